@@ -1,0 +1,149 @@
+"""Does an expression read only series and labels that exist? promtool asks for grammar alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import promql_parser as promql
+
+from instrumentation.catalog import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Labels = frozenset[str]
+
+# What Prometheus itself adds to every target, and ALERTS for every rule.
+_FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
+    "up": (),
+    "scrape_duration_seconds": (),
+    "scrape_samples_scraped": (),
+    "ALERTS": ("alertname", "alertstate", "severity", "service_version", "kind"),
+}
+_TARGET_LABELS = ("job", "instance")
+_GRAFANA_INTERVAL = re.compile(r"\$(?:__rate_interval|__interval|__range)\b")
+_KEEP_EVERY_LABEL = {"topk", "bottomk", "limitk"}
+_SET_OPERATORS = {"and", "or", "unless"}
+_SCALARS = {"scalar", "time", "pi"}
+
+
+def catalog_series(group_by: Iterable[str] = ("job",)) -> dict[str, Labels]:
+    """Series name to label names, of the catalog and of Prometheus, target labels included."""
+    target = {*_TARGET_LABELS, *group_by}
+    rows = [*_FROM_PROMETHEUS.items(), *(pair for metric in METRICS for pair in metric.series.items())]
+    return {name: frozenset({*labels, *target}) for name, labels in rows}
+
+
+def faults(expression: str, series: Mapping[str, Labels]) -> list[str]:
+    """What is wrong with an expression, one sentence each; empty where it is sound.
+
+    Args:
+        expression: PromQL; Grafana's interval variables may stand in it.
+        series: Every series that exists, with its labels, as from ``catalog_series``.
+    """
+    return check(expression, series).faults
+
+
+def check(expression: str, series: Mapping[str, Labels]) -> Checked:
+    """Walk an expression; gives the labels of its result and every fault."""
+    try:
+        tree = promql.parse(_GRAFANA_INTERVAL.sub("5m", expression))
+    except ValueError as error:
+        return Checked(faults=[f"is not PromQL: {error}"])
+    walk = _Walk(series)
+    return Checked(labels=walk.labels(tree), faults=walk.faults)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The result of a check: the labels that the expression's result carries, and what is wrong with it."""
+
+    labels: Labels = frozenset()
+    faults: list[str] = field(default_factory=list)
+
+
+class _Walk:
+    """One pass over a syntax tree, from the selectors up."""
+
+    def __init__(self, series: Mapping[str, Labels]) -> None:
+        self.series = series
+        self.faults: list[str] = []
+
+    def labels(self, node: Any) -> Labels:
+        handler = getattr(self, f"_{type(node).__name__}", None)
+        return handler(node) if handler else frozenset()  # a number or a text carries no labels
+
+    def _need(self, wanted: Iterable[str], have: Labels, place: str) -> None:
+        self.faults += [f"{place} {label!r}, which is no label there" for label in wanted if label not in have]
+
+    def _VectorSelector(self, node: Any) -> Labels:  # noqa: N802 - named after the node
+        labels = self.series.get(node.name)
+        if labels is None:
+            self.faults.append(f"reads {node.name!r}, which is in no catalog row and no recording rule")
+            return frozenset()
+        self._need((matcher.name for matcher in node.matchers.matchers), labels, f"{node.name}: matches")
+        return labels
+
+    def _MatrixSelector(self, node: Any) -> Labels:  # noqa: N802
+        return self.labels(node.vector_selector)
+
+    def _ParenExpr(self, node: Any) -> Labels:  # noqa: N802
+        return self.labels(node.expr)
+
+    _UnaryExpr = _SubqueryExpr = _ParenExpr
+
+    def _AggregateExpr(self, node: Any) -> Labels:  # noqa: N802
+        inner = self.labels(node.expr)
+        if node.modifier is None:
+            kept: Labels = frozenset()
+        elif node.modifier.type == promql.AggModifierType.Without:
+            self.faults.append("aggregates with 'without'; use 'by', so that a new label changes nothing")
+            kept = inner
+        else:
+            self._need(node.modifier.labels, inner, "aggregates by")
+            kept = frozenset(node.modifier.labels)
+        return inner if str(node.op) in _KEEP_EVERY_LABEL else kept
+
+    def _Call(self, node: Any) -> Labels:  # noqa: N802
+        given = [self.labels(argument) for argument in node.args]
+        labels = frozenset().union(*given) if given else frozenset[str]()
+        name = node.func.name
+        if name == "histogram_quantile":
+            self._need(["le"], labels, "histogram_quantile needs")
+            return labels - {"le"}
+        if name in {"label_replace", "label_join"}:
+            return labels | {node.args[1].val}
+        return frozenset() if name == "scalar" else labels
+
+    def _BinaryExpr(self, node: Any) -> Labels:  # noqa: N802
+        left, right = self.labels(node.lhs), self.labels(node.rhs)
+        if _is_scalar(node.lhs) or _is_scalar(node.rhs):
+            return left | right
+        matching = node.modifier.matching if node.modifier else None
+        if matching is not None:
+            for side in (left, right):
+                self._need(matching.labels, side, "matches on")
+        elif left != right and str(node.op) != "or":
+            differing = ", ".join(sorted(left ^ right))
+            self.faults.append(f"joins with {str(node.op)!r} two sides that never match: only one has {differing}")
+        if matching is None or str(node.op) in _SET_OPERATORS:
+            return left
+        return _joined(node.modifier, left, right)
+
+
+def _is_scalar(node: Any) -> bool:
+    if isinstance(node, promql.ParenExpr | promql.UnaryExpr):
+        return _is_scalar(node.expr)
+    return isinstance(node, promql.NumberLiteral) or (isinstance(node, promql.Call) and node.func.name in _SCALARS)
+
+
+def _joined(modifier: Any, left: Labels, right: Labels) -> Labels:
+    copied = frozenset(modifier.group_labels or ())
+    if modifier.card == promql.VectorMatchCardinality.ManyToOne:
+        return left | copied
+    if modifier.card == promql.VectorMatchCardinality.OneToMany:
+        return right | copied
+    listed = frozenset(modifier.matching.labels)
+    return listed if modifier.matching.type == promql.LabelModifierType.Include else left - listed

@@ -1,0 +1,334 @@
+"""Every metric Sidelight knows, one frozen row each: recorder, rules, panels and reference pages all read this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Kind(StrEnum):
+    """What Prometheus calls the type of a metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Unit(StrEnum):
+    """What one unit of a metric's value is; the values are words for people."""
+
+    SECONDS = "seconds"
+    BYTES = "bytes"
+    USD = "US dollars"
+    CORES = "CPU cores"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: The name Prometheus sees; a histogram's without ``_bucket``, ``_sum`` and ``_count``.
+        kind: The Prometheus type.
+        unit: What one unit of the value is.
+        help: One sentence, shown as ``# HELP``.
+        labels: Label names in the order in which values are given.
+        buckets: Upper edges of a histogram; empty where the settings decide them.
+        emitted: False while only the name is settled and the code that records it is still to come.
+    """
+
+    name: str
+    kind: Kind
+    unit: Unit
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    emitted: bool = True
+
+    @property
+    def series(self) -> dict[str, tuple[str, ...]]:
+        """Series name to label names, as they stand on the page.
+
+        >>> Metric(name="a_seconds", kind=Kind.HISTOGRAM, unit=Unit.SECONDS, help="A.", labels=("job",)).series
+        {'a_seconds_bucket': ('job', 'le'), 'a_seconds_sum': ('job',), 'a_seconds_count': ('job',)}
+        """
+        if self.kind is not Kind.HISTOGRAM:
+            return {self.name: self.labels}
+        return {
+            f"{self.name}_bucket": (*self.labels, "le"),
+            f"{self.name}_sum": self.labels,
+            f"{self.name}_count": self.labels,
+        }
+
+
+_HTTP_SERVER = ("http_request_method", "http_route", "http_response_status_code", "error_type")
+
+# OpenTelemetry semantic conventions, HTTP metrics: names, labels and units.
+HTTP_SERVER_REQUEST_DURATION = Metric(
+    name="http_server_request_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time from the first byte of a request to the last byte of its response.",
+    labels=_HTTP_SERVER,
+)
+HTTP_SERVER_ACTIVE_REQUESTS = Metric(
+    name="http_server_active_requests",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Requests being answered now.",
+    labels=("http_request_method",),
+)
+HTTP_SERVER_REQUEST_BODY_SIZE = Metric(
+    name="http_server_request_body_size_bytes",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.BYTES,
+    help="Bytes of request bodies really received.",
+    labels=_HTTP_SERVER,
+    emitted=False,
+)
+HTTP_SERVER_RESPONSE_BODY_SIZE = Metric(
+    name="http_server_response_body_size_bytes",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.BYTES,
+    help="Bytes of response bodies really sent.",
+    labels=_HTTP_SERVER,
+    emitted=False,
+)
+WEBSOCKET_SERVER_ACTIVE_CONNECTIONS = Metric(
+    name="websocket_server_active_connections",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Websocket connections open now.",
+    labels=("http_route",),
+    emitted=False,
+)
+WEBSOCKET_SERVER_CONNECTION_DURATION = Metric(
+    name="websocket_server_connection_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time from the handshake of a websocket to its close.",
+    labels=("http_route",),
+    emitted=False,
+)
+HTTP_CLIENT_REQUEST_DURATION = Metric(
+    name="http_client_request_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time that calls to other services took.",
+    labels=("server_address", "http_request_method", "http_response_status_code", "error_type"),
+    emitted=False,
+)
+ACTIVE_USER_REGISTER = Metric(
+    name="active_user_register",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Largest rank seen in a HyperLogLog register; registers merge by max into a number of users.",
+    labels=("register",),
+    emitted=False,
+)
+WORKFLOWS_CREATED = Metric(
+    name="workflows_created_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Workflows created.",
+    labels=("workflow",),
+)
+WORKFLOW_EXECUTIONS = Metric(
+    name="workflow_executions_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Workflow executions that ended, by outcome: success, failure or cancelled.",
+    labels=("workflow", "outcome"),
+)
+WORKFLOW_DURATION = Metric(
+    name="workflow_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time that workflow executions took.",
+    labels=("workflow", "outcome"),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0),
+)
+WORKFLOW_COST = Metric(
+    name="workflow_cost_usd_total",
+    kind=Kind.COUNTER,
+    unit=Unit.USD,
+    help="What workflow executions cost.",
+    labels=("workflow",),
+)
+QUEUE_DEPTH = Metric(
+    name="queue_depth",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Items waiting in a queue.",
+    labels=("queue",),
+    emitted=False,
+)
+QUEUE_OLDEST_AGE = Metric(
+    name="queue_oldest_age_seconds",
+    kind=Kind.GAUGE,
+    unit=Unit.SECONDS,
+    help="Age of the item that has waited longest.",
+    labels=("queue",),
+    emitted=False,
+)
+# The standard process metrics of every Prometheus client library; prometheus_client records these on Linux.
+PROCESS_CPU = Metric(
+    name="process_cpu_seconds_total",
+    kind=Kind.COUNTER,
+    unit=Unit.SECONDS,
+    help="User and system CPU time spent.",
+)
+PROCESS_RESIDENT_MEMORY = Metric(
+    name="process_resident_memory_bytes",
+    kind=Kind.GAUGE,
+    unit=Unit.BYTES,
+    help="Resident memory.",
+)
+PROCESS_VIRTUAL_MEMORY = Metric(
+    name="process_virtual_memory_bytes",
+    kind=Kind.GAUGE,
+    unit=Unit.BYTES,
+    help="Virtual memory.",
+)
+PROCESS_START_TIME = Metric(
+    name="process_start_time_seconds",
+    kind=Kind.GAUGE,
+    unit=Unit.SECONDS,
+    help="Start of the process, in seconds since 1970.",
+)
+PROCESS_OPEN_FDS = Metric(
+    name="process_open_fds",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Open file descriptors.",
+)
+PROCESS_MAX_FDS = Metric(
+    name="process_max_fds",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="File descriptors that may be open.",
+)
+CONTAINER_CPU_USAGE = Metric(
+    name="container_cpu_usage_seconds_total",
+    kind=Kind.COUNTER,
+    unit=Unit.SECONDS,
+    help="CPU time of the container, read from its cgroup.",
+    emitted=False,
+)
+CONTAINER_CPU_LIMIT = Metric(
+    name="container_cpu_limit_cores",
+    kind=Kind.GAUGE,
+    unit=Unit.CORES,
+    help="CPU limit of the container, read from its cgroup.",
+    emitted=False,
+)
+CONTAINER_CPU_THROTTLED = Metric(
+    name="container_cpu_throttled_seconds_total",
+    kind=Kind.COUNTER,
+    unit=Unit.SECONDS,
+    help="Time the container was held back by its CPU limit.",
+    emitted=False,
+)
+CONTAINER_MEMORY_WORKING_SET = Metric(
+    name="container_memory_working_set_bytes",
+    kind=Kind.GAUGE,
+    unit=Unit.BYTES,
+    help="Memory of the container that cannot be dropped at once.",
+    emitted=False,
+)
+CONTAINER_MEMORY_LIMIT = Metric(
+    name="container_memory_limit_bytes",
+    kind=Kind.GAUGE,
+    unit=Unit.BYTES,
+    help="Memory limit of the container.",
+    emitted=False,
+)
+DISK_USED = Metric(
+    name="disk_used_bytes",
+    kind=Kind.GAUGE,
+    unit=Unit.BYTES,
+    help="Bytes used on the file system of a path.",
+    labels=("path",),
+    emitted=False,
+)
+DISK_SIZE = Metric(
+    name="disk_size_bytes",
+    kind=Kind.GAUGE,
+    unit=Unit.BYTES,
+    help="Size of the file system of a path.",
+    labels=("path",),
+    emitted=False,
+)
+TARGET_INFO = Metric(
+    name="target_info",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Always 1; the labels say which service, version and environment this instance is.",
+    labels=("service_name", "service_version", "deployment_environment_name"),
+)
+LOG_EVENTS = Metric(
+    name="log_events_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Log records written, by level.",
+    labels=("level",),
+    emitted=False,
+)
+APP_ERRORS = Metric(
+    name="app_errors_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="AppErrors answered, by code.",
+    labels=("code",),
+    emitted=False,
+)
+RETRIES = Metric(
+    name="retries_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Calls tried again after a transient failure.",
+    labels=("callable",),
+    emitted=False,
+)
+HEALTH_CHECK_UP = Metric(
+    name="health_check_up",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="1 where a readiness check passes, 0 where it fails.",
+    labels=("check",),
+    emitted=False,
+)
+AUDIT_EVENTS = Metric(
+    name="audit_events_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Entries written to the audit trail.",
+    labels=("event",),
+    emitted=False,
+)
+SIDELIGHT_SERIES = Metric(
+    name="sidelight_series",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Series held in the store, of metrics.series_limit allowed.",
+)
+SIDELIGHT_SERIES_LIMIT = Metric(
+    name="sidelight_series_limit",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="The setting metrics.series_limit.",
+)
+SIDELIGHT_SERIES_FOLDED = Metric(
+    name="sidelight_series_folded_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Observations folded into an overflow series because the series limit was reached.",
+)
+
+METRICS: tuple[Metric, ...] = tuple(row for row in tuple(globals().values()) if isinstance(row, Metric))
+"""Every row, in the order of this page."""
+
+BY_NAME = MappingProxyType({metric.name: metric for metric in METRICS})
+"""Metric name to row."""

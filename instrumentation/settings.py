@@ -1,0 +1,574 @@
+"""sidelight.yaml and the environment, read into one frozen, validated Settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import unquote
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+
+from instrumentation.errors import Fault, SettingsError
+from instrumentation.settings_faults import Allowed, as_faults, fault, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_FILE = "sidelight.yaml"
+FILE_VARIABLE = "SIDELIGHT_CONFIG"
+LARGEST_FILE_BYTES = 1 << 20  # a settings file of more than 1 MiB is some other file
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+class Duration(str):
+    """A Prometheus duration in whole seconds or more, such as ``5m`` or ``1h30m``."""
+
+    __slots__ = ()
+
+    @property
+    def seconds(self) -> int:
+        """The length in seconds.
+
+        >>> Duration("1h30m").seconds
+        5400
+        """
+        match = _DURATION.fullmatch(self)
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _check_order(warning: float | None, critical: float | None, *, key: str = "", among: str = "") -> None:
+    if warning is not None and critical is not None and warning > critical:
+        problem = f"got warning {shown(warning)} above critical {shown(critical)}{among}"
+        raise fault("give a warning at or below critical, since a warning comes first", key=key, problem=problem)
+
+
+def _duration(value: object) -> Duration:
+    if isinstance(value, str) and value and Duration(value).seconds > 0:
+        return Duration(value)
+    raise fault("give a duration such as 30s, 5m or 1h30m")
+
+
+def _label_name(value: str) -> str:
+    if not _LABEL_NAME.fullmatch(value):
+        raise fault("give a Prometheus label name: letters, digits and _, not starting with a digit")
+    return value
+
+
+def _web_address(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/@]+(/[^\s?#@]*)?", value):
+        raise fault("give an http:// or https:// address without user, password, ? or #")
+    return value.rstrip("/")
+
+
+def _path(value: str) -> str:
+    if not re.fullmatch(r"/[^\s?#]*", value):
+        raise fault("give a path that starts with /, such as /metrics")
+    return value
+
+
+Seconds = Annotated[
+    float, Field(gt=0, allow_inf_nan=False), Allowed(text="give seconds as a number above 0, such as 1.0")
+]
+Ratio = Annotated[float, Field(gt=0, lt=1), Allowed(text="give a ratio between 0 and 1, such as 0.05")]
+Count = Annotated[int, Field(ge=1), Allowed(text="give a whole number of at least 1")]
+Usd = Annotated[float, Field(gt=0, allow_inf_nan=False), Allowed(text="give US dollars as a number above 0, or null")]
+PrometheusDuration = Annotated[Duration, PlainValidator(_duration)]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=200),
+    Allowed(text="give a text of 1 to 200 characters, in quotes if it looks like a number"),
+]
+LabelName = Annotated[Text, AfterValidator(_label_name)]
+WebAddress = Annotated[Text, AfterValidator(_web_address)]
+UrlPath = Annotated[Text, AfterValidator(_path)]
+FilePath = Annotated[Text, Allowed(text="give the path of a file")]
+PLANNED = "not read by this version"
+
+
+class Section(BaseModel):
+    """A group of keys; none may be misspelt, none changes once read, and a planned one is refused until it works."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    @model_validator(mode="after")
+    def _refuse_planned(self) -> Self:
+        for key, field in type(self).model_fields.items():
+            if field.description == PLANNED and getattr(self, key) != field.get_default(call_default_factory=True):
+                raise fault("this version does not read the key yet, so leave it out", key=key)
+        return self
+
+
+class Service(Section):
+    """Which service this is; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over the file."""
+
+    name: Text = "unnamed-service"
+    version: Text = "0"
+    environment: Text = "development"
+
+
+class Levels(Section):
+    """A warning and a critical threshold, or one of them."""
+
+    warning: float | None = None
+    critical: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order(getattr(self, "warning", None), getattr(self, "critical", None))
+        return self
+
+
+class RatioLevels(Levels):
+    """Shares of requests, 0 to 1."""
+
+    warning: Ratio = 0.01
+    critical: Ratio = 0.05
+
+
+class SecondsLevels(Levels):
+    """Times in seconds; each becomes a bucket edge, so a comparison with it is exact."""
+
+    warning: Seconds = 0.5
+    critical: Seconds = 1.0
+
+
+class RatioOverride(Levels):
+    """Levels for some services; what is left out stays as it is for all."""
+
+    warning: Ratio | None = None
+    critical: Ratio | None = None
+
+
+class SecondsOverride(Levels):
+    """Levels for some services; what is left out stays as it is for all."""
+
+    warning: Seconds | None = None
+    critical: Seconds | None = None
+
+
+class Override(Section):
+    """Other thresholds where every label of ``match`` has the value given; the first override that matches counts."""
+
+    match: Annotated[
+        dict[LabelName, Text],
+        Field(min_length=1),
+        Allowed(text="give at least one label and its value, such as {job: search}"),
+    ]
+    error_ratio: RatioOverride = RatioOverride()
+    latency_p95_seconds: SecondsOverride = SecondsOverride()
+
+
+class Thresholds(Section):
+    """The lines between well, warning and critical."""
+
+    error_ratio: RatioLevels = RatioLevels()
+    latency_p95_seconds: SecondsLevels = SecondsLevels()
+    overrides: Annotated[tuple[Override, ...], Field(strict=False), Allowed(text="give a list of overrides")] = ()
+
+    @property
+    def latencies(self) -> frozenset[float]:
+        """Every latency threshold in seconds, those of the overrides too."""
+        levels = (self.latency_p95_seconds, *(override.latency_p95_seconds for override in self.overrides))
+        return frozenset(
+            seconds for level in levels for seconds in (level.warning, level.critical) if seconds is not None
+        )
+
+    @model_validator(mode="after")
+    def _overrides_in_order(self) -> Self:
+        for index, override in enumerate(self.overrides):
+            for name in ("error_ratio", "latency_p95_seconds"):
+                base, own = getattr(self, name), getattr(override, name)
+                _check_order(
+                    base.warning if own.warning is None else own.warning,
+                    base.critical if own.critical is None else own.critical,
+                    key=f"overrides.{index}.{name}",
+                    among=", together with the thresholds for all",
+                )
+        return self
+
+
+class For(Section):
+    """How long a condition must hold before its alert fires."""
+
+    critical: PrometheusDuration = Duration("2m")
+    warning: PrometheusDuration = Duration("5m")
+    info: PrometheusDuration = Duration("1m")
+
+
+class Notification(Section):
+    """When Alertmanager sends."""
+
+    group_wait: PrometheusDuration = Duration("30s")
+    group_interval: PrometheusDuration = Duration("5m")
+    repeat_interval: PrometheusDuration = Duration("4h")
+
+
+class Webhook(Section):
+    """Alertmanager posts its JSON to an address; one that holds a secret belongs in a file (Alertmanager >= 0.26)."""
+
+    url: WebAddress | None = None
+    url_file: FilePath | None = None
+
+
+class Slack(Section):
+    """A Slack channel; the webhook's address is a secret and is read from a file."""
+
+    api_url_file: FilePath
+    channel: Text
+
+
+class PagerDuty(Section):
+    """A PagerDuty service; the routing key is a secret and is read from a file."""
+
+    routing_key_file: FilePath
+
+
+class Receiver(Section):
+    """Where one kind of alert goes; everything left out means: shown by Alertmanager, sent nowhere."""
+
+    webhook: Webhook | None = None
+    slack: Slack | None = None
+    pagerduty: PagerDuty | None = None
+
+
+class Receivers(Section):
+    """Who hears what; what has no receiver of its own goes to ``default``."""
+
+    default: Receiver = Receiver()
+    critical: Receiver | None = None
+    warning: Receiver | None = None
+    info: Receiver | None = None
+    watchdog: Receiver | None = None
+
+
+class Alerting(Section):
+    """How thresholds become alerts, and alerts messages."""
+
+    group_by: Annotated[
+        tuple[LabelName, ...],
+        Field(strict=False, min_length=1),
+        Allowed(text="give a list of target labels, such as [job]"),
+    ] = ("job",)
+    window: PrometheusDuration = Duration("5m")
+    minimum_bad_events: Count = 3  # one failed request at night is no page; five of five still is
+    for_: Annotated[For, Field(alias="for")] = For()
+    keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is no recovery
+    evaluation_interval: PrometheusDuration = Duration("30s")
+    deployment_lookback: PrometheusDuration = Duration("15m")
+    runbook_base_url: WebAddress = "https://sidelight.example/runbooks"
+    notification: Notification = Notification()
+    receivers: Receivers = Receivers()
+
+    @model_validator(mode="after")
+    def _job_is_grouped(self) -> Self:
+        if "job" not in self.group_by or len(set(self.group_by)) != len(self.group_by):
+            raise fault("give each label once and job among them, since a service is a job", key="group_by")
+        return self
+
+
+class LatencyObjective(Section):
+    """The share of requests that are to be faster than so many seconds."""
+
+    ratio: Annotated[Ratio, Field(description=PLANNED)] = 0.99
+    seconds: Annotated[Seconds, Field(description=PLANNED)] = 0.5
+
+
+class Slo(Section):
+    """Service level objectives."""
+
+    availability: Annotated[Ratio, Field(description=PLANNED)] = 0.999
+    latency: LatencyObjective = LatencyObjective()
+    period: Annotated[PrometheusDuration, Field(description=PLANNED)] = Duration("30d")
+
+
+class Budget(Section):
+    """What a day's workflows may cost."""
+
+    daily_usd: Annotated[Usd | None, Field(description=PLANNED)] = None
+
+
+# OpenTelemetry semantic conventions, http.server.request.duration: the advised bucket edges in seconds.
+_SEMCONV_EDGES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+
+
+def _increasing(edges: tuple[float, ...]) -> tuple[float, ...]:
+    if sorted(set(edges)) != list(edges):
+        raise fault("give increasing seconds, each once")
+    return edges
+
+
+class Http(Section):
+    """How requests are recorded."""
+
+    excluded_routes: Annotated[
+        tuple[UrlPath, ...], Field(strict=False), Allowed(text="give a list of paths, such as [/health]")
+    ] = ("/health", "/ready")
+    duration_buckets: Annotated[
+        tuple[Seconds, ...],
+        Field(strict=False, min_length=1),
+        AfterValidator(_increasing),
+        Allowed(text="give a list of seconds, such as [0.1, 0.5, 1.0]"),
+    ] = _SEMCONV_EDGES
+
+
+class Metrics(Section):
+    """The page Prometheus reads, and its bounds."""
+
+    path: UrlPath | None = "/metrics"
+    port: Annotated[int | None, Field(description=PLANNED)] = None
+    token_file: Annotated[FilePath | None, Field(description=PLANNED)] = None
+    series_limit: Count = 2000
+    scrape_interval: PrometheusDuration = Duration("15s")
+
+
+class Users(Section):
+    """How active users are counted."""
+
+    registers: Annotated[Count, Field(description=PLANNED)] = 1024
+    window: Annotated[PrometheusDuration, Field(description=PLANNED)] = Duration("60s")
+
+
+class Logging(Section):
+    """Structured logs."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], Field(description=PLANNED)] = "info"
+
+
+class Audit(Section):
+    """The audit trail."""
+
+    path: Annotated[FilePath | None, Field(description=PLANNED)] = None
+
+
+class Tracing(Section):
+    """Traces; off where no endpoint is set."""
+
+    endpoint: Annotated[WebAddress | None, Field(description=PLANNED)] = None
+    sample_ratio: Annotated[float, Field(description=PLANNED)] = 1.0
+
+
+class Health(Section):
+    """The health pages."""
+
+    check_timeout_seconds: Annotated[Seconds, Field(description=PLANNED)] = 2.0
+
+
+class Collector(Section):
+    """The OpenTelemetry Collector sidecar."""
+
+    gateway_endpoint: WebAddress | None = None
+    memory_limit_mib: Count = 128
+    queue_size: Count = 1000
+
+
+class Dashboards(Section):
+    """Where the dashboards live."""
+
+    folder: Text = "Sidelight"
+    base_url: WebAddress = "https://grafana.example"
+    refresh: PrometheusDuration = Duration("30s")
+
+
+class Settings(Section):
+    """Everything that can be set. ``Settings()`` holds the defaults; ``load_settings()`` reads file and environment."""
+
+    service: Service = Service()
+    thresholds: Thresholds = Thresholds()
+    alerting: Alerting = Alerting()
+    slo: Slo = Slo()
+    budget: Budget = Budget()
+    http: Http = Http()
+    metrics: Metrics = Metrics()
+    users: Users = Users()
+    logging: Logging = Logging()
+    audit: Audit = Audit()
+    tracing: Tracing = Tracing()
+    health: Health = Health()
+    collector: Collector = Collector()
+    dashboards: Dashboards = Dashboards()
+
+    @property
+    def duration_edges(self) -> tuple[float, ...]:
+        """Bucket edges of request durations in seconds, every latency threshold among them.
+
+        A quantile is compared exactly with a value if and only if the value is an edge.
+        """
+        return tuple(sorted({*self.http.duration_buckets, *self.thresholds.latencies}))
+
+    @model_validator(mode="after")
+    def _window_holds_four_scrapes(self) -> Self:
+        window, interval = self.alerting.window, self.metrics.scrape_interval
+        if window.seconds < 4 * interval.seconds:
+            raise fault(
+                f"give at least four scrape intervals, that is {4 * interval.seconds}s",
+                key="alerting.window",
+                problem=f"got {shown(window)} with metrics.scrape_interval {shown(interval)}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _overrides_match_grouped_labels(self) -> Self:
+        for index, override in enumerate(self.thresholds.overrides):
+            for label in override.match:
+                if label not in self.alerting.group_by:
+                    raise fault(
+                        f"give one of {', '.join(self.alerting.group_by)}",
+                        key=f"thresholds.overrides.{index}.match.{label}",
+                        problem="got a label that alerting.group_by does not keep",
+                    )
+        return self
+
+
+def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings file and the environment.
+
+    Args:
+        path: The file. By default the one named by SIDELIGHT_CONFIG, else ``sidelight.yaml`` where it exists, else
+            the defaults alone.
+        environ: The environment; by default the process's own.
+
+    Raises:
+        SettingsError: With every fault of file and environment, one line each.
+    """
+    environ = os.environ if environ is None else environ
+    file = _chosen_file(path, environ)
+    data = {} if file is None else _read(file)
+    source = DEFAULT_FILE if file is None else str(file)
+    service, faults = _service_from(environ)
+    try:
+        settings = Settings.model_validate(data)
+        if service and not faults:
+            merged = settings.service.model_dump() | service
+            settings = settings.model_copy(update={"service": Service.model_validate(merged)})
+    except ValidationError as error:
+        faults += as_faults(error, Settings, source)
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def parse_settings(data: object, source: str = "settings") -> Settings:
+    """Validate settings that are already in memory, such as a nested dict.
+
+    Raises:
+        SettingsError: With every fault, one line each.
+    """
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise SettingsError(as_faults(error, Settings, source)) from None
+
+
+def _chosen_file(path: str | Path | None, environ: Mapping[str, str]) -> Path | None:
+    named = path or environ.get(FILE_VARIABLE)
+    if named:
+        return Path(named)
+    default = Path(DEFAULT_FILE)
+    return default if default.exists() else None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without the silent loss of a key that is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep=deep)
+
+
+def _read(file: Path) -> object:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(
+            file, f"cannot be read ({error.strerror})", "give a file that exists and may be read"
+        ) from None
+    if len(raw) > LARGEST_FILE_BYTES:
+        raise _unreadable(file, "is larger than 1 MiB", "give a settings file, which is a few KiB")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _unreadable(file, f"is not UTF-8 at byte {error.start}", "save it as UTF-8") from None
+    if not text.strip():
+        raise _unreadable(file, "is empty", "give settings, or {} for the defaults, or remove the file")
+    return _mapping(file, _parse(file, text))
+
+
+def _parse(file: Path, text: str) -> object:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise _unreadable(file, f"is not YAML{place} ({error.problem})", "correct the line") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise _unreadable(file, f"is not YAML ({str(error).splitlines()[0]})", "give YAML text") from None
+    except RecursionError:
+        raise _unreadable(file, "is nested too deeply", "give the keys of the reference") from None
+
+
+def _mapping(file: Path, data: object) -> object:
+    if data is None:  # comments alone: every default, on purpose
+        return {}
+    if not isinstance(data, dict):
+        raise _unreadable(file, f"holds {_kind(data)}", "give a mapping of sections, such as 'service: {name: shop}'")
+    return data
+
+
+def _unreadable(file: Path, problem: str, allowed: str) -> SettingsError:
+    return SettingsError([Fault(source=str(file), path="", problem=problem, allowed=allowed)])
+
+
+_RESOURCE_KEYS = {
+    "service.name": "name",
+    "service.version": "version",
+    "deployment.environment.name": "environment",
+    "deployment.environment": "environment",  # the name before semantic conventions 1.27
+}
+
+
+def _service_from(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]]:
+    service: dict[str, str] = {}
+    faults: list[Fault] = []
+    variable = "OTEL_RESOURCE_ATTRIBUTES"
+    for pair in filter(str.strip, environ.get(variable, "").split(",")):
+        key, equals, value = pair.partition("=")
+        name = _RESOURCE_KEYS.get(key.strip())
+        if not equals or not key.strip():
+            faults.append(_environment_fault(variable, pair, "give key=value pairs with commas between them"))
+        elif name:
+            service.setdefault(name, unquote(value.strip()))
+    if environ.get("OTEL_SERVICE_NAME"):
+        service["name"] = environ["OTEL_SERVICE_NAME"]
+    for name, value in service.items():
+        if not 1 <= len(value) <= 200:  # noqa: PLR2004 - the bounds of Text
+            faults.append(_environment_fault(variable, f"{name}={value}", "give a value of 1 to 200 characters"))
+    return service, faults
+
+
+def _environment_fault(variable: str, given: str, allowed: str) -> Fault:
+    return Fault(source=variable, path="", problem=f"got {shown(given)}", allowed=allowed)
+
+
+def _kind(value: object) -> str:
+    kinds = {
+        list: "a list",
+        dict: "a mapping",
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
+    return kinds.get(type(value), type(value).__name__)
