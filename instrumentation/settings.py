@@ -180,6 +180,14 @@ class Thresholds(Section):
         )
 
     @model_validator(mode="after")
+    def _each_match_once(self) -> Self:
+        matches = [override.match for override in self.overrides]
+        for index, match in enumerate(matches):
+            if match in matches[:index]:
+                raise fault("give each match once, since the first counts", key=f"overrides.{index}.match")
+        return self
+
+    @model_validator(mode="after")
     def _overrides_in_order(self) -> Self:
         for index, override in enumerate(self.overrides):
             for name in ("error_ratio", "latency_p95_seconds"):
@@ -399,7 +407,11 @@ class Settings(Section):
 
         A quantile is compared exactly with a value if and only if the value is an edge.
         """
-        return tuple(sorted({*self.http.duration_buckets, *self.thresholds.latencies}))
+        latencies = self.thresholds.latencies
+        edges = sorted({*self.http.duration_buckets, *latencies})
+        if edges[-1] in latencies:  # a quantile never reads above the last edge, so no threshold may be the last
+            edges.append(2 * edges[-1])
+        return tuple(edges)
 
     @model_validator(mode="after")
     def _window_holds_four_scrapes(self) -> Self:

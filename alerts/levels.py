@@ -1,0 +1,93 @@
+"""Which threshold holds for which service at which severity: the thresholds for all, and the overrides."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from instrumentation.settings import Settings
+
+SEVERITIES = ("critical", "warning")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """One threshold at one severity for some services.
+
+    Attributes:
+        severity: critical or warning.
+        threshold: The number that the measured value must exceed.
+        match: The labels of the override; empty for the threshold for all.
+        before: What earlier overrides match, and this level therefore leaves out.
+    """
+
+    severity: str
+    threshold: float
+    match: Mapping[str, str]
+    before: tuple[Mapping[str, str], ...]
+
+    @property
+    def key(self) -> str:
+        """The name of the level among those of its alert.
+
+        >>> Level(severity="critical", threshold=2.0, match={"job": "search"}, before=()).key
+        'critical_job_search'
+        """
+        parts = [self.severity, *(part for pair in self.match.items() for part in pair)]
+        return re.sub(r"\W+", "_", "_".join(parts))
+
+    def of(self, series: str) -> str:
+        """The series that this level judges.
+
+        >>> Level(severity="critical", threshold=1.0, match={}, before=({"job": "search"},)).of("a")
+        '(a unless a{job="search"})'
+        """
+        if not self.before:
+            return series + _matchers(self.match)
+        left_out = [f"unless {series}{_matchers(match)}" for match in self.before]
+        return f"({' '.join([series + _matchers(self.match), *left_out])})"
+
+    def judges(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels is judged by this level."""
+        return _is_within(labels, self.match) and not any(_is_within(labels, match) for match in self.before)
+
+
+def levels(settings: Settings, threshold: str) -> list[Level]:
+    """Every level of one threshold, overrides first since the first that matches counts.
+
+    Args:
+        settings: The settings.
+        threshold: ``error_ratio`` or ``latency_p95_seconds``.
+    """
+    return [level for severity in SEVERITIES for level in _of_severity(settings, threshold, severity)]
+
+
+def _of_severity(settings: Settings, threshold: str, severity: str) -> list[Level]:
+    found: list[Level] = []
+    for override in settings.thresholds.overrides:
+        value = getattr(getattr(override, threshold), severity)
+        if value is not None:
+            before = tuple(level.match for level in found)
+            found.append(Level(severity=severity, threshold=value, match=override.match, before=before))
+    base = getattr(getattr(settings.thresholds, threshold), severity)
+    before = tuple(level.match for level in found)
+    return [*found, Level(severity=severity, threshold=base, match={}, before=before)]
+
+
+def _matchers(match: Mapping[str, str]) -> str:
+    if not match:
+        return ""
+    return "{" + ", ".join(f"{label}={_quoted(value)}" for label, value in match.items()) + "}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _is_within(labels: Mapping[str, str], match: Mapping[str, str]) -> bool:
+    return all(labels.get(label) == value for label, value in match.items())
