@@ -36,6 +36,7 @@ class Metric:
         help: One sentence, shown as ``# HELP``.
         labels: Label names in the order in which values are given.
         buckets: Upper edges of a histogram; empty where the settings decide them.
+        folded: Labels that give up their value where the series limit is reached, so that memory stays bounded.
         emitted: False while only the name is settled and the code that records it is still to come.
     """
 
@@ -45,6 +46,7 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    folded: tuple[str, ...] = ()
     emitted: bool = True
 
     @property
@@ -72,6 +74,7 @@ HTTP_SERVER_REQUEST_DURATION = Metric(
     unit=Unit.SECONDS,
     help="Time from the first byte of a request to the last byte of its response.",
     labels=_HTTP_SERVER,
+    folded=("http_route",),
 )
 HTTP_SERVER_ACTIVE_REQUESTS = Metric(
     name="http_server_active_requests",
@@ -86,6 +89,7 @@ HTTP_SERVER_REQUEST_BODY_SIZE = Metric(
     unit=Unit.BYTES,
     help="Bytes of request bodies really received.",
     labels=_HTTP_SERVER,
+    folded=("http_route",),
     emitted=False,
 )
 HTTP_SERVER_RESPONSE_BODY_SIZE = Metric(
@@ -94,6 +98,7 @@ HTTP_SERVER_RESPONSE_BODY_SIZE = Metric(
     unit=Unit.BYTES,
     help="Bytes of response bodies really sent.",
     labels=_HTTP_SERVER,
+    folded=("http_route",),
     emitted=False,
 )
 WEBSOCKET_SERVER_ACTIVE_CONNECTIONS = Metric(
@@ -134,6 +139,7 @@ WORKFLOWS_CREATED = Metric(
     unit=Unit.COUNT,
     help="Workflows created.",
     labels=("workflow",),
+    folded=("workflow",),
 )
 WORKFLOW_EXECUTIONS = Metric(
     name="workflow_executions_total",
@@ -141,6 +147,7 @@ WORKFLOW_EXECUTIONS = Metric(
     unit=Unit.COUNT,
     help="Workflow executions that ended, by outcome: success, failure or cancelled.",
     labels=("workflow", "outcome"),
+    folded=("workflow",),
 )
 WORKFLOW_DURATION = Metric(
     name="workflow_duration_seconds",
@@ -148,6 +155,7 @@ WORKFLOW_DURATION = Metric(
     unit=Unit.SECONDS,
     help="Time that workflow executions took.",
     labels=("workflow", "outcome"),
+    folded=("workflow",),
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0),
 )
 WORKFLOW_COST = Metric(
@@ -156,6 +164,7 @@ WORKFLOW_COST = Metric(
     unit=Unit.USD,
     help="What workflow executions cost.",
     labels=("workflow",),
+    folded=("workflow",),
 )
 QUEUE_DEPTH = Metric(
     name="queue_depth",

@@ -144,7 +144,7 @@ def _allowed(location: tuple[int | str, ...], root: type[BaseModel]) -> str | No
 
 def _allowed_text(field: Any) -> str | None:
     for holder in (field, *getattr(field.annotation, "__args__", ())):
-        for item in getattr(holder, "metadata", None) or getattr(holder, "__metadata__", ()):
+        for item in (*getattr(holder, "metadata", ()), *getattr(holder, "__metadata__", ())):
             if isinstance(item, Allowed):
                 return item.text
     return None

@@ -1,0 +1,18 @@
+"""Which service, version and environment this is: the labels of target_info, through which deployments are seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from instrumentation.catalog import TARGET_INFO
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Service
+    from instrumentation.store import Store
+
+
+def announce(store: Store, service: Service) -> None:
+    """Set the target_info series of a service to 1."""
+    labels = (service.name, service.version, service.environment)
+    with store.lock:
+        store.buffer[store.place(TARGET_INFO, labels)] = 1.0
