@@ -47,6 +47,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
             f"{{{{ $labels.job }}}} answered {{{{ $value | humanizePercentage }}}} of its requests of the last {window} "
             'with an error; the limit is {{ "[[threshold]]" | humanizePercentage }}.'
         ),
+        labels=level.labels,
         urls=urls(settings, NAME),
     )
 

@@ -45,6 +45,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
             f"round({window.seconds} * ({of.requests} - {within})) >= [[minimum_bad_events]]"
         ),
         parameters={"threshold": level.threshold, "minimum_bad_events": settings.alerting.minimum_bad_events},
+        on_edge=("threshold",),
         for_=getattr(settings.alerting.for_, level.severity),
         keep_firing_for=settings.alerting.keep_firing_for,
         summary="Too many requests are slow.",
@@ -52,6 +53,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
             f"Of the requests of the last {window}, {{{{ $labels.job }}}} answered one in twenty in "
             '{{ $value | humanizeDuration }} or more; the limit is {{ "[[threshold]]" | humanizeDuration }}.'
         ),
+        labels=level.labels,
         urls=urls(settings, NAME),
     )
 

@@ -40,6 +40,15 @@ class Level:
         parts = [self.severity, *(part for pair in self.match.items() for part in pair)]
         return re.sub(r"\W+", "_", "_".join(parts))
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What tells an override's alert from the others of its name and severity.
+
+        >>> Level(severity="critical", threshold=2.0, match={"job": "search"}, before=()).labels
+        {'override': 'job=search'}
+        """
+        return {"override": ", ".join(f"{name}={value}" for name, value in self.match.items())} if self.match else {}
+
     def of(self, series: str) -> str:
         """The series that this level judges.
 

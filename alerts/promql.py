@@ -123,8 +123,8 @@ class _Walk:
             return left | right
         matching = node.modifier.matching if node.modifier else None
         if matching is not None:
-            for side in (left, right):
-                self._need(matching.labels, side, "matches on")
+            if _is_on(matching):
+                self._need(matching.labels, left & right, "matches on")
         elif left != right and str(node.op) != "or":
             differing = ", ".join(sorted(left ^ right))
             self.faults.append(f"joins with {str(node.op)!r} two sides that never match: only one has {differing}")
@@ -146,4 +146,8 @@ def _joined(modifier: Any, left: Labels, right: Labels) -> Labels:
     if modifier.card == promql.VectorMatchCardinality.OneToMany:
         return right | copied
     listed = frozenset(modifier.matching.labels)
-    return listed if modifier.matching.type == promql.LabelModifierType.Include else left - listed
+    return listed if _is_on(modifier.matching) else left - listed
+
+
+def _is_on(matching: Any) -> bool:
+    return bool(matching.type == promql.LabelModifierType.Include)

@@ -46,6 +46,7 @@ class AlertRule:
         summary: A sentence that is the same for every instance of the alert.
         description: A Prometheus template with places.
         parameters: Place to number.
+        on_edge: Places whose number must be a bucket edge of the services, or the condition is no longer exact.
         labels: Further labels.
         urls: runbook_url and dashboard_url.
     """
@@ -59,6 +60,7 @@ class AlertRule:
     summary: str
     description: str
     parameters: Mapping[str, float] = field(default_factory=dict)
+    on_edge: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     urls: Mapping[str, str] = field(default_factory=dict)
 

@@ -370,7 +370,7 @@ class Health(Section):
 class Collector(Section):
     """The OpenTelemetry Collector sidecar."""
 
-    gateway_endpoint: WebAddress | None = None
+    gateway_endpoint: WebAddress = "http://sidelight-gateway:4318"
     memory_limit_mib: Count = 128
     queue_size: Count = 1000
 

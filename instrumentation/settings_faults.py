@@ -139,12 +139,14 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
 
 def _allowed(location: tuple[int | str, ...], root: type[BaseModel]) -> str | None:
     _, field = _walk(location, root)
-    return None if field is None else _allowed_text(field)
+    return None if field is None else allowed_text(field)
 
 
-def _allowed_text(field: Any) -> str | None:
+def allowed_text(field: Any) -> str | None:
+    """What a field of a settings section may hold, where its type says so; the outermost of nested types counts."""
     for holder in (field, *getattr(field.annotation, "__args__", ())):
-        for item in (*getattr(holder, "metadata", ()), *getattr(holder, "__metadata__", ())):
-            if isinstance(item, Allowed):
-                return item.text
+        metadata = (*getattr(holder, "metadata", ()), *getattr(holder, "__metadata__", ()))
+        texts = [item.text for item in metadata if isinstance(item, Allowed)]
+        if texts:
+            return str(texts[-1])
     return None

@@ -1,0 +1,206 @@
+"""sidelight.yaml and the environment become Settings, or every fault becomes a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from instrumentation.errors import SettingsError
+from instrumentation.settings import Duration, Settings, load_settings, parse_settings
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    file = folder / "sidelight.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def lines(error: pytest.ExceptionInfo[SettingsError], folder: Path) -> list[str]:
+    return error.value.message.replace(f"{folder}/", "").splitlines()
+
+
+def faults_of(folder: Path, text: str | bytes) -> list[str]:
+    with pytest.raises(SettingsError) as error:
+        load_settings(write(folder, text), {})
+    return lines(error, folder)
+
+
+TEN_BROKEN_FILES = {
+    "unknown key": (
+        "thresholds: {eror_ratio: {}}",
+        "thresholds.eror_ratio: is no key of Sidelight (did you mean error_ratio?); "
+        "give one of error_ratio, latency_p95_seconds, overrides.",
+    ),
+    "wrong type": (
+        "metrics: {series_limit: many}",
+        'metrics.series_limit: got "many"; give a whole number of at least 1.',
+    ),
+    "warning above critical": (
+        "thresholds: {error_ratio: {warning: 0.2}}",
+        "thresholds.error_ratio: got warning 0.2 above critical 0.05; "
+        "give a warning at or below critical, since a warning comes first.",
+    ),
+    "negative": (
+        "thresholds: {latency_p95_seconds: {critical: -1}}",
+        "thresholds.latency_p95_seconds.critical: got -1; give seconds as a number above 0, such as 1.0.",
+    ),
+    "string duration": (
+        "thresholds: {latency_p95_seconds: {critical: '1s'}}",
+        'thresholds.latency_p95_seconds.critical: got "1s"; give seconds as a number above 0, such as 1.0.',
+    ),
+    "not YAML": (
+        "a: [1\nb: }",
+        "is not YAML at line 2, column 2 (expected ',' or ']', but got ':'); correct the line.",
+    ),
+    "a list": (
+        "- service",
+        "holds a list; give a mapping of sections, such as 'service: {name: shop}'.",
+    ),
+    "empty": (
+        " \n",
+        "is empty; give settings, or {} for the defaults, or remove the file.",
+    ),
+    "huge": (
+        "#" * ((1 << 20) + 1),
+        "is larger than 1 MiB; give a settings file, which is a few KiB.",
+    ),
+    "not UTF-8": (
+        b"service: {name: \xff}",
+        "is not UTF-8 at byte 16; save it as UTF-8.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), TEN_BROKEN_FILES.values(), ids=TEN_BROKEN_FILES)
+def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str | bytes, sentence: str) -> None:
+    assert faults_of(tmp_path, text) == [f"sidelight.yaml: {sentence}"]
+
+
+def test_every_fault_is_named_in_one_run(tmp_path: Path) -> None:
+    faults = faults_of(
+        tmp_path, "service: 5\nthresholds: {error_ratio: {warning: 7}}\nalerting: {for: {critical: 3}}\nmetrix: {}"
+    )
+    assert faults == [
+        "sidelight.yaml: service: got 5; give a mapping of keys.",
+        "sidelight.yaml: thresholds.error_ratio.warning: got 7; give a ratio between 0 and 1, such as 0.05.",
+        "sidelight.yaml: alerting.for.critical: got 3; give a duration such as 30s, 5m or 1h30m.",
+        "sidelight.yaml: metrix: is no key of Sidelight (did you mean metrics?); give one of "
+        f"{', '.join(Settings.model_fields)}.",
+    ]
+
+
+OTHER_FAULTS = {
+    "a key given twice": ("service: {name: a}\nservice: {name: b}", "the key 'service' is given twice"),
+    "a label that is not grouped by": (
+        "thresholds: {overrides: [{match: {team: a}}]}",
+        "thresholds.overrides.0.match.team: got a label that alerting.group_by does not keep; give one of job.",
+    ),
+    "an override below the warning for all": (
+        "thresholds: {overrides: [{match: {job: a}, latency_p95_seconds: {critical: 0.2}}]}",
+        "thresholds.overrides.0.latency_p95_seconds: got warning 0.5 above critical 0.2, together with",
+    ),
+    "the same match twice": (
+        "thresholds: {overrides: [{match: {job: a}}, {match: {job: a}}]}",
+        "thresholds.overrides.1.match: got",
+    ),
+    "a window that is too short": (
+        "alerting: {window: 30s}",
+        'alerting.window: got "30s" with metrics.scrape_interval "15s"; give at least four scrape intervals, '
+        "that is 60s.",
+    ),
+    "a grouping without job": ("alerting: {group_by: [team]}", "give each label once and job among them"),
+    "a planned key": ("metrics: {port: 9000}", "metrics.port: got 9000; this version does not read the key yet"),
+    "buckets out of order": ("http: {duration_buckets: [2, 1]}", "give increasing seconds, each once"),
+    "null for a section": ("thresholds: null", "thresholds: got null; give a mapping of keys."),
+    "nesting without end": ("[" * 100_000, "is nested too deeply"),
+    "an alias to itself": ("service: &a {name: *a}", "service.name: got {"),
+    "a control character": ("service: {name: \x01}", "is not YAML"),
+    "a required key left out": (
+        "alerting: {receivers: {default: {pagerduty: {}}}}",
+        "alerting.receivers.default.pagerduty.routing_key_file: got nothing; give the path of a file.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), OTHER_FAULTS.values(), ids=OTHER_FAULTS)
+def test_a_fault_says_where_what_and_what_instead(tmp_path: Path, text: str, sentence: str) -> None:
+    assert sentence in "\n".join(faults_of(tmp_path, text))
+
+
+def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
+    text = "alerting: {receivers: {default: {webhook: {url: 'http://user:hunter2@host/x'}}}}"
+    assert "hunter2" not in "\n".join(faults_of(tmp_path, text))
+
+
+def test_a_file_that_is_named_and_missing_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"cannot be read \(No such file or directory\)"):
+        load_settings(tmp_path / "absent.yaml", {})
+
+
+def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"cannot be read \(Is a directory\)"):
+        load_settings(tmp_path, {})
+
+
+def test_without_a_file_every_default_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(environ={}) == Settings()
+
+
+def test_comments_alone_are_the_defaults(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, "# later\n"), {}) == Settings()
+
+
+def test_the_file_is_found_by_its_variable(tmp_path: Path) -> None:
+    file = write(tmp_path, "service: {name: billing}")
+    assert load_settings(environ={"SIDELIGHT_CONFIG": str(file)}).service.name == "billing"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path, "service: {name: a, version: '1'}")
+    environ = {
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_RESOURCE_ATTRIBUTES": "service.name=lost,service.version=1%2C2, deployment.environment.name=prod",
+    }
+    service = load_settings(file, environ).service
+    assert (service.name, service.version, service.environment) == ("shop", "1,2", "prod")
+
+
+@pytest.mark.parametrize("value", ["novalue", "=1", "service.version="])
+def test_a_malformed_variable_is_a_fault_of_that_variable(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"^OTEL_RESOURCE_ATTRIBUTES: got "):
+        load_settings(environ={"OTEL_RESOURCE_ATTRIBUTES": value})
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().service.name = "other"  # type: ignore[misc]
+
+
+def test_every_latency_threshold_is_a_bucket_edge() -> None:
+    settings = parse_settings(
+        {
+            "thresholds": {
+                "latency_p95_seconds": {"warning": 0.33, "critical": 0.8},
+                "overrides": [{"match": {"job": "search"}, "latency_p95_seconds": {"critical": 2.2}}],
+            }
+        }
+    )
+    assert {0.33, 0.8, 2.2} <= set(settings.duration_edges)
+
+
+def test_no_threshold_is_the_last_edge_since_a_quantile_never_reads_above_it() -> None:
+    settings = parse_settings({"thresholds": {"latency_p95_seconds": {"critical": 30.0}}})
+    assert settings.duration_edges[-2:] == (30.0, 60.0)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("5m", 300), ("1h30m", 5400), ("1d", 86400)])
+def test_a_duration_knows_its_seconds(text: str, seconds: int) -> None:
+    assert Duration(text).seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0s", "5", "s", "1.5m", "-1m", "m5"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"alerting\.window: got .*; give a duration such as 30s"):
+        parse_settings({"alerting": {"window": text}})

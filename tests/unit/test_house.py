@@ -1,0 +1,88 @@
+"""The arrows between the packages, and how light the one is that services import."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAY_IMPORT = {
+    "instrumentation": set[str](),
+    "alerts": {"instrumentation"},
+    "dashboards": {"instrumentation", "alerts"},
+    "collector": {"instrumentation"},
+    "sidelight": {"instrumentation", "alerts", "dashboards", "collector"},
+    "examples": {"instrumentation"},
+}
+
+
+def ours(source: str) -> set[str]:
+    """Our packages that a module imports, also within functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add((node.module or "").partition(".")[0])
+    return names & set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_what_its_arrows_allow(package: str) -> None:
+    modules = sorted((ROOT / package).rglob("*.py"))
+    assert modules
+    strangers = {
+        f"{module.relative_to(ROOT)} imports {name}"
+        for module in modules
+        for name in ours(module.read_text()) - MAY_IMPORT[package] - {package}
+    }
+    assert strangers == set()
+
+
+def test_a_forbidden_import_would_be_seen() -> None:
+    assert ours("def late():\n    from alerts.rules import number\n") == {"alerts"}
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    program = f"import sys\n{code}\nprint(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(ended.stdout.split())
+
+
+def test_import_instrumentation_loads_no_large_library() -> None:
+    heavy = {"pydantic", "yaml", "prometheus_client", "opentelemetry", "structlog", "fastapi", "asyncio"}
+    assert modules_loaded_by("import instrumentation") & heavy == set()
+
+
+def test_the_public_names_load_on_first_use() -> None:
+    assert "instrumentation.http" in modules_loaded_by("import instrumentation\ninstrumentation.instrument")
+
+
+def test_every_public_name_exists() -> None:
+    loaded = modules_loaded_by(
+        "import instrumentation\nfor name in instrumentation.__all__: getattr(instrumentation, name)"
+    )
+    assert "instrumentation.workflows" in loaded
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    import instrumentation  # noqa: PLC0415
+
+    with pytest.raises(AttributeError, match="has no attribute 'instrumnet'"):
+        _ = instrumentation.instrumnet  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_every_module_opens_with_one_sentence(package: str) -> None:
+    silent = [
+        str(module.relative_to(ROOT))
+        for module in (ROOT / package).rglob("*.py")
+        if not ast.get_docstring(ast.parse(module.read_text()))
+    ]
+    assert silent == []
