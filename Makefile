@@ -1,0 +1,79 @@
+# One command each; every target does its own set-up. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+KEEP ?=
+GRAFANA_URL ?=
+UPGRADE ?= --upgrade
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PINS := pyproject.toml stack/pyproject.toml requirements/dev.txt
+MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help setup tools format lint types test demo build alerts dashboards collector chart bench check dist constraints clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the environment in .venv; PYTHON=... takes another Python than python3.
+
+$(READY): $(PINS) requirements/constraints.txt requirements/bootstrap.sh stack/hatch_build.py instrumentation/version.py
+	@PYTHON='$(PYTHON)' sh requirements/bootstrap.sh $(VENV)
+	@touch $@
+
+tools: setup ## Bring Prometheus, Alertmanager and Helm into the cache, outside the repository.
+	@$(BIN)/sidelight tools
+
+format: setup ## Format the code and mend what the linter can.
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+lint: setup ## Lint, and check the formatting.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup ## Check the types.
+	@$(BIN)/mypy
+
+test: setup tools ## Run all tests; ARGS='-k name' picks some.
+	@$(BIN)/pytest $(ARGS)
+
+demo: setup tools ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
+	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)
+
+build: setup ## Generate everything from the catalog and sidelight.yaml.
+	@$(BIN)/sidelight build $(ARGS)
+
+alerts: setup ## Generate the alert rules, their tests and the Alertmanager configuration.
+	@$(BIN)/sidelight build alerts $(ARGS)
+
+dashboards: setup ## Generate the dashboards; where GRAFANA_URL is set, publish them.
+	@$(BIN)/sidelight build dashboards $(ARGS)
+	@$(if $(GRAFANA_URL),$(BIN)/sidelight publish)
+
+collector: setup ## Generate the collector's configuration.
+	@$(BIN)/sidelight build collector $(ARGS)
+
+chart: setup ## Generate the Helm chart's files.
+	@$(BIN)/sidelight build chart $(ARGS)
+
+bench: setup ## Measure the cost of instrumentation.
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+check: lint types ## Everything that needs no test: lint, types, settings.
+	@$(BIN)/sidelight check
+
+dist: setup ## Build wheel and sdist of both distributions into dist/.
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+	@$(BIN)/python -m build --no-isolation --outdir dist stack
+
+constraints: setup ## Choose the newest versions for constraints.txt; UPGRADE= keeps those that still fit.
+	@$(BIN)/uv pip compile $(PINS) --all-extras --universal --python-version 3.11 $(UPGRADE) --quiet \
+		--custom-compile-command 'make constraints' --no-annotate --no-emit-index-url \
+		--output-file requirements/constraints.txt
+
+clean: ## Remove the environment, dist/ and every cache in the repository.
+	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
