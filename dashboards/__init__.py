@@ -1,0 +1,12 @@
+"""Grafana dashboards from the catalog and the settings; ``dashboards.publish`` brings them into a Grafana.
+
+>>> from instrumentation.settings import Settings
+>>> sorted(generated(Settings()))
+['business.json', 'operations.json']
+"""
+
+from __future__ import annotations
+
+from dashboards.pages import DASHBOARDS, PAGES, generated
+
+__all__ = ["DASHBOARDS", "PAGES", "generated"]

@@ -1,0 +1,159 @@
+"""What surrounds the panels: variables, annotations, links and the head of the dashboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from alerts.deployment import NAME as DEPLOYMENT_COMPLETED
+from dashboards import expressions as promql
+from dashboards.layout import placed
+from dashboards.normalise import normalised
+from dashboards.panels import DATASOURCE, as_json
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dashboards.model import Page
+    from instrumentation.settings import Settings
+
+_ON_TIME_RANGE_CHANGE = 2  # so that the lists hold what existed in the time range shown
+_SORTED = 1
+_SHARED_CROSSHAIR = 1
+
+
+def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, object]:
+    """A whole dashboard as normalised Grafana JSON.
+
+    Args:
+        page: The dashboard.
+        settings: The settings.
+        pages: Every dashboard; the others are linked.
+    """
+    return normalised(
+        {
+            "uid": page.uid,
+            "title": page.title,
+            "description": page.description,
+            "tags": ["sidelight"],
+            "editable": False,
+            "graphTooltip": _SHARED_CROSSHAIR,
+            "refresh": settings.dashboards.refresh,
+            "time": {"from": page.since, "to": "now"},
+            "timepicker": {},
+            "timezone": "browser",
+            "templating": {"list": [_DATASOURCE_VARIABLE, *(_VARIABLES[name]() for name in page.variables)]},
+            "annotations": {"list": _annotations(settings)},
+            "links": [_link(f"{other.title} dashboard", f"/d/{other.uid}") for other in pages if other is not page]
+            + [_link("Alert rules", "/alerting/list", with_context=False)],
+            "panels": [
+                as_json(item, place, settings.metrics.scrape_interval) for item, place in placed(page.rows(settings))
+            ],
+        }
+    )
+
+
+_DATASOURCE_VARIABLE = {
+    "type": "datasource",
+    "name": "datasource",
+    "label": "Data source",
+    "query": "prometheus",
+    "current": {},
+    "hide": 0,
+    "includeAll": False,
+    "multi": False,
+    "options": [],
+    "refresh": 1,
+    "regex": "",
+}
+
+
+def _job() -> dict[str, Any]:
+    return _query_variable("job", "Job", f"label_values({catalog.TARGET_INFO.name}, job)")
+
+
+def _instance() -> dict[str, Any]:
+    series = f'{catalog.TARGET_INFO.name}{{job=~"$job"}}'
+    return _query_variable("instance", "Instance", f"label_values({series}, instance)")
+
+
+def _route() -> dict[str, Any]:
+    series = promql.select(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION))
+    # Requests that matched no route have none, and ".+" would leave them out.
+    return _query_variable("route", "Route", f"label_values({series}, http_route)", all_value=".*")
+
+
+_VARIABLES = {"job": _job, "instance": _instance, "route": _route}
+
+
+def _query_variable(name: str, label: str, query: str, *, all_value: str = ".+") -> dict[str, Any]:
+    return {
+        "type": "query",
+        "name": name,
+        "label": label,
+        "datasource": DATASOURCE,
+        "query": query,
+        "definition": query,
+        "allValue": all_value,
+        "includeAll": True,
+        "multi": True,
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+        "hide": 0,
+        "options": [],
+        "refresh": _ON_TIME_RANGE_CHANGE,
+        "regex": "",
+        "sort": _SORTED,
+    }
+
+
+def _annotations(settings: Settings) -> list[dict[str, Any]]:
+    step = settings.alerting.evaluation_interval
+    deployments = promql.firing(f'alertname="{DEPLOYMENT_COMPLETED}"')
+    others = promql.firing(f'alertname!="{DEPLOYMENT_COMPLETED}"')
+    return [
+        _BY_HAND,
+        _annotation("Deployments", deployments, step, color="blue")
+        | {"titleFormat": "{{job}} now runs {{service_version}}", "tagKeys": "job,service_version"},
+        _annotation("Firing alerts", others, step, color="red")
+        | {"titleFormat": "{{alertname}} ({{severity}})", "textFormat": "{{job}}", "tagKeys": "alertname,severity,job"},
+    ]
+
+
+_BY_HAND = {
+    "builtIn": 1,
+    "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+    "enable": True,
+    "hide": True,
+    "iconColor": "rgba(0, 211, 255, 1)",
+    "name": "Annotations & Alerts",
+    "type": "dashboard",
+}
+
+
+def _annotation(name: str, expr: str, step: str, *, color: str) -> dict[str, Any]:
+    target: Mapping[str, Any] = {"expr": expr, "interval": step, "refId": "Anno"}
+    return {
+        "name": name,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": color,
+        "target": target,
+        "textFormat": "",
+        "useValueForTime": False,
+    }
+
+
+def _link(title: str, url: str, *, with_context: bool = True) -> dict[str, Any]:
+    return {
+        "type": "link",
+        "title": title,
+        "url": url,
+        "icon": "dashboard" if with_context else "bolt",
+        "tooltip": "",
+        "tags": [],
+        "asDropdown": False,
+        "targetBlank": False,
+        "keepTime": with_context,
+        "includeVars": with_context,
+    }

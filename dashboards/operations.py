@@ -1,0 +1,347 @@
+"""The Operations dashboard: is the service well, and where is it not?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dashboards import expressions as promql
+from dashboards.expressions import ERROR, RANGE, RATE, ROUTE, legend, rate, select, total
+from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph, heatmap, stat, table, traffic_light
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Levels, Override, Settings
+
+_P95 = 0.95
+_QUANTILES = (0.5, _P95, 0.99)
+_LISTED = 10
+_CLASS_COLORS = {"1xx": "purple", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
+_NO_REQUESTS = "no requests"
+_TROUBLE = 'kind!="event"'  # a completed deployment is news, no trouble
+
+
+def _rows(settings: Settings) -> tuple[Row, ...]:
+    return (
+        Row(title="Now", panels=_now(settings), per_line=5, height=4),
+        Row(title="Requests", panels=_requests(settings)),
+        *(_own_thresholds(settings, override) for override in settings.thresholds.overrides),
+        Row(title="Routes", panels=_routes(settings)),
+        Row(title="Dependencies and queues", panels=_dependencies(settings)),
+        Row(title="Resources of each instance", panels=_resources()),
+        Row(title="Alerts, versions and Sidelight itself", panels=_watchers(settings)),
+    )
+
+
+PAGE = Page(
+    slug="operations",
+    title="Operations",
+    description="For whoever is on call: is the service well, and where is it not?",
+    since="now-1h",
+    variables=("job", "instance", "route"),
+    rows=_rows,
+)
+
+
+def _now(settings: Settings) -> tuple[Panel, ...]:
+    by, thresholds = promql.service(settings), settings.thresholds
+    users = select(catalog.ACTIVE_USER_REGISTER.name)
+    return (
+        stat(
+            title="Request rate now",
+            description="Requests per second of the services selected, together.",
+            unit=Unit.REQUESTS_PER_SECOND,
+            queries=(Query(expr=total(_rate())),),
+        ),
+        stat(
+            title="Error ratio now",
+            description=f"Share of failed requests in the worst of the services selected. {_said(thresholds.error_ratio)}",
+            unit=Unit.RATIO,
+            queries=(Query(expr=promql.largest(_error_ratio(by))),),
+            coloring=traffic_light(thresholds.error_ratio),
+            empty=_NO_REQUESTS,
+        ),
+        stat(
+            title="Latency p95 now",
+            description=(
+                "95 % of requests are faster, in the slowest of the services selected."
+                f" {_said(thresholds.latency_p95_seconds, 's')}"
+            ),
+            unit=Unit.SECONDS,
+            queries=(Query(expr=promql.largest(_latency(_P95, by))),),
+            coloring=traffic_light(thresholds.latency_p95_seconds),
+            empty=_NO_REQUESTS,
+        ),
+        stat(
+            title="Instances up now",
+            description="Instances that Prometheus reaches.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=total(select(promql.UP))),),
+            coloring=Coloring(base="red", above={1: "green"}),
+        ),
+        stat(
+            title="Alerts firing now",
+            description="Alerts that fire for the jobs selected, at any instance; completed deployments do not count.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=f"{promql.number(promql.firing(_TROUBLE))} or vector(0)"),),
+            coloring=Coloring(base="green", above={1: "red"}),
+        ),
+        stat(
+            title="Active users now",
+            description="Different users seen in the last minute or two, estimated to about 3 %.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=total(promql.distinct(users, settings.users.registers, *by))),),
+        ),
+    )
+
+
+def _requests(settings: Settings) -> tuple[Panel, ...]:
+    by, thresholds = promql.service(settings), settings.thresholds
+    duration = catalog.HTTP_SERVER_REQUEST_DURATION
+    return (
+        graph(
+            title="Request rate",
+            description="Requests per second, by service.",
+            unit=Unit.REQUESTS_PER_SECOND,
+            queries=(Query(expr=total(_rate(), *by), legend=legend(*by)),),
+        ),
+        _error_graph("Error ratio", by, thresholds.error_ratio),
+        _latency_graph("Latency", by, thresholds.latency_p95_seconds),
+        graph(
+            title="Responses by status class",
+            description="Responses per second by the first digit of the status that went over the wire.",
+            unit=Unit.REQUESTS_PER_SECOND,
+            queries=(Query(expr=_status_classes(), legend=legend("status_class")),),
+            stacked=True,
+            colors=_CLASS_COLORS,
+        ),
+        heatmap(
+            title="Latency heatmap",
+            description="How many requests took how long: two bands are two kinds of requests behind one percentile.",
+            unit=Unit.SECONDS,
+            queries=(
+                Query(expr=total(promql.increase(promql.bucket(duration), RATE, ROUTE), "le"), legend=legend("le")),
+            ),
+        ),
+        graph(
+            title="Active connections",
+            description="Requests being answered at the moment of a scrape, by service; of all routes.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=total(select(catalog.HTTP_SERVER_ACTIVE_REQUESTS.name), *by), legend=legend(*by)),),
+        ),
+        graph(
+            title="Active websockets",
+            description="Websocket connections open at the moment of a scrape, by service.",
+            unit=Unit.COUNT,
+            queries=(
+                Query(
+                    expr=total(select(catalog.WEBSOCKET_SERVER_ACTIVE_CONNECTIONS.name, ROUTE), *by),
+                    legend=legend(*by),
+                ),
+            ),
+        ),
+    )
+
+
+def _own_thresholds(settings: Settings, override: Override) -> Row:
+    by, base = promql.service(settings), settings.thresholds
+    name = " ".join(f"{label} {value}" for label, value in override.match.items())
+    matchers = tuple(promql.equals(label, value) for label, value in override.match.items())
+    ratio = _merged(base.error_ratio, override.error_ratio)
+    seconds = _merged(base.latency_p95_seconds, override.latency_p95_seconds)
+    errors = _error_graph(f"Error ratio of {name}", by, ratio, *matchers)
+    latency = _latency_graph(f"Latency of {name}", by, seconds, *matchers)
+    own = ((errors, ratio != base.error_ratio), (latency, seconds != base.latency_p95_seconds))
+    return Row(title=f"Thresholds of {name}", panels=tuple(panel for panel, is_own in own if is_own))
+
+
+def _merged(base: Levels, own: Levels) -> Levels:
+    return base.model_copy(update=own.model_dump(exclude_none=True))
+
+
+def _routes(settings: Settings) -> tuple[Panel, ...]:
+    by, duration = promql.service(settings), catalog.HTTP_SERVER_REQUEST_DURATION
+    route = {**_headings(*by), "http_route": "Route"}
+    slow = promql.increase(promql.bucket(duration), RANGE, ROUTE)
+    failed = promql.increase(promql.count(duration), RANGE, ROUTE, ERROR)
+    slowest = promql.top(_LISTED, promql.quantile(_P95, slow, *by, "http_route"))
+    failing = promql.top(_LISTED, f"{total(failed, *by, 'http_route', 'error_type')} > 0")
+    return (
+        table(
+            title="Slowest routes",
+            description=f"The {_LISTED} routes with the highest p95 over the time range shown.",
+            unit=Unit.SECONDS,
+            queries=(Query(expr=slowest, instant=True),),
+            coloring=traffic_light(settings.thresholds.latency_p95_seconds),
+            columns={**route, "Value": "p95"},
+            empty=_NO_REQUESTS,
+        ),
+        table(
+            title="Most failing routes",
+            description=f"The {_LISTED} routes with most failed requests over the time range shown, and how they failed.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=failing, instant=True),),
+            columns={**route, "error_type": "Error", "Value": "Failed"},
+            empty="no request failed",
+        ),
+    )
+
+
+def _dependencies(settings: Settings) -> tuple[Panel, ...]:
+    by, calls = promql.service(settings), catalog.HTTP_CLIENT_REQUEST_DURATION
+    to, queue = (*by, "server_address"), (*by, "queue")
+    failed = promql.share(rate(promql.count(calls), ERROR), rate(promql.count(calls)), *to)
+    return (
+        graph(
+            title="Dependency error ratio",
+            description="Share of calls to other services that failed, by the service called.",
+            unit=Unit.RATIO,
+            queries=(Query(expr=failed, legend=legend(*to)),),
+        ),
+        graph(
+            title="Dependency latency p95",
+            description="95 % of calls to other services are faster, by the service called.",
+            unit=Unit.SECONDS,
+            queries=(Query(expr=promql.quantile(_P95, rate(promql.bucket(calls)), *to), legend=legend(*to)),),
+        ),
+        graph(
+            title="Queue depth",
+            description="Items waiting, by queue.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=promql.largest(select(catalog.QUEUE_DEPTH.name), *queue), legend=legend(*queue)),),
+        ),
+        graph(
+            title="Oldest item in queue",
+            description="How long the item that has waited longest waits, by queue.",
+            unit=Unit.SECONDS,
+            queries=(Query(expr=promql.largest(select(catalog.QUEUE_OLDEST_AGE.name), *queue), legend=legend(*queue)),),
+        ),
+    )
+
+
+def _resources() -> tuple[Panel, ...]:
+    cpu, memory = catalog.PROCESS_CPU, catalog.PROCESS_RESIDENT_MEMORY
+    throttled = catalog.CONTAINER_CPU_THROTTLED
+    used = total(rate(catalog.CONTAINER_CPU_USAGE.name), "instance")
+    cores = total(select(catalog.CONTAINER_CPU_LIMIT.name), "instance")
+    return (
+        _by_instance("CPU", "CPU cores in use.", Unit.COUNT, total(rate(cpu.name), "instance")),
+        _by_instance(
+            "CPU of limit", "CPU in use as a share of the container's limit.", Unit.RATIO, f"{used} / {cores}"
+        ),
+        _by_instance(
+            "CPU throttled",
+            "Seconds per second that the container was held back by its CPU limit.",
+            Unit.RATIO,
+            total(rate(throttled.name), "instance"),
+        ),
+        _by_instance("Memory", "Resident memory.", Unit.BYTES, total(select(memory.name), "instance")),
+        _by_instance(
+            "Memory of limit",
+            "Memory that cannot be dropped at once, as a share of the container's limit.",
+            Unit.RATIO,
+            promql.of_limit(catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT, "instance"),
+        ),
+        _by_instance(
+            "Open files of limit",
+            "Open file descriptors as a share of those that may be open.",
+            Unit.RATIO,
+            promql.of_limit(catalog.PROCESS_OPEN_FDS, catalog.PROCESS_MAX_FDS, "instance"),
+        ),
+        _by_instance(
+            "Disk of size",
+            "Bytes used as a share of the file system.",
+            Unit.RATIO,
+            promql.of_limit(catalog.DISK_USED, catalog.DISK_SIZE, "instance", "path"),
+            "path",
+        ),
+    )
+
+
+def _watchers(settings: Settings) -> tuple[Panel, ...]:
+    by = promql.service(settings)
+    version, alert = (*by, "service_version"), (*by, "alertname", "severity")
+    return (
+        table(
+            title="Firing alerts",
+            description="Alerts that fire for the jobs selected, at any instance.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=promql.largest(promql.firing(_TROUBLE), *alert), instant=True),),
+            columns={**_headings(*by), "alertname": "Alert", "severity": "Severity"},
+            empty="no alert fires",
+        ),
+        graph(
+            title="Running versions",
+            description="Instances by the version they run; during a deployment one version hands over to the next.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=promql.number(select(catalog.TARGET_INFO.name), *version), legend=legend(*version)),),
+            stacked=True,
+        ),
+        _by_instance(
+            "Series held by Sidelight",
+            "Series as a share of metrics.series_limit; at 100 % new series are folded into one.",
+            Unit.RATIO,
+            promql.of_limit(catalog.SIDELIGHT_SERIES, catalog.SIDELIGHT_SERIES_LIMIT, "instance"),
+        ),
+        _by_instance(
+            "Observations folded by Sidelight",
+            "Observations per second that lost their labels because the series limit was reached.",
+            Unit.COUNT,
+            total(rate(catalog.SIDELIGHT_SERIES_FOLDED.name), "instance"),
+        ),
+    )
+
+
+def _by_instance(title: str, description: str, unit: Unit, expr: str, *labels: str) -> Panel:
+    query = Query(expr=expr, legend=legend("instance", *labels))
+    return graph(title=title, description=description, unit=unit, queries=(query,))
+
+
+def _error_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
+    return graph(
+        title=title,
+        description=f"Share of requests that failed, by service; 0 without errors, a gap without requests. {_said(levels)}",
+        unit=Unit.RATIO,
+        queries=(Query(expr=_error_ratio(by, *matchers), legend=legend(*by)),),
+        coloring=traffic_light(levels),
+    )
+
+
+def _latency_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
+    return graph(
+        title=title,
+        description=f"50 %, 95 % and 99 % of requests are faster, by service. For p95: {_said(levels, 's')}",
+        unit=Unit.SECONDS,
+        queries=tuple(
+            Query(expr=_latency(ratio, by, *matchers), legend=f"{legend(*by)} p{ratio * 100:g}") for ratio in _QUANTILES
+        ),
+        coloring=traffic_light(levels),
+    )
+
+
+def _said(levels: Levels, unit: str = "%") -> str:
+    scale = 100 if unit == "%" else 1
+    given = [(level, getattr(levels, level)) for level in ("warning", "critical")]
+    return f"{', '.join(f'{level} above {value * scale:g} {unit}' for level, value in given)}.".capitalize()
+
+
+def _headings(*labels: str) -> dict[str, str]:
+    return {label: label.capitalize() for label in labels}
+
+
+def _rate(*matchers: str) -> str:
+    return rate(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION), ROUTE, *matchers)
+
+
+def _error_ratio(by: tuple[str, ...], *matchers: str) -> str:
+    return promql.share(_rate(ERROR, *matchers), _rate(*matchers), *by)
+
+
+def _latency(ratio: float, by: tuple[str, ...], *matchers: str) -> str:
+    buckets = promql.bucket(catalog.HTTP_SERVER_REQUEST_DURATION)
+    return promql.quantile(ratio, rate(buckets, ROUTE, *matchers), *by)
+
+
+def _status_classes() -> str:
+    # The digit is taken by a number, not by a name: Grafana would read $class as one of its variables.
+    relabelled = f'label_replace({_rate()}, "status_class", "${{1}}xx", "http_response_status_code", "(.).+")'
+    return total(relabelled, "status_class")

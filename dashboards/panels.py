@@ -1,0 +1,214 @@
+"""A panel as Grafana's JSON: grafanalib draws it, and what grafanalib cannot say is added here."""
+
+from __future__ import annotations
+
+import json
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import grafanalib.core as grafana
+from grafanalib._gen import DashboardEncoder
+
+from dashboards.model import Panel, Row, View
+from instrumentation.catalog import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dashboards.layout import Place
+    from dashboards.model import Coloring, Query
+
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+_HIGHEST_ID = 1_000_000
+_HEADROOM = 1.2  # above the critical line, so that the line is seen when all is well
+_FORMATS = {View.TABLE: "table", View.HEATMAP: "heatmap"}
+
+
+def as_json(item: Row | Panel, place: Place, scrape_interval: str) -> dict[str, Any]:
+    """A row's heading or a panel, still to be normalised.
+
+    Args:
+        item: What to draw.
+        place: Where it stands.
+        scrape_interval: A Prometheus duration, from which Grafana reckons ``$__rate_interval``.
+    """
+    common = {
+        "title": item.title,
+        "id": crc32(item.title.encode()) % _HIGHEST_ID + 1,  # the same wherever the panel stands: links stay good
+        "gridPos": grafana.GridPos(x=place.x, y=place.y, w=place.w, h=place.h),
+    }
+    if isinstance(item, Row):
+        return _plain(grafana.RowPanel(**common))
+    return _panel(item, scrape_interval, common)
+
+
+def _panel(panel: Panel, scrape_interval: str, common: Mapping[str, Any]) -> dict[str, Any]:
+    return _plain(
+        _BUILDERS[panel.view](
+            panel,
+            **common,
+            description=panel.description,
+            dataSource=DATASOURCE,
+            targets=[
+                _target(letter, query, panel.view, scrape_interval)
+                for letter, query in zip(ascii_uppercase, panel.queries, strict=False)
+            ],
+            thresholds=_steps(panel.coloring),
+            timeFrom=panel.since,
+        )
+    )
+
+
+def _plain(drawn: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(drawn, cls=DashboardEncoder))
+    return plain
+
+
+def _target(letter: str, query: Query, view: View, scrape_interval: str) -> dict[str, Any]:
+    from_histogram = any(metric.kind is Kind.HISTOGRAM for metric in query.reads)
+    drawn = grafana.Target(
+        refId=letter,
+        expr=query.expr,
+        legendFormat=query.legend,
+        interval="" if query.instant else query.min_step or scrape_interval,
+        format=_FORMATS.get(view, "time_series"),
+        instant=query.instant,
+        datasource=DATASOURCE,
+    )
+    exemplar = from_histogram and view is View.TIME_SERIES
+    return {**_plain(drawn), "editorMode": "code", "range": not query.instant, "exemplar": exemplar}
+
+
+def _steps(coloring: Coloring) -> list[Any]:
+    above = enumerate(sorted(coloring.above.items()), start=1)
+    base = grafana.Threshold(coloring.base, 0, 0.0)
+    return [base, *(grafana.Threshold(color, index, float(value)) for index, (value, color) in above)]
+
+
+def _overrides(panel: Panel) -> list[dict[str, Any]]:
+    return [
+        {
+            "matcher": {"id": "byName", "options": name},
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
+        }
+        for name, color in panel.colors.items()
+    ]
+
+
+def _time_series(panel: Panel, **common: Any) -> Any:
+    highest = max(panel.coloring.above, default=None)
+    custom = {
+        "axisSoftMax": None if highest is None else highest * _HEADROOM,
+        "scaleDistribution": {"type": "linear", "log": None},
+        "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
+    }
+    return grafana.TimeSeries(
+        **common,
+        unit=panel.unit,
+        valueMin=0,
+        fillOpacity=30 if panel.stacked else 8,
+        showPoints="auto",
+        legendDisplayMode="list",
+        tooltipMode="multi",
+        tooltipSort="desc",
+        thresholdsStyleMode="off" if highest is None else "dashed",
+        overrides=_overrides(panel),
+        extraJson={
+            "fieldConfig": {"defaults": {"custom": custom, "noValue": panel.empty}},
+            "options": {"legend": {"showLegend": True}},
+        },
+    )
+
+
+def _stat(panel: Panel, **common: Any) -> Any:
+    return grafana.Stat(
+        **common,
+        format=panel.unit,
+        reduceCalc="lastNotNull",
+        color={"mode": "thresholds"},
+        graphMode="none" if panel.queries[0].instant else "area",
+        noValue=panel.empty,
+        extraJson={"options": {"wideLayout": True, "showPercentChange": False, "percentChangeColorMode": "standard"}},
+    )
+
+
+def _table(panel: Panel, **common: Any) -> Any:
+    columns = dict(panel.columns)
+    organize = {
+        "excludeByName": {"Time": True, "Value": "Value" not in columns},
+        "includeByName": {},
+        "indexByName": {name: index for index, name in enumerate(columns)},
+        "renameByName": columns,
+    }
+    custom = {"cellOptions": {"type": "color-text" if panel.coloring.above else "auto"}, "inspect": False}
+    return grafana.Table(
+        **common,
+        unit=panel.unit,
+        filterable=True,
+        transformations=[{"id": "organize", "options": organize}],
+        sortBy=[grafana.TableSortByField(displayName=columns["Value"], desc=True)] if "Value" in columns else [],
+        extraJson={
+            "fieldConfig": {
+                "defaults": {
+                    "custom": {**custom, "displayMode": None},
+                    "color": {"mode": "thresholds"},
+                    "noValue": panel.empty,
+                }
+            },
+            "options": {"cellHeight": "sm"},
+        },
+    )
+
+
+def _raw(panel: Panel, kind: Mapping[str, Any], **common: Any) -> Any:
+    # grafanalib knows only obsolete forms of these panels: its common part, and the rest in today's form.
+    base = grafana.Panel(**common).panel_json({})
+    defaults = {**base["fieldConfig"]["defaults"], "unit": panel.unit, "noValue": panel.empty, **kind["defaults"]}
+    field_config = {"defaults": defaults, "overrides": []}
+    return {**base, "type": panel.view, "fieldConfig": field_config, "options": kind["options"]}
+
+
+def _bars(panel: Panel, **common: Any) -> Any:
+    options = {
+        "displayMode": "basic",
+        "orientation": "horizontal",
+        "namePlacement": "auto",
+        "valueMode": "color",
+        "showUnfilled": True,
+        "sizing": "auto",
+        "minVizWidth": 8,
+        "minVizHeight": 16,
+        "maxVizHeight": 300,
+        "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom", "calcs": []},
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+    }
+    return _raw(panel, {"defaults": {"min": 0, "color": {"mode": "thresholds"}}, "options": options}, **common)
+
+
+def _heatmap(panel: Panel, **common: Any) -> Any:
+    options = {
+        "calculate": False,
+        "cellGap": 1,
+        "color": {"mode": "scheme", "scheme": "Oranges", "fill": "dark-orange", "scale": "exponential", "exponent": 0.5}
+        | {"steps": 64, "reverse": False},
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "filterValues": {"le": 1e-9},
+        "legend": {"show": True},
+        "rowsFrame": {"layout": "auto"},
+        "showValue": "never",
+        "tooltip": {"mode": "single", "yHistogram": True, "showColorScale": False},
+        "yAxis": {"axisPlacement": "left", "reverse": False, "unit": panel.unit},
+    }
+    hide = {"hideFrom": {"legend": False, "tooltip": False, "viz": False}, "scaleDistribution": {"type": "linear"}}
+    return _raw(panel, {"defaults": {"custom": hide}, "options": options}, **common)
+
+
+_BUILDERS = {
+    View.TIME_SERIES: _time_series,
+    View.STAT: _stat,
+    View.TABLE: _table,
+    View.BARS: _bars,
+    View.HEATMAP: _heatmap,
+}

@@ -1,0 +1,194 @@
+"""Every expression of every panel gives data on a real Prometheus that scrapes a page with every catalog row."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from hashlib import blake2b
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+
+from dashboards import DASHBOARDS
+from instrumentation import catalog
+from instrumentation.settings import Settings
+from sidelight import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCRAPE = 0.25  # seconds
+NEEDED = 2.0  # seconds until every window below holds several scrapes
+WINDOWS = {"$__rate_interval": "4s", "$__range": "60s", "$__interval": "4s"}
+VARIABLES = {"$job": "shop", "$instance": ".+", "$route": ".*"}
+VALUES = {
+    "http_route": "/orders/{id}",
+    "http_response_status_code": "503",
+    "error_type": "503",
+    "outcome": "success",
+    "service_version": "1.7.3",
+}
+EDGES = ("0.5", "1.0", "+Inf")
+USERS = 7000
+
+
+def _registers() -> dict[int, int]:
+    """HyperLogLog registers that have seen so many users: register to the largest rank."""
+    ranks: dict[int, int] = {}
+    for user in range(USERS):
+        digest = int.from_bytes(blake2b(str(user).encode(), digest_size=8).digest())
+        register, rest = digest % 1024, digest >> 10
+        ranks[register] = max(ranks.get(register, 0), 55 - rest.bit_length())
+    return ranks
+
+
+REGISTERS = _registers()
+
+
+def _page(seconds: float) -> str:
+    """Every catalog row as text, its counters grown since the start."""
+    lines = [line for metric in catalog.METRICS for line in _lines(metric, 1 + int(seconds * 40))]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(metric: catalog.Metric, grown: int) -> Iterator[str]:
+    yield f"# TYPE {metric.name} {metric.kind}"
+    if metric is catalog.ACTIVE_USER_REGISTER:
+        yield from (f'{metric.name}{{register="{register}"}} {rank}' for register, rank in REGISTERS.items())
+        return
+    labels = [f'{label}="{VALUES.get(label, label)}"' for label in metric.labels]
+    value = 3 if metric.kind is catalog.Kind.GAUGE else grown
+    if metric.kind is not catalog.Kind.HISTOGRAM:
+        yield f"{metric.name}{{{','.join(labels)}}} {value}"
+        return
+    for edge, share in zip(EDGES, (0.5, 0.75, 1), strict=True):
+        le = 'le="' + edge + '"'
+        yield f"{metric.name}_bucket{{{','.join([*labels, le])}}} {int(grown * share)}"
+    yield f"{metric.name}_sum{{{','.join(labels)}}} {grown}"
+    yield f"{metric.name}_count{{{','.join(labels)}}} {grown}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    start = time.monotonic()
+
+    def do_GET(self) -> None:
+        page = _page(time.monotonic() - self.start).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        """Silence: the test's output is for the test."""
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def prometheus(target: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    config = _configured(folder, target)
+    with processes.prometheus(config, folder / "data") as process, httpx.Client(base_url=process.url) as client:
+        _wait_for_data(client)
+        yield client
+
+
+def _configured(folder: Path, target: str) -> Path:
+    every = f"{int(SCRAPE * 1000)}ms"
+    firing = [
+        {"alert": "DeploymentCompleted", "labels": {"severity": "info", "kind": "event", "service_version": "1.7.3"}},
+        {"alert": "HighErrorRate", "labels": {"severity": "critical"}},
+    ]
+    rules = [{**rule, "expr": 'up{job="shop"} == 1'} for rule in firing]
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "a", "interval": every, "rules": rules}]}))
+    scrape = {"job_name": "shop", "scrape_interval": every, "scrape_timeout": every}
+    config = {
+        "rule_files": [str(folder / "rules.yml")],
+        "scrape_configs": [{**scrape, "static_configs": [{"targets": [target]}]}],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    return folder / "prometheus.yml"
+
+
+def _wait_for_data(client: httpx.Client) -> None:
+    deadline = time.monotonic() + 30
+    wanted = 'count_over_time(up[20s]) > 8 and on () count(ALERTS{alertstate="firing"}) == 2'
+    while not _result(client, wanted):
+        assert time.monotonic() < deadline, "Prometheus did not scrape the page"
+        time.sleep(SCRAPE)
+
+
+def _result(client: httpx.Client, expression: str) -> list[Any]:
+    answer = client.get("/api/v1/query", params={"query": expression}).json()
+    assert answer["status"] == "success", answer
+    found: list[Any] = answer["data"]["result"]
+    return found
+
+
+def _filled(expression: str) -> str:
+    for variable, value in {**WINDOWS, **VARIABLES}.items():
+        expression = expression.replace(variable, value)
+    return expression
+
+
+def _expressions() -> Iterator[tuple[str, str]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "METRICS", tuple(replace(metric, emitted=True) for metric in catalog.METRICS))
+        for build in DASHBOARDS.values():
+            dashboard: Any = build(Settings())
+            for panel in dashboard["panels"]:
+                yield from ((panel["title"], target["expr"]) for target in panel.get("targets", ()))
+            for annotation in dashboard["annotations"]["list"][1:]:
+                yield annotation["name"], annotation["target"]["expr"]
+
+
+CASES = list(_expressions())
+
+
+@pytest.mark.parametrize(("title", "expression"), CASES, ids=[f"{n} {title}" for n, (title, _) in enumerate(CASES)])
+def test_every_expression_gives_numbers(prometheus: httpx.Client, title: str, expression: str) -> None:
+    values = [float(series["value"][1]) for series in _result(prometheus, _filled(expression))]
+    assert values, title
+    assert all(value == value and abs(value) != float("inf") for value in values), title  # noqa: PLR0124 - NaN
+
+
+def test_a_service_without_errors_has_an_error_ratio_of_zero_and_an_idle_one_none(prometheus: httpx.Client) -> None:
+    ratio = next(expression for title, expression in CASES if title == "Error ratio")
+    without_errors = _filled(ratio).replace('error_type!=""', 'error_type="none"')
+    idle = _filled(ratio).replace("rate(", "0 * rate(")
+    assert [series["value"][1] for series in _result(prometheus, without_errors)] == ["0"]
+    assert _result(prometheus, idle) == []
+
+
+def test_percentiles_of_an_idle_service_are_absent_and_not_nan(prometheus: httpx.Client) -> None:
+    latency = next(expression for title, expression in CASES if title == "Latency")
+    assert _result(prometheus, _filled(latency).replace("rate(", "0 * rate(")) == []
+
+
+def test_users_are_counted_to_a_few_percent(prometheus: httpx.Client) -> None:
+    (series,) = _result(prometheus, _filled(_users()))
+    assert float(series["value"][1]) == pytest.approx(USERS, rel=0.1)
+
+
+def test_a_single_user_is_counted_as_one(prometheus: httpx.Client) -> None:
+    alone = _filled(_users()).replace("active_user_register{", 'active_user_register{register="7",')
+    (series,) = _result(prometheus, alone)
+    assert float(series["value"][1]) == pytest.approx(1, abs=0.01)
+
+
+def _users() -> str:
+    return next(expression for title, expression in CASES if title == "Active users now")

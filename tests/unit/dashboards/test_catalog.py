@@ -1,0 +1,96 @@
+"""The catalog alone feeds the panels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from alerts.promql import catalog_series, check
+from dashboards import PAGES, generated
+from dashboards.model import Query, View
+from instrumentation import catalog
+from instrumentation.settings import Settings
+
+READ = sorted(
+    {
+        metric.name
+        for page in PAGES
+        for row in page.rows(Settings())
+        for panel in row.panels
+        for query in panel.queries
+        for metric in query.reads
+    }
+)
+
+# Address space tells nothing on Linux; a restart is seen in the running versions and in `up`.
+OF_NO_USE_HERE = {"process_virtual_memory_bytes", "process_start_time_seconds"}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_renamed_row_is_renamed_in_every_panel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = catalog.BY_NAME[name]
+    python_name = next(key for key, value in vars(catalog).items() if value is metric)
+    renamed = replace(metric, name="renamed_seven", emitted=True)
+    rows = tuple(renamed if row is metric else replace(row, emitted=True) for row in catalog.METRICS)
+    monkeypatch.setattr(catalog, "METRICS", rows)
+    before = "".join(generated(Settings()).values())
+    monkeypatch.setattr(catalog, python_name, renamed)
+    after = "".join(generated(Settings()).values())
+    assert f"{name}" in before
+    assert not any(f"{series}{{" in after for series in metric.series)
+    assert "renamed_seven" in after
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_row_that_goes_away_is_missed_by_the_check(name: str) -> None:
+    series = {key: labels for key, labels in catalog_series().items() if key not in catalog.BY_NAME[name].series}
+    expressions = [
+        query.expr for page in PAGES for row in page.rows(Settings()) for panel in row.panels for query in panel.queries
+    ]
+    assert any(check(expression, series).faults for expression in expressions)
+
+
+def test_a_panel_of_a_row_without_code_is_left_out() -> None:
+    assert "Queue depth" not in generated(Settings())["operations.json"]
+
+
+@pytest.mark.usefixtures("every_row_emitted")
+def test_a_panel_appears_when_its_row_is_emitted() -> None:
+    assert "Queue depth" in generated(Settings())["operations.json"]
+
+
+def test_a_heading_without_panels_is_left_out() -> None:
+    assert '"title": "Dependencies and queues"' not in generated(Settings())["operations.json"]
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [metric for metric in catalog.METRICS if metric.emitted and metric.name not in OF_NO_USE_HERE],
+    ids=lambda metric: metric.name,
+)
+def test_every_emitted_row_is_shown_somewhere(metric: catalog.Metric) -> None:
+    assert any(series in text for series in metric.series for text in generated(Settings()).values())
+
+
+def test_a_query_reads_the_row_of_a_histogram_by_any_of_its_series() -> None:
+    assert Query(expr="rate(workflow_duration_seconds_count[5m])").reads == {catalog.WORKFLOW_DURATION}
+
+
+def test_a_query_does_not_read_a_row_whose_name_is_only_part_of_a_word() -> None:
+    assert Query(expr="my_queue_depth").reads == frozenset()
+
+
+def test_a_table_shows_every_label_of_its_result(settings: Settings) -> None:
+    series = catalog_series(settings.alerting.group_by)
+    for panel in (panel for page in PAGES for row in page.rows(settings) for panel in row.panels):
+        if panel.view is View.TABLE:
+            assert check(panel.queries[0].expr, series).labels == set(panel.columns) - {"Value"}, panel.title
+
+
+def test_a_legend_names_only_labels_of_its_series(settings: Settings) -> None:
+    series = catalog_series(settings.alerting.group_by)
+    for panel in (panel for page in PAGES for row in page.rows(settings) for panel in row.panels):
+        for query in panel.queries:
+            named = {part.partition("}}")[0] for part in query.legend.split("{{")[1:]}
+            assert named <= check(query.expr, series).labels, panel.title

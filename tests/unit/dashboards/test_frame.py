@@ -1,0 +1,67 @@
+"""What surrounds the panels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from alerts.annotations import OPERATIONS_UID
+from dashboards import DASHBOARDS
+from instrumentation.settings import Settings, parse_settings
+
+
+def _built(name: str, settings: Settings | None = None) -> dict[str, Any]:
+    return dict(DASHBOARDS[name](settings or Settings()))
+
+
+@pytest.mark.parametrize(
+    ("name", "uid", "start"),
+    [("operations", "sidelight-operations", "now-1h"), ("business", "sidelight-business", "now-24h")],
+)
+def test_a_dashboard_has_a_stable_address_and_opens_on_its_time_range(name: str, uid: str, start: str) -> None:
+    dashboard = _built(name)
+    assert (dashboard["uid"], dashboard["tags"], dashboard["timezone"]) == (uid, ["sidelight"], "browser")
+    assert dashboard["time"] == {"from": start, "to": "now"}
+    assert dashboard["graphTooltip"] == 1
+
+
+def test_the_alerts_link_to_the_operations_dashboard() -> None:
+    assert _built("operations")["uid"] == OPERATIONS_UID
+
+
+def test_the_page_is_refreshed_as_the_settings_say() -> None:
+    assert _built("business", parse_settings({"dashboards": {"refresh": "17s"}}))["refresh"] == "17s"
+
+
+@pytest.mark.parametrize(("name", "other"), [("operations", "business"), ("business", "operations")])
+def test_each_links_to_the_other_with_time_and_variables(name: str, other: str) -> None:
+    link, alerts = _built(name)["links"]
+    assert (link["url"], link["keepTime"], link["includeVars"]) == (f"/d/sidelight-{other}", True, True)
+    assert alerts["url"] == "/alerting/list"
+
+
+def test_all_routes_includes_requests_that_matched_none() -> None:
+    variables = {variable["name"]: variable for variable in _built("operations")["templating"]["list"]}
+    assert variables["route"]["allValue"] == ".*"
+
+
+def test_the_business_dashboard_has_no_route() -> None:
+    names = [variable["name"] for variable in _built("business")["templating"]["list"]]
+    assert names == ["datasource", "job", "instance"]
+    assert "$route" not in str(_built("business"))
+
+
+def test_deployments_and_other_alerts_are_annotations_that_need_no_credentials() -> None:
+    by_hand, deployments, alerts = _built("operations")["annotations"]["list"]
+    assert by_hand["builtIn"] == 1
+    assert deployments["target"]["expr"] == ('ALERTS{alertstate="firing",job=~"$job",alertname="DeploymentCompleted"}')
+    assert alerts["target"]["expr"] == 'ALERTS{alertstate="firing",job=~"$job",alertname!="DeploymentCompleted"}'
+    assert deployments["titleFormat"] == "{{job}} now runs {{service_version}}"
+
+
+def test_what_is_counted_since_midnight_shows_that_and_not_the_dashboards_range() -> None:
+    panels = {panel["title"]: panel for panel in _built("business")["panels"]}
+    assert panels["Cost today"]["timeFrom"] == "now/d"
+    assert "timeFrom" not in panels["Cost"]
+    assert "[$__range]" in panels["Cost today"]["targets"][0]["expr"]

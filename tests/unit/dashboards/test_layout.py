@@ -1,0 +1,69 @@
+"""The grid is full, and nothing lies on anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from dashboards.layout import placed, split
+from dashboards.model import Panel, Query, Row, Unit, View
+
+
+def _row(panels: int, per_line: int = 3, expr: str = "up") -> Row:
+    return Row(
+        title="A",
+        panels=tuple(
+            Panel(title=str(number), description="B.", view=View.STAT, unit=Unit.COUNT, queries=(Query(expr=expr),))
+            for number in range(panels)
+        ),
+        per_line=per_line,
+        height=7,
+    )
+
+
+def _cells(position: dict[str, int]) -> list[tuple[int, int]]:
+    columns = range(position["x"], position["x"] + position["w"])
+    return [(x, y) for x in columns for y in range(position["y"], position["y"] + position["h"])]
+
+
+def test_every_cell_of_the_grid_belongs_to_one_panel(built: dict[str, Any]) -> None:
+    for dashboard in built.values():
+        cells = Counter(cell for panel in dashboard["panels"] for cell in _cells(panel["gridPos"]))
+        height = 1 + max(y for _, y in cells)
+        assert set(cells) == {(x, y) for x in range(24) for y in range(height)}
+        assert set(cells.values()) == {1}
+
+
+def test_panel_ids_and_titles_are_unique(built: dict[str, Any]) -> None:
+    for dashboard in built.values():
+        for key in ("id", "title"):
+            values = [panel[key] for panel in dashboard["panels"]]
+            assert len(set(values)) == len(values)
+
+
+def test_a_panel_keeps_its_id_when_others_come_before_it(built: dict[str, Any]) -> None:
+    ids = {panel["title"]: panel["id"] for panel in built["operations"]["panels"]}
+    assert ids["Memory"] == 861188
+
+
+@pytest.mark.parametrize(
+    ("panels", "widths"),
+    [(1, [24]), (2, [12, 12]), (4, [12, 12, 12, 12]), (7, [8, 8, 8, 12, 12, 12, 12])],
+)
+def test_panels_share_a_line_evenly(panels: int, widths: list[int]) -> None:
+    assert [place.w for _, place in placed([_row(panels)])][1:] == widths
+
+
+def test_rows_stand_below_each_other() -> None:
+    places = [place for _, place in placed([_row(2), _row(1)])]
+    assert [(place.x, place.y, place.h) for place in places] == [(0, 0, 1), (0, 1, 7), (12, 1, 7), (0, 8, 1), (0, 9, 7)]
+
+
+def test_a_row_of_panels_without_metrics_takes_no_place() -> None:
+    assert list(placed([_row(3, expr="queue_depth")])) == []
+
+
+def test_what_does_not_divide_evenly_is_spread_from_the_left() -> None:
+    assert split(24, 7) == [4, 4, 4, 3, 3, 3, 3]
