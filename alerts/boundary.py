@@ -101,5 +101,5 @@ def _too_early(settings: Settings, judged: Judged) -> int:
 
 def _name(level: Level, rule: AlertRule, *, above: bool) -> str:
     side, verdict = ("above", "fires and resolves") if above else ("below", "is silent")
-    where = f" for {', '.join(f'{name}={value}' for name, value in level.match.items())}" if level.match else ""
+    where = f" for {level.labels['override']}" if level.match else ""
     return f"just {side} {number(level.threshold)}{where}: {rule.alert} {level.severity} {verdict}"

@@ -1,0 +1,163 @@
+"""The rules that a real Helm renders, against the rules that Sidelight generates."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from alerts import generated
+from instrumentation.settings import Settings, parse_settings
+from sidelight.tools import tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Chart
+
+SEARCH = {
+    "match": {"job": "search"},
+    "error_ratio": {"critical": 0.3},
+    "latency_p95_seconds": {"warning": 2.5, "critical": 7.5},
+}
+SETTINGS = {
+    "the defaults": {},
+    "overrides": {"thresholds": {"overrides": [SEARCH, {"match": {"job": "on"}, "error_ratio": {"warning": 0.005}}]}},
+    "other labels": {"alerting": {"group_by": ["cluster", "namespace", "job"], "for": {"critical": "1h30m"}}},
+    "a tiny share": {"thresholds": {"error_ratio": {"warning": 0.00001, "critical": 0.000123}}},
+    "one request in a million": {"thresholds": {"error_ratio": {"warning": 1e-06, "critical": 0.0001}}},
+    "large seconds": {"thresholds": {"latency_p95_seconds": {"warning": 0.8, "critical": 100000000}}},
+    "odd seconds": {"thresholds": {"latency_p95_seconds": {"warning": 2.5, "critical": 1234567.875}}},
+    "large counts": {"alerting": {"minimum_bad_events": 100000000}},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_rendered_rules_equal_the_generated_rules(name: str, build: Callable[..., Chart]) -> None:
+    settings = parse_settings(SETTINGS[name])
+    expected = yaml.safe_load(generated(settings)["rules.yaml"])
+    (rule,) = build(settings).rendered()
+    assert rule["kind"] == "PrometheusRule"
+    assert rule["spec"] == expected
+
+
+def test_the_config_map_holds_the_same_rules_and_promtool_accepts_them(chart: Chart, tmp_path: Path) -> None:
+    (config_map,) = chart.rendered({"rules": {"kind": "ConfigMap"}})
+    assert (config_map["kind"], config_map["metadata"]["name"]) == ("ConfigMap", "obs-sidelight-rules")
+    ((name, text),) = config_map["data"].items()
+    assert yaml.safe_load(text) == yaml.safe_load(generated(Settings())["rules.yaml"])
+    file = tmp_path / name
+    file.write_text(text)
+    for promtool in ("promtool", "promtool-oldest"):
+        command = [tool(promtool), "check", "rules", "--lint=all", "--lint-fatal", file]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_threshold_changes_expression_and_sentence_together(chart: Chart) -> None:
+    values = {"alerts": {"HighErrorRate": {"critical": {"threshold": 0.07, "minimum_bad_events": 11}}}}
+    before, after = chart.alerts("HighErrorRate"), chart.alerts("HighErrorRate", values)
+    rule = after["critical"]
+    assert "ratio_rate5m > 0.07\n" in rule["expr"]
+    assert rule["expr"].endswith(">= 11")
+    assert rule["annotations"]["description"].endswith('the limit is {{ "0.07" | humanizePercentage }}.')
+    assert "0.05" not in str(rule)
+    assert after["warning"] == before["warning"]
+
+
+def test_a_threshold_of_one_override_changes_its_rule_alone(build: Callable[..., Chart]) -> None:
+    chart = build(parse_settings(SETTINGS["overrides"]))
+    values = {"alerts": {"HighErrorRate": {"critical_job_search": {"threshold": 0.7}}}}
+    before, after = chart.groups(), chart.groups(values)
+    changed = [
+        (old["expr"], new["expr"]) for old, new in zip(before[0]["rules"], after[0]["rules"], strict=True) if old != new
+    ]
+    ((old, new),) = changed
+    assert '{job="search"} > 0.3\n' in old
+    assert '{job="search"} > 0.7\n' in new
+
+
+def test_durations_severity_and_labels_can_be_changed(chart: Chart) -> None:
+    rule = {"for": "7m", "keep_firing_for": "1h3m", "severity": "page"}
+    values = {"alerts": {"HighErrorRate": {"labels": {"team": "checkout"}, "critical": rule}}}
+    after = chart.alerts("HighErrorRate", values)
+    assert (after["page"]["for"], after["page"]["keep_firing_for"]) == ("7m", "1h3m")
+    assert after["page"]["labels"] == {"severity": "page", "team": "checkout"}
+    assert after["warning"]["labels"] == {"severity": "warning", "team": "checkout"}
+
+
+def test_an_alert_keeps_its_own_labels_beside_those_given(chart: Chart) -> None:
+    values = {"alerts": {"DeploymentCompleted": {"labels": {"team": "{{ $labels.team }}"}}}}
+    labels = chart.alerts("DeploymentCompleted", values)["info"]["labels"]
+    assert labels == {"severity": "info", "kind": "event", "team": "{{ $labels.team }}"}
+
+
+def test_null_takes_keep_firing_for_away(chart: Chart) -> None:
+    values = {"alerts": {"ServiceDown": {"critical": {"keep_firing_for": None}}}}
+    after = chart.alerts("ServiceDown", values)
+    assert "keep_firing_for" not in after["critical"]
+    assert after["warning"]["keep_firing_for"] == "2m"
+
+
+def test_one_severity_can_be_disabled(chart: Chart) -> None:
+    values = {"alerts": {"HighErrorRate": {"warning": {"enabled": False}}}}
+    assert list(chart.alerts("HighErrorRate", values)) == ["critical"]
+
+
+def test_a_disabled_warning_is_no_reason_to_refuse_a_lower_critical(chart: Chart) -> None:
+    values = {"alerts": {"HighErrorRate": {"critical": {"threshold": 0.003}, "warning": {"enabled": False}}}}
+    assert "> 0.003\n" in chart.alerts("HighErrorRate", values)["critical"]["expr"]
+
+
+def test_a_disabled_alert_goes_with_what_only_it_reads(chart: Chart) -> None:
+    http = chart.groups({"alerts": {"HighLatencyP95": {"enabled": False}}})[0]
+    assert {rule["alert"] for rule in http["rules"] if "alert" in rule} == {"HighErrorRate"}
+    assert [rule["record"] for rule in http["rules"] if "record" in rule] == [
+        "job:http_server_requests:rate5m",
+        "job:http_server_request_errors:rate5m",
+        "job:http_server_request_errors_per_requests:ratio_rate5m",
+    ]
+
+
+def test_a_recorded_series_stays_for_an_alert_of_another_group(chart: Chart) -> None:
+    groups = chart.groups({"alerts": {"DeploymentCompleted": {"enabled": False}}})
+    (deployment,) = (group for group in groups if group["name"] == "sidelight.deployment")
+    assert [rule["record"] for rule in deployment["rules"]] == ["job_service_version:target_info:count"]
+
+
+def test_a_disabled_group_is_left_out(chart: Chart) -> None:
+    names = [group["name"] for group in chart.groups({"rules": {"groups": {"http": False}}})]
+    assert names == ["sidelight.deployment", "sidelight.availability", "sidelight.meta"]
+
+
+def test_a_group_without_rules_is_left_out(chart: Chart) -> None:
+    names = [group["name"] for group in chart.groups({"alerts": {"Watchdog": {"none": {"enabled": False}}}})]
+    assert names == ["sidelight.http", "sidelight.deployment", "sidelight.availability"]
+
+
+@pytest.mark.parametrize("kind", ["PrometheusRule", "ConfigMap"])
+def test_no_rules_make_no_object(kind: str, chart: Chart) -> None:
+    off = dict.fromkeys(("http", "deployment", "availability", "meta"), False)
+    assert chart.rendered({"rules": {"kind": kind, "groups": off}}) == []
+    assert chart.rendered({"rules": {"kind": kind, "enabled": False}}) == []
+
+
+def test_a_changed_setting_changes_the_default_and_the_bucket_edges(build: Callable[..., Chart]) -> None:
+    chart = build(parse_settings({"thresholds": {"latency_p95_seconds": {"critical": 0.8}}}))
+    values = yaml.safe_load((chart.path / "values.yaml").read_text())
+    assert values["alerts"]["HighLatencyP95"]["critical"]["threshold"] == 0.8
+    assert 0.8 in values["bucketEdges"]
+    assert "> 0.8\n" in chart.alerts("HighLatencyP95")["critical"]["expr"]
+
+
+def test_a_latency_threshold_may_be_any_edge_but_the_highest(chart: Chart) -> None:
+    values = {"alerts": {"HighLatencyP95": {"critical": {"threshold": 7.5}}}}
+    assert 'le=~"7.5(|.0)"' in chart.alerts("HighLatencyP95", values)["critical"]["expr"]
+
+
+def test_an_edge_added_to_the_chart_serves_as_threshold(chart: Chart) -> None:
+    values = {"bucketEdges": [3, 0.7, 1, 0.5], "alerts": {"HighLatencyP95": {"critical": {"threshold": 0.7}}}}
+    assert "> 0.7\n" in chart.alerts("HighLatencyP95", values)["critical"]["expr"]

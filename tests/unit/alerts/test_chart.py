@@ -1,0 +1,170 @@
+"""What the chart's files hold, without Helm."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from alerts import ALERTS, groups
+from alerts.chart import CONFIGMAP_BYTES, ChartError, chart_files, dashboard_files
+from instrumentation.settings import Duration, Settings, parse_settings
+
+VALUES = "values.yaml"
+SCHEMA = "values.schema.json"
+
+
+def values(settings: Settings) -> Any:
+    return yaml.safe_load(chart_files(settings)[VALUES])
+
+
+def rules_file(settings: Settings) -> Any:
+    return yaml.safe_load(chart_files(settings)["files/rules.yaml"])
+
+
+def objects(schema: Any) -> list[dict[str, Any]]:
+    """Every schema of an object within a schema."""
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    own = [schema] if isinstance(schema, dict) and schema.get("type") == "object" else []
+    return own + [found for part in inner for found in objects(part)]
+
+
+def test_every_alert_and_every_rule_has_its_values() -> None:
+    settings = Settings()
+    found = values(settings)["alerts"]
+    assert list(found) == [alert.name for alert in ALERTS]
+    for alert in ALERTS:
+        assert set(found[alert.name]) == {"enabled", "labels", *(rule.key for rule in alert.rules(settings))}
+
+
+def test_every_group_has_its_switch() -> None:
+    names = [group.name for group in groups(Settings())]
+    assert [f"sidelight.{key}" for key in values(Settings())["rules"]["groups"]] == names
+
+
+def test_every_place_has_a_number_in_the_values() -> None:
+    for alert in ALERTS:
+        for rule in alert.rules(Settings()):
+            own = values(Settings())["alerts"][alert.name][rule.key]
+            assert {place: own[place] for place in rule.parameters} == dict(rule.parameters)
+
+
+def test_a_latency_threshold_is_marked_as_one_that_must_be_an_edge() -> None:
+    rules = [rule for alert in ALERTS for rule in alert.rules(Settings())]
+    assert {rule.alert for rule in rules if rule.on_edge} == {"HighLatencyP95"}
+    assert all(rule.parameters[place] in Settings().duration_edges for rule in rules for place in rule.on_edge)
+
+
+def test_places_stay_open_in_the_rules() -> None:
+    text = chart_files(Settings())["files/rules.yaml"]
+    assert text.count("> [[threshold]]") == 4
+    assert "0.05" not in text
+
+
+def test_a_recorded_series_names_the_alerts_that_read_it_by_way_of_others() -> None:
+    rules = {rule.get("record"): rule for group in rules_file(Settings())["groups"] for rule in group["rules"]}
+    assert rules["job:http_server_request_errors:rate5m"]["readers"] == [
+        "HighErrorRate.critical",
+        "HighErrorRate.warning",
+    ]
+    assert rules["job_service_version:target_info:count"]["readers"] == [
+        "DeploymentCompleted.info",
+        "ServiceDown.critical",
+        "ServiceDown.warning",
+    ]
+
+
+def test_only_the_switch_and_the_globals_of_a_parent_chart_are_allowed_without_a_default() -> None:
+    schema = json.loads(chart_files(Settings())[SCHEMA])
+    assert set(schema["properties"]) - set(values(Settings())) == {"global", "enabled"}
+
+
+def test_the_schema_closes_every_object_but_a_parents_globals() -> None:
+    schema = json.loads(chart_files(Settings())[SCHEMA])
+    still_open = [one for one in objects(schema) if one.get("additionalProperties") is not False]
+    assert still_open == [{"type": "object"}]
+
+
+def test_the_schema_asks_for_every_default_but_keep_firing_for() -> None:
+    schema = json.loads(chart_files(Settings())[SCHEMA])
+    critical = schema["properties"]["alerts"]["properties"]["HighErrorRate"]["properties"]["critical"]
+    assert set(critical["properties"]) - set(critical["required"]) == {"keep_firing_for"}
+
+
+@pytest.mark.parametrize("given", ["7s", "1h30m", "2d", "0s", "", "5", "5 m", "1m1h", "-3m", "0h0m"])
+def test_the_schemas_durations_are_those_of_the_settings(given: str) -> None:
+    duration = json.loads(chart_files(Settings())[SCHEMA])["definitions"]["duration"]
+    patterns = [duration["pattern"], *(part["pattern"] for part in duration["allOf"])]
+    assert all(re.search(pattern, given) for pattern in patterns) == (Duration(given).seconds > 0)
+
+
+def test_every_section_of_the_values_has_a_comment() -> None:
+    lines = chart_files(Settings())[VALUES].splitlines()
+    sections = [number for number, line in enumerate(lines) if line and line[0] not in "# "]
+    assert len(sections) == 8
+    assert all(lines[number - 1].startswith("# ") for number in sections)
+
+
+def test_comments_do_not_run_wide() -> None:
+    assert max(map(len, chart_files(Settings())[VALUES].splitlines())) <= 110
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "expected"),
+    [
+        ({"thresholds": {"error_ratio": {"critical": 0.07}}}, "alerts.HighErrorRate.critical.threshold", 0.07),
+        ({"alerting": {"minimum_bad_events": 7}}, "alerts.HighLatencyP95.warning.minimum_bad_events", 7),
+        ({"alerting": {"for": {"warning": "7m"}}}, "alerts.ServiceDown.warning.for", "7m"),
+        ({"alerting": {"keep_firing_for": "3m"}}, "alerts.ServiceDown.critical.keep_firing_for", "3m"),
+        ({"dashboards": {"folder": "Shop"}}, "dashboards.folder", "Shop"),
+        ({"metrics": {"path": "/m"}}, "podMonitor.path", "/m"),
+        ({"metrics": {"path": None}}, "podMonitor.path", "/metrics"),
+        ({"metrics": {"scrape_interval": "7s"}}, "podMonitor.interval", "7s"),
+        ({"http": {"duration_buckets": [0.3, 3]}}, "bucketEdges", [0.3, 0.5, 1.0, 3.0]),
+    ],
+)
+def test_a_setting_changes_the_chart_default(setting: dict[str, Any], path: str, expected: object) -> None:
+    found: Any = values(parse_settings(setting))
+    for key in path.split("."):
+        found = found[key]
+    assert found == expected
+
+
+def test_an_override_has_values_of_its_own() -> None:
+    settings = parse_settings(
+        {"thresholds": {"overrides": [{"match": {"job": "search"}, "latency_p95_seconds": {"critical": 3}}]}}
+    )
+    found = values(settings)["alerts"]["HighLatencyP95"]
+    assert found["critical_job_search"]["threshold"] == 3
+    assert "warning_job_search" not in found
+    pair = {"alert": "HighLatencyP95", "critical": "critical_job_search", "warning": "warning"}
+    assert pair in rules_file(settings)["order"]
+
+
+def test_two_overrides_with_one_name_are_refused() -> None:
+    matches = [{"match": {"job": name}, "error_ratio": {"critical": 0.3}} for name in ("a-b", "a.b")]
+    settings = parse_settings({"thresholds": {"overrides": matches}})
+    with pytest.raises(
+        ChartError, match=r"^thresholds\.overrides: got 2 matches .* alerts\.HighErrorRate\.critical_job_a_b;"
+    ):
+        chart_files(settings)
+
+
+def test_a_dashboard_goes_where_the_template_looks() -> None:
+    assert dashboard_files({"a.json": "{}"}) == {"files/dashboards/a.json": "{}"}
+
+
+def test_a_dashboard_as_large_as_a_config_map_is_taken_and_a_byte_more_is_refused() -> None:
+    largest = "é" * ((CONFIGMAP_BYTES - len("a.json")) // 2)
+    assert dashboard_files({"a.json": largest})
+    with pytest.raises(
+        ChartError, match=r"^a\.json: is 1048577 bytes with its name, and a ConfigMap holds 1048576; split"
+    ):
+        dashboard_files({"a.json": largest + "x"})
+
+
+def test_the_files_are_the_same_every_time() -> None:
+    assert chart_files(Settings()) == chart_files(Settings())
