@@ -44,7 +44,7 @@ demo: setup tools ## Watch a service fail, alert and recover; KEEP=1 leaves it r
 	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)
 
 build: setup ## Generate everything from the catalog and sidelight.yaml.
-	@$(BIN)/sidelight build $(ARGS)
+	@$(BIN)/sidelight build alerts dashboards collector chart docs $(ARGS)
 
 alerts: setup ## Generate the alert rules, their tests and the Alertmanager configuration.
 	@$(BIN)/sidelight build alerts $(ARGS)

@@ -1,0 +1,89 @@
+"""The ``sidelight`` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from instrumentation.errors import SettingsError, SidelightError
+from instrumentation.settings import load_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Dashboards, alert rules, collector and chart from one catalog and one sidelight.yaml.",
+)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The settings file; by default sidelight.yaml where it exists.")
+]
+
+
+@app.command()
+def build(
+    parts: Annotated[list[str] | None, typer.Argument(help="alerts, dashboards, collector, chart, docs")] = None,
+    config: Config = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write below.")] = Path(),
+) -> None:
+    """Write the generated files; without a name all but docs."""
+    from sidelight.build import DEFAULT_PARTS  # noqa: PLC0415 - each command loads what it needs
+    from sidelight.build import build as write  # noqa: PLC0415
+
+    changes = write(load_settings(config), output, parts or DEFAULT_PARTS)
+    for change in changes:
+        if change.verdict != "unchanged":
+            typer.echo(f"{change.verdict} {change.path}")
+    typer.echo(f"{len(changes)} files, {sum(change.verdict != 'unchanged' for change in changes)} changed")
+
+
+@app.command()
+def check(config: Config = None) -> None:
+    """Check the settings without starting anything."""
+    load_settings(config)
+    typer.echo("settings: no fault found")
+
+
+@app.command()
+def tools() -> None:
+    """Bring the tools that tests and demo need into the cache; print where they are."""
+    from sidelight.tools import ensure  # noqa: PLC0415
+
+    for name, path in ensure().items():
+        typer.echo(f"{name} {path}")
+
+
+@app.command()
+def publish(config: Config = None) -> None:
+    """Publish the dashboards to the Grafana at GRAFANA_URL; the token is GRAFANA_TOKEN or stands in GRAFANA_TOKEN_FILE."""
+    import os  # noqa: PLC0415
+
+    from dashboards.publish import publish_from_environment  # noqa: PLC0415
+
+    publish_from_environment(load_settings(config), os.environ, typer.echo)
+
+
+@app.command()
+def demo(
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and print the addresses.")] = False,
+) -> None:
+    """Watch a real service fail, alert and recover."""
+    from sidelight.demo import run  # noqa: PLC0415
+
+    raise typer.Exit(run(keep=keep))
+
+
+def main() -> None:
+    """Run a command; a fault of the user's is a sentence on stderr, settings faults exit with 2 and others with 1."""
+    try:
+        app()
+    except SidelightError as error:
+        typer.echo(error.message, err=True)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+if __name__ == "__main__":
+    main()

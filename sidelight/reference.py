@@ -1,0 +1,125 @@
+"""The reference pages: metrics, settings and alerts as tables, made from what the code reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from alerts import ALERTS, groups
+from alerts.rules import AlertRule, RecordingRule
+from instrumentation.catalog import METRICS
+from instrumentation.settings import PLANNED, Section, Settings
+from instrumentation.settings_faults import allowed_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from instrumentation.catalog import Metric
+
+_NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
+
+
+def reference_pages(settings: Settings) -> dict[str, str]:
+    """Path below ``docs/`` to text."""
+    return {
+        "reference/metrics.md": _metrics_page(),
+        "reference/settings.md": _settings_page(),
+        "reference/rules.md": _rules_page(settings),
+        "runbooks/README.md": _runbooks_page(settings),
+    }
+
+
+def _metrics_page() -> str:
+    emitted = [_metric_row(metric) for metric in METRICS if metric.emitted]
+    planned = [_metric_row(metric) for metric in METRICS if not metric.emitted]
+    head = ("metric", "type", "unit", "labels", "meaning")
+    return _page(
+        "Metrics",
+        "Every metric a service emits; `job` and `instance` are added by Prometheus.",
+        _table(head, emitted),
+        "## Named, not yet emitted\n\nThese names are settled; the code that records them comes in a later version.",
+        _table(head, planned),
+    )
+
+
+def _metric_row(metric: Metric) -> tuple[str, ...]:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return (f"`{metric.name}`", metric.kind, metric.unit, labels, metric.help)
+
+
+def _settings_page() -> str:
+    rows = list(_keys(Settings, ""))
+    return _page(
+        "Settings",
+        "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
+        "the one that `SIDELIGHT_CONFIG` names. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over "
+        "`service`.",
+        _table(("key", "default", "allowed"), rows),
+    )
+
+
+def _keys(section: type[Section], prefix: str) -> Iterator[tuple[str, ...]]:
+    for name, field in section.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from _keys(inner, f"{key}.")
+        else:
+            default = "required" if field.is_required() else f"`{_yaml(field.get_default(call_default_factory=True))}`"
+            yield f"`{key}`", default, _allowed(field)
+
+
+def _allowed(field: Any) -> str:
+    if field.description == PLANNED:
+        return "read by a later version; leave it out"
+    return (allowed_text(field) or "see below").removeprefix("give ")
+
+
+def _yaml(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return "{}" if isinstance(value, Section) else str(value)
+
+
+def _rules_page(settings: Settings) -> str:
+    rules = [rule for group in groups(settings) for rule in group.rules]
+    recorded = [(f"`{rule.record}`", _code(rule.expr)) for rule in rules if isinstance(rule, RecordingRule)]
+    firing = [_alert_row(rule) for rule in rules if isinstance(rule, AlertRule)]
+    return _page(
+        "Rules",
+        "The recording and alerting rules, with the thresholds of this repository's `sidelight.yaml`.",
+        "## Recording rules",
+        _table(("series", "expression"), recorded),
+        "## Alerting rules",
+        _table(("alert", "severity", "for", "expression"), firing),
+    )
+
+
+def _alert_row(rule: AlertRule) -> tuple[str, ...]:
+    name = f"[{rule.alert}](../runbooks/{rule.alert}.md)"
+    return name, rule.severity, str(rule.for_), _code(rule.filled(rule.expr))
+
+
+def _runbooks_page(settings: Settings) -> str:
+    rows = [
+        (f"[{alert.name}]({alert.name}.md)", ", ".join(rule.severity for rule in alert.rules(settings)), alert.meaning)
+        for alert in ALERTS
+    ]
+    return _page(
+        "Runbooks", "One page for every alert: what it means, what to look at, what to do.",
+        _table(("alert", "severity", "meaning"), rows),
+    )  # fmt: skip
+
+
+def _code(expression: str) -> str:
+    return f"`{' '.join(expression.split())}`"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _page(title: str, *blocks: str) -> str:
+    return "\n\n".join((f"# {title}", _NOTE, *blocks)) + "\n"

@@ -1,0 +1,22 @@
+"""Where the files are that are no Python: beside the packages in the repository, in ``share/`` in an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def chart_folder() -> Path:
+    """The Helm chart, templates and all."""
+    return _shared("helm/sidelight")
+
+
+def examples_folder() -> Path:
+    """The example service."""
+    return _shared("examples")
+
+
+def _shared(name: str) -> Path:
+    installed = _HERE / "share" / name
+    return installed if installed.exists() else _HERE.parent / name
