@@ -22,7 +22,6 @@ FILE_VARIABLE = "SIDELIGHT_CONFIG"
 LARGEST_FILE_BYTES = 1 << 20  # a settings file of more than 1 MiB is some other file
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class Duration(str):
@@ -48,28 +47,41 @@ def _check_order(warning: float | None, critical: float | None, *, key: str = ""
         raise fault("give a warning at or below critical, since a warning comes first", key=key, problem=problem)
 
 
+DURATION = "give a duration such as 30s, 5m or 1h30m"
+LABEL_NAME = "give a Prometheus label name: letters, digits and _, not starting with a digit"
+WEB_ADDRESS = "give an http:// or https:// address without user, password, ? or #"
+URL_PATH = "give a path that starts with /, such as /metrics"
+INCREASING = "give increasing seconds, each once, such as [0.1, 0.5, 1.0]"
+
+
 def _duration(value: object) -> Duration:
     if isinstance(value, str) and value and Duration(value).seconds > 0:
         return Duration(value)
-    raise fault("give a duration such as 30s, 5m or 1h30m")
+    raise fault(DURATION)
 
 
 def _label_name(value: str) -> str:
-    if not _LABEL_NAME.fullmatch(value):
-        raise fault("give a Prometheus label name: letters, digits and _, not starting with a digit")
-    return value
+    return _matching(value, r"[a-zA-Z_][a-zA-Z0-9_]*", LABEL_NAME)
 
 
 def _web_address(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/@]+(/[^\s?#@]*)?", value):
-        raise fault("give an http:// or https:// address without user, password, ? or #")
-    return value.rstrip("/")
+    return _matching(value, r"https?://[^\s/@]+(/[^\s?#@]*)?", WEB_ADDRESS).rstrip("/")
 
 
-def _path(value: str) -> str:
-    if not re.fullmatch(r"/[^\s?#]*", value):
-        raise fault("give a path that starts with /, such as /metrics")
+def _url_path(value: str) -> str:
+    return _matching(value, r"/[^\s?#]*", URL_PATH)
+
+
+def _matching(value: str, pattern: str, allowed: str) -> str:
+    if not re.fullmatch(pattern, value):
+        raise fault(allowed)
     return value
+
+
+def _increasing(edges: tuple[float, ...]) -> tuple[float, ...]:
+    if sorted(set(edges)) != list(edges):
+        raise fault(INCREASING)
+    return edges
 
 
 Seconds = Annotated[
@@ -78,16 +90,22 @@ Seconds = Annotated[
 Ratio = Annotated[float, Field(gt=0, lt=1), Allowed(text="give a ratio between 0 and 1, such as 0.05")]
 Count = Annotated[int, Field(ge=1), Allowed(text="give a whole number of at least 1")]
 Usd = Annotated[float, Field(gt=0, allow_inf_nan=False), Allowed(text="give US dollars as a number above 0, or null")]
-PrometheusDuration = Annotated[Duration, PlainValidator(_duration)]
+PrometheusDuration = Annotated[Duration, PlainValidator(_duration), Allowed(text=DURATION)]
 Text = Annotated[
     str,
     Field(min_length=1, max_length=200),
     Allowed(text="give a text of 1 to 200 characters, in quotes if it looks like a number"),
 ]
-LabelName = Annotated[Text, AfterValidator(_label_name)]
-WebAddress = Annotated[Text, AfterValidator(_web_address)]
-UrlPath = Annotated[Text, AfterValidator(_path)]
+LabelName = Annotated[Text, AfterValidator(_label_name), Allowed(text=LABEL_NAME)]
+WebAddress = Annotated[Text, AfterValidator(_web_address), Allowed(text=WEB_ADDRESS)]
+UrlPath = Annotated[Text, AfterValidator(_url_path), Allowed(text=URL_PATH)]
 FilePath = Annotated[Text, Allowed(text="give the path of a file")]
+Edges = Annotated[
+    tuple[Seconds, ...],
+    Field(strict=False, min_length=1),
+    AfterValidator(_increasing),
+    Allowed(text=INCREASING),
+]
 PLANNED = "not read by this version"
 
 
@@ -223,6 +241,12 @@ class Webhook(Section):
     url: WebAddress | None = None
     url_file: FilePath | None = None
 
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise fault("give either url or url_file")
+        return self
+
 
 class Slack(Section):
     """A Slack channel; the webhook's address is a secret and is read from a file."""
@@ -305,24 +329,13 @@ class Budget(Section):
 _SEMCONV_EDGES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
 
-def _increasing(edges: tuple[float, ...]) -> tuple[float, ...]:
-    if sorted(set(edges)) != list(edges):
-        raise fault("give increasing seconds, each once")
-    return edges
-
-
 class Http(Section):
     """How requests are recorded."""
 
     excluded_routes: Annotated[
         tuple[UrlPath, ...], Field(strict=False), Allowed(text="give a list of paths, such as [/health]")
     ] = ("/health", "/ready")
-    duration_buckets: Annotated[
-        tuple[Seconds, ...],
-        Field(strict=False, min_length=1),
-        AfterValidator(_increasing),
-        Allowed(text="give a list of seconds, such as [0.1, 0.5, 1.0]"),
-    ] = _SEMCONV_EDGES
+    duration_buckets: Edges = _SEMCONV_EDGES
 
 
 class Metrics(Section):

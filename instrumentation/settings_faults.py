@@ -127,14 +127,15 @@ def _walk(location: tuple[int | str, ...], root: type[BaseModel]) -> tuple[type[
         field = names.get(part)
         if field is None:
             return section, None
-        section = _section_of(field.annotation)
+        section = section_of(field.annotation)
     return section, field
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, also as one of a list or beside null."""
     if hasattr(annotation, "model_fields"):
         return annotation  # type: ignore[no-any-return]
-    return next(filter(None, map(_section_of, getattr(annotation, "__args__", ()))), None)
+    return next(filter(None, map(section_of, getattr(annotation, "__args__", ()))), None)
 
 
 def _allowed(location: tuple[int | str, ...], root: type[BaseModel]) -> str | None:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alerts.chart import chart_files, dashboard_files
-
 import alerts
 import collector
 import dashboards
+from alerts.chart import chart_files, dashboard_files
 from instrumentation.errors import SidelightError
 from sidelight.reference import reference_pages
 from sidelight.share import chart_folder

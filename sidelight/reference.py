@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from alerts import ALERTS, groups
 from alerts.rules import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
-from instrumentation.settings import PLANNED, Section, Settings
-from instrumentation.settings_faults import allowed_text
+from instrumentation.settings import PLANNED, Override, Receiver, Section, Settings
+from instrumentation.settings_faults import allowed_text, section_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from pydantic import BaseModel
 
     from instrumentation.catalog import Metric
 
@@ -47,31 +49,49 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
 
 
 def _settings_page() -> str:
-    rows = list(_keys(Settings, ""))
     return _page(
         "Settings",
         "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
         "the one that `SIDELIGHT_CONFIG` names. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over "
-        "`service`.",
-        _table(("key", "default", "allowed"), rows),
+        "`service`. A fault stops start-up; `sidelight check` finds the same.",
+        *(block for name, field in Settings.model_fields.items() for block in _section(name, field)),
     )
 
 
-def _keys(section: type[Section], prefix: str) -> Iterator[tuple[str, ...]]:
+def _section(name: str, field: Any) -> Iterator[str]:
+    yield f"## {name}\n\n{_first_line(field.annotation)}"
+    yield _table(("key", "default", "allowed"), _keys(field.annotation, f"{name}."))
+
+
+def _first_line(section: type[BaseModel]) -> str:
+    return (section.__doc__ or "").partition("\n")[0]
+
+
+def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in section.model_fields.items():
-        key = f"{prefix}{field.alias or name}"
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Section):
+        key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
+        if inner is None or inner is not field.annotation:
+            yield f"`{key}`", _default(field), _allowed(field, inner)
+        if inner is Override:
+            yield from _keys(inner, f"{key}[].")
+        elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")
-        else:
-            default = "required" if field.is_required() else f"`{_yaml(field.get_default(call_default_factory=True))}`"
-            yield f"`{key}`", default, _allowed(field)
+        elif key == "alerting.receivers.default":
+            yield from _keys(Receiver, f"{key}.")
 
 
-def _allowed(field: Any) -> str:
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    return f"`{_yaml(field.get_default(call_default_factory=True))}`"
+
+
+def _allowed(field: Any, inner: type[BaseModel] | None) -> str:
     if field.description == PLANNED:
         return "read by a later version; leave it out"
-    return (allowed_text(field) or "see below").removeprefix("give ")
+    if inner is Receiver:
+        return "the keys of `alerting.receivers.default`, or null: the default hears it"
+    return (allowed_text(field) or f"the keys below, or null. {_first_line(inner or Section)}").removeprefix("give ")
 
 
 def _yaml(value: Any) -> str:

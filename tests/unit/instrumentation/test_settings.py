@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from instrumentation.errors import SettingsError
 from instrumentation.settings import Duration, Settings, load_settings, parse_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -29,8 +32,10 @@ def faults_of(folder: Path, text: str | bytes) -> list[str]:
 TEN_BROKEN_FILES = {
     "unknown key": (
         "thresholds: {eror_ratio: {}}",
-        "thresholds.eror_ratio: is no key of Sidelight (did you mean error_ratio?); "
-        "give one of error_ratio, latency_p95_seconds, overrides.",
+        (
+            "thresholds.eror_ratio: is no key of Sidelight (did you mean error_ratio?); "
+            "give one of error_ratio, latency_p95_seconds, overrides."
+        ),
     ),
     "wrong type": (
         "metrics: {series_limit: many}",
@@ -38,8 +43,10 @@ TEN_BROKEN_FILES = {
     ),
     "warning above critical": (
         "thresholds: {error_ratio: {warning: 0.2}}",
-        "thresholds.error_ratio: got warning 0.2 above critical 0.05; "
-        "give a warning at or below critical, since a warning comes first.",
+        (
+            "thresholds.error_ratio: got warning 0.2 above critical 0.05; "
+            "give a warning at or below critical, since a warning comes first."
+        ),
     ),
     "negative": (
         "thresholds: {latency_p95_seconds: {critical: -1}}",
@@ -85,8 +92,10 @@ def test_every_fault_is_named_in_one_run(tmp_path: Path) -> None:
         "sidelight.yaml: service: got 5; give a mapping of keys.",
         "sidelight.yaml: thresholds.error_ratio.warning: got 7; give a ratio between 0 and 1, such as 0.05.",
         "sidelight.yaml: alerting.for.critical: got 3; give a duration such as 30s, 5m or 1h30m.",
-        "sidelight.yaml: metrix: is no key of Sidelight (did you mean metrics?); give one of "
-        f"{', '.join(Settings.model_fields)}.",
+        (
+            "sidelight.yaml: metrix: is no key of Sidelight (did you mean metrics?); give one of "
+            f"{', '.join(Settings.model_fields)}."
+        ),
     ]
 
 
@@ -106,8 +115,10 @@ OTHER_FAULTS = {
     ),
     "a window that is too short": (
         "alerting: {window: 30s}",
-        'alerting.window: got "30s" with metrics.scrape_interval "15s"; give at least four scrape intervals, '
-        "that is 60s.",
+        (
+            'alerting.window: got "30s" with metrics.scrape_interval "15s"; give at least four scrape intervals, '
+            "that is 60s."
+        ),
     ),
     "a grouping without job": ("alerting: {group_by: [team]}", "give each label once and job among them"),
     "a planned key": ("metrics: {port: 9000}", "metrics.port: got 9000; this version does not read the key yet"),
@@ -116,6 +127,14 @@ OTHER_FAULTS = {
     "nesting without end": ("[" * 100_000, "is nested too deeply"),
     "an alias to itself": ("service: &a {name: *a}", "service.name: got {"),
     "a control character": ("service: {name: \x01}", "is not YAML"),
+    "a webhook with two addresses": (
+        "alerting: {receivers: {info: {webhook: {url: 'http://a', url_file: b}}}}",
+        "alerting.receivers.info.webhook: got {",
+    ),
+    "a webhook without an address": (
+        "alerting: {receivers: {info: {webhook: {}}}}",
+        "alerting.receivers.info.webhook: got {}; give either url or url_file.",
+    ),
     "a required key left out": (
         "alerting: {receivers: {default: {pagerduty: {}}}}",
         "alerting.receivers.default.pagerduty.routing_key_file: got nothing; give the path of a file.",

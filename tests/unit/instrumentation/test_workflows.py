@@ -99,7 +99,7 @@ def test_a_created_workflow_is_counted(store: LocalStore) -> None:
 @pytest.mark.parametrize("cost", [-0.01, math.nan, math.inf, "1", None, True])
 def test_a_wrong_cost_is_refused_at_the_call(store: LocalStore, cost: Any) -> None:
     with (
-        pytest.raises(InstrumentationError, match="cost_usd got .*; give US dollars as a number of at least 0"),
+        pytest.raises(InstrumentationError, match=r"cost_usd got .*; give US dollars as a number of at least 0"),
         workflow("import", store=store) as run,
     ):
         run.cost_usd(cost)

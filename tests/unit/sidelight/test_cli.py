@@ -1,0 +1,86 @@
+"""The command tells faults in sentences and by its exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+BROKEN: dict[str, bytes] = {
+    "unknown key": b"thresholds: {eror_ratio: {}}",
+    "wrong type": b"metrics: {series_limit: many}",
+    "warning above critical": b"thresholds: {error_ratio: {warning: 0.2}}",
+    "negative": b"thresholds: {latency_p95_seconds: {critical: -1}}",
+    "string duration": b"thresholds: {latency_p95_seconds: {critical: '1s'}}",
+    "not YAML": b"a: [1\nb: }",
+    "a list": b"- service",
+    "empty": b"",
+    "huge": b"#" * (2 << 20),
+    "not UTF-8": b"service: {name: \xff}",
+}
+
+
+def sidelight(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sidelight.cli", *arguments],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "build"])
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_broken_file_is_one_line_and_exit_2(text: bytes, command: str, tmp_path: Path) -> None:
+    (tmp_path / "sidelight.yaml").write_bytes(text)
+    ended = sidelight(command, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("sidelight.yaml: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sidelight.yaml"]
+
+
+def test_sound_settings_are_said_to_be_sound(tmp_path: Path) -> None:
+    (tmp_path / "sidelight.yaml").write_text("service: {name: shop}")
+    ended = sidelight("check", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "settings: no fault found\n")
+
+
+def test_build_says_what_it_wrote(tmp_path: Path) -> None:
+    ended = sidelight("build", "collector", "--output", "out", cwd=tmp_path)
+    assert ended.returncode == 0
+    assert ended.stdout == "written collector/generated/sidecar.yaml\n1 files, 1 changed\n"
+
+
+def test_an_unknown_part_is_a_sentence_and_exit_1(tmp_path: Path) -> None:
+    ended = sidelight("build", "alarms", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("build: got 'alarms'; give one of alerts,")
+
+
+def test_publishing_without_a_grafana_says_how(tmp_path: Path) -> None:
+    ended = sidelight("publish", cwd=tmp_path)
+    assert "GRAFANA_URL" in ended.stdout + ended.stderr
+
+
+def test_publishing_to_nobody_is_a_sentence_and_exit_1(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "sidelight.cli", "publish"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "GRAFANA_URL": "http://127.0.0.1:9", "GRAFANA_TOKEN": "planted"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "planted" not in ended.stdout + ended.stderr
