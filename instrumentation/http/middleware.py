@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger("instrumentation")
+_SEEN = "sidelight"
 
 
 class SidelightMiddleware:
@@ -48,9 +49,10 @@ class SidelightMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on, and measure what is a request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or _SEEN in scope:  # an app mounted in an instrumented one is seen through that one
             await self.app(scope, receive, send)
             return
+        scope[_SEEN] = True
         if not self._expected:
             self._expect()
         path = scope["path"]

@@ -157,6 +157,18 @@ def test_instrumenting_twice_counts_once() -> None:
     assert first.counted() == {("GET", "/items/{item}", "200", ""): 1}
 
 
+def test_an_instrumented_app_mounted_in_an_instrumented_one_counts_once_by_its_full_template() -> None:
+    outer = FastAPI()
+    observed = Observed(outer)
+    inner = instrumentation.instrument(shop(), settings=Settings(), store=observed.store, registry=observed.registry)
+    outer.mount("/tenants/{tenant}", inner)
+    observed.call(("GET", "/tenants/acme/items/7"), ("GET", "/tenants/acme/none"))
+    assert observed.counted() == {
+        ("GET", "/tenants/{tenant}/items/{item}", "200", ""): 1,
+        ("GET", "", "404", ""): 1,
+    }
+
+
 def test_two_apps_in_one_process_are_summed() -> None:
     store, registry = LocalStore(), CollectorRegistry()
     apps = [Observed(shop()) for _ in range(2)]

@@ -1,0 +1,1 @@
+"""Measurements that anyone can run; figures in documents come from here."""
