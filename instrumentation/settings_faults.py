@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel, ValidationError
 
+_PLAIN = re.compile(r"[\w-]{1,60}", re.ASCII)
 _PASSWORD = re.compile(r"(?<=//)[^/@\s]*@")
 
 
@@ -100,7 +101,8 @@ def _given(detail: Any, context: Mapping[str, Any]) -> object:
 
 def _readable(location: tuple[int | str, ...]) -> list[str]:
     """The path as it stands in the file: pydantic adds ``[key]`` where a mapping's key is at fault."""
-    return [str(part) for part in location if part != "[key]"]
+    parts = [str(part) for part in location if part != "[key]"]
+    return [part if _PLAIN.fullmatch(part) else shown(part) for part in parts]
 
 
 def _unknown_key(location: tuple[int | str, ...], root: type[BaseModel], source: str) -> Fault:

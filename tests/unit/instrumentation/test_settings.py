@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from instrumentation.errors import SettingsError
 from instrumentation.settings import Duration, Settings, load_settings, parse_settings
@@ -145,6 +147,52 @@ OTHER_FAULTS = {
 @pytest.mark.parametrize(("text", "sentence"), OTHER_FAULTS.values(), ids=OTHER_FAULTS)
 def test_a_fault_says_where_what_and_what_instead(tmp_path: Path, text: str, sentence: str) -> None:
     assert sentence in "\n".join(faults_of(tmp_path, text))
+
+
+KEYS = st.sampled_from(
+    [
+        "service",
+        "thresholds",
+        "alerting",
+        "for",
+        "overrides",
+        "match",
+        "job",
+        "error_ratio",
+        "critical",
+        "receivers",
+        "url",
+    ]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("x" * 500),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(data=st.dictionaries(st.sampled_from(list(Settings.model_fields)), ANYTHING, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_given_a_fault_is_one_short_line(data: dict[str, object]) -> None:
+    try:
+        parse_settings(data)
+    except SettingsError as error:
+        for found in error.faults:
+            assert str(found).isprintable()
+            assert len(str(found)) < 800
+
+
+@given(text=st.text(max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_whatever_the_file_holds_it_is_settings_or_faults(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text(text, encoding="utf-8", errors="surrogateescape")
+    try:
+        load_settings(file, {})
+    except SettingsError as error:
+        assert all(str(found).isprintable() for found in error.faults)
 
 
 def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
