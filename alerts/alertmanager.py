@@ -8,9 +8,10 @@ from alerts.deployment import NAME as DEPLOYMENT_COMPLETED
 from alerts.rules import to_yaml
 from alerts.service_down import NAME as SERVICE_DOWN
 from alerts.watchdog import NAME as WATCHDOG
+from instrumentation.settings import Receiver
 
 if TYPE_CHECKING:
-    from instrumentation.settings import Receiver, Settings
+    from instrumentation.settings import Settings
 
 # Receiver to the alerts it hears; the first that matches takes the alert, ``default`` takes the rest.
 _ROUTES = {
@@ -32,7 +33,7 @@ def alertmanager_config(settings: Settings) -> dict[str, object]:
             "group_wait": str(notification.group_wait),
             "group_interval": str(notification.group_interval),
             "repeat_interval": str(notification.repeat_interval),
-            "routes": [{"receiver": name, "matchers": [matcher]} for name, matcher in _ROUTES.items()],
+            "routes": [_route(settings, name, matcher) for name, matcher in _ROUTES.items()],
         },
         "inhibit_rules": inhibit_rules(settings),
         "receivers": [_receiver(settings, name) for name in ("default", *_ROUTES)],
@@ -61,8 +62,19 @@ def to_alertmanager_config(settings: Settings) -> str:
     return to_yaml(alertmanager_config(settings))
 
 
+def _route(settings: Settings, name: str, matcher: str) -> dict[str, object]:
+    own: dict[str, object] = {}
+    if name == "watchdog":  # a dead man's switch is fed steadily, and misses a beat within minutes
+        interval = str(settings.alerting.notification.watchdog_interval)
+        own = {"group_wait": "0s", "group_interval": interval, "repeat_interval": interval}
+    return {"receiver": name, "matchers": [matcher], **own}
+
+
 def _receiver(settings: Settings, name: str) -> dict[str, object]:
-    chosen: Receiver = getattr(settings.alerting.receivers, name) or settings.alerting.receivers.default
+    receivers = settings.alerting.receivers
+    # Watchdog never stops firing: at a pager it would be an incident without end.
+    fallback = Receiver() if name == "watchdog" else receivers.default
+    chosen: Receiver = getattr(receivers, name) or fallback
     resolved = {"send_resolved": name not in _EVENTS}
     receiver: dict[str, Any] = {"name": name}
     for kind in type(chosen).model_fields:

@@ -283,8 +283,8 @@ def _watchers(settings: Settings) -> tuple[Panel, ...]:
             promql.of_limit(catalog.SIDELIGHT_SERIES, catalog.SIDELIGHT_SERIES_LIMIT, "instance"),
         ),
         _by_instance(
-            "Observations folded by Sidelight",
-            "Observations per second that lost their labels because the series limit was reached.",
+            "Series folded by Sidelight",
+            "New series per second that lost a label because the series limit was reached.",
             Unit.COUNT,
             total(rate(catalog.SIDELIGHT_SERIES_FOLDED.name), "instance"),
         ),

@@ -333,7 +333,7 @@ SIDELIGHT_SERIES_FOLDED = Metric(
     name="sidelight_series_folded_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Observations folded into an overflow series because the series limit was reached.",
+    help="How often a new series was folded into an overflow series because the series limit was reached.",
 )
 
 METRICS: tuple[Metric, ...] = tuple(row for row in tuple(globals().values()) if isinstance(row, Metric))

@@ -233,6 +233,7 @@ class Notification(Section):
     group_wait: PrometheusDuration = Duration("30s")
     group_interval: PrometheusDuration = Duration("5m")
     repeat_interval: PrometheusDuration = Duration("4h")
+    watchdog_interval: PrometheusDuration = Duration("1m")
 
 
 class Webhook(Section):
@@ -270,7 +271,7 @@ class Receiver(Section):
 
 
 class Receivers(Section):
-    """Who hears what; what has no receiver of its own goes to ``default``."""
+    """Who hears what; what has no receiver of its own goes to ``default``, Watchdog to nobody."""
 
     default: Receiver = Receiver()
     critical: Receiver | None = None

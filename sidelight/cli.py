@@ -60,8 +60,11 @@ def publish(config: Config = None) -> None:
     """Publish the dashboards to the Grafana at GRAFANA_URL; the token is GRAFANA_TOKEN or stands in GRAFANA_TOKEN_FILE."""
     import os  # noqa: PLC0415
 
+    import stamina.instrumentation  # noqa: PLC0415
+
     from dashboards.publish import publish_from_environment  # noqa: PLC0415
 
+    stamina.instrumentation.set_on_retry_hooks(())  # else each retry is a line of its own on stdout
     publish_from_environment(load_settings(config), os.environ, typer.echo)
 
 

@@ -90,7 +90,7 @@ def _allowed(field: Any, inner: type[BaseModel] | None) -> str:
     if field.description == PLANNED:
         return "read by a later version; leave it out"
     if inner is Receiver:
-        return "the keys of `alerting.receivers.default`, or null: the default hears it"
+        return "the keys of `alerting.receivers.default`, or null: the default hears it, and nobody Watchdog"
     return (allowed_text(field) or f"the keys below, or null. {_first_line(inner or Section)}").removeprefix("give ")
 
 

