@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_SAME_IN_EVERY_WORKER = {"target_info", "active_user_register", "health_check_up"}
 
 
 class Kind(StrEnum):
@@ -48,6 +55,11 @@ class Metric:
     buckets: tuple[float, ...] = ()
     folded: tuple[str, ...] = ()
     emitted: bool = True
+
+    @property
+    def merge(self) -> Callable[..., float]:
+        """How the values of several workers become one: ``sum`` or ``max``."""
+        return max if self.name in _SAME_IN_EVERY_WORKER else sum
 
     @property
     def series(self) -> dict[str, tuple[str, ...]]:

@@ -13,6 +13,4 @@ if TYPE_CHECKING:
 
 def announce(store: Store, service: Service) -> None:
     """Set the target_info series of a service to 1."""
-    labels = (service.name, service.version, service.environment)
-    with store.lock:
-        store.buffer[store.place(TARGET_INFO, labels)] = 1.0
+    store.pin(TARGET_INFO, (service.name, service.version, service.environment), 1.0)

@@ -62,7 +62,7 @@ class StoreCollector:
             (catalog.SIDELIGHT_SERIES_LIMIT, self._store.series_limit),
             (catalog.SIDELIGHT_SERIES_FOLDED, self._store.folded),
         ):
-            yield _FAMILY[metric.kind](metric, [Series(metric, (), (), (value,))])
+            yield _FAMILY[metric.kind](metric, [Series(metric, (), (), (value,), 0.0)])
 
 
 def register(store: Store, registry: CollectorRegistry = REGISTRY) -> None:

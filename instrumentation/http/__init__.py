@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
 
 from instrumentation.deployment import announce
 from instrumentation.errors import InstrumentationError
 from instrumentation.exposition import register
-from instrumentation.http.middleware import SidelightMiddleware
+from instrumentation.http.middleware import measuring
+from instrumentation.http.page import metrics_page
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
-__all__ = ["SidelightMiddleware", "instrument"]
+__all__ = ["instrument"]
 
 _App = TypeVar("_App")
 _MARK = "_sidelight"
@@ -43,11 +47,11 @@ def instrument(
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
-        InstrumentationError: ``app_invalid``, ``metrics_path_taken``.
+        InstrumentationError: ``app_invalid``, ``metrics_path_taken``, ``bucket_edges_differ``.
     """
     if not callable(app):
         raise InstrumentationError(f"instrument() got {type(app).__name__}; give an ASGI app.", code="app_invalid")
-    if isinstance(app, SidelightMiddleware) or getattr(app, _MARK, False):
+    if getattr(app, _MARK, False):
         return app
     settings = settings or load_settings()
     store = store or default_store()
@@ -56,22 +60,40 @@ def instrument(
     _refuse_taken_path(routes, settings)
     announce(store, settings.service)
     register(store, registry)
-    recorder = HttpRecorder(store, settings.duration_edges)
+    excluded = frozenset(settings.http.excluded_routes)
+    recorder = HttpRecorder(store, settings.duration_edges, expected=lambda: _expected(routes, excluded))
+    page = metrics_page(store, registry, settings)
 
-    def wrapped(inner: Any) -> SidelightMiddleware:
-        return SidelightMiddleware(inner, settings=settings, recorder=recorder, routes=routes, registry=registry)
+    async def primed_page(scope: Scope, receive: Receive, send: Send) -> None:
+        recorder.prime()  # a scrape that comes before the first request sees the series at 0
+        await page(scope, receive, send)
 
-    return _in_place(app, wrapped) if hasattr(app, "build_middleware_stack") else wrapped(app)  # type: ignore[return-value]
+    def layer(inner: ASGIApp) -> ASGIApp:
+        direct = dict.fromkeys(excluded, inner)
+        if settings.metrics.path is not None:
+            direct[settings.metrics.path] = primed_page
+        return measuring(inner, recorder=recorder, routes=routes, excluded=excluded, direct=direct)
+
+    wrapped: Any = _in_place(app, layer) if hasattr(app, "build_middleware_stack") else layer(cast("ASGIApp", app))
+    setattr(wrapped, _MARK, True)
+    return cast("_App", wrapped)
 
 
-def _in_place(app: Any, wrapped: Any) -> Any:
+def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Any:
     """Stand outside of everything Starlette builds: an added middleware would not see what error handlers answer."""
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: wrapped(build())
+    app.build_middleware_stack = lambda: layer(build())
     if app.middleware_stack is not None:
-        app.middleware_stack = wrapped(app.middleware_stack)
-    setattr(app, _MARK, True)
+        app.middleware_stack = layer(app.middleware_stack)
     return app
+
+
+def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Every (method, template) that the app is known to answer."""
+    for route in routes:
+        if route.template not in excluded:
+            for method in sorted(route.methods - {"HEAD", "OPTIONS"}):
+                yield method, route.template
 
 
 def _refuse_taken_path(routes: Routes, settings: Settings) -> None:

@@ -2,94 +2,131 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import logging
+import sys
+import threading
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from instrumentation.store import Store
+    from instrumentation.store.interface import Buffer
 
 METHODS = {
     name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 }
 """The methods that keep their name; every other is ``_OTHER``, since a client can make up any number of them."""
 
+_log = logging.getLogger("instrumentation")
+
 OTHER_METHOD = "_OTHER"
 ABORTED = "response_aborted"
 CLIENT_CLOSED_REQUEST = 499
-_SERVER_ERROR = 500
+SERVER_ERROR = 500
+
+
+class Shard:
+    """The series that one thread alone writes, so that writing needs no lock.
+
+    Attributes:
+        owner: The thread's ident.
+        number: Which shard of the store.
+        buffer: The store's buffer.
+        active: Method to the place of the active requests.
+        durations: (method, template, status, error_type) to the place of the histogram.
+    """
+
+    __slots__ = ("active", "buffer", "durations", "number", "owner")
+
+    def __init__(self, owner: int, number: int, buffer: Buffer) -> None:
+        self.owner = owner
+        self.number = number
+        self.buffer = buffer
+        self.active: dict[str, int] = {}
+        self.durations: dict[tuple[str, str, int, str], int] = {}
 
 
 class HttpRecorder:
-    """Counts requests in a store. ``begin`` and ``end`` are the request path.
+    """Knows the places of the series that requests count in.
 
     Args:
         store: Where to count.
         edges: Bucket edges of the duration in seconds.
+        expected: Gives every (method, template) that will be asked for.
 
     Raises:
         InstrumentationError: ``bucket_edges_differ``.
+
+    Attributes:
+        edges: The bucket edges.
+        shards: Thread ident to the shard that this thread alone writes.
     """
 
-    def __init__(self, store: Store, edges: tuple[float, ...]) -> None:
+    def __init__(
+        self, store: Store, edges: tuple[float, ...], expected: Callable[[], Iterable[tuple[str, str]]] = tuple
+    ) -> None:
         store.declare(catalog.HTTP_SERVER_REQUEST_DURATION, edges)
         self._store = store
-        self._edges = edges
-        self._active: dict[str, int] = {}
-        self._durations: dict[tuple[str, str, int, str], int] = {}
+        self._expected = expected
+        self._lock = threading.Lock()
+        self._is_primed = False
+        self.edges = edges
+        self.shards: dict[int, Shard] = {}
+        store.follow(self)
 
-    def expect(self, templates: Iterable[tuple[str, str]]) -> None:
-        """Make the series of a 500 for every (method, template), at 0, while half of the series limit is free.
+    def prime(self) -> None:
+        """Make the series of a 500 for everything expected, at 0, while half of the series limit is free.
 
         A burst of errors that arrives with a brand-new series is invisible to rate().
         """
-        for made, (method, template) in enumerate(templates):
-            if made >= self._store.series_limit // 2:
-                return
-            self._place(METHODS.get(method, OTHER_METHOD), template, _SERVER_ERROR, str(_SERVER_ERROR))
+        if self._is_primed:
+            return
+        self._is_primed = True
+        try:
+            for method, template in islice(self._expected(), self._store.series_limit // 2):
+                labels = (METHODS.get(method, OTHER_METHOD), template, str(SERVER_ERROR), str(SERVER_ERROR))
+                self._store.place(catalog.HTTP_SERVER_REQUEST_DURATION, labels)
+        except Exception:  # noqa: BLE001 - a router of another kind is no reason to fail a request
+            _log.exception("sidelight could not read the app's routes; they are counted once they are called")
 
-    def begin(self, method: str) -> None:
-        """A request of a known method has arrived."""
-        place = self._active.get(method)
-        if place is None:
-            place = self._active[method] = self._store.place(catalog.HTTP_SERVER_ACTIVE_REQUESTS, (method,))
-        with self._store.lock:
-            self._store.buffer[place] += 1.0
+    def reset(self) -> None:
+        """Forget every place: the store has become another."""
+        self._lock = threading.Lock()
+        self._is_primed = False
+        self.shards.clear()
 
-    def discard(self, method: str) -> None:
-        """The request is over and does not count."""
-        with self._store.lock:
-            self._store.buffer[self._active[method]] -= 1.0
+    def shard(self, thread: int) -> Shard:
+        """The shard of a thread; that of a thread that has ended is handed on, counts and all."""
+        self.prime()
+        with self._lock:
+            shard = self.shards.get(thread)
+            if shard is None:
+                shard = self._left_behind() or Shard(thread, len(self.shards) + 1, self._store.buffer)
+                shard.owner = thread
+                self.shards[thread] = shard
+            return shard
 
-    def end(self, method: str, template: str, status: int, seconds: float, *, aborted: bool) -> None:
-        """The request is over.
+    def _left_behind(self) -> Shard | None:
+        alive = sys._current_frames()  # noqa: SLF001 - the one list of threads that knows those of C too
+        gone = next((thread for thread in self.shards if thread not in alive), None)
+        return None if gone is None else self.shards.pop(gone)
 
-        Args:
-            method: As given to ``begin``.
-            template: The route's template; empty where none matched.
-            status: What went over the wire.
-            seconds: From the first byte in to the last byte out.
-            aborted: Whether the response broke off after it had started.
-        """
-        error_type = ABORTED if aborted else str(status) if status >= _SERVER_ERROR else ""
-        key = (method, template, status, error_type)
-        place = self._durations.get(key)
-        if place is None:
-            place = self._place(*key)
-        edges, store = self._edges, self._store
-        with store.lock:
-            buffer = store.buffer
-            buffer[place + bisect_left(edges, seconds)] += 1.0
-            buffer[place + len(edges) + 1] += seconds
-            buffer[self._active[method]] -= 1.0
+    def active(self, shard: Shard, method: str) -> int:
+        """The place of a method's active requests."""
+        place = self._store.place(catalog.HTTP_SERVER_ACTIVE_REQUESTS, (method,), shard.number)
+        shard.active[method] = place
+        return place
 
-    def _place(self, method: str, template: str, status: int, error_type: str) -> int:
-        if len(self._durations) > 2 * self._store.series_limit:  # a router that makes up templates
-            self._durations.clear()
-        labels = (method, template, str(status), error_type)
-        place = self._store.place(catalog.HTTP_SERVER_REQUEST_DURATION, labels)
-        self._durations[method, template, status, error_type] = place
+    def duration(self, shard: Shard, key: tuple[str, str, int, str]) -> int:
+        """The place of a duration's histogram, for (method, template, status, error_type)."""
+        if len(shard.durations) > 2 * self._store.series_limit:  # a router that makes up templates
+            shard.durations.clear()
+        method, template, status, error_type = key
+        labels = (method, template, str(int(status)), error_type)
+        place = self._store.place(catalog.HTTP_SERVER_REQUEST_DURATION, labels, shard.number)
+        shard.durations[key] = place
         return place

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from instrumentation.store.interface import OVERFLOW, Series, Store, add, observe
 from instrumentation.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from instrumentation.store.process import ProcessStore
 
 __all__ = ["OVERFLOW", "LocalStore", "Series", "Store", "add", "default_store", "observe"]
 
 
 @cache
-def default_store() -> Store:
+def default_store() -> ProcessStore:
     """The process's own store, made on first use."""
-    return LocalStore()
+    from instrumentation.store.process import ProcessStore  # noqa: PLC0415 - it brings what only workers need
+
+    return ProcessStore()

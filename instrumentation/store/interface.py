@@ -6,7 +6,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableSequence
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from instrumentation.catalog import Metric
@@ -16,7 +16,7 @@ OVERFLOW = "_OVERFLOW"
 
 
 class Series(NamedTuple):
-    """One series as it is read.
+    """One series as it is read, summed over threads and workers.
 
     Attributes:
         metric: Its catalog row.
@@ -24,18 +24,36 @@ class Series(NamedTuple):
         edges: Upper bucket edges of a histogram; empty for the other kinds.
         slots: One number for a counter or a gauge. For a histogram the count of each bucket alone, the one above the
             last edge included, then the sum of what was observed.
+        created: When the series was made, in seconds since 1970.
     """
 
     metric: Metric
     labels: tuple[str, ...]
     edges: tuple[float, ...]
     slots: tuple[float, ...]
+    created: float
+
+
+class Buffer(Protocol):
+    """Numbers by place: an array, or a view of shared memory."""
+
+    def __getitem__(self, place: int, /) -> float: ...
+
+    def __setitem__(self, place: int, value: float, /) -> None: ...
+
+
+class Resettable(Protocol):
+    """Somebody who keeps places of a store."""
+
+    def reset(self) -> None:
+        """Forget every place."""
 
 
 class Store(Protocol):
     """What writers and readers need of a store, in local or in shared memory.
 
-    A writer asks once for the place of a series and then adds to ``buffer`` there, holding ``lock``.
+    A writer asks once for the place of a series and then adds to ``buffer`` there: holding ``lock``, or without it in a
+    shard that no other thread writes.
 
     Attributes:
         series_limit: How many series may exist before new ones are folded.
@@ -44,12 +62,12 @@ class Store(Protocol):
     series_limit: int
 
     @property
-    def buffer(self) -> MutableSequence[float]:
+    def buffer(self) -> Buffer:
         """Every series' slots, one behind the other."""
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Held while slots are added to, made or read, so that any thread may write."""
+        """Held while slots are made or read, and while slots of shard 0 are added to."""
 
     @property
     def folded(self) -> int:
@@ -62,15 +80,23 @@ class Store(Protocol):
             InstrumentationError: ``bucket_edges_differ``, where other edges are in use already.
         """
 
-    def place(self, metric: Metric, labels: tuple[str, ...]) -> int:
+    def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
+        """Set a gauge, for as long as the process lives."""
+
+    def place(self, metric: Metric, labels: tuple[str, ...], shard: int = 0) -> int:
         """The index in ``buffer`` of a series' first slot; a new series is made whole, every slot 0.
+
+        Each shard has slots of its own for the same series; readers see their sum. Shard 0 is everybody's.
 
         Once ``series_limit`` is reached, a new series' folded labels become ``OVERFLOW``; an overflow series itself
         may still be made, and the values of the other labels are few.
         """
 
+    def follow(self, follower: Resettable) -> None:
+        """Tell somebody, who is held weakly, when every place has become another, as in a forked child."""
+
     def series(self) -> Iterator[Series]:
-        """Every series, each read whole."""
+        """Every series, summed over threads and workers."""
 
 
 def add(store: Store, metric: Metric, labels: tuple[str, ...], amount: float) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from array import array
 from typing import TYPE_CHECKING
 
-from instrumentation.catalog import Kind
-from instrumentation.errors import InstrumentationError
-from instrumentation.store.interface import OVERFLOW, Series
+from instrumentation.store.merge import merged
+from instrumentation.store.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from instrumentation.catalog import Metric
+    from instrumentation.store.interface import Resettable, Series
 
 
 class LocalStore:
@@ -23,55 +24,47 @@ class LocalStore:
     def __init__(self, series_limit: int = 2000) -> None:
         self.buffer = array("d")
         self.lock: AbstractContextManager[object] = threading.RLock()
-        self.series_limit = series_limit
-        self.folded = 0
-        self._edges: dict[str, tuple[float, ...]] = {}
-        self._places: dict[tuple[str, tuple[str, ...]], int] = {}
-        self._rows: list[tuple[Metric, tuple[str, ...], int]] = []
+        self._table = Table(series_limit)
+
+    @property
+    def series_limit(self) -> int:
+        """How many series may exist before new ones are folded."""
+        return self._table.series_limit
+
+    @series_limit.setter
+    def series_limit(self, limit: int) -> None:
+        self._table.series_limit = limit
+
+    @property
+    def folded(self) -> int:
+        """How many new series were folded into an overflow series."""
+        return self._table.folded
 
     def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
         """Fix the bucket edges of a histogram; see ``Store``."""
         with self.lock:
-            if self._edges.setdefault(metric.name, edges) != edges:
-                raise InstrumentationError(
-                    f"{metric.name}: got bucket edges that differ from those in use; "
-                    "give the apps of one process the same thresholds and http.duration_buckets.",
-                    code="bucket_edges_differ",
-                    details={"in_use": self._edges[metric.name], "given": edges},
-                )
+            self._table.declare(metric, edges)
 
-    def place(self, metric: Metric, labels: tuple[str, ...]) -> int:
-        """The index in ``buffer`` of a series' first slot; made where it is new, folded over the limit."""
+    def place(self, metric: Metric, labels: tuple[str, ...], shard: int = 0) -> int:
+        """The index in ``buffer`` of a series' first slot; see ``Store``."""
         with self.lock:
-            place = self._places.get((metric.name, labels))
-            if place is None and metric.folded and len(self._rows) >= self.series_limit:
-                self.folded += 1
-                labels = _fold(metric, labels)
-                place = self._places.get((metric.name, labels))
-            return self._make(metric, labels) if place is None else place
+            row = self._table.find(metric, labels, shard)
+            if row is None:
+                row, is_new = self._table.make(metric, labels, shard, time.time)
+                if is_new:
+                    self.buffer.extend([0.0] * row.width)
+            return row.start
+
+    def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
+        """Set a gauge."""
+        with self.lock:
+            self.buffer[self.place(metric, labels)] = value
+
+    def follow(self, follower: Resettable) -> None:
+        """Nothing to tell: this store stays what it is."""
 
     def series(self) -> Iterator[Series]:
         """Every series, each read whole."""
-        for metric, labels, start in tuple(self._rows):
-            with self.lock:
-                slots = tuple(self.buffer[start : start + self._width(metric)])
-            yield Series(metric, labels, self._edges_of(metric), slots)
-
-    def _make(self, metric: Metric, labels: tuple[str, ...]) -> int:
-        start = len(self.buffer)
-        self.buffer.extend([0.0] * self._width(metric))
-        self._places[metric.name, labels] = start
-        self._rows.append((metric, labels, start))
-        return start
-
-    def _edges_of(self, metric: Metric) -> tuple[float, ...]:
-        return self._edges.get(metric.name, metric.buckets)
-
-    def _width(self, metric: Metric) -> int:
-        """A histogram has a bucket more than edges, and a sum."""
-        return len(self._edges_of(metric)) + 2 if metric.kind is Kind.HISTOGRAM else 1
-
-
-def _fold(metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
-    pairs = zip(metric.labels, labels, strict=True)
-    return tuple(OVERFLOW if name in metric.folded else value for name, value in pairs)
+        with self.lock:
+            rows = [(row, self.buffer[row.start : row.start + row.width]) for row in self._table.rows]
+        return iter(merged((row.metric, row.labels, row.edges, slots, row.created) for row, slots in rows))

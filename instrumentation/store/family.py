@@ -1,0 +1,110 @@
+"""Which processes count together: the workers of one server, found without configuration."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DIRECTORY_VARIABLE = "SIDELIGHT_STORE_DIR"
+_STARTED = 22  # the field of /proc/<pid>/stat with the start, in ticks since the machine started (proc(5))
+
+
+def family_folder(environ: Mapping[str, str] | None = None, proc: Path = Path("/proc")) -> Path | None:
+    """The folder that the workers of this process's server share; None where it is no worker.
+
+    uvicorn, hypercorn and granian start workers with multiprocessing, which knows its parent; gunicorn forks them.
+    """
+    environ = os.environ if environ is None else environ
+    chosen = environ.get(DIRECTORY_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    parent = _server(proc)
+    if parent is None:
+        return None
+    root = _root()
+    _sweep(root, proc)
+    return root / f"{_namespace(proc)}-{identity(parent, proc)}"
+
+
+def identity(pid: int, proc: Path = Path("/proc")) -> str:
+    """A name for a process that no later process has: its pid and its start."""
+    return f"{pid}-{_start(pid, proc)}"
+
+
+def is_alive(name: str, proc: Path = Path("/proc")) -> bool:
+    """Whether the process with this identity still runs; a zombie does not."""
+    pid, _, started = name.partition("-")
+    return pid.isdigit() and started != "" and started == _start(int(pid), proc)
+
+
+def _start(pid: int, proc: Path) -> str:
+    try:
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "" if proc.exists() else _without_proc(pid)
+    return "" if fields[0] in {"Z", "X"} else fields[_STARTED - 3]
+
+
+def _without_proc(pid: int) -> str:
+    """On other systems than Linux all that is known is whether a process of this pid runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "0"
+
+
+def _server(proc: Path) -> int | None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        return parent.pid
+    if "gunicorn.arbiter" in sys.modules and b"gunicorn" in _command(os.getppid(), proc):
+        return os.getppid()  # else this is the arbiter itself, which loads the app where preload_app is set
+    return None
+
+
+def _command(pid: int, proc: Path) -> bytes:
+    with suppress(OSError):
+        return (proc / str(pid) / "cmdline").read_bytes()
+    return b""
+
+
+def _namespace(proc: Path) -> str:
+    """Containers of a pod share /dev/shm, yet each has pids of its own."""
+    with suppress(OSError):
+        return re.sub(r"\D", "", os.readlink(proc / "self/ns/pid"))  # noqa: PTH115 - a name, no path
+    return "0"
+
+
+def _root() -> Path:
+    """A folder of this user alone, in memory where there is such a file system."""
+    shared_memory = Path("/dev/shm")  # noqa: S108 - checked below: ours, and for nobody else
+    base = shared_memory if os.access(shared_memory, os.W_OK) else Path(tempfile.gettempdir())
+    root = base / f"sidelight-{os.getuid()}"
+    root.mkdir(mode=0o700, exist_ok=True)
+    status = root.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        return Path(tempfile.mkdtemp(prefix="sidelight-"))  # somebody else's: count alone rather than in their folder
+    return root
+
+
+def _sweep(root: Path, proc: Path) -> None:
+    """Remove what servers that have ended left behind; nobody else would."""
+    own = _namespace(proc)
+    for folder in root.iterdir():
+        namespace, _, server = folder.name.partition("-")
+        if namespace == own and not is_alive(server, proc):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,303 @@
+"""The store of several workers: a memory-mapped file for each, and an archive of those that have ended.
+
+``<worker>.values`` holds the slots; ``<worker>.keys`` a line of JSON for each series, appended once the slots are
+there. Any worker reads them all. Whoever finds the files of a worker that has ended folds its counters into
+``archive.json`` and removes them; its gauges vanish. The folder's lock is held meanwhile, so a reader sees each count once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import mmap
+import os
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instrumentation.catalog import BY_NAME
+from instrumentation.store import family
+from instrumentation.store.merge import Sums, is_kept
+from instrumentation.store.table import Row, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from instrumentation.catalog import Metric
+    from instrumentation.store.interface import Resettable, Series
+
+_log = logging.getLogger("instrumentation")
+_FLOAT = 8  # bytes
+_SLOTS_PER_SERIES = 24  # room for a histogram with the usual edges, and some more for shards
+_SPARE = 4096  # slots for overflow series
+_SCRATCH = 1024  # slots that nobody reads, for what has no room at all
+_LOCK_SECONDS = 2.0
+_ARCHIVE = "archive.json"
+_LOCK = "lock"
+
+
+class SharedStore:
+    """This worker's series in a file, and the sum over all workers; see ``Store`` for the interface.
+
+    Args:
+        folder: The folder that the workers share; it is made where it is not there.
+        series_limit: How many series this worker may make before new ones are folded.
+        name: This worker's name; its pid and start by default.
+
+    Raises:
+        OSError: The folder or the file cannot be made, or there is no room for it.
+    """
+
+    def __init__(self, folder: Path, *, series_limit: int = 2000, name: str | None = None) -> None:
+        self.lock: AbstractContextManager[object] = threading.RLock()
+        self.folder = folder
+        self.name = name or family.identity(os.getpid())
+        self._table = Table(series_limit)
+        self._slots = series_limit * _SLOTS_PER_SERIES + _SPARE + _SCRATCH
+        self._files: dict[str, _File] = {}
+        self._archive = _Archive(folder / _ARCHIVE)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._keys = os.open(self._path("keys"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        self._map = _allocated(self._path("values"), self._slots)
+        self.buffer = memoryview(self._map).cast("d")
+
+    @property
+    def series_limit(self) -> int:
+        """How many series may exist before new ones are folded."""
+        return self._table.series_limit
+
+    @series_limit.setter
+    def series_limit(self, limit: int) -> None:
+        self._table.series_limit = limit
+
+    @property
+    def folded(self) -> int:
+        """How many new series were folded into an overflow series."""
+        return self._table.folded
+
+    def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
+        """Fix the bucket edges of a histogram; see ``Store``."""
+        with self.lock:
+            self._table.declare(metric, edges)
+
+    def place(self, metric: Metric, labels: tuple[str, ...], shard: int = 0) -> int:
+        """The index in ``buffer`` of a series' first slot; see ``Store``."""
+        with self.lock:
+            row = self._table.find(metric, labels, shard)
+            if row is None:
+                self._table.is_full = self._table.used > self._slots - _SPARE - _SCRATCH
+                row, is_new = self._table.make(metric, labels, shard, time.time)
+                if is_new and self._has_room(row):
+                    self._publish(row)
+            return row.start if self._has_room(row) else self._slots - row.width
+
+    def _has_room(self, row: Row) -> bool:
+        return row.start + row.width <= self._slots - _SCRATCH
+
+    def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
+        """Set a gauge."""
+        with self.lock:
+            self.buffer[self.place(metric, labels)] = value
+
+    def follow(self, follower: Resettable) -> None:
+        """Nothing to tell: this store stays what it is."""
+
+    def series(self) -> Iterator[Series]:
+        """Every series, summed over the workers, those that have ended included."""
+        sums = Sums()
+        with self.lock, self._locked() as alone:
+            running, ended = self._found()
+            left = [file for file in ended if not (alone and self._folded(file))]
+            for archived in self._archive.rows():
+                sums.add(*archived)
+            for file in (*running, *left):
+                for row, slots in file.rows():
+                    if file in running or is_kept(row.metric):
+                        sums.add(row.metric, row.labels, row.edges, slots, row.created)
+        return iter(sums)
+
+    def workers(self) -> list[str]:
+        """The names of the workers that run, this one among them."""
+        with self.lock:
+            return [file.name for file in self._found()[0]]
+
+    def close(self) -> None:
+        """Give the memory back; the file stays for whoever folds it."""
+        with self.lock:
+            os.close(self._keys)
+            self.buffer.release()
+            self._map.close()
+
+    def _path(self, kind: str) -> Path:
+        return self.folder / f"{self.name}.{kind}"
+
+    def _publish(self, row: Row) -> None:
+        line = json.dumps([row.metric.name, row.labels, row.edges, row.start, row.width, row.created])
+        try:
+            os.write(self._keys, f"{line}\n".encode())
+        except OSError as error:  # the disk is full: counted here, seen by others once there is room again
+            _log.warning("sidelight cannot publish a series to the other workers: %s", error.strerror)
+
+    @contextmanager
+    def _locked(self) -> Iterator[bool]:
+        """Hold the folder; False where a worker that hangs would not let go of it, and nothing may be folded."""
+        handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            yield _lock(handle)
+        finally:
+            os.close(handle)
+
+    def _found(self) -> tuple[list[_File], list[_File]]:
+        """The files of the workers that run, and of those that have ended."""
+        names = sorted(path.stem for path in self.folder.glob("*.keys"))
+        for name in self._files.keys() - set(names):
+            self._files.pop(name).close()
+        files = [self._files.setdefault(name, _File(self.folder, name)) for name in names]
+        running = [file for file in files if file.name == self.name or family.is_alive(file.name)]
+        return running, [file for file in files if file not in running]
+
+    def _folded(self, file: _File) -> bool:
+        """Archive first, remove then: a crash in between leaves a file that the archive already names."""
+        try:
+            if not self._archive.holds(file.name):
+                self._archive.fold(file)
+            file.remove()
+        except OSError as error:  # the disk is full: the file is read as it is, and folded another time
+            _log.warning("sidelight cannot fold the counts of a worker that has ended: %s", error.strerror)
+            return False
+        self._files.pop(file.name).close()
+        return True
+
+
+def _lock(handle: int) -> bool:
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.001)
+    return False
+
+
+class _File:
+    """A worker's files, read; the lines that were read before are not read again."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self._keys = folder / f"{name}.keys"
+        self._values = folder / f"{name}.values"
+        self._map: mmap.mmap | None = None
+        self._read = 0
+        self._rows: list[Row] = []
+
+    def rows(self) -> Iterator[tuple[Row, memoryview[float]]]:
+        """Each row with its slots."""
+        self._read_keys()
+        if self._map is None and self._rows:
+            self._map = _mapped(self._values)
+        if self._map is None:
+            return
+        slots = memoryview(self._map).cast("d")
+        for row in self._rows:
+            yield row, slots[row.start : row.start + row.width]
+
+    def remove(self) -> None:
+        """Remove the files, the keys last: they are how the worker is found."""
+        for path in (self._values, self._keys):
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give the memory back, unless somebody still reads it."""
+        if self._map is not None:
+            with suppress(BufferError):
+                self._map.close()
+
+    def _read_keys(self) -> None:
+        with suppress(FileNotFoundError), self._keys.open("rb") as stream:
+            stream.seek(self._read)
+            whole, newline, _ = stream.read().rpartition(b"\n")  # a line may be half written
+            self._read += len(whole) + len(newline)
+            self._rows += filter(None, map(_row, whole.splitlines()))
+
+
+def _row(line: bytes) -> Row | None:
+    try:
+        name, labels, edges, start, width, created = json.loads(line)
+        return Row(BY_NAME[name], tuple(labels), tuple(edges), start, width, created)
+    except (ValueError, KeyError, TypeError):  # torn, or of another version
+        return None
+
+
+class _Archive:
+    """What workers that have ended counted; one file, replaced as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: object = None
+        self._data: dict[str, Any] = {"folded": [], "rows": []}
+
+    def rows(self) -> Iterator[tuple[Metric, tuple[str, ...], tuple[float, ...], list[float], float]]:
+        """Each series."""
+        for name, labels, edges, slots, created in self._current()["rows"]:
+            if name in BY_NAME:
+                yield BY_NAME[name], tuple(labels), tuple(edges), slots, created
+
+    def holds(self, name: str) -> bool:
+        """Whether a worker has been folded, although its files are still there."""
+        return name in self._current()["folded"]
+
+    def fold(self, file: _File) -> None:
+        """Add a worker's counters. The names of those whose files are gone need not be kept."""
+        sums = Sums()
+        for archived in self.rows():
+            sums.add(*archived)
+        for row, slots in file.rows():
+            if is_kept(row.metric):
+                sums.add(row.metric, row.labels, row.edges, slots, row.created)
+        rows = [[held.metric.name, held.labels, held.edges, held.slots, held.created] for held in sums]
+        lasting = [name for name in self._current()["folded"] if (self._path.parent / f"{name}.keys").exists()]
+        self._write({"folded": [*lasting, file.name], "rows": rows})
+
+    def _current(self) -> dict[str, Any]:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._stamp, self._data = None, {"folded": [], "rows": []}
+            return self._data
+        stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if stamp != self._stamp:
+            self._data = json.loads(self._path.read_text())
+            self._stamp = stamp
+        return self._data
+
+    def _write(self, data: dict[str, Any]) -> None:
+        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".archive.")
+        try:
+            with os.fdopen(handle, "w") as stream:
+                json.dump(data, stream)
+            os.replace(temporary, self._path)  # noqa: PTH105 - a name, not a Path
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+
+
+def _allocated(path: Path, slots: int) -> mmap.mmap:
+    """A new file of zeros, mapped. Its blocks are really there: a write to a hole of a full disk would kill the process."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.posix_fallocate(handle, 0, slots * _FLOAT)
+        return mmap.mmap(handle, slots * _FLOAT)
+    finally:
+        os.close(handle)
+
+
+def _mapped(path: Path) -> mmap.mmap | None:
+    with suppress(FileNotFoundError, ValueError), path.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ)
+    return None
