@@ -71,15 +71,17 @@ def _server(proc: Path) -> int | None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         return parent.pid
-    if "gunicorn.arbiter" in sys.modules and b"gunicorn" in _command(os.getppid(), proc):
+    if "gunicorn.arbiter" in sys.modules and _is_gunicorn(os.getppid(), proc):
         return os.getppid()  # else this is the arbiter itself, which loads the app where preload_app is set
     return None
 
 
-def _command(pid: int, proc: Path) -> bytes:
+def _is_gunicorn(pid: int, proc: Path) -> bool:
+    """Whether a process is an arbiter: ``python .../gunicorn``, ``python -m gunicorn``, or with setproctitle its title."""
     with suppress(OSError):
-        return (proc / str(pid) / "cmdline").read_bytes()
-    return b""
+        words = (proc / str(pid) / "cmdline").read_bytes().split(b"\0")[:3]
+        return any(word.rpartition(b"/")[2].startswith(b"gunicorn") for word in words)
+    return False
 
 
 def _namespace(proc: Path) -> str:

@@ -16,7 +16,6 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.catalog import BY_NAME
@@ -25,8 +24,9 @@ from instrumentation.store.merge import Sums, is_kept
 from instrumentation.store.table import Row, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from instrumentation.catalog import Metric
     from instrumentation.store.interface import Resettable, Series
@@ -48,15 +48,24 @@ class SharedStore:
         folder: The folder that the workers share; it is made where it is not there.
         series_limit: How many series this worker may make before new ones are folded.
         name: This worker's name; its pid and start by default.
+        is_alive: Whether the worker of a name still runs.
 
     Raises:
         OSError: The folder or the file cannot be made, or there is no room for it.
     """
 
-    def __init__(self, folder: Path, *, series_limit: int = 2000, name: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        series_limit: int = 2000,
+        name: str | None = None,
+        is_alive: Callable[[str], bool] = family.is_alive,
+    ) -> None:
         self.lock: AbstractContextManager[object] = threading.RLock()
         self.folder = folder
         self.name = name or family.identity(os.getpid())
+        self._is_alive = is_alive
         self._table = Table(series_limit)
         self._slots = series_limit * _SLOTS_PER_SERIES + _SPARE + _SCRATCH
         self._files: dict[str, _File] = {}
@@ -158,7 +167,7 @@ class SharedStore:
         for name in self._files.keys() - set(names):
             self._files.pop(name).close()
         files = [self._files.setdefault(name, _File(self.folder, name)) for name in names]
-        running = [file for file in files if file.name == self.name or family.is_alive(file.name)]
+        running = [file for file in files if file.name == self.name or self._is_alive(file.name)]
         return running, [file for file in files if file not in running]
 
     def _folded(self, file: _File) -> bool:
