@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, METHODS, OTHER_METHOD, SERVER_ERROR
+from instrumentation.http.routes import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -52,7 +53,10 @@ def measuring(  # noqa: C901, PLR0915 - see the module
         # An app that is mounted in an instrumented one is seen through that one.
         if scope["type"] != "http" or _SEEN in scope:
             return await app(scope, receive, send)
-        answer = direct.get(scope["path"])
+        path = scope["path"]
+        if scope.get("root_path"):
+            path = local_path(scope)
+        answer = direct.get(path)
         if answer is not None:
             return await answer(scope, receive, send)
         scope[_SEEN] = True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterable, Iterator, MutableMapping
+    from re import Pattern
 
     Scope = MutableMapping[str, Any]
 
@@ -20,11 +21,16 @@ class Route(NamedTuple):
         chosen: The object that a scope carries once the router has chosen this route.
         template: The path with every router prefix and mount template, such as ``/shops/{shop_id}/items``.
         methods: What it answers to; empty for a mount.
+        path: As the template, with the convertors of its parameters.
     """
 
     chosen: object
     template: str
     methods: frozenset[str]
+    path: str
+
+
+_AMBIGUOUS = Route(None, UNMATCHED, frozenset(), "")
 
 
 class Routes:
@@ -33,57 +39,110 @@ class Routes:
     def __init__(self, app: object) -> None:
         self._app = app
         self._by_id: dict[int, Route] = {}
+        self._patterns: list[tuple[Pattern[str], Route]] | None = None
 
     def __iter__(self) -> Iterator[Route]:
-        return _walk(getattr(self._app, "routes", ()), "")
+        return _walk(getattr(self._app, "routes", ()), "", "")
 
     def template(self, scope: Scope) -> str:
         """The template of the route that was chosen for a request, read once the app has answered."""
-        chosen = _chosen(scope)
+        # A plain Starlette route leaves FastAPI's scope with its endpoint alone.
+        chosen = _chosen(scope) or scope.get("endpoint")
         if chosen is None:
-            return UNMATCHED
+            return self._matched(scope)
         known = self._by_id.get(id(chosen))
-        if known is None or known.chosen is not chosen:
-            self._by_id = {id(route.chosen): route for route in self}
-            known = self._by_id.get(id(chosen)) or self._stranger(chosen)
-        return known.template
+        if known is None or (known.chosen is not chosen and known is not _AMBIGUOUS):
+            known = self._learned(chosen)
+        return self._matched(scope) if known is _AMBIGUOUS else known.template
 
-    def _stranger(self, chosen: object) -> Route:
-        """A route outside the app's own tables, such as one a custom router made: its own template is all there is."""
-        route = Route(chosen, _path_format(chosen), frozenset())
-        self._by_id[id(chosen)] = route
-        return route
+    def _learned(self, chosen: object) -> Route:
+        """Read the app's tables anew. A route outside of them, such as a custom router's, has its own template alone."""
+        routes = tuple(self)
+        self._patterns = None
+        self._by_id = {id(route.chosen): route for route in routes}
+        for endpoint, route in _by_endpoint(routes):
+            self._by_id[id(endpoint)] = route
+        stranger = _AMBIGUOUS if callable(chosen) else Route(chosen, _format(chosen), frozenset(), "")
+        return self._by_id.setdefault(id(chosen), stranger)
+
+    def _matched(self, scope: Scope) -> str:
+        """The template by the path, where the router left nothing that can be seen from outside.
+
+        That is so for a mounted app without routes, such as static files, and where the router saw a copy of the scope,
+        or was never asked because a middleware answered. In a scope that the router has seen nothing else can match.
+        """
+        if "router" in scope and "app_root_path" not in scope and "endpoint" not in scope:
+            return UNMATCHED
+        path, found = local_path(scope), UNMATCHED
+        for pattern, route in self._compiled():
+            if pattern.match(path):
+                if not route.methods or scope["method"] in route.methods:
+                    return route.template
+                found = found or route.template
+        return found
+
+    def _compiled(self) -> list[tuple[Pattern[str], Route]]:
+        if self._patterns is None:
+            from starlette.routing import compile_path  # noqa: PLC0415 - where there are routes there is Starlette
+
+            self._patterns = [(compile_path(route.path)[0], route) for route in self if route.template]
+        return self._patterns
+
+
+def _by_endpoint(routes: Iterable[Route]) -> Iterator[tuple[object, Route]]:
+    """Endpoint to route, as far as an endpoint has one route."""
+    found: dict[object, Route] = {}
+    for route in routes:
+        endpoint = getattr(route.chosen, "endpoint", None)
+        if endpoint is not None:
+            found[endpoint] = _AMBIGUOUS if endpoint in found else route._replace(chosen=endpoint)
+    yield from found.items()
+
+
+def local_path(scope: Scope) -> str:
+    """The path below the root path that the server was started with."""
+    path: str = scope["path"]
+    root = scope.get("app_root_path", scope.get("root_path"))
+    return path.removeprefix(root) if root else path
 
 
 def _chosen(scope: Scope) -> object | None:
     """FastAPI's effective context where it belongs to the route, since only it knows the prefixes; else the route."""
     route = scope.get("route")
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    if context is not None and route in (context.original_route, context.starlette_route):
-        return context  # type: ignore[no-any-return]
+    fastapi = scope.get("fastapi")
+    if fastapi:
+        context = fastapi.get("effective_route_context")
+        if context is not None and (context.original_route is route or context.starlette_route is route):
+            return context  # type: ignore[no-any-return]
     return route
 
 
-def _walk(routes: Any, prefix: str) -> Iterator[Route]:
+def _walk(routes: Any, prefix: str, path: str) -> Iterator[Route]:
     for route in routes:
         if hasattr(route, "effective_route_contexts"):  # FastAPI >= 0.137: an included router
             for context in route.effective_route_contexts():
-                yield from _leaf(context, context.starlette_route or context, prefix)
+                yield from _leaf(context, context.starlette_route or context, prefix, path)
         else:
-            yield from _leaf(route, route, prefix)
+            yield from _leaf(route, route, prefix, path)
 
 
-def _leaf(chosen: Any, route: Any, prefix: str) -> Iterator[Route]:
+def _leaf(chosen: Any, route: Any, prefix: str, path: str) -> Iterator[Route]:
     """One route; for a mount with routes of its own those, behind the mount's template."""
-    inner = getattr(route, "routes", None)
-    if inner:
+    own = getattr(route, "path", "")
+    if inner := getattr(route, "routes", None):
         # The mount is what stays in the scope where no route within it matched.
-        yield Route(chosen, UNMATCHED, frozenset())
-        yield from _walk(inner, prefix + getattr(route, "path", ""))
+        yield Route(chosen, UNMATCHED, frozenset(), "")
+        yield from _walk(inner, prefix + _without_convertors(route, own), path + own)
     else:
+        is_mount = hasattr(route, "app") and not hasattr(route, "endpoint")
         methods = frozenset(getattr(route, "methods", None) or ())
-        yield Route(chosen, prefix + _path_format(route), methods)
+        yield Route(chosen, prefix + _format(route), methods, path + own + ("/{path:path}" if is_mount else ""))
 
 
-def _path_format(route: object) -> str:
+def _without_convertors(mount: object, path: str) -> str:
+    """A mount's template: its path_format ends with the rest of the path, which its routes put there."""
+    return _format(mount).removesuffix("/{path}") if hasattr(mount, "path_format") else path
+
+
+def _format(route: object) -> str:
     return str(getattr(route, "path_format", None) or getattr(route, "path", UNMATCHED))

@@ -1,0 +1,144 @@
+"""Any worker of any server shows the sum of all, with no variable set."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from sidelight import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sidelight.processes import Process
+
+ROOT = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
+WORKERS = 3
+SECONDS = 30.0
+
+APP = """
+import os
+from fastapi import FastAPI
+import instrumentation
+
+app = FastAPI()
+
+@app.get("/pid")
+async def pid() -> int:
+    return os.getpid()
+
+instrumentation.instrument(app)
+"""
+
+SERVERS: dict[str, tuple[str, ...]] = {
+    "uvicorn": ("uvicorn", "service:app", "--host", "127.0.0.1", "--port", "{port}", "--workers", "{workers}"),
+    "fastapi run": ("fastapi", "run", "service.py", "--host", "127.0.0.1", "--port", "{port}", "--workers", "{workers}"),
+    "gunicorn": (
+        "gunicorn", "service:app", "-k", "uvicorn_worker.UvicornWorker", "-w", "{workers}", "-b", "127.0.0.1:{port}"
+    ),
+    "gunicorn, app loaded before the fork": (
+        "gunicorn", "service:app", "--preload", "-k", "uvicorn_worker.UvicornWorker", "-w", "{workers}",
+        "-b", "127.0.0.1:{port}",
+    ),
+    "granian": (
+        "granian", "--interface", "asgi", "service:app", "--host", "127.0.0.1", "--port", "{port}",
+        "--workers", "{workers}", "--respawn-failed-workers",
+    ),
+    "hypercorn": ("hypercorn", "service:app", "-w", "{workers}", "-b", "127.0.0.1:{port}"),
+}  # fmt: skip
+
+
+@contextmanager
+def serving(server: str, folder: Path) -> Iterator[Process]:
+    folder.mkdir(exist_ok=True)
+    (folder / "service.py").write_text(APP)
+    port = processes.free_port()
+    url = f"http://127.0.0.1:{port}"
+    program, *arguments = (part.format(port=port, workers=WORKERS) for part in SERVERS[server])
+    argv = (sys.executable, "-m", program, *arguments) if program == "uvicorn" else (BIN / program, *arguments)
+    env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(folder)))}
+    with processes.start(
+        argv, log=folder / "server.log", ready=f"{url}/metrics", url=url, env=env, cwd=folder
+    ) as running:
+        yield running
+
+
+def pid(url: str) -> int:
+    """One request on a connection of its own, so that any worker may take it; tried again where a worker died."""
+    for _ in range(50):
+        try:
+            return int(httpx.get(f"{url}/pid", timeout=10, trust_env=False).json())
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError("no worker answers")
+
+
+def counted(url: str, status: int = 200) -> float:
+    page = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).text
+    pattern = rf'^http_server_request_duration_seconds_count{{.*status_code="{status}",http_route="/pid".*}} (\S+)$'
+    return sum(map(float, re.findall(pattern, page, re.MULTILINE)))
+
+
+def ask_until(condition: Callable[[set[int]], bool], url: str) -> tuple[set[int], int]:
+    """Ask for pids until a condition holds; gives the pids and how many requests were answered."""
+    pids: set[int] = set()
+    asked = 0
+    deadline = time.monotonic() + SECONDS
+    while not condition(pids):
+        assert time.monotonic() < deadline, f"{len(pids)} workers answered within {SECONDS:g} s"
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(pid, [url] * 8))
+        pids |= set(answers)
+        asked += len(answers)
+    return pids, asked
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_any_worker_shows_the_sum(server: str, tmp_path: Path) -> None:
+    with serving(server, tmp_path / "service") as running:
+        pids, asked = ask_until(lambda pids: len(pids) == WORKERS, running.url)
+        assert {counted(running.url) for _ in range(3 * WORKERS)} == {asked}
+    assert len(pids) == WORKERS
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+def test_a_killed_worker_leaves_its_counts_and_no_files(server: str, tmp_path: Path) -> None:
+    with serving(server, tmp_path / "service") as running:
+        pids, asked = ask_until(lambda pids: len(pids) == WORKERS, running.url)
+        victim = pids.pop()
+        os.kill(victim, signal.SIGKILL)
+        _, more = ask_until(lambda others: bool(others - pids - {victim}), running.url)
+        counts = [counted(running.url) for _ in range(3 * WORKERS)]
+        assert set(counts) == {asked + more}
+        folder = next(path.parent for path in family_files(next(iter(pids))))
+        assert not list(folder.glob(f"{victim}-*"))
+
+
+def family_files(worker: int) -> list[Path]:
+    return list(Path(f"/dev/shm/sidelight-{os.getuid()}").glob(f"*/{worker}-*"))  # noqa: S108 - where workers meet
+
+
+def test_two_instances_of_one_service_do_not_mix(tmp_path: Path) -> None:
+    with serving("uvicorn", tmp_path / "a") as first, serving("uvicorn", tmp_path / "b") as second:
+        _, asked = ask_until(lambda pids: len(pids) == WORKERS, first.url)
+        assert counted(first.url) == asked
+        assert counted(second.url) == 0
+
+
+def test_what_a_server_leaves_behind_is_removed_by_the_next(tmp_path: Path) -> None:
+    with serving("uvicorn", tmp_path / "a") as running:
+        pids, _ = ask_until(lambda pids: len(pids) == WORKERS, running.url)
+        left = family_files(next(iter(pids)))[0].parent
+    with serving("uvicorn", tmp_path / "b"):
+        assert not left.exists()
