@@ -9,8 +9,10 @@ import weakref
 from typing import TYPE_CHECKING
 
 from instrumentation.store.family import family_folder
+from instrumentation.store.interface import Series
 from instrumentation.store.local import LocalStore
 from instrumentation.store.shared import SharedStore
+from instrumentation.store.usage import process_values, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from instrumentation.catalog import Metric
-    from instrumentation.store.interface import Buffer, Resettable, Series
+    from instrumentation.store.interface import Buffer, Resettable
 
 _log = logging.getLogger("instrumentation")
 
@@ -96,8 +98,11 @@ class ProcessStore:
         self.inner.pin(metric, labels, value)
 
     def series(self) -> Iterator[Series]:
-        """Every series, summed over threads and workers."""
-        return self.inner.series()
+        """Every series, summed over threads and workers, and what the processes use."""
+        yield from self.inner.series()
+        if isinstance(self.inner, LocalStore) and (used := usage(os.getpid())):
+            for metric, value in process_values([used]):
+                yield Series(metric, (), (), (value,), used.started)
 
     def _chosen(self) -> LocalStore | SharedStore:
         store = self._opened()

@@ -18,10 +18,11 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.catalog import BY_NAME
+from instrumentation.catalog import BY_NAME, PROCESS_CPU
 from instrumentation.store import family
 from instrumentation.store.merge import Sums, is_kept
 from instrumentation.store.table import Row, Table
+from instrumentation.store.usage import process_values, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from instrumentation.catalog import Metric
     from instrumentation.store.interface import Resettable, Series
+    from instrumentation.store.usage import Usage
 
 _log = logging.getLogger("instrumentation")
 _FLOAT = 8  # bytes
@@ -37,6 +39,7 @@ _SLOTS_PER_SERIES = 24  # room for a histogram with the usual edges, and some mo
 _SPARE = 4096  # slots for overflow series
 _SCRATCH = 1024  # slots that nobody reads, for what has no room at all
 _LOCK_SECONDS = 2.0
+_OWN = 1  # slots before the first series: the CPU seconds that a reader last saw this worker use
 _ARCHIVE = "archive.json"
 _LOCK = "lock"
 
@@ -49,6 +52,7 @@ class SharedStore:
         series_limit: How many series this worker may make before new ones are folded.
         name: This worker's name; its pid and start by default.
         is_alive: Whether the worker of a name still runs.
+        usage: What the process of a pid uses.
 
     Raises:
         OSError: The folder or the file cannot be made, or there is no room for it.
@@ -61,12 +65,14 @@ class SharedStore:
         series_limit: int = 2000,
         name: str | None = None,
         is_alive: Callable[[str], bool] = family.is_alive,
+        usage: Callable[[int], Usage | None] = usage,
     ) -> None:
         self.lock: AbstractContextManager[object] = threading.RLock()
         self.folder = folder
         self.name = name or family.identity(os.getpid())
         self._is_alive = is_alive
-        self._table = Table(series_limit)
+        self._usage = usage
+        self._table = Table(series_limit, used=_OWN)
         self._slots = series_limit * _SLOTS_PER_SERIES + _SPARE + _SCRATCH
         self._files: dict[str, _File] = {}
         self._archive = _Archive(folder / _ARCHIVE)
@@ -128,7 +134,17 @@ class SharedStore:
                 for row, slots in file.rows():
                     if file in running or is_kept(row.metric):
                         sums.add(row.metric, row.labels, row.edges, slots, row.created)
+            self._add_processes(sums, running, left)
         return iter(sums)
+
+    def _add_processes(self, sums: Sums, running: list[_File], left: list[_File]) -> None:
+        """What the workers use. The last CPU time seen of each stands in its file, for when it has ended."""
+        used = {file: found for file in running if (found := self._usage(_pid(file.name)))}
+        for file, found in used.items():
+            file.saw_cpu(found.cpu)
+        ended = sum(file.cpu for file in (*running, *left) if file not in used)
+        for metric, value in process_values(used.values(), ended):
+            sums.add(metric, (), (), [value], min(found.started for found in used.values()))
 
     def workers(self) -> list[str]:
         """The names of the workers that run, this one among them."""
@@ -207,13 +223,27 @@ class _File:
     def rows(self) -> Iterator[tuple[Row, memoryview[float]]]:
         """Each row with its slots."""
         self._read_keys()
-        if self._map is None and self._rows:
-            self._map = _mapped(self._values)
+        slots = self._slots()
+        if slots is not None:
+            for row in self._rows:
+                yield row, slots[row.start : row.start + row.width]
+
+    @property
+    def cpu(self) -> float:
+        """The CPU seconds that were last seen."""
+        slots = self._slots()
+        return 0.0 if slots is None else slots[0]
+
+    def saw_cpu(self, seconds: float) -> None:
+        """Keep what was seen, since nobody can ask a process that has ended."""
+        slots = self._slots()
+        if slots is not None:
+            slots[0] = seconds
+
+    def _slots(self) -> memoryview[float] | None:
         if self._map is None:
-            return
-        slots = memoryview(self._map).cast("d")
-        for row in self._rows:
-            yield row, slots[row.start : row.start + row.width]
+            self._map = _mapped(self._values)
+        return None if self._map is None else memoryview(self._map).cast("d")
 
     def remove(self) -> None:
         """Remove the files, the keys last: they are how the worker is found."""
@@ -268,6 +298,8 @@ class _Archive:
         for row, slots in file.rows():
             if is_kept(row.metric):
                 sums.add(row.metric, row.labels, row.edges, slots, row.created)
+        if file.cpu:
+            sums.add(PROCESS_CPU, (), (), [file.cpu], time.time())
         rows = [[held.metric.name, held.labels, held.edges, held.slots, held.created] for held in sums]
         lasting = [name for name in self._current()["folded"] if (self._path.parent / f"{name}.keys").exists()]
         self._write({"folded": [*lasting, file.name], "rows": rows})
@@ -307,6 +339,10 @@ def _allocated(path: Path, slots: int) -> mmap.mmap:
 
 
 def _mapped(path: Path) -> mmap.mmap | None:
-    with suppress(FileNotFoundError, ValueError), path.open("rb") as stream:
-        return mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ)
+    with suppress(FileNotFoundError, ValueError), path.open("r+b") as stream:
+        return mmap.mmap(stream.fileno(), 0)
     return None
+
+
+def _pid(name: str) -> int:
+    return int(name.partition("-")[0])

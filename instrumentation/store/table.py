@@ -45,11 +45,11 @@ class Table:
         is_full: Whether there is no room, so that every new series is folded.
     """
 
-    def __init__(self, series_limit: int) -> None:
+    def __init__(self, series_limit: int, used: int = 0) -> None:
         self.rows: list[Row] = []
         self.series_limit = series_limit
         self.folded = 0
-        self.used = 0
+        self.used = used
         self.is_full = False
         self._edges: dict[str, tuple[float, ...]] = {}
         self._places: dict[tuple[str, tuple[str, ...], int], Row] = {}

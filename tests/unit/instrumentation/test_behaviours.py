@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Host, Mount, Route, Router
+
 from tests.unit.instrumentation.test_http import Observed
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Failing:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive, send
         raise RuntimeError("middleware")
 
 

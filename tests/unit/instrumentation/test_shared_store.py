@@ -16,6 +16,7 @@ from instrumentation.store import OVERFLOW, add, observe
 from instrumentation.store.merge import rebucketed
 from instrumentation.store.process import ProcessStore
 from instrumentation.store.shared import SharedStore
+from instrumentation.store.usage import Usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,16 +30,23 @@ class Workers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.running: dict[str, SharedStore] = {}
+        self.cpu: dict[int, float] = {}
         self._born = 0
 
     def start(self, **options: Any) -> SharedStore:
         self._born += 1
         name = f"{self._born}-0"
-        self.running[name] = SharedStore(self.folder, name=name, is_alive=self.running.__contains__, **options)
+        self.running[name] = SharedStore(
+            self.folder, name=name, is_alive=self.running.__contains__, usage=self._usage, **options
+        )
         return self.running[name]
 
     def kill(self, store: SharedStore) -> None:
         del self.running[store.name]
+
+    def _usage(self, pid: int) -> Usage | None:
+        cpu = self.cpu.get(pid)
+        return None if cpu is None else Usage(cpu, 70.0, 700.0, 7.0, 1024.0, 1_000.0 + pid)
 
     def counted(self) -> Counted:
         return counted(next(iter(self.running.values())))
@@ -90,6 +98,19 @@ def test_what_every_worker_says_of_the_service_is_not_summed(workers: Workers) -
     for _ in range(3):
         workers.start().pin(catalog.TARGET_INFO, labels, 1.0)
     assert workers.counted()["target_info", labels] == (1.0,)
+
+
+def test_what_processes_use_is_summed_and_cpu_time_outlives_them(workers: Workers) -> None:
+    first, second = workers.start(), workers.start()
+    workers.cpu = {1: 3.0, 2: 7.0}
+    both = counted(second)
+    assert both["process_cpu_seconds_total", ()] == (10.0,)
+    assert both["process_resident_memory_bytes", ()] == (140.0,)
+    assert both["process_start_time_seconds", ()] == (1_001.0,)
+    workers.kill(first)
+    workers.cpu = {2: 8.0}
+    assert [counted(second)["process_cpu_seconds_total", ()] for _ in range(2)] == [(11.0,)] * 2
+    assert counted(second)["process_resident_memory_bytes", ()] == (70.0,)
 
 
 def test_two_services_do_not_mix(tmp_path: Path) -> None:
@@ -144,7 +165,7 @@ def test_without_room_a_worker_counts_alone(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("instrumentation.store.shared.os.posix_fallocate", lambda *_: _full())
     store = ProcessStore(lambda: tmp_path)
     add(store, catalog.WORKFLOWS_CREATED, ("import",), 7.0)
-    assert [row.slots for row in store.series()] == [(7.0,)]
+    assert [row.slots for row in store.series() if row.metric is catalog.WORKFLOWS_CREATED] == [(7.0,)]
 
 
 def test_a_worker_that_hangs_with_the_lock_does_not_stop_the_others(
@@ -163,7 +184,7 @@ def test_more_series_than_there_is_room_for_are_folded_and_nobody_elses_slots_ar
     for number in range(400):
         observe(store, catalog.WORKFLOW_DURATION, (f"workflow {number}", f"outcome {number}"), 0.3)
     assert store.folded > 0
-    for row in store.series():
+    for row in (row for row in store.series() if row.metric is catalog.WORKFLOW_DURATION):
         assert sum(row.slots[:-1]) == 1.0
         assert row.labels[0] in {OVERFLOW, "workflow 0"}
 

@@ -1,0 +1,76 @@
+"""What processes use: the standard process metrics, read from /proc for any process of this user."""
+
+from __future__ import annotations
+
+import os
+import resource
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from instrumentation.catalog import Metric
+
+PROC = Path("/proc")
+
+
+class Usage(NamedTuple):
+    """What one process uses, as Prometheus' client libraries define it.
+
+    Attributes:
+        cpu: User and system CPU time in seconds.
+        resident: Bytes.
+        virtual: Bytes.
+        open_fds: How many file descriptors are open.
+        max_fds: How many may be.
+        started: Seconds since 1970.
+    """
+
+    cpu: float
+    resident: float
+    virtual: float
+    open_fds: float
+    max_fds: float
+    started: float
+
+
+def usage(pid: int, proc: Path = PROC) -> Usage | None:
+    """What a process uses; None where it cannot be read, as on other systems than Linux."""
+    folder = proc / str(pid)
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()  # from the third field of proc(5) on
+        fds = len(os.listdir(folder / "fd"))  # noqa: PTH208 - half the cost of Path.iterdir
+        ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+        return Usage(
+            cpu=(int(fields[11]) + int(fields[12])) / ticks,
+            resident=int(fields[21]) * page,
+            virtual=int(fields[20]),
+            open_fds=fds,
+            max_fds=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            started=_booted(proc) + int(fields[19]) / ticks,
+        )
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def process_values(used: Iterable[Usage], ended_cpu: float = 0.0) -> Iterator[tuple[Metric, float]]:
+    """The process metrics of some processes together, and of the CPU time of those that have ended."""
+    used = list(used)
+    if used:
+        yield catalog.PROCESS_CPU, ended_cpu + sum(one.cpu for one in used)
+        yield catalog.PROCESS_RESIDENT_MEMORY, sum(one.resident for one in used)
+        yield catalog.PROCESS_VIRTUAL_MEMORY, sum(one.virtual for one in used)
+        yield catalog.PROCESS_OPEN_FDS, sum(one.open_fds for one in used)
+        yield catalog.PROCESS_MAX_FDS, sum(one.max_fds for one in used)
+        yield catalog.PROCESS_START_TIME, min(one.started for one in used)
+
+
+@cache
+def _booted(proc: Path) -> float:
+    """When the machine started, in seconds since 1970."""
+    lines = (proc / "stat").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith("btime ")))
