@@ -127,7 +127,8 @@ class SharedStore:
         sums = Sums()
         with self.lock, self._locked() as alone:
             running, ended = self._found()
-            left = [file for file in ended if not (alone and self._folded(file))]
+            is_folded = alone and self._folded(ended)
+            left = [] if is_folded else [file for file in ended if not self._archive.holds(file.name)]
             for archived in self._archive.rows():
                 sums.add(*archived)
             for file in (*running, *left):
@@ -186,16 +187,17 @@ class SharedStore:
         running = [file for file in files if file.name == self.name or self._is_alive(file.name)]
         return running, [file for file in files if file not in running]
 
-    def _folded(self, file: _File) -> bool:
-        """Archive first, remove then: a crash in between leaves a file that the archive already names."""
+    def _folded(self, ended: list[_File]) -> bool:
+        """Archive first, remove then: a crash in between leaves files that the archive already names."""
         try:
-            if not self._archive.holds(file.name):
-                self._archive.fold(file)
-            file.remove()
-        except OSError as error:  # the disk is full: the file is read as it is, and folded another time
-            _log.warning("sidelight cannot fold the counts of a worker that has ended: %s", error.strerror)
+            self._archive.fold([file for file in ended if not self._archive.holds(file.name)])
+            for file in ended:
+                file.remove()
+        except OSError as error:  # the disk is full: the files are read as they are, and folded another time
+            _log.warning("sidelight cannot fold the counts of workers that have ended: %s", error.strerror)
             return False
-        self._files.pop(file.name).close()
+        for file in ended:
+            self._files.pop(file.name).close()
         return True
 
 
@@ -290,19 +292,22 @@ class _Archive:
         """Whether a worker has been folded, although its files are still there."""
         return name in self._current()["folded"]
 
-    def fold(self, file: _File) -> None:
-        """Add a worker's counters. The names of those whose files are gone need not be kept."""
+    def fold(self, files: list[_File]) -> None:
+        """Add workers' counters. The names of those whose files are gone need not be kept."""
+        if not files:
+            return
         sums = Sums()
         for archived in self.rows():
             sums.add(*archived)
-        for row, slots in file.rows():
-            if is_kept(row.metric):
-                sums.add(row.metric, row.labels, row.edges, slots, row.created)
-        if file.cpu:
-            sums.add(PROCESS_CPU, (), (), [file.cpu], time.time())
+        for file in files:
+            for row, slots in file.rows():
+                if is_kept(row.metric):
+                    sums.add(row.metric, row.labels, row.edges, slots, row.created)
+            if file.cpu:
+                sums.add(PROCESS_CPU, (), (), [file.cpu], time.time())
         rows = [[held.metric.name, held.labels, held.edges, held.slots, held.created] for held in sums]
         lasting = [name for name in self._current()["folded"] if (self._path.parent / f"{name}.keys").exists()]
-        self._write({"folded": [*lasting, file.name], "rows": rows})
+        self._write({"folded": [*lasting, *(file.name for file in files)], "rows": rows})
 
     def _current(self) -> dict[str, Any]:
         try:
