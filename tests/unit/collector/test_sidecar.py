@@ -38,9 +38,7 @@ def test_telemetry_is_taken_from_the_pod_itself_alone() -> None:
 
 
 def test_every_number_and_address_is_used() -> None:
-    made = config(
-        {"collector": {"gateway_endpoint": "http://gateway:9", "memory_limit_mib": 70, "queue_size": 3}}
-    )
+    made = config({"collector": {"gateway_endpoint": "http://gateway:9", "memory_limit_mib": 70, "queue_size": 3}})
     exporter = made["exporters"]["otlp_http/gateway"]
     assert exporter["endpoint"] == "http://gateway:9"
     assert exporter["sending_queue"]["queue_size"] == 3

@@ -1,0 +1,61 @@
+"""Buying things: the workflow that earns the shop its money, and what each run of it costs."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from instrumentation import workflow, workflow_created
+
+from .catalog import SKU_PATTERN, find
+
+PROVIDER_SECONDS = 0.01
+PROVIDER_SHARE = 0.029  # of the amount, with a fixed part: what card payment providers usually take
+PROVIDER_FIXED_USD = 0.30
+
+
+class Line(BaseModel):
+    """One item of an order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sku: Annotated[str, Field(pattern=SKU_PATTERN)]
+    quantity: Annotated[int, Field(ge=1, le=20)] = 1
+
+
+class Order(BaseModel):
+    """What a customer wants to buy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=50)]
+
+
+class Receipt(BaseModel):
+    """What a customer bought."""
+
+    model_config = ConfigDict(frozen=True)
+
+    order: UUID
+    total_cents: int
+
+
+router = APIRouter(tags=["checkout"])
+
+
+@router.post("/checkout", status_code=201)
+async def checkout(order: Order) -> Receipt:
+    """Charge an order; 404 where one of its items does not exist."""
+    total_cents = sum(find(line.sku).price_cents * line.quantity for line in order.lines)
+    workflow_created("checkout")
+    with workflow("checkout") as run:
+        run.cost_usd(await charge(total_cents))
+    return Receipt(order=uuid4(), total_cents=total_cents)
+
+
+async def charge(cents: int) -> float:
+    """Stand in for a payment provider: take a moment, and return its fee in US dollars."""
+    await asyncio.sleep(PROVIDER_SECONDS)
+    return PROVIDER_FIXED_USD + PROVIDER_SHARE * cents / 100

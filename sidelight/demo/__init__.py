@@ -1,0 +1,8 @@
+"""``sidelight demo``: a real service fails, alerts and recovers before your eyes, on a real Prometheus and Alertmanager."""
+
+from __future__ import annotations
+
+from sidelight.demo.errors import DemoError
+from sidelight.demo.play import run
+
+__all__ = ["DemoError", "run"]
