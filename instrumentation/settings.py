@@ -343,10 +343,17 @@ class Metrics(Section):
     """The page Prometheus reads, and its bounds."""
 
     path: UrlPath | None = "/metrics"
-    port: Annotated[int | None, Field(description=PLANNED)] = None
-    token_file: Annotated[FilePath | None, Field(description=PLANNED)] = None
+    host: Text = "0.0.0.0"  # noqa: S104 - Prometheus comes from another machine; read only where a port is given
+    port: Annotated[int | None, Field(ge=1, le=65535), Allowed(text="give a port from 1 to 65535, or null")] = None
+    token_file: FilePath | None = None
     series_limit: Count = 2000
     scrape_interval: PrometheusDuration = Duration("15s")
+
+    @model_validator(mode="after")
+    def _port_has_a_path(self) -> Self:
+        if self.port is not None and self.path is None:
+            raise fault("give a path too, such as /metrics, or leave the port out", key="port")
+        return self
 
 
 class Users(Section):

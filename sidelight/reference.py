@@ -36,7 +36,8 @@ def _metrics_page() -> str:
     head = ("metric", "type", "unit", "labels", "meaning")
     return _page(
         "Metrics",
-        "Every metric a service emits; `job` and `instance` are added by Prometheus.",
+        "Every metric a service emits; `job` and `instance` are added by Prometheus. In OpenMetrics, which Prometheus asks "
+        "for, counters and histograms also have a series `..._created`: when they began, in seconds since 1970.",
         _table(head, emitted),
         "## Named, not yet emitted\n\nThese names are settled; the code that records them comes in a later version.",
         _table(head, planned),

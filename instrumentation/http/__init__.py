@@ -15,6 +15,7 @@ from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
+from instrumentation.store.process import ProcessStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
+    from instrumentation.http.page import MetricsPage
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
@@ -57,26 +59,44 @@ def instrument(
     store = store or default_store()
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)
-    _refuse_taken_path(routes, settings)
+    path = settings.metrics.path if settings.metrics.port is None else None
+    _refuse_taken_path(routes, path)
     announce(store, settings.service)
     register(store, registry)
     excluded = frozenset(settings.http.excluded_routes)
-    recorder = HttpRecorder(store, settings.duration_edges, expected=lambda: _expected(routes, excluded))
-    page = metrics_page(store, registry, settings)
+    page = metrics_page(store, registry, settings, skip=_summed_by(store))
+    recorder = HttpRecorder(
+        store,
+        settings.duration_edges,
+        expected=lambda: _expected(routes, excluded),
+        starting=lambda: _open_own_port(page, settings),
+    )
 
     async def primed_page(scope: Scope, receive: Receive, send: Send) -> None:
         recorder.prime()  # a scrape that comes before the first request sees the series at 0
         await page(scope, receive, send)
 
     def layer(inner: ASGIApp) -> ASGIApp:
-        direct = dict.fromkeys(excluded, inner)
-        if settings.metrics.path is not None:
-            direct[settings.metrics.path] = primed_page
+        direct = {**dict.fromkeys(excluded, inner), **({} if path is None else {path: primed_page})}
         return measuring(inner, recorder=recorder, routes=routes, excluded=excluded, direct=direct)
 
     wrapped: Any = _in_place(app, layer) if hasattr(app, "build_middleware_stack") else layer(cast("ASGIApp", app))
     setattr(wrapped, _MARK, True)
     return cast("_App", wrapped)
+
+
+def _summed_by(store: Store) -> Callable[[str], bool]:
+    """Which families of the registry the page leaves out: what the store sums over all workers."""
+    sums_processes = isinstance(store, ProcessStore)
+    return lambda name: sums_processes and name.startswith("process_")
+
+
+def _open_own_port(page: MetricsPage, settings: Settings) -> None:
+    """Serve the page on its own port, in the process that answers requests and not in one that forks it."""
+    if settings.metrics.port is not None and settings.metrics.path is not None:
+        from instrumentation.http.server import serve  # noqa: PLC0415 - most services have no such port
+
+        serve(page, host=settings.metrics.host, port=settings.metrics.port, path=settings.metrics.path)
 
 
 def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Any:
@@ -96,8 +116,7 @@ def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, s
                 yield method, route.template
 
 
-def _refuse_taken_path(routes: Routes, settings: Settings) -> None:
-    path = settings.metrics.path
+def _refuse_taken_path(routes: Routes, path: str | None) -> None:
     if any(route.template == path for route in routes):
         raise InstrumentationError(
             f"metrics.path: {path} is a route of the app already; give another path, or remove the route.",

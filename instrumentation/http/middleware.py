@@ -52,6 +52,8 @@ def measuring(  # noqa: C901, PLR0915 - see the module
         nonlocal failed
         # An app that is mounted in an instrumented one is seen through that one.
         if scope["type"] != "http" or _SEEN in scope:
+            if scope["type"] == "lifespan":
+                recorder.prime()
             return await app(scope, receive, send)
         path = scope["path"]
         if scope.get("root_path"):

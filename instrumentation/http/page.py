@@ -1,32 +1,264 @@
-"""The page Prometheus reads, as an ASGI app."""
+"""The page Prometheus reads, over HTTP: who may read it, in which form; as an ASGI app and as a plain function."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import concurrent.futures
+import gzip
+import hmac
+import logging
+import os
+import threading
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qs
 
-from instrumentation.exposition import render
+from instrumentation.errors import Fault, SettingsError
+from instrumentation.exposition import Exposition, preferences
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from prometheus_client.registry import CollectorRegistry
 
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
+    from instrumentation.exposition import Exemplars
+    from instrumentation.http.middleware import Receive, Scope, Send
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
+TOKEN_VARIABLE = "SIDELIGHT_METRICS_TOKEN"  # noqa: S105 - a variable's name
+TOKEN_FILE_VARIABLE = "SIDELIGHT_METRICS_TOKEN_FILE"  # noqa: S105 - a variable's name
 
-def metrics_page(store: Store, registry: CollectorRegistry, settings: Settings) -> ASGIApp:
-    """An ASGI app that answers with the page."""
-    del store, settings
+_log = logging.getLogger("instrumentation")
+_AT_ONCE = 4  # more pages at one time would only wait for each other
+_WORTH_GZIP = 1024  # bytes; below, it saves no packet
+_FAST = 1  # gzip level: a third of the time of level 6, for pages that are a fifth larger
 
-    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+
+class Request(NamedTuple):
+    """What the page needs to know of a request.
+
+    Attributes:
+        method: Such as GET.
+        query: The query string.
+        headers: By lower-case name; several of one name are joined with commas.
+    """
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+
+
+class Response(NamedTuple):
+    """What to answer.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By lower-case name.
+        body: Empty for HEAD, although ``content-length`` is that of GET.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def metrics_page(
+    store: Store,
+    registry: CollectorRegistry,
+    settings: Settings,
+    *,
+    skip: Callable[[str], bool] = lambda _: False,
+    exemplars: Exemplars = MappingProxyType({}),
+) -> MetricsPage:
+    """An ASGI app that answers every path with the page.
+
+    Args:
+        store: Our series.
+        registry: The user's own metrics.
+        settings: Where the token stands, unless the environment says.
+        skip: As for ``Exposition``.
+        exemplars: As for ``Exposition``.
+
+    Raises:
+        SettingsError: A token is asked for that is not there.
+    """
+    return MetricsPage(Exposition(store, registry, skip=skip, exemplars=exemplars), _token(settings, os.environ))
+
+
+class MetricsPage:
+    """The page, as an ASGI app, and for other servers ``answer``.
+
+    Args:
+        exposition: Makes the page.
+        token: Gives what a reader must bring; None: anybody may read.
+    """
+
+    def __init__(self, exposition: Exposition, token: Callable[[], bytes] | None = None) -> None:
+        self._exposition = exposition
+        self._token = token
+        self._free = threading.BoundedSemaphore(_AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer an ASGI HTTP request."""
         del receive
-        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-        made = render(accept.decode("latin-1"), registry)
-        headers = [
-            (b"content-type", made.content_type.encode("latin-1")),
-            (b"content-length", str(len(made.body)).encode("ascii")),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else made.body})
+        headers = joined_headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        request = Request(scope["method"], scope["query_string"].decode("latin-1"), headers)
+        response = self._refusal(request) or await _in_thread(partial(self._made, request))
+        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+        await send({"type": "http.response.start", "status": response.status, "headers": pairs})
+        await send({"type": "http.response.body", "body": response.body})
 
-    return page
+    def answer(self, request: Request) -> Response:
+        """Answer a request on the thread that asks."""
+        return self._refusal(request) or self._made(request)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if self._token is not None and not _brings(request, self._token()):
+            return _plain(401, "a valid bearer token is needed\n", {"www-authenticate": "Bearer"})
+        if request.method not in {"GET", "HEAD"}:
+            return _plain(405, "GET or HEAD alone\n", {"allow": "GET, HEAD"})
+        return None
+
+    def _made(self, request: Request) -> Response:
+        if not self._free.acquire(blocking=False):
+            return _plain(503, "the page is being made for others\n", {"retry-after": "1"})
+        try:
+            names = parse_qs(request.query).get("name[]", ())
+            page = self._exposition.page(request.headers.get("accept", ""), names)
+            return _encoded(request, page.body, page.content_type)
+        finally:
+            self._free.release()
+
+
+def joined_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by lower-case name, several of one name joined with commas."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        known = headers.get(name.lower())
+        headers[name.lower()] = value if known is None else f"{known}, {value}"
+    return headers
+
+
+def _encoded(request: Request, body: bytes, content_type: str) -> Response:
+    headers = {"content-type": content_type, "vary": "Accept, Accept-Encoding"}
+    if len(body) >= _WORTH_GZIP and _takes_gzip(request.headers.get("accept-encoding", "")):
+        body = gzip.compress(body, _FAST, mtime=0)
+        headers["content-encoding"] = "gzip"
+    headers["content-length"] = str(len(body))
+    return Response(200, headers, b"" if request.method == "HEAD" else body)
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    quality = {preference.value: preference.quality for preference in preferences(accept_encoding)}
+    return quality.get("gzip", quality.get("*", 0.0)) > 0.0
+
+
+def _plain(status: int, text: str, headers: Mapping[str, str]) -> Response:
+    body = text.encode()
+    common = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
+    return Response(status, {**common, **headers}, body)
+
+
+async def _in_thread(work: Callable[[], Response]) -> Response:
+    """Do work in a daemon thread of its own.
+
+    Not in asyncio's pool: that may be full of the app's work, and a collector that hangs must not hold up the process's
+    end. Where the loop is not asyncio's, the work is done at once.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    future: concurrent.futures.Future[Response] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()  # so that a client who leaves cannot cancel it half-way
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="sidelight-page", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+# --- The token --------------------------------------------------------------------------------------------------------
+
+
+class TokenFile:
+    """A token in a file, read again once the file changes, so that it can be rotated.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._warned = False
+        self._read()
+
+    def __call__(self) -> bytes:
+        """The token as it is now; the last one where the file is gone or empty, as in the middle of a rotation."""
+        try:
+            if self._stamped() != self._stamp:
+                self._read()
+        except (OSError, ValueError) as error:
+            if not self._warned:
+                _log.warning("%s: %s; the token that was in it still counts", self._path, _reason(error))
+            self._warned = True
+        else:
+            self._warned = False
+        return self._token
+
+    def _read(self) -> None:
+        stamp = self._stamped()  # before the text: what is written in between is then read again
+        token = self._path.read_bytes().strip()
+        if not token:
+            raise ValueError("is empty")
+        self._stamp, self._token = stamp, token
+
+    def _stamped(self) -> tuple[int, int, int]:
+        found = self._path.stat()
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _token(settings: Settings, environ: Mapping[str, str]) -> Callable[[], bytes] | None:
+    """Where the token comes from: the variable, else the file that a variable names, else ``metrics.token_file``."""
+    given = environ.get(TOKEN_VARIABLE)
+    if given is not None:
+        if not given.strip():
+            raise _fault(TOKEN_VARIABLE, "", "is set and empty", "give the token, or leave the variable out")
+        return partial(bytes, given.strip().encode())
+    named = environ.get(TOKEN_FILE_VARIABLE)
+    if named is not None:
+        return _file(named, TOKEN_FILE_VARIABLE, "")
+    named = settings.metrics.token_file
+    return None if named is None else _file(named, "settings", "metrics.token_file")
+
+
+def _file(named: str, source: str, key: str) -> TokenFile:
+    try:
+        return TokenFile(Path(named))
+    except (OSError, ValueError) as error:
+        raise _fault(source, key, f"{named} {_reason(error)}", "give a file that holds the token") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+
+
+def _fault(source: str, key: str, problem: str, allowed: str) -> SettingsError:
+    return SettingsError([Fault(source=source, path=key, problem=problem, allowed=allowed)])
+
+
+def _brings(request: Request, token: bytes) -> bool:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    matches = hmac.compare_digest(given.strip().encode("latin-1", "replace"), token)
+    return matches and scheme.lower() == "bearer"

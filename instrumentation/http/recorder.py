@@ -57,6 +57,7 @@ class HttpRecorder:
         store: Where to count.
         edges: Bucket edges of the duration in seconds.
         expected: Gives every (method, template) that will be asked for.
+        starting: Called in the process that serves, once, before its first request.
 
     Raises:
         InstrumentationError: ``bucket_edges_differ``.
@@ -67,11 +68,17 @@ class HttpRecorder:
     """
 
     def __init__(
-        self, store: Store, edges: tuple[float, ...], expected: Callable[[], Iterable[tuple[str, str]]] = tuple
+        self,
+        store: Store,
+        edges: tuple[float, ...],
+        *,
+        expected: Callable[[], Iterable[tuple[str, str]]] = tuple,
+        starting: Callable[[], None] = lambda: None,
     ) -> None:
         store.declare(catalog.HTTP_SERVER_REQUEST_DURATION, edges)
         self._store = store
         self._expected = expected
+        self._starting = starting
         self._lock = threading.Lock()
         self._is_primed = False
         self.edges = edges
@@ -79,13 +86,17 @@ class HttpRecorder:
         store.follow(self)
 
     def prime(self) -> None:
-        """Make the series of a 500 for everything expected, at 0, while half of the series limit is free.
+        """Begin: make the series of a 500 for everything expected, at 0, while half of the series limit is free.
 
         A burst of errors that arrives with a brand-new series is invisible to rate().
+
+        Raises:
+            SettingsError: What begins here cannot, such as a port that may not be opened.
         """
         if self._is_primed:
             return
         self._is_primed = True
+        self._starting()
         try:
             for method, template in islice(self._expected(), self._store.series_limit // 2):
                 labels = (METHODS.get(method, OTHER_METHOD), template, str(SERVER_ERROR), str(SERVER_ERROR))
@@ -101,7 +112,10 @@ class HttpRecorder:
 
     def shard(self, thread: int) -> Shard:
         """The shard of a thread; that of a thread that has ended is handed on, counts and all."""
-        self.prime()
+        try:
+            self.prime()
+        except Exception:  # noqa: BLE001 - at the start it stops the start; within a request it must not
+            _log.exception("sidelight could not open metrics.port")
         with self._lock:
             shard = self.shards.get(thread)
             if shard is None:

@@ -124,7 +124,7 @@ OTHER_FAULTS = {
         ),
     ),
     "a grouping without job": ("alerting: {group_by: [team]}", "give each label once and job among them"),
-    "a planned key": ("metrics: {port: 9000}", "metrics.port: got 9000; this version does not read the key yet"),
+    "a planned key": ("users: {registers: 9}", "users.registers: got 9; this version does not read the key yet"),
     "buckets out of order": ("http: {duration_buckets: [2, 1]}", "give increasing seconds, each once"),
     "null for a section": ("thresholds: null", "thresholds: got null; give a mapping of keys."),
     "nesting without end": ("[" * 100_000, "is nested too deeply"),

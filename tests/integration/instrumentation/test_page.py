@@ -1,0 +1,260 @@
+"""The page, given to promtool; and the page on a port of its own, with workers that come, go and are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from instrumentation.catalog import TARGET_INFO, WORKFLOW_DURATION, WORKFLOWS_CREATED
+from instrumentation.errors import SettingsError
+from instrumentation.exposition import Exposition
+from instrumentation.http import server
+from instrumentation.http.page import metrics_page
+from instrumentation.http.server import OwnPort, serve
+from instrumentation.settings import Settings, parse_settings
+from instrumentation.store import LocalStore, add, observe
+from sidelight.tools import tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[3]
+SECONDS = 10.0
+LOOPBACK = "127.0.0.1"
+
+
+def a_store(name: str = "a") -> LocalStore:
+    store = LocalStore()
+    store.pin(TARGET_INFO, ("shop", "7.3.0", 'te"s\\t\n\N{SNOWMAN}'), 1.0)
+    add(store, WORKFLOWS_CREATED, (name,), 7.0)
+    observe(store, WORKFLOW_DURATION, (name, "success"), 0.3)
+    return store
+
+
+@pytest.mark.parametrize("promtool", ["promtool-oldest", "promtool"])
+def test_promtool_finds_nothing_wrong_with_the_page(promtool: str) -> None:
+    registry = CollectorRegistry()
+    Counter("shop_sales", "Sales.", ["till"], registry=registry).labels("3").inc()
+    Histogram("shop_basket_items", "Items.", registry=registry).observe(3)
+    page = Exposition(a_store(), registry).page()
+    checked = subprocess.run(
+        [tool(promtool), "check", "metrics"], input=page.body, capture_output=True, timeout=60, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_promtool_would_find_something() -> None:
+    checked = subprocess.run(
+        [tool("promtool"), "check", "metrics"], input=b"sales{\n", capture_output=True, timeout=60, check=False
+    )
+    assert checked.returncode != 0
+
+
+# --- A port of its own ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened() -> Iterator[list[OwnPort]]:
+    ports: list[OwnPort] = []
+    yield ports
+    for port in ports:
+        port.close()
+
+
+def own_port(opened: list[OwnPort], name: str = "a", *, port: int = 0, settings: Settings | None = None) -> OwnPort:
+    page = metrics_page(a_store(name), CollectorRegistry(), settings or Settings())
+    opened.append(serve(page, host=LOOPBACK, port=port, retry_seconds=0.05))
+    return opened[-1]
+
+
+def ask(port: int, path: str = "/metrics", method: str = "GET", **headers: str) -> httpx.Response:
+    with httpx.Client(trust_env=False) as client:
+        return client.request(method, f"http://{LOOPBACK}:{port}{path}", headers=headers, timeout=SECONDS)
+
+
+def until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {SECONDS:g} s"
+        time.sleep(0.01)
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def test_the_port_answers_the_metrics_path_alone(opened: list[OwnPort]) -> None:
+    port = own_port(opened).port
+    answer = ask(port, "/metrics?name[]=workflows_created", accept="application/openmetrics-text")
+    assert answer.status_code == 200
+    assert answer.text.endswith("# EOF\n")
+    assert 'workflows_created_total{workflow="a"} 7.0' in answer.text
+    assert "sidelight_series" not in answer.text
+    assert [ask(port, path).status_code for path in ("/", "/metrics/", "/metricsx", "/favicon.ico")] == [404] * 4
+
+
+def test_head_gzip_and_other_methods_are_as_on_the_apps_port(opened: list[OwnPort]) -> None:
+    port = own_port(opened).port
+    zipped, head = ask(port, **{"accept-encoding": "gzip"}), ask(port, method="HEAD", **{"accept-encoding": "gzip"})
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == zipped.headers["content-length"]
+    refused = ask(port, method="POST")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_the_port_asks_for_the_token(opened: list[OwnPort], tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("s7-3cret\n")
+    port = own_port(opened, settings=parse_settings({"metrics": {"token_file": str(file)}})).port
+    assert ask(port).status_code == 401
+    assert ask(port, authorization="Bearer s7-3cret").status_code == 200
+
+
+def test_serving_twice_is_serving_once(opened: list[OwnPort]) -> None:
+    port = free_port()
+    assert own_port(opened, port=port) is own_port(opened, "b", port=port)
+    assert 'workflow="a"' in ask(port).text
+
+
+def test_a_closed_port_is_free_at_once_and_can_be_had_again(opened: list[OwnPort]) -> None:
+    port = free_port()
+    first = own_port(opened, port=port)
+    assert answers(port)
+    first.close()
+    socket.create_server((LOOPBACK, port)).close()
+    assert own_port(opened, port=port) is not first
+    assert answers(port)
+
+
+def test_a_taken_port_is_taken_over_once_it_is_free(opened: list[OwnPort]) -> None:
+    with socket.create_server((LOOPBACK, 0)) as sibling:
+        port = int(sibling.getsockname()[1])
+        waiting = own_port(opened, port=port)
+        time.sleep(0.2)
+        assert not waiting.is_serving
+        assert waiting.port == port
+    until(lambda: answers(port))
+    assert waiting.is_serving
+
+
+def test_one_who_waits_for_a_port_can_be_closed(opened: list[OwnPort]) -> None:
+    with socket.create_server((LOOPBACK, 0)) as sibling:
+        waiting = own_port(opened, port=int(sibling.getsockname()[1]))
+        waiting.close()
+        assert not waiting._thread.is_alive()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "no-such-host.invalid"])
+def test_an_address_that_is_not_the_machines_stops_the_start(host: str) -> None:
+    page = metrics_page(a_store(), CollectorRegistry(), Settings())
+    with pytest.raises(SettingsError, match=r"metrics\.port: this process cannot listen there"):
+        serve(page, host=host, port=free_port())
+
+
+def test_clients_that_say_nothing_do_not_stop_the_next_and_are_bounded(opened: list[OwnPort]) -> None:
+    port = own_port(opened).port
+    silent = [socket.create_connection((LOOPBACK, port)) for _ in range(7)]
+    assert answers(port)
+    silent += [socket.create_connection((LOOPBACK, port)) for _ in range(30)]
+    until(lambda: not answers(port))  # the bound is reached: hung up on
+    for connection in silent:
+        connection.close()
+    until(lambda: answers(port))
+
+
+def test_a_client_that_says_nothing_is_hung_up_on(opened: list[OwnPort], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server._Handler, "timeout", 0.1)
+    with socket.create_connection((LOOPBACK, own_port(opened).port), timeout=SECONDS) as connection:
+        assert connection.recv(7) == b""
+
+
+def test_a_client_that_leaves_is_no_fault(opened: list[OwnPort], caplog: pytest.LogCaptureFixture) -> None:
+    port = own_port(opened).port
+    for _ in range(3):
+        with socket.create_connection((LOOPBACK, port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset, not a farewell
+            connection.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    assert answers(port)
+    assert caplog.records == []
+
+
+WORKER = """
+import os, sys, time
+from prometheus_client import CollectorRegistry
+from instrumentation.catalog import WORKFLOWS_CREATED
+from instrumentation.http.page import metrics_page
+from instrumentation.http.server import serve
+from instrumentation.settings import Settings
+from instrumentation.store import LocalStore, add
+
+store = LocalStore()
+add(store, WORKFLOWS_CREATED, (str(os.getpid()),), 1.0)
+serve(metrics_page(store, CollectorRegistry(), Settings()), host="127.0.0.1", port=int(sys.argv[1]), retry_seconds=0.05)
+if sys.argv[2] == "fork" and os.fork():  # the child outlives the worker that served
+    print("forked", flush=True)
+sys.stdin.read()
+"""
+
+
+def worker(port: int, *, fork: bool = False) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(port), "fork" if fork else ""],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={key: value for key, value in os.environ.items() if not key.startswith("SIDELIGHT_")},
+    )
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=SECONDS)
+
+
+def test_a_killed_worker_is_followed_by_its_sibling() -> None:
+    port = free_port()
+    siblings = {process.pid: process for process in (worker(port), worker(port), worker(port))}
+    try:
+        while siblings:
+            until(lambda: answers(port))
+            (serving,) = [pid for pid in siblings if f'workflow="{pid}"' in ask(port).text]
+            end(siblings.pop(serving))
+    finally:
+        for process in siblings.values():
+            end(process)
+    assert not answers(port)
+
+
+def test_a_forked_child_does_not_keep_the_port_of_a_worker_that_is_gone() -> None:
+    port = free_port()
+    parent = worker(port, fork=True)
+    try:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "forked\n"
+        until(lambda: answers(port))
+        os.kill(parent.pid, signal.SIGKILL)
+        until(lambda: not answers(port))
+        socket.create_server((LOOPBACK, port)).close()
+    finally:
+        end(parent)
