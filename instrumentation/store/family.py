@@ -79,8 +79,9 @@ def _server(proc: Path) -> int | None:
 def _is_gunicorn(pid: int, proc: Path) -> bool:
     """Whether a process is an arbiter: ``python .../gunicorn``, ``python -m gunicorn``, or with setproctitle its title."""
     with suppress(OSError):
-        words = (proc / str(pid) / "cmdline").read_bytes().split(b"\0")[:3]
-        return any(word.rpartition(b"/")[2].startswith(b"gunicorn") for word in words)
+        words = (proc / str(pid) / "cmdline").read_bytes().split(b"\0")
+        names = [word.rpartition(b"/")[2] for word in words[:2]]
+        return words[1:3] == [b"-m", b"gunicorn"] or any(name.startswith(b"gunicorn") for name in names)
     return False
 
 
