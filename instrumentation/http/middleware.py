@@ -44,7 +44,7 @@ def measuring(  # noqa: C901, PLR0915 - see the module
         excluded: Templates that do not count.
         direct: Path to the app that answers it, uncounted.
     """
-    shards, edges, template = recorder.shards, recorder.edges, routes.template
+    shards, edges, by_id, template = recorder.shards, recorder.edges, routes.by_id, routes.template
     total = len(edges) + 1
     failed = False
 
@@ -109,7 +109,10 @@ def measuring(  # noqa: C901, PLR0915 - see the module
         finally:
             seconds = (ended or perf_counter()) - began
             try:
-                route = template(scope)
+                # What Routes.template does, without the calls, for the usual case.
+                chosen = scope.get("route")
+                known = by_id.get(id(chosen)) if "fastapi" not in scope else None
+                route = known.template if known is not None and known.chosen is chosen else template(scope)
                 if route not in excluded:
                     if gone:
                         key = (method, route, CLIENT_CLOSED_REQUEST, "")

@@ -34,11 +34,15 @@ _AMBIGUOUS = Route(None, UNMATCHED, frozenset(), "")
 
 
 class Routes:
-    """The routes of one app, found by the object that the router leaves in the scope."""
+    """The routes of one app, found by the object that the router leaves in the scope.
+
+    Attributes:
+        by_id: The id of that object to the route; always the same dict.
+    """
 
     def __init__(self, app: object) -> None:
         self._app = app
-        self._by_id: dict[int, Route] = {}
+        self.by_id: dict[int, Route] = {}
         self._patterns: list[tuple[Pattern[str], Route]] | None = None
 
     def __iter__(self) -> Iterator[Route]:
@@ -50,7 +54,7 @@ class Routes:
         chosen = _chosen(scope) or scope.get("endpoint")
         if chosen is None:
             return self._matched(scope)
-        known = self._by_id.get(id(chosen))
+        known = self.by_id.get(id(chosen))
         if known is None or (known.chosen is not chosen and known is not _AMBIGUOUS):
             known = self._learned(chosen)
         return self._matched(scope) if known is _AMBIGUOUS else known.template
@@ -59,11 +63,11 @@ class Routes:
         """Read the app's tables anew. A route outside of them, such as a custom router's, has its own template alone."""
         routes = tuple(self)
         self._patterns = None
-        self._by_id = {id(route.chosen): route for route in routes}
-        for endpoint, route in _by_endpoint(routes):
-            self._by_id[id(endpoint)] = route
+        self.by_id.clear()
+        self.by_id.update((id(route.chosen), route) for route in routes)
+        self.by_id.update((id(endpoint), route) for endpoint, route in _by_endpoint(routes))
         stranger = _AMBIGUOUS if callable(chosen) else Route(chosen, _format(chosen), frozenset(), "")
-        return self._by_id.setdefault(id(chosen), stranger)
+        return self.by_id.setdefault(id(chosen), stranger)
 
     def _matched(self, scope: Scope) -> str:
         """The template by the path, where the router left nothing that can be seen from outside.
@@ -90,13 +94,14 @@ class Routes:
 
 
 def _by_endpoint(routes: Iterable[Route]) -> Iterator[tuple[object, Route]]:
-    """Endpoint to route, as far as an endpoint has one route."""
-    found: dict[object, Route] = {}
+    """Endpoint to route; ambiguous where an endpoint has several."""
+    found: dict[int, tuple[object, Route]] = {}
     for route in routes:
         endpoint = getattr(route.chosen, "endpoint", None)
         if endpoint is not None:
-            found[endpoint] = _AMBIGUOUS if endpoint in found else route._replace(chosen=endpoint)
-    yield from found.items()
+            is_second = id(endpoint) in found
+            found[id(endpoint)] = (endpoint, _AMBIGUOUS if is_second else route._replace(chosen=endpoint))
+    yield from found.values()
 
 
 def local_path(scope: Scope) -> str:
