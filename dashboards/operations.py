@@ -139,7 +139,18 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
                 ),
             ),
         ),
+        graph(
+            title="Websocket duration p95",
+            description="95 % of the websockets that ended were open for less, by service.",
+            unit=Unit.SECONDS,
+            queries=(Query(expr=_websocket_duration(by), legend=legend(*by)),),
+        ),
     )
+
+
+def _websocket_duration(by: tuple[str, ...]) -> str:
+    buckets = promql.bucket(catalog.WEBSOCKET_SERVER_CONNECTION_DURATION)
+    return promql.quantile(_P95, rate(buckets, ROUTE), *by)
 
 
 def _own_thresholds(settings: Settings, override: Override) -> Row:

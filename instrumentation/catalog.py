@@ -119,15 +119,16 @@ WEBSOCKET_SERVER_ACTIVE_CONNECTIONS = Metric(
     unit=Unit.COUNT,
     help="Websocket connections open now.",
     labels=("http_route",),
-    emitted=False,
+    folded=("http_route",),
 )
 WEBSOCKET_SERVER_CONNECTION_DURATION = Metric(
     name="websocket_server_connection_duration_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time from the handshake of a websocket to its close.",
+    help="Time from the acceptance of a websocket to its end.",
     labels=("http_route",),
-    emitted=False,
+    buckets=(0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0),
+    folded=("http_route",),
 )
 HTTP_CLIENT_REQUEST_DURATION = Metric(
     name="http_client_request_duration_seconds",

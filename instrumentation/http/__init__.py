@@ -13,6 +13,7 @@ from instrumentation.http.middleware import measuring
 from instrumentation.http.page import metrics_page
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
+from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
 from instrumentation.store.process import ProcessStore
@@ -77,8 +78,19 @@ def instrument(
         await page(scope, receive, send)
 
     def layer(inner: ASGIApp) -> ASGIApp:
-        direct = {**dict.fromkeys(excluded, inner), **({} if path is None else {path: primed_page})}
-        return measuring(inner, recorder=recorder, routes=routes, excluded=excluded, direct=direct)
+        async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+            recorder.prime()
+            await inner(scope, receive, send)
+
+        websocket = measuring_websockets(inner, store=store, routes=routes, excluded=excluded)
+        return measuring(
+            inner,
+            recorder=recorder,
+            routes=routes,
+            excluded=excluded,
+            direct={**dict.fromkeys(excluded, inner), **({} if path is None else {path: primed_page})},
+            other={"lifespan": lifespan, "websocket": websocket},
+        )
 
     wrapped: Any = _in_place(app, layer) if hasattr(app, "build_middleware_stack") else layer(cast("ASGIApp", app))
     setattr(wrapped, _MARK, True)

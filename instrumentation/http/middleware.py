@@ -32,8 +32,14 @@ _log = logging.getLogger("instrumentation")
 _SEEN = "sidelight"
 
 
-def measuring(  # noqa: C901, PLR0915 - see the module
-    app: ASGIApp, *, recorder: HttpRecorder, routes: Routes, excluded: frozenset[str], direct: Mapping[str, ASGIApp]
+def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
+    app: ASGIApp,
+    *,
+    recorder: HttpRecorder,
+    routes: Routes,
+    excluded: frozenset[str],
+    direct: Mapping[str, ASGIApp],
+    other: Mapping[str, ASGIApp],
 ) -> ASGIApp:
     """An ASGI app that counts what goes through it.
 
@@ -43,6 +49,7 @@ def measuring(  # noqa: C901, PLR0915 - see the module
         routes: The routes of the app.
         excluded: Templates that do not count.
         direct: Path to the app that answers it, uncounted.
+        other: Scope type to the app that takes what is no request.
     """
     shards, edges, by_id, template = recorder.shards, recorder.edges, routes.by_id, routes.template
     total = len(edges) + 1
@@ -51,10 +58,11 @@ def measuring(  # noqa: C901, PLR0915 - see the module
     async def sidelight(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901, PLR0912, PLR0915
         nonlocal failed
         # An app that is mounted in an instrumented one is seen through that one.
-        if scope["type"] != "http" or _SEEN in scope:
-            if scope["type"] == "lifespan":
-                recorder.prime()
+        if _SEEN in scope:
             return await app(scope, receive, send)
+        if scope["type"] != "http":
+            scope[_SEEN] = True
+            return await other.get(scope["type"], app)(scope, receive, send)
         path = scope["path"]
         if scope.get("root_path"):
             path = local_path(scope)

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from sidelight.processes import Process
 
 ROOT = Path(__file__).parents[3]
-OURS = {name: labels for metric in METRICS for name, labels in metric.series.items() if metric.emitted}
+NOT_IN_THE_SHOP = ("websocket_server_",)
+OURS = {
+    name: labels
+    for metric in METRICS
+    for name, labels in metric.series.items()
+    if metric.emitted and not name.startswith(NOT_IN_THE_SHOP)
+}
 ADDED = {"__name__", "job", "instance"}
 SECONDS = 30.0
 
