@@ -8,11 +8,11 @@ UPGRADE ?= --upgrade
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PINS := pyproject.toml stack/pyproject.toml requirements/dev.txt
+PINS := pyproject.toml stack/pyproject.toml requirements/dev.txt requirements/bench.txt
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup tools format lint types test demo build alerts dashboards collector chart bench check dist constraints clean
+.PHONY: help setup tools format lint types test demo build alerts dashboards collector chart bench soak check dist constraints clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ chart: setup ## Generate the Helm chart's files.
 
 bench: setup ## Measure the cost of instrumentation.
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: setup ## Four workers under load, one killed every two seconds; ARGS='--seconds 600'.
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 check: lint types ## Everything that needs no test: lint, types, settings.
 	@$(BIN)/sidelight check

@@ -1,1 +1,1 @@
-"""Measurements that anyone can run; figures in documents come from here."""
+"""What instrumentation costs: Sidelight and its peers side by side, in one run."""

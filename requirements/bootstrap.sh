@@ -47,6 +47,6 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
 fi
 
 say "pinned packages"
-"$venv/bin/python" -m pip install --quiet --constraint "$constraints" --requirement "$here/dev.txt"
+"$venv/bin/python" -m pip install --quiet --constraint "$constraints" --requirement "$here/dev.txt" --requirement "$here/bench.txt"
 "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --no-build-isolation \
     --editable "$here/..[tracing]" --editable "$here/../stack[demo]"

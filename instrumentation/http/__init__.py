@@ -65,7 +65,7 @@ def instrument(
     announce(store, settings.service)
     register(store, registry)
     excluded = frozenset(settings.http.excluded_routes)
-    page = metrics_page(store, registry, settings, skip=_summed_by(store))
+    page = metrics_page(store, registry, settings, skip=_left_out(store))
     recorder = HttpRecorder(
         store,
         settings.duration_edges,
@@ -97,10 +97,18 @@ def instrument(
     return cast("_App", wrapped)
 
 
-def _summed_by(store: Store) -> Callable[[str], bool]:
-    """Which families of the registry the page leaves out: what the store sums over all workers."""
-    sums_processes = isinstance(store, ProcessStore)
-    return lambda name: sums_processes and name.startswith("process_")
+def _left_out(store: Store) -> Callable[[str], bool]:
+    """Which families of the registry the page leaves out: what the store sums over all workers, or nobody can.
+
+    prometheus_client's garbage collector metrics are of the one worker that answers, so they would go up and down.
+    """
+
+    def is_left_out(name: str) -> bool:
+        return isinstance(store, ProcessStore) and (
+            name.startswith("process_") or (store.is_shared and name.startswith("python_gc_"))
+        )
+
+    return is_left_out
 
 
 def _open_own_port(page: MetricsPage, settings: Settings) -> None:

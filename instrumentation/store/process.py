@@ -54,6 +54,11 @@ class ProcessStore:
         return self._store
 
     @property
+    def is_shared(self) -> bool:
+        """Whether this process is one of several workers that count together."""
+        return isinstance(self.inner, SharedStore)
+
+    @property
     def buffer(self) -> Buffer:
         """Every series' slots."""
         return self.inner.buffer

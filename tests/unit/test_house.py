@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "collector": {"instrumentation"},
     "sidelight": {"instrumentation", "alerts", "dashboards", "collector"},
     "examples": {"instrumentation"},
+    "benchmarks": {"instrumentation", "sidelight"},
 }
 
 

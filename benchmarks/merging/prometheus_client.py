@@ -1,0 +1,34 @@
+"""prometheus_client's multiprocess mode: a file for each worker, never folded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from benchmarks.cases import ROUTES, STATUSES
+from instrumentation.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NAME = "http_server_request_duration_seconds"
+LABELS = ("http_request_method", "http_route", "http_response_status_code", "error_type")
+
+
+def fill(folder: Path) -> Histogram:
+    """Count one request in each series; the folder is the one that the environment names."""
+    del folder
+    histogram = Histogram(NAME, "Time.", LABELS, registry=CollectorRegistry(), buckets=Settings().duration_edges)
+    for route in range(ROUTES):
+        for status in STATUSES:
+            histogram.labels("GET", f"/shelf{route}/{{status}}", str(status), "").observe(0.001)
+    return histogram
+
+
+def scraper(folder: Path) -> Callable[[], object]:
+    """What a worker does at a scrape."""
+    collector = MultiProcessCollector(CollectorRegistry(), str(folder))  # type: ignore[no-untyped-call]
+    return lambda: list(collector.collect())  # type: ignore[no-untyped-call]

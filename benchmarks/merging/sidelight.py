@@ -1,0 +1,33 @@
+"""Ours: a store that all workers share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.cases import ROUTES, STATUSES
+from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
+from instrumentation.settings import Settings
+from instrumentation.store.shared import SharedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+EDGES = Settings().duration_edges
+
+
+def fill(folder: Path) -> SharedStore:
+    """Count one request in each series."""
+    store = SharedStore(folder)
+    store.declare(HTTP_SERVER_REQUEST_DURATION, EDGES)
+    for route in range(ROUTES):
+        for status in STATUSES:
+            labels = ("GET", f"/shelf{route}/{{status}}", str(status), "")
+            store.buffer[store.place(HTTP_SERVER_REQUEST_DURATION, labels)] += 1.0
+    return store
+
+
+def scraper(folder: Path) -> Callable[[], object]:
+    """What one more worker does at a scrape."""
+    store = SharedStore(folder)
+    return lambda: list(store.series())

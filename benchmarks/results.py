@@ -1,0 +1,64 @@
+"""Writes what was measured: data for programs, a page and a picture for people."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from benchmarks import picture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.tables import Table
+
+PICTURED = ("response", "nested")
+PICTURE_TITLE = "Microseconds that instrumentation adds to a request"
+HOW = """\
+Every variant runs in a process of its own and is called in process, without a socket. The processes are asked in turn,
+round after round; in a round each calls the bare app, the variant, the variant and the bare app again, or the other way
+round, and the difference is what the variant adds. The tables show the medians of many rounds in several generations of
+processes, and the quartiles, which show how noisy the machine was; so does the row of the bare app, which is compared
+with another like it. Times are CPU times. A route label is right where it is the full template, with every prefix, and
+nothing else.
+
+The pass-through middleware does nothing but see every message, as most middleware does it: with a coroutine for each.
+The least one returns what `send` returns instead."""
+
+
+def write(folder: Path, tables: Sequence[Table], machine: Mapping[str, str]) -> None:
+    """Write ``results.json``, ``README.md`` and, where its tables were measured, ``request.svg`` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictured = [table for table in tables if table.name in PICTURED]
+    _replace(folder / "results.json", as_json(tables, machine))
+    _replace(folder / "README.md", as_page(tables, machine, has_picture=bool(pictured)))
+    if pictured:
+        _replace(folder / "request.svg", picture.draw(PICTURE_TITLE, pictured))
+
+
+def as_json(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
+    """For other programs."""
+    data = {"machine": dict(machine), "tables": {table.name: table.as_data() for table in tables}}
+    return f"{json.dumps(data, indent=2)}\n"
+
+
+def as_page(tables: Sequence[Table], machine: Mapping[str, str], *, has_picture: bool) -> str:
+    """For people."""
+    image = f"![{PICTURE_TITLE}](request.svg)" if has_picture else ""
+    facts = "\n".join(f"- {name}: {value}" for name, value in machine.items())
+    parts = (
+        "# What instrumentation costs",
+        "<!-- Made by `make bench`. -->",
+        image,
+        HOW,
+        *(table.as_markdown() for table in tables),
+        f"## Measured on\n\n{facts}",
+    )
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)

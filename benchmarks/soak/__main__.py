@@ -1,0 +1,33 @@
+"""``python -m benchmarks.soak``: soaks, prints what must hold, and ends with 1 if something does not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks.console import say
+from benchmarks.soak.run import soak
+from benchmarks.soak.verdict import checks, table
+
+SECONDS = 120.0
+LONGEST = 3600.0
+REQUESTS = 1_000_000
+
+
+def main() -> int:
+    """Soak for as long as asked."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long the load lasts (%(default)g)")
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="how many are sent at most (%(default)d)")
+    options = parser.parse_args()
+    seconds = min(options.seconds, LONGEST)
+    observed = soak(seconds, options.requests)
+    found = checks(observed, seconds)
+    say(table(found).as_text())
+    for cut in observed.tally.cut:
+        say(f"cut off: {cut.kind.route}, worker {cut.worker or 'not known yet'}: {cut.reason}")
+    return 0 if all(check.holds for check in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

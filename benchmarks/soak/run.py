@@ -1,0 +1,144 @@
+"""Runs the soak: the load, the kills and the scrapes, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from benchmarks.soak import processes
+from benchmarks.soak.load import Load, Tally
+from benchmarks.soak.scrapes import Scrapes, fetch
+from sidelight.processes import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+ROOT = Path(__file__).parents[2]
+SERVICE = "benchmarks.soak.service:app"
+WORKERS = 4
+KILL_SECONDS = 2.0
+SCRAPE_SECONDS = 1.0
+GROWN_UP_SECONDS = 3.0  # from when on a worker's memory is compared with others'
+MEBIBYTE = 1 << 20
+LOOK_SECONDS = 0.1
+SETTLED_LOOKS = 100  # for a full set of workers, before the load and after it
+
+
+@dataclass(kw_only=True)
+class Observed:
+    """What was seen.
+
+    Attributes:
+        tally: What became of the requests.
+        scrapes: What the pages said.
+        killed: The processes that were killed, in turn.
+        lost: Workers that ended without being killed.
+        failed: Scrapes that were not answered.
+        folder: Where the workers keep their numbers; None if no such folder was found.
+        series: How many series each page had.
+        files: How many files the folder held at each scrape.
+        mebibytes: What a worker that was no longer young held at each scrape, the median.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    scrapes: Scrapes = field(default_factory=Scrapes)
+    killed: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    folder: Path | None = None
+    series: list[float] = field(default_factory=list)
+    files: list[float] = field(default_factory=list)
+    mebibytes: list[float] = field(default_factory=list)
+
+
+def soak(seconds: float, requests: int) -> Observed:
+    """Run a server of four workers for so many seconds, under at most so many requests; nothing is configured."""
+    with tempfile.TemporaryDirectory(prefix="sidelight-soak-") as name:
+        folder = Path(name)
+        paths = os.pathsep.join((str(ROOT), *filter(None, sys.path)))
+        environment = {"PYTHONPATH": paths}
+        with uvicorn(SERVICE, log=folder / "log", cwd=folder, env=environment, workers=WORKERS) as server:
+            return asyncio.run(_Soak(server.url, server.pid).run(seconds, requests))
+
+
+class _Soak:
+    def __init__(self, url: str, server: int) -> None:
+        self._url = url
+        self._server = server
+        self._seen: dict[int, float] = {}
+        self._observed = Observed()
+
+    async def run(self, seconds: float, requests: int) -> Observed:
+        """Everything at once; then, once no request is left, one more page."""
+        await self._settle()
+        host, _, port = urlsplit(self._url).netloc.partition(":")
+        load = Load(host, int(port), requests)
+        self._observed.tally = load.tally
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.run())
+            around = [
+                group.create_task(_every(SCRAPE_SECONDS, self._scrape)),
+                group.create_task(_every(KILL_SECONDS, self._kill)),
+            ]
+            await asyncio.sleep(seconds)
+            load.stop()
+            for task in around:
+                task.cancel()
+        await self._settle()
+        await self._scrape()
+        return self._observed
+
+    async def _settle(self) -> None:
+        for _ in range(SETTLED_LOOKS):
+            if len(processes.workers(self._server)) == WORKERS:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(SCRAPE_SECONDS)
+
+    async def _kill(self) -> None:
+        """Kill the oldest worker and the newest, which may not have started yet, in turn."""
+        alive = processes.workers(self._server)
+        if len(alive) == WORKERS:  # else the server is still busy with the last one
+            victim = alive[-1] if len(self._observed.killed) % 2 else alive[0]
+            self._observed.killed.append(victim)
+            os.kill(victim, signal.SIGKILL)
+
+    async def _scrape(self) -> None:
+        observed = self._observed
+        try:
+            page = await asyncio.to_thread(fetch, f"{self._url}/metrics")
+        except (OSError, HTTPException) as error:
+            observed.failed.append(type(error).__name__)
+            return
+        observed.scrapes.read(page)
+        self._look(len(observed.scrapes.latest))
+
+    def _look(self, series: int) -> None:
+        observed, now = self._observed, time.monotonic()
+        alive = processes.workers(self._server)
+        observed.lost += [pid for pid in self._seen if pid not in alive and pid not in observed.killed]
+        self._seen = {pid: self._seen.get(pid, now) for pid in alive}
+        observed.folder = observed.folder or next(filter(None, map(processes.store_folder, alive)), None)
+        observed.series.append(series)
+        observed.files.append(processes.files_in(observed.folder))
+        grown_up = [pid for pid, since in self._seen.items() if now - since >= GROWN_UP_SECONDS]
+        held = list(filter(None, map(processes.resident_bytes, grown_up)))
+        if held:
+            observed.mebibytes.append(statistics.median(held) / MEBIBYTE)
+
+
+async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Act again and again, until cancelled."""
+    while True:
+        await asyncio.sleep(seconds)
+        await act()

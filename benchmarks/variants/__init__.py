@@ -1,0 +1,101 @@
+"""What is put around a service, one row and one module each; a module is loaded only in its own process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fastapi import FastAPI
+
+    from benchmarks.asgi import App
+
+
+class Installed(NamedTuple):
+    """A service with a variant around it.
+
+    Attributes:
+        app: What is called.
+        page: Gives its page of metrics.
+    """
+
+    app: App
+    page: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to instrument a service.
+
+    Attributes:
+        name: The name of its module.
+        title: What the tables say.
+        distributions: The packages whose versions matter.
+        peer: Whether ours is compared with it.
+        modules: What a service imports for it; nothing where the time of an import is not asked.
+    """
+
+    name: str
+    title: str
+    distributions: tuple[str, ...] = ()
+    peer: bool = False
+    modules: tuple[str, ...] = ()
+
+    def install(self, build: Callable[..., FastAPI]) -> Installed:
+        """Build a service with this around it."""
+        installed: Installed = import_module(f"benchmarks.variants.{self.name}").install(build)
+        return installed
+
+
+BARE = Variant(name="bare", title="bare app")
+PASS_THROUGH = Variant(name="pass_through", title="pass-through middleware")
+LEAST = Variant(name="least", title="least pass-through middleware")
+SIDELIGHT = Variant(
+    name="sidelight",
+    title="Sidelight",
+    distributions=("sidelight",),
+    modules=("instrumentation", "instrumentation.http"),
+)
+SIDELIGHT_SHARED = Variant(name="sidelight_shared", title="Sidelight, store of many workers")
+FASTAPI = Variant(
+    name="fastapi_telemetry", title="FastAPI's own telemetry", distributions=("fastapi", "opentelemetry-sdk"), peer=True
+)
+INSTRUMENTATOR = Variant(
+    name="instrumentator",
+    title="prometheus-fastapi-instrumentator",
+    distributions=("prometheus-fastapi-instrumentator", "prometheus-client"),
+    peer=True,
+    modules=("prometheus_fastapi_instrumentator",),
+)
+EXPORTER = Variant(
+    name="exporter",
+    title="starlette_exporter",
+    distributions=("starlette-exporter",),
+    peer=True,
+    modules=("starlette_exporter",),
+)
+CONTRIB = Variant(
+    name="contrib",
+    title="OpenTelemetry contrib",
+    distributions=("opentelemetry-instrumentation-fastapi", "opentelemetry-exporter-prometheus"),
+    peer=True,
+    modules=("opentelemetry.instrumentation.fastapi", "opentelemetry.exporter.prometheus"),
+)
+EVERY = (
+    BARE,
+    PASS_THROUGH,
+    LEAST,
+    SIDELIGHT,
+    SIDELIGHT_SHARED,
+    FASTAPI,
+    INSTRUMENTATOR,
+    EXPORTER,
+    CONTRIB,
+)
+HAS_SHARED_STORE = find_spec("instrumentation.store.shared") is not None
+VARIANTS = tuple(row for row in EVERY if row is not SIDELIGHT_SHARED or HAS_SHARED_STORE)
+"""Every row that can be measured."""

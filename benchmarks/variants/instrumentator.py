@@ -1,0 +1,24 @@
+"""prometheus-fastapi-instrumentator, as its README shows it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+from prometheus_fastapi_instrumentator import Instrumentator
+
+from benchmarks.asgi import body_of
+from benchmarks.variants import Installed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+
+def install(build: Callable[..., FastAPI]) -> Installed:
+    """Instrument and expose the service; a registry of its own, since a second app in one would record nothing."""
+    app = build()
+    Instrumentator(registry=CollectorRegistry()).instrument(app).expose(app)
+    return Installed(app, partial(body_of, app, "/metrics"))

@@ -1,0 +1,25 @@
+"""Ours, with its numbers in a file that all workers of a service share."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.variants.sidelight import with_store
+from instrumentation.store.shared import SharedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+    from benchmarks.variants import Installed
+
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # each is removed when the process ends
+
+
+def install(build: Callable[..., FastAPI]) -> Installed:
+    """Instrument the service."""
+    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="sidelight-benchmark-"))
+    return with_store(build, SharedStore(Path(_FOLDERS[-1].name)))
