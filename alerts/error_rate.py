@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from alerts.annotations import urls
 from alerts.boundary import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
-from alerts.levels import levels
+from alerts.levels import level_rule, levels
 from alerts.recording import recorded
 from alerts.rule_tests import Clock, RuleTest, Series, Value, clock
-from alerts.rules import Alert, AlertRule
+from alerts.rules import Alert
 from instrumentation import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from alerts.levels import Level
+    from alerts.rules import AlertRule
     from instrumentation.settings import Settings
 
 NAME = "HighErrorRate"
@@ -30,25 +30,20 @@ def high_error_rate(settings: Settings) -> list[AlertRule]:
 def _rule(settings: Settings, level: Level) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
-    return AlertRule(
+    return level_rule(
+        settings,
+        level,
         alert=NAME,
-        key=level.key,
-        severity=level.severity,
         expr=(
             f"{level.of(of.error_ratio)} > [[threshold]]\n"
             "and\n"
             f"round({window.seconds} * {of.errors}) >= [[minimum_bad_events]]"
         ),
-        parameters={"threshold": level.threshold, "minimum_bad_events": settings.alerting.minimum_bad_events},
-        for_=getattr(settings.alerting.for_, level.severity),
-        keep_firing_for=settings.alerting.keep_firing_for,
         summary="Too many requests are answered with an error.",
         description=(
             f"{{{{ $labels.job }}}} answered {{{{ $value | humanizePercentage }}}} of its requests of the last {window} "
             'with an error; the limit is {{ "[[threshold]]" | humanizePercentage }}.'
         ),
-        labels=level.labels,
-        urls=urls(settings, NAME),
     )
 
 

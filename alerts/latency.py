@@ -5,18 +5,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from alerts.annotations import urls
 from alerts.boundary import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
-from alerts.levels import levels
+from alerts.levels import level_rule, levels
 from alerts.recording import recorded
 from alerts.rule_tests import Clock, RuleTest, Series, Value, clock
-from alerts.rules import Alert, AlertRule
+from alerts.rules import Alert
 from instrumentation import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from alerts.levels import Level
+    from alerts.rules import AlertRule
     from instrumentation.settings import Settings
 
 NAME = "HighLatencyP95"
@@ -35,26 +35,21 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
     window = settings.alerting.window
     # Clients write the edge 1 as "1.0" or "1"; Prometheus 3 makes both "1.0", older ones keep what they were given.
     within = f'sum by ({of.by}) ({of.buckets}{{le=~"[[threshold]](|.0)"}})'
-    return AlertRule(
+    return level_rule(
+        settings,
+        level,
         alert=NAME,
-        key=level.key,
-        severity=level.severity,
         expr=(
             f"{level.of(of.p95)} > [[threshold]]\n"
             "and\n"
             f"round({window.seconds} * ({of.requests} - {within})) >= [[minimum_bad_events]]"
         ),
-        parameters={"threshold": level.threshold, "minimum_bad_events": settings.alerting.minimum_bad_events},
-        on_edge=("threshold",),
-        for_=getattr(settings.alerting.for_, level.severity),
-        keep_firing_for=settings.alerting.keep_firing_for,
         summary="Too many requests are slow.",
         description=(
             f"Of the requests of the last {window}, {{{{ $labels.job }}}} answered one in twenty in "
             '{{ $value | humanizeDuration }} or more; the limit is {{ "[[threshold]]" | humanizeDuration }}.'
         ),
-        labels=level.labels,
-        urls=urls(settings, NAME),
+        on_edge=True,
     )
 
 

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alerts.annotations import urls
+from alerts.rules import AlertRule
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -73,6 +76,36 @@ def levels(settings: Settings, threshold: str) -> list[Level]:
         threshold: ``error_ratio`` or ``latency_p95_seconds``.
     """
     return [level for severity in SEVERITIES for level in _of_severity(settings, threshold, severity)]
+
+
+def level_rule(  # noqa: PLR0913 - a rule has that many parts
+    settings: Settings, level: Level, *, alert: str, expr: str, summary: str, description: str, on_edge: bool = False
+) -> AlertRule:
+    """The rule of one level; its places are ``threshold`` and ``minimum_bad_events``.
+
+    Args:
+        settings: The settings.
+        level: The level.
+        alert: The alert's name.
+        expr: PromQL with places.
+        summary: As in ``AlertRule``.
+        description: As in ``AlertRule``.
+        on_edge: Whether the threshold must be a bucket edge.
+    """
+    return AlertRule(
+        alert=alert,
+        key=level.key,
+        severity=level.severity,
+        expr=expr,
+        parameters={"threshold": level.threshold, "minimum_bad_events": settings.alerting.minimum_bad_events},
+        on_edge=("threshold",) if on_edge else (),
+        for_=getattr(settings.alerting.for_, level.severity),
+        keep_firing_for=settings.alerting.keep_firing_for,
+        summary=summary,
+        description=description,
+        labels=level.labels,
+        urls=urls(settings, alert),
+    )
 
 
 def _of_severity(settings: Settings, threshold: str, severity: str) -> list[Level]:

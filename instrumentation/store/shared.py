@@ -13,24 +13,23 @@ import logging
 import mmap
 import os
 import tempfile
-import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.catalog import BY_NAME, PROCESS_CPU
 from instrumentation.store import family
+from instrumentation.store.base import BaseStore
 from instrumentation.store.merge import Sums, is_kept
-from instrumentation.store.table import Row, Table
+from instrumentation.store.table import Row
 from instrumentation.store.usage import process_values, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from instrumentation.catalog import Metric
-    from instrumentation.store.interface import Resettable, Series
+    from instrumentation.store.interface import Series
     from instrumentation.store.usage import Usage
 
 _log = logging.getLogger("instrumentation")
@@ -44,7 +43,7 @@ _ARCHIVE = "archive.json"
 _LOCK = "lock"
 
 
-class SharedStore:
+class SharedStore(BaseStore):
     """This worker's series in a file, and the sum over all workers; see ``Store`` for the interface.
 
     Args:
@@ -67,60 +66,18 @@ class SharedStore:
         is_alive: Callable[[str], bool] = family.is_alive,
         usage: Callable[[int], Usage | None] = usage,
     ) -> None:
-        self.lock: AbstractContextManager[object] = threading.RLock()
+        super().__init__(series_limit, used=_OWN)
         self.folder = folder
         self.name = name or family.identity(os.getpid())
         self._is_alive = is_alive
         self._usage = usage
-        self._table = Table(series_limit, used=_OWN)
         self._slots = series_limit * _SLOTS_PER_SERIES + _SPARE + _SCRATCH
         self._files: dict[str, _File] = {}
         self._archive = _Archive(folder / _ARCHIVE)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._keys = os.open(self._path("keys"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         self._map = _allocated(self._path("values"), self._slots)
-        self.buffer = memoryview(self._map).cast("d")
-
-    @property
-    def series_limit(self) -> int:
-        """How many series may exist before new ones are folded."""
-        return self._table.series_limit
-
-    @series_limit.setter
-    def series_limit(self, limit: int) -> None:
-        self._table.series_limit = limit
-
-    @property
-    def folded(self) -> int:
-        """How many new series were folded into an overflow series."""
-        return self._table.folded
-
-    def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
-        """Fix the bucket edges of a histogram; see ``Store``."""
-        with self.lock:
-            self._table.declare(metric, edges)
-
-    def place(self, metric: Metric, labels: tuple[str, ...], shard: int = 0) -> int:
-        """The index in ``buffer`` of a series' first slot; see ``Store``."""
-        with self.lock:
-            row = self._table.find(metric, labels, shard)
-            if row is None:
-                self._table.is_full = self._table.used > self._slots - _SPARE - _SCRATCH
-                row, is_new = self._table.make(metric, labels, shard, time.time)
-                if is_new and self._has_room(row):
-                    self._publish(row)
-            return row.start if self._has_room(row) else self._slots - row.width
-
-    def _has_room(self, row: Row) -> bool:
-        return row.start + row.width <= self._slots - _SCRATCH
-
-    def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
-        """Set a gauge."""
-        with self.lock:
-            self.buffer[self.place(metric, labels)] = value
-
-    def follow(self, follower: Resettable) -> None:
-        """Nothing to tell: this store stays what it is."""
+        self.buffer = self._view = memoryview(self._map).cast("d")
 
     def series(self) -> Iterator[Series]:
         """Every series, summed over the workers, those that have ended included."""
@@ -156,11 +113,22 @@ class SharedStore:
         """Give the memory back; the file stays for whoever folds it."""
         with self.lock:
             os.close(self._keys)
-            self.buffer.release()
+            self._view.release()
             self._map.close()
 
     def _path(self, kind: str) -> Path:
         return self.folder / f"{self.name}.{kind}"
+
+    def _made(self, row: Row) -> None:
+        self._table.is_full = self._table.used > self._slots - _SPARE - _SCRATCH
+        if self._has_room(row):
+            self._publish(row)
+
+    def _at(self, row: Row) -> int:
+        return row.start if self._has_room(row) else self._slots - row.width
+
+    def _has_room(self, row: Row) -> bool:
+        return row.start + row.width <= self._slots - _SCRATCH
 
     def _publish(self, row: Row) -> None:
         line = json.dumps([row.metric.name, row.labels, row.edges, row.start, row.width, row.created])
