@@ -9,6 +9,7 @@ from prometheus_client.registry import REGISTRY
 from instrumentation.deployment import announce
 from instrumentation.errors import InstrumentationError
 from instrumentation.exposition import register
+from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.middleware import measuring
 from instrumentation.http.page import metrics_page
 from instrumentation.http.recorder import HttpRecorder
@@ -65,7 +66,8 @@ def instrument(
     announce(store, settings.service)
     register(store, registry)
     excluded = frozenset(settings.http.excluded_routes)
-    page = metrics_page(store, registry, settings, skip=_left_out(store))
+    exemplars = HttpExemplars()
+    page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
     recorder = HttpRecorder(
         store,
         settings.duration_edges,
@@ -90,6 +92,7 @@ def instrument(
             excluded=excluded,
             direct={**dict.fromkeys(excluded, inner), **({} if path is None else {path: primed_page})},
             other={"lifespan": lifespan, "websocket": websocket},
+            exemplars=exemplars,
         )
 
     wrapped: Any = _in_place(app, layer) if hasattr(app, "build_middleware_stack") else layer(cast("ASGIApp", app))
@@ -120,11 +123,24 @@ def _open_own_port(page: MetricsPage, settings: Settings) -> None:
 
 
 def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Any:
-    """Stand outside of everything Starlette builds: an added middleware would not see what error handlers answer."""
-    build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: layer(build())
-    if app.middleware_stack is not None:
-        app.middleware_stack = layer(app.middleware_stack)
+    """Stand outside of everything: an added middleware would not see what error handlers answer.
+
+    What the framework, or whoever else instruments the app, sets as ``middleware_stack`` is wrapped as it is set. A
+    changed ``build_middleware_stack`` would be in the way of those who change it too: OpenTelemetry's instrumentation
+    takes apart what it returns, and gives up where that is not Starlette's own.
+    """
+    kind = type(app)
+
+    def stack(self: Any) -> ASGIApp | None:
+        return cast("ASGIApp | None", vars(self).get("middleware_stack"))
+
+    def set_stack(self: Any, built: ASGIApp | None) -> None:
+        vars(self)["middleware_stack"] = None if built is None else layer(built)
+
+    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
+    built = app.middleware_stack
+    app.__class__ = type(kind.__name__, (kind,), {**names, "middleware_stack": property(stack, set_stack)})
+    app.middleware_stack = built
     return app
 
 

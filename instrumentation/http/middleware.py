@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 from asyncio import CancelledError
 from bisect import bisect_left
+from sys import modules
 from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from instrumentation.http.exemplars import sampled_span
 from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, METHODS, OTHER_METHOD, SERVER_ERROR
 from instrumentation.http.routes import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
+    from instrumentation.http.exemplars import HttpExemplars
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.http.routes import Routes
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("instrumentation")
 _SEEN = "sidelight"
+_TRACING = "opentelemetry.trace"
 
 
 def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
@@ -40,6 +44,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     excluded: frozenset[str],
     direct: Mapping[str, ASGIApp],
     other: Mapping[str, ASGIApp],
+    exemplars: HttpExemplars,
 ) -> ASGIApp:
     """An ASGI app that counts what goes through it.
 
@@ -50,6 +55,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         excluded: Templates that do not count.
         direct: Path to the app that answers it, uncounted.
         other: Scope type to the app that takes what is no request.
+        exemplars: Where the traces behind the durations are kept.
     """
     shards, edges, by_id, template = recorder.shards, recorder.edges, routes.by_id, routes.template
     total = len(edges) + 1
@@ -80,6 +86,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         status = 0
         ended = 0.0
         trailers = gone = False
+        span = None
 
         async def last(message: Message) -> None:
             nonlocal ended, gone
@@ -88,12 +95,14 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             ended = perf_counter()
 
         def watched(message: Message) -> Awaitable[None]:  # a coroutine for every chunk of a stream would cost
-            nonlocal status, trailers
+            nonlocal status, trailers, span
             kind = message["type"]
             if kind == "http.response.body":
                 return send(message) if message.get("more_body") or trailers else last(message)
             if kind == "http.response.start":
                 status = message["status"]
+                if _TRACING in modules:
+                    span = sampled_span()
                 trailers = message.get("trailers", False)
             elif kind == "http.response.trailers":
                 return send(message) if message.get("more_trailers") else last(message)
@@ -133,8 +142,11 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                     place = shard.durations.get(key)
                     if place is None:
                         place = recorder.duration(shard, key)
-                    buffer[place + bisect_left(edges, seconds)] += 1.0
+                    bucket = bisect_left(edges, seconds)
+                    buffer[place + bucket] += 1.0
                     buffer[place + total] += seconds
+                    if span is not None:
+                        exemplars.keep(span, (method, route, str(int(key[2])), key[3]), bucket, seconds)
             except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
                 if not failed:
                     failed = True

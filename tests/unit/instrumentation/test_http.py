@@ -186,6 +186,28 @@ def test_an_app_that_was_built_already_can_be_instrumented() -> None:
     assert observed.counted() == {("GET", "/items/{item}", "200", ""): 1}
 
 
+def test_an_instrumented_app_is_still_what_it_was() -> None:
+    app = shop()
+    Observed(app)
+    assert isinstance(app, FastAPI)
+    assert (type(app).__name__, type(app).__module__) == ("FastAPI", FastAPI.__module__)
+    assert app.middleware_stack is None
+    assert type(shop()) is FastAPI
+
+
+def test_middleware_added_afterwards_is_inside() -> None:
+    app = shop()
+    observed = Observed(app)
+
+    @app.middleware("http")
+    async def teapot(request: object, call_next: object) -> PlainTextResponse:
+        del request, call_next
+        return PlainTextResponse("teapot", 418)
+
+    observed.call(("GET", "/items/1"))
+    assert observed.counted() == {("GET", "/items/{item}", "418", ""): 1}
+
+
 def test_an_app_that_is_thrown_away_is_collected() -> None:
     app = shop()
     Observed(app).call(("GET", "/items/1"))
