@@ -347,6 +347,7 @@ class Metrics(Section):
     port: Annotated[int | None, Field(ge=1, le=65535), Allowed(text="give a port from 1 to 65535, or null")] = None
     token_file: FilePath | None = None
     series_limit: Count = 2000
+    exemplars: Annotated[bool, Allowed(text="give true or false")] = False  # each request then asks for its span
     scrape_interval: PrometheusDuration = Duration("15s")
 
     @model_validator(mode="after")

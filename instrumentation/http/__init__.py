@@ -92,7 +92,7 @@ def instrument(
             excluded=excluded,
             direct={**dict.fromkeys(excluded, inner), **({} if path is None else {path: primed_page})},
             other={"lifespan": lifespan, "websocket": websocket},
-            exemplars=exemplars,
+            exemplars=exemplars if settings.metrics.exemplars else None,
         )
 
     wrapped: Any = _in_place(app, layer) if hasattr(app, "build_middleware_stack") else layer(cast("ASGIApp", app))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from asyncio import CancelledError
 from bisect import bisect_left
-from sys import modules
 from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("instrumentation")
 _SEEN = "sidelight"
-_TRACING = "opentelemetry.trace"
 
 
 def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
@@ -44,7 +42,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     excluded: frozenset[str],
     direct: Mapping[str, ASGIApp],
     other: Mapping[str, ASGIApp],
-    exemplars: HttpExemplars,
+    exemplars: HttpExemplars | None,
 ) -> ASGIApp:
     """An ASGI app that counts what goes through it.
 
@@ -55,7 +53,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         excluded: Templates that do not count.
         direct: Path to the app that answers it, uncounted.
         other: Scope type to the app that takes what is no request.
-        exemplars: Where the traces behind the durations are kept.
+        exemplars: Where the traces behind the durations are kept; None where they are not.
     """
     shards, edges, by_id, template = recorder.shards, recorder.edges, routes.by_id, routes.template
     total = len(edges) + 1
@@ -101,7 +99,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                 return send(message) if message.get("more_body") or trailers else last(message)
             if kind == "http.response.start":
                 status = message["status"]
-                if _TRACING in modules:
+                if exemplars is not None:
                     span = sampled_span()
                 trailers = message.get("trailers", False)
             elif kind == "http.response.trailers":
@@ -145,7 +143,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                     bucket = bisect_left(edges, seconds)
                     buffer[place + bucket] += 1.0
                     buffer[place + total] += seconds
-                    if span is not None:
+                    if exemplars is not None and span is not None:
                         exemplars.keep(span, (method, route, str(int(key[2])), key[3]), bucket, seconds)
             except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
                 if not failed:

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from instrumentation.http import exemplars
 from instrumentation.http.exemplars import HttpExemplars
+from instrumentation.settings import Settings, parse_settings
 from tests.unit.instrumentation.test_http import Observed
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
-def traced(sampler: Sampler, *, outside: bool = False) -> tuple[Observed, InMemorySpanExporter]:
+ON = parse_settings({"metrics": {"exemplars": True}})
+
+
+def traced(
+    sampler: Sampler, *, outside: bool = False, settings: Settings = ON
+) -> tuple[Observed, InMemorySpanExporter]:
     spans = InMemorySpanExporter()
     provider = TracerProvider(sampler=sampler)
     provider.add_span_processor(SimpleSpanProcessor(spans))
@@ -31,7 +37,7 @@ def traced(sampler: Sampler, *, outside: bool = False) -> tuple[Observed, InMemo
     app.add_api_route("/items/{item}", lambda item: item)
     if not outside:
         FastAPIInstrumentor.instrument_app(app, tracer_provider=provider)
-    observed = Observed(app)
+    observed = Observed(app, settings)
     if outside:
         FastAPIInstrumentor.instrument_app(app, tracer_provider=provider)
     return observed, spans
@@ -54,6 +60,13 @@ def test_the_trace_of_a_sampled_request_is_linked(outside: bool) -> None:  # noq
     (link,) = linked(observed)
     server = next(span for span in spans.get_finished_spans() if span.parent is None)
     assert link["trace_id"] == f"{server.context.trace_id:032x}"
+
+
+def test_without_the_setting_nothing_is_linked_and_tracing_goes_on() -> None:
+    observed, spans = traced(ALWAYS_ON, outside=True, settings=Settings())
+    observed.call(("GET", "/items/7"))
+    assert linked(observed) == []
+    assert spans.get_finished_spans()
 
 
 def test_a_request_that_is_not_sampled_links_nothing() -> None:
