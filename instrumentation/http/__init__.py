@@ -131,15 +131,14 @@ def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Any:
     """
     kind = type(app)
 
-    def stack(self: Any) -> ASGIApp | None:
-        return cast("ASGIApp | None", vars(self).get("middleware_stack"))
-
-    def set_stack(self: Any, built: ASGIApp | None) -> None:
-        vars(self)["middleware_stack"] = None if built is None else layer(built)
+    def set_attribute(self: Any, name: str, value: Any) -> None:
+        if name == "middleware_stack" and value is not None:
+            value = layer(value)
+        kind.__setattr__(self, name, value)
 
     names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
     built = app.middleware_stack
-    app.__class__ = type(kind.__name__, (kind,), {**names, "middleware_stack": property(stack, set_stack)})
+    app.__class__ = type(kind.__name__, (kind,), {**names, "__setattr__": set_attribute})
     app.middleware_stack = built
     return app
 
