@@ -129,7 +129,7 @@ def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Any:
     changed ``build_middleware_stack`` would be in the way of those who change it too: OpenTelemetry's instrumentation
     takes apart what it returns, and gives up where that is not Starlette's own.
     """
-    kind = type(app)
+    kind: Any = type(app)
 
     def set_attribute(self: Any, name: str, value: Any) -> None:
         if name == "middleware_stack" and value is not None:
