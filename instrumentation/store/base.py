@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from instrumentation.store.table import Table
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from instrumentation.store.table import Row
 
 
-class BaseStore:
+class BaseStore(ABC):
     """A store but for its buffer; see ``Store`` for the interface.
 
     Args:
@@ -64,12 +65,12 @@ class BaseStore:
         with self.lock:
             self.buffer[self.place(metric, labels)] = value
 
-    def follow(self, follower: Resettable) -> None:
+    def follow(self, follower: Resettable) -> None:  # noqa: B027 - nothing to do is what a store that stays does
         """Nothing to tell: this store stays what it is."""
 
+    @abstractmethod
     def _made(self, row: Row) -> None:
         """A row is new, and its slots must be there, all 0."""
-        raise NotImplementedError
 
     def _at(self, row: Row) -> int:
         """Where a row's slots are."""
