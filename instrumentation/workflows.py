@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import math
 import time
+from concurrent.futures import CancelledError
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
+from instrumentation.names import checked_name
 from instrumentation.store import add, default_store, observe
+from instrumentation.wrapping import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _OUTCOMES = ("success", "failure", "cancelled")
-_LONGEST_NAME = 100
 
 
 def workflow_created(name: str, *, store: Store | None = None) -> None:
@@ -36,13 +37,14 @@ def workflow_created(name: str, *, store: Store | None = None) -> None:
     Raises:
         InstrumentationError: ``workflow_name_invalid``.
     """
-    add(store or default_store(), catalog.WORKFLOWS_CREATED, (_checked(name),), 1.0)
+    add(store or default_store(), catalog.WORKFLOWS_CREATED, (checked_name("workflow", name),), 1.0)
 
 
 class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)`
     """One execution of a workflow, as a context manager; as a decorator, one for every call.
 
-    An exception makes the outcome ``failure``, a cancelled task ``cancelled``; both go on as they were.
+    An exception makes the outcome ``failure``, a cancelled task or a generator that is closed early ``cancelled``; all
+    go on as they were. Executions of a decorated generator last until it ends.
 
     >>> with workflow("invoice_import") as run:
     ...     run.cost_usd(0.012)
@@ -59,23 +61,46 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
     def __init__(
         self, name: str, *, store: Store | None = None, clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        self._name = _checked(name)
+        self._name = checked_name("workflow", name)
         self._store = store or default_store()
         self._clock = clock
-        self._began = 0.0
+        self._began: float | None = None
+        self._has_failed = False
 
     def __enter__(self) -> Self:
+        if self._began is not None:
+            raise InstrumentationError(
+                f"workflow {self._name!r}: this execution has not ended; "
+                "make another workflow(...) for one that runs beside it or within it.",
+                code="workflow_running",
+                details={"workflow": self._name},
+            )
         for outcome in _OUTCOMES:  # born at 0, so that the first failure is not lost to rate()
             self._store.place(catalog.WORKFLOW_EXECUTIONS, (self._name, outcome))
         self._store.place(catalog.WORKFLOW_COST, (self._name,))
+        self._has_failed = False
         self._began = self._clock()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        seconds = self._clock() - self._began
-        outcome = _outcome(kind)
+        if self._began is None:
+            return
+        seconds, self._began = self._clock() - self._began, None
+        outcome = "failure" if self._has_failed else _outcome(kind)
         add(self._store, catalog.WORKFLOW_EXECUTIONS, (self._name, outcome), 1.0)
         observe(self._store, catalog.WORKFLOW_DURATION, (self._name, outcome), seconds)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, at)
+
+    def fail(self) -> None:
+        """Make the outcome ``failure`` although no exception is to leave the block."""
+        self._has_failed = True
 
     def cost_usd(self, amount: float | Decimal) -> None:
         """Add what the execution cost.
@@ -86,7 +111,7 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
         Raises:
             InstrumentationError: ``workflow_cost_invalid``.
         """
-        usd = float(amount) if isinstance(amount, int | float | Decimal) and not isinstance(amount, bool) else math.nan
+        usd = _number(amount)
         if not (math.isfinite(usd) and usd >= 0):
             raise InstrumentationError(
                 f"workflow {self._name!r}: cost_usd got {amount!r:.60}; give US dollars as a number of at least 0.",
@@ -96,37 +121,34 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
         add(self._store, catalog.WORKFLOW_COST, (self._name,), usd)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """Count every call of a function or of a coroutine function as an execution."""
-        if inspect.iscoroutinefunction(function):
+        """Count every call as an execution: of a function, a coroutine function or a generator of either kind.
 
-            @functools.wraps(function)
-            async def counted_async(*args: _P.args, **kwargs: _P.kwargs) -> Any:
-                with self._again():
-                    return await function(*args, **kwargs)
-
-            return cast("Callable[_P, _R]", counted_async)
-
-        @functools.wraps(function)
-        def counted(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            with self._again():
-                return function(*args, **kwargs)
-
-        return counted
-
-    def _again(self) -> workflow:
-        return workflow(self._name, store=self._store, clock=self._clock)
+        Raises:
+            InstrumentationError: ``workflow_function_invalid``.
+        """
+        if not callable(function):
+            raise InstrumentationError(
+                f"workflow {self._name!r}: got {type(function).__name__} to decorate; give a function.",
+                code="workflow_function_invalid",
+                details={"workflow": self._name},
+            )
+        return within(partial(workflow, self._name, store=self._store, clock=self._clock), function)
 
 
-def _checked(name: str) -> str:
-    if isinstance(name, str) and 1 <= len(name) <= _LONGEST_NAME:
-        return name
-    raise InstrumentationError(
-        f"workflow name: got {name!r:.60}; give a text of 1 to {_LONGEST_NAME} characters.",
-        code="workflow_name_invalid",
-    )
+def _number(amount: object) -> float:
+    """An amount as a float; NaN where it is no number that one can pay."""
+    if isinstance(amount, bool) or not isinstance(amount, int | float | Decimal):
+        return math.nan
+    try:
+        return float(amount)
+    except (OverflowError, ValueError):  # an int of hundreds of digits, a signalling NaN
+        return math.nan
+
+
+_CANCELLED = (asyncio.CancelledError, CancelledError, GeneratorExit, KeyboardInterrupt)
 
 
 def _outcome(kind: type[BaseException] | None) -> str:
     if kind is None:
         return "success"
-    return "cancelled" if issubclass(kind, asyncio.CancelledError) else "failure"
+    return "cancelled" if issubclass(kind, _CANCELLED) else "failure"

@@ -1,0 +1,83 @@
+"""Any function within a context, for as long as a call of it lasts: plain, coroutine, generator, asynchronous generator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from contextlib import AbstractContextManager
+
+    Context = Callable[[], AbstractContextManager[object]]
+    Function = Callable[..., Any]
+
+
+def within(context: Context, function: Function) -> Function:
+    """A function that behaves as the one given, each call of it in a context of its own.
+
+    A generator's call lasts from its first item until it ends or is closed.
+
+    Args:
+        context: Gives a new context.
+        function: What is called; a class is called as a function that gives its instances.
+    """
+    own_call = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that is no function
+    made = next(make for is_kind, make in _KINDS if is_kind(function) or is_kind(own_call))
+    return functools.wraps(function)(made(context, function))
+
+
+def _plain(context: Context, function: Function) -> Function:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with context():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _coroutine(context: Context, function: Function) -> Function:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        with context():
+            return await function(*args, **kwargs)
+
+    return call
+
+
+def _generator(context: Context, function: Function) -> Function:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with context():
+            return (yield from function(*args, **kwargs))
+
+    return call
+
+
+def _async_generator(context: Context, function: Function) -> Function:
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        with context():
+            inner = cast("AsyncGenerator[Any, Any]", function(*args, **kwargs))
+            try:
+                step = inner.__anext__()
+                while True:
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
+                    try:  # `yield from` is not allowed here, so this is what it would do
+                        step = inner.asend((yield item))
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - the inner generator decides
+                        step = inner.athrow(error)
+            finally:
+                await inner.aclose()
+
+    return call
+
+
+_KINDS: tuple[tuple[Callable[[object], bool], Callable[[Context, Function], Function]], ...] = (
+    (inspect.isasyncgenfunction, _async_generator),
+    (inspect.isgeneratorfunction, _generator),
+    (inspect.iscoroutinefunction, _coroutine),
+    (lambda _: True, _plain),
+)
