@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+    Key = tuple[str, str, int, str]
+    """Method, template, status and error type."""
+    Listener = Callable[[Scope, Key, float], None]
 
 _log = logging.getLogger("instrumentation")
 _SEEN = "sidelight"
@@ -42,7 +45,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     excluded: frozenset[str],
     direct: Mapping[str, ASGIApp],
     other: Mapping[str, ASGIApp],
-    exemplars: HttpExemplars | None,
+    exemplars: HttpExemplars | None = None,
+    listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp:
     """An ASGI app that counts what goes through it.
 
@@ -54,6 +58,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         direct: Path to the app that answers it, uncounted.
         other: Scope type to the app that takes what is no request.
         exemplars: Where the traces behind the durations are kept; None where they are not.
+        listeners: Called once a request has been counted, with its scope, its series and its seconds.
     """
     shards, edges, by_id, template = recorder.shards, recorder.edges, routes.by_id, routes.template
     total = len(edges) + 1
@@ -126,7 +131,12 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             try:
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")
-                known = by_id.get(id(chosen)) if "fastapi" not in scope else None
+                nested = scope.get("fastapi")
+                if nested:
+                    context = nested.get("effective_route_context")
+                    if context is not None:
+                        chosen = context if context.original_route is chosen else None
+                known = by_id.get(id(chosen))
                 route = known.template if known is not None and known.chosen is chosen else template(scope)
                 if route not in excluded:
                     if gone:
@@ -145,6 +155,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                     buffer[place + total] += seconds
                     if exemplars is not None and span is not None:
                         exemplars.keep(span, (method, route, str(int(key[2])), key[3]), bucket, seconds)
+                    for listen in listeners:
+                        listen(scope, key, seconds)
             except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
                 if not failed:
                     failed = True
