@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -109,6 +110,7 @@ def _measure(connection: Connection, name: str, folder: Path, ended: int, repeat
     module = import_module(f"benchmarks.merging.{name}")
     with _workers(lambda: module.fill(folder), running=RUNNING, ended=ended):
         scrape = module.scraper(folder)
+        gc.collect()  # writes to what the forked share, all of which is copied then: no part of a scrape
         first, *then = [_milliseconds(scrape) for _ in range(repeats + 1)]
     connection.send(Merge(first, statistics.median(then)))
 

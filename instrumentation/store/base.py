@@ -22,14 +22,13 @@ class BaseStore(ABC):
 
     Args:
         series_limit: How many series may exist before new ones are folded.
-        used: How many slots at the start of the buffer are no series'.
     """
 
     buffer: Buffer
 
-    def __init__(self, series_limit: int, used: int = 0) -> None:
+    def __init__(self, series_limit: int) -> None:
         self.lock: AbstractContextManager[object] = threading.RLock()
-        self._table = Table(series_limit, used)
+        self._table = Table(series_limit)
 
     @property
     def series_limit(self) -> int:
@@ -55,9 +54,10 @@ class BaseStore(ABC):
         with self.lock:
             row = self._table.find(metric, labels, shard)
             if row is None:
-                row, is_new = self._table.make(metric, labels, shard, time.time)
+                row, is_new = self._table.make(metric, labels, shard)
                 if is_new:
-                    self._made(row)
+                    self._made(row, time.time())
+                self._asked()
             return self._at(row)
 
     def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
@@ -69,9 +69,12 @@ class BaseStore(ABC):
         """Nothing to tell: this store stays what it is."""
 
     @abstractmethod
-    def _made(self, row: Row) -> None:
-        """A row is new, and its slots must be there, all 0."""
+    def _made(self, row: Row, now: float) -> None:
+        """A row is new: its slots must be there, all 0, and the time before them."""
+
+    def _asked(self) -> None:  # noqa: B027 - nothing to do is what a store that counts for itself does
+        """Somebody asked for a row that was not there: it is made, or folded."""
 
     def _at(self, row: Row) -> int:
         """Where a row's slots are."""
-        return row.start
+        return row[1]

@@ -34,6 +34,20 @@ class Series(NamedTuple):
     created: float
 
 
+class State(NamedTuple):
+    """How full a store is.
+
+    Attributes:
+        held: Series in the table of the worker that has most; each worker has a table, and the limit bounds it.
+        workers: Workers alive.
+        size: Bytes of the slots, and with several workers of all files.
+    """
+
+    held: int
+    workers: int
+    size: int
+
+
 class Buffer(Protocol):
     """Numbers by place: an array, or a view of shared memory."""
 
@@ -67,11 +81,15 @@ class Store(Protocol):
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Held while slots are made or read, and while slots of shard 0 are added to."""
+        """Held while slots are made, and while slots of shard 0 are added to."""
 
     @property
     def folded(self) -> int:
-        """How many new series were folded into an overflow series."""
+        """How many new series this process has folded into an overflow series."""
+
+    @property
+    def state(self) -> State:
+        """How full the store was when the series were read last."""
 
     def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
         """Fix the bucket edges of a histogram whose row leaves them to the settings.

@@ -3,58 +3,108 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from operator import add
+from math import fsum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from instrumentation.catalog import Kind, Metric
+from instrumentation.catalog import Kind
 from instrumentation.store.interface import Series
+from instrumentation.store.table import HEAD, Key, folded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from instrumentation.catalog import Metric
+    from instrumentation.store.table import Row
 
 
 class Sums:
-    """Sums of series, in the order in which they were first seen."""
+    """Sums of series, in the order in which they were first seen; slots are read when the sums are, each time anew.
 
-    def __init__(self) -> None:
+    Args:
+        edges: Metric name to the bucket edges to sum into; for other metrics they are those that come first.
+        limit: After how many series new ones are folded; None: never.
+    """
+
+    def __init__(
+        self, edges: Mapping[str, tuple[float, ...]] = MappingProxyType({}), *, limit: int | None = None
+    ) -> None:
+        self._edges = edges
+        self._limit = limit
         self._sums: dict[tuple[str, tuple[str, ...]], _Sum] = {}
 
-    def add(
-        self, metric: Metric, labels: tuple[str, ...], edges: tuple[float, ...], slots: Sequence[float], created: float
-    ) -> None:
-        """Count one row in. Gauges that say what is, not how many, take the larger value."""
-        key = (metric.name, labels)
-        held = self._sums.get(key)
-        if held is None:
-            self._sums[key] = _Sum(metric, labels, edges, list(slots), created)
-        else:
-            held.add(edges, slots, created)
+    def add(self, rows: Iterable[Row], slots: Sequence[float]) -> None:
+        """Count rows in, whose places are in ``slots``. Gauges that say what is, not how many, take the larger value."""
+        find = self._sums.get
+        for key, start in rows:
+            metric, labels, edges, width = key
+            created = slots[start - HEAD]
+            held = find((metric.name, labels)) or self._begun(key, created)
+            if edges == held.key.edges:
+                held.parts.append(slots[start : start + width])
+            else:
+                held.others.append((edges, slots[start : start + width]))
+            if created < held.created:  # noqa: PLR1730 - half the cost of min()
+                held.created = created
 
     def __iter__(self) -> Iterator[Series]:
         for held in self._sums.values():
-            yield Series(held.metric, held.labels, held.edges, tuple(held.slots), held.created)
+            metric, labels, edges, _ = held.key
+            yield Series(metric, labels, edges, held.total(), held.created)
+
+    def exact(self) -> Iterator[tuple[Key, list[float]]]:
+        """For each series when it was made and its slots; where rounding left something out of the last one, it again."""
+        for held in self._sums.values():
+            *rest, last = held.total()
+            yield held.key, [held.created, *rest, last]
+            left = held.rest(last)
+            if left:
+                yield held.key, [held.created, *[0.0] * len(rest), left]
+
+    def _begun(self, key: Key, created: float) -> _Sum:
+        metric, labels, edges, _ = key
+        if self._limit is not None and len(self._sums) >= self._limit and metric.folded:
+            labels = folded(metric, labels)
+        wanted = Key.of(metric, labels, self._edges.get(metric.name, edges))
+        return self._sums.setdefault((metric.name, labels), _Sum(wanted, created))
 
 
 class _Sum:
-    __slots__ = ("created", "edges", "labels", "metric", "slots")
+    __slots__ = ("created", "key", "others", "parts")
 
-    def __init__(
-        self, metric: Metric, labels: tuple[str, ...], edges: tuple[float, ...], slots: list[float], created: float
-    ) -> None:
-        self.metric = metric
-        self.labels = labels
-        self.edges = edges
-        self.slots = slots
+    def __init__(self, key: Key, created: float) -> None:
+        self.key = key
         self.created = created
+        self.parts: list[Sequence[float]] = []
+        self.others: list[tuple[tuple[float, ...], Sequence[float]]] = []
 
-    def add(self, edges: tuple[float, ...], slots: Sequence[float], created: float) -> None:
-        self.created = min(self.created, created)
-        if self.metric.merge is max:
-            self.slots = [max(self.slots[0], slots[0])]
-        elif edges == self.edges:
-            self.slots = list(map(add, self.slots, slots))
-        else:
-            self.slots = list(map(add, self.slots, rebucketed(slots, edges, self.edges)))
+    def total(self) -> tuple[float, ...]:
+        if self.key.metric.merge is max:
+            return (max(slots[0] for slots in self.parts),)
+        parts = self._all()
+        *counts, _ = map(sum, zip(*parts, strict=True))
+        return (*counts, _exact([slots[-1] for slots in parts]))
+
+    def rest(self, last: float) -> float:
+        """What rounding left out of the last slot; counts are whole numbers."""
+        return 0.0 if self.key.metric.merge is max else _exact([*(slots[-1] for slots in self._all()), -last])
+
+    def _all(self) -> list[Sequence[float]]:
+        if not self.others:
+            return self.parts
+        return [*self.parts, *(rebucketed(slots, edges, self.key.edges) for edges, slots in self.others)]
+
+
+def _exact(numbers: list[float]) -> float:
+    """Their sum, rounded once.
+
+    Added one after the other, in another order the same numbers may come to less by the last digit; and a counter that
+    goes down by so little has been reset, for Prometheus.
+    """
+    try:
+        return fsum(numbers)
+    except (OverflowError, ValueError):  # what is infinite has no exact sum
+        return sum(numbers)
 
 
 def rebucketed(slots: Sequence[float], edges: Sequence[float], wanted: Sequence[float]) -> list[float]:
@@ -72,11 +122,3 @@ def rebucketed(slots: Sequence[float], edges: Sequence[float], wanted: Sequence[
 def is_kept(metric: Metric) -> bool:
     """Whether the numbers of a worker that has ended still count; its gauges do not."""
     return metric.kind is not Kind.GAUGE
-
-
-def merged(rows: Iterable[tuple[Metric, tuple[str, ...], tuple[float, ...], Sequence[float], float]]) -> list[Series]:
-    """The sums of rows of (metric, labels, edges, slots, created)."""
-    sums = Sums()
-    for row in rows:
-        sums.add(*row)
-    return list(sums)

@@ -8,8 +8,10 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from instrumentation.store.family import family_folder
+from instrumentation.sources import Sources
+from instrumentation.store.family import DIRECTORY_VARIABLE, family_folder
 from instrumentation.store.interface import Series
+from instrumentation.store.keeper import look_after
 from instrumentation.store.local import LocalStore
 from instrumentation.store.shared import SharedStore
 from instrumentation.store.usage import process_values, usage
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from instrumentation.catalog import Metric
-    from instrumentation.store.interface import Buffer, Resettable
+    from instrumentation.sources import Source
+    from instrumentation.store.interface import Buffer, Resettable, State
 
 _log = logging.getLogger("instrumentation")
 
@@ -32,9 +35,13 @@ class ProcessStore:
 
     Args:
         folder: Gives the folder that the workers share, None where this is no worker.
+
+    Attributes:
+        sources: What is read whenever the series are, and kept nowhere.
     """
 
     def __init__(self, folder: Callable[[], Path | None] = family_folder) -> None:
+        self.sources = Sources(self)
         self._folder = folder
         self._limit = 2000
         self._declared: dict[str, tuple[Metric, tuple[float, ...]]] = {}
@@ -65,13 +72,18 @@ class ProcessStore:
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Held while slots are made or read, and while slots of shard 0 are added to."""
+        """Held while slots are made, and while slots of shard 0 are added to."""
         return self.inner.lock
 
     @property
     def folded(self) -> int:
         """How many new series were folded into an overflow series."""
         return self.inner.folded
+
+    @property
+    def state(self) -> State:
+        """How full the store was when the series were read last."""
+        return self.inner.state
 
     @property
     def series_limit(self) -> int:
@@ -102,9 +114,15 @@ class ProcessStore:
         self._pinned[metric.name, labels] = (metric, value)
         self.inner.pin(metric, labels, value)
 
+    def attach(self, source: Source) -> None:
+        """Show the series of a source too, read anew each time."""
+        self.sources.attach(source)
+
     def series(self) -> Iterator[Series]:
-        """Every series, summed over threads and workers, and what the processes use."""
+        """Every series, summed over threads and workers, what the processes use, and what the sources give."""
+        read = self.sources.collect()  # first, so that what they count is among the series
         yield from self.inner.series()
+        yield from read
         if isinstance(self.inner, LocalStore) and (used := usage(os.getpid())):
             for metric, value in process_values([used]):
                 yield Series(metric, (), (), (value,), used.started)
@@ -121,14 +139,22 @@ class ProcessStore:
         try:
             folder = self._folder()
             if folder is not None:
-                return SharedStore(folder, series_limit=self._limit)
+                store = SharedStore(folder, series_limit=self._limit)
+                look_after(store)
+                return store
         except OSError as error:
-            _log.warning("sidelight counts this worker alone, since %s: %s", error.filename, error.strerror)
+            _log.warning(
+                "sidelight counts this worker alone: %s: %s; make room there, or name another folder in %s",
+                error.filename,
+                error.strerror,
+                DIRECTORY_VARIABLE,
+            )
         return LocalStore(self._limit)
 
     def _after_fork(self) -> None:
         self._choosing = threading.Lock()  # the parent's may be held by a thread that is not here
         self._store = None
+        self.sources.reset()
         for follower in tuple(self._followers):
             follower.reset()
 

@@ -40,10 +40,10 @@ class Usage(NamedTuple):
 
 def usage(pid: int, proc: Path = PROC) -> Usage | None:
     """What a process uses; None where it cannot be read, as on other systems than Linux."""
-    folder = proc / str(pid)
     try:
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()  # from the third field of proc(5) on
-        fds = len(os.listdir(folder / "fd"))  # noqa: PTH208 - half the cost of Path.iterdir
+        with open(f"{proc}/{pid}/stat", "rb", buffering=0) as stream:  # noqa: PTH123 - a third of the cost of Path
+            fields = stream.read().rpartition(b")")[2].split()  # from the third field of proc(5) on
+        fds = len(os.listdir(f"{proc}/{pid}/fd"))  # noqa: PTH208 - as above
         ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
         return Usage(
             cpu=(int(fields[11]) + int(fields[12])) / ticks,
@@ -57,11 +57,11 @@ def usage(pid: int, proc: Path = PROC) -> Usage | None:
         return None
 
 
-def process_values(used: Iterable[Usage], ended_cpu: float = 0.0) -> Iterator[tuple[Metric, float]]:
-    """The process metrics of some processes together, and of the CPU time of those that have ended."""
+def process_values(used: Iterable[Usage]) -> Iterator[tuple[Metric, float]]:
+    """The process metrics of some processes together."""
     used = list(used)
     if used:
-        yield catalog.PROCESS_CPU, ended_cpu + sum(one.cpu for one in used)
+        yield catalog.PROCESS_CPU, sum(one.cpu for one in used)
         yield catalog.PROCESS_RESIDENT_MEMORY, sum(one.resident for one in used)
         yield catalog.PROCESS_VIRTUAL_MEMORY, sum(one.virtual for one in used)
         yield catalog.PROCESS_OPEN_FDS, sum(one.open_fds for one in used)

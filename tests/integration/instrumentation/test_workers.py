@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 WORKERS = 3
+CLIENTS = 2
 SECONDS = 30.0
 
 APP = """
@@ -123,6 +126,72 @@ def test_a_killed_worker_leaves_its_counts_and_no_files(server: str, tmp_path: P
         assert set(counts) == {asked + more}
         folder = next(path.parent for path in family_files(next(iter(pids))))
         assert not list(folder.glob(f"{victim}-*"))
+
+
+class Clients:
+    """Ask for pids, and know how often they were answered."""
+
+    def __init__(self, url: str) -> None:
+        self.answered = 0
+        self._url = url
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def ask(self, client: httpx.Client) -> int:
+        worker = int(client.get("/pid").raise_for_status().json())
+        with self._lock:
+            self.answered += 1
+        return worker
+
+    def read_pages_of(self, pids: set[int]) -> None:
+        """Let each worker make a page; a connection stays with one worker."""
+        left = set(pids)
+        deadline = time.monotonic() + SECONDS
+        while left:
+            assert time.monotonic() < deadline, f"{len(left)} workers were not reached within {SECONDS:g} s"
+            with httpx.Client(base_url=self._url, timeout=10, trust_env=False) as client:
+                left.discard(self.ask(client))
+                client.get("/metrics").raise_for_status()
+
+    @contextmanager
+    def without_a_pause(self) -> Iterator[None]:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            running = [pool.submit(self._go_on) for _ in range(CLIENTS)]
+            try:
+                yield
+            finally:
+                self._stopped.set()
+        for one in running:
+            one.result()
+
+    def _go_on(self) -> None:
+        while not self._stopped.is_set():
+            with httpx.Client(base_url=self._url, timeout=10, trust_env=False) as client:
+                self.ask(client)
+
+
+def test_a_folder_that_is_removed_under_load_costs_no_count(tmp_path: Path) -> None:
+    with serving("uvicorn", tmp_path / "service") as running:
+        pids, asked = ask_until(lambda pids: len(pids) == WORKERS, running.url)
+        victim = pids.pop()
+        os.kill(victim, signal.SIGKILL)
+        others, more = ask_until(lambda others: len(others - {victim}) == WORKERS, running.url)
+        pids = others - {victim}
+        before = seen = counted(running.url)  # and one worker has what the dead one counted
+        assert before == asked + more
+        clients = Clients(running.url)
+        removed = 0
+        with clients.without_a_pause():
+            while removed < 3 or not all(map(family_files, pids)):
+                if all(map(family_files, pids)):
+                    clients.read_pages_of(pids)  # all know all
+                    shutil.rmtree(family_files(next(iter(pids)))[0].parent, ignore_errors=True)
+                    removed += 1
+                # The last of each client may be answered and not yet counted.
+                at_least = max(seen, before + clients.answered - CLIENTS)
+                seen = counted(running.url)
+                assert seen >= at_least
+        assert {counted(running.url) for _ in range(3 * WORKERS)} == {before + clients.answered}
 
 
 def family_files(worker: int) -> list[Path]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,45 @@ def test_a_pid_that_was_given_to_another_process_is_not_alive(tmp_path: Path) ->
     assert not is_alive("71-710", machine)
     assert not is_alive("72-720", machine)
     assert not is_alive("not a worker", machine)
+
+
+def test_in_doubt_a_worker_is_alive(tmp_path: Path) -> None:
+    """With too many files open nothing can be read, and a worker that is folded although it runs counts twice."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    mine = identity(os.getpid())
+    taken = [(tmp_path / "taken").open("w")]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0].fileno() + 1, limit[1]))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append((tmp_path / "taken").open())
+        answer = is_alive(mine)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        for stream in taken:
+            stream.close()
+    assert answer
+
+
+def test_another_users_server_has_a_name_where_processes_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(_: int, __: Path) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(family, "_start", hidden)
+    assert identity(70, tmp_path) == "70-"
+
+
+def test_a_server_whose_start_is_hidden_does_not_sweep_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(family.multiprocessing, "parent_process", lambda: type("Parent", (), {"pid": 72}))
+    monkeypatch.setattr(family, "_root", lambda: tmp_path / "root")
+    (tmp_path / "root/4026531836-72-").mkdir(parents=True)
+    folder = family_folder({}, proc(tmp_path / "proc"))
+    assert folder == tmp_path / "root/4026531836-72-"
+    assert folder.exists()
 
 
 def test_this_process_is_alive() -> None:
