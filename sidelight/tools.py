@@ -78,7 +78,7 @@ class Release:
         serves: The oldest version on `PATH` that serves, and the first that does not.
         programs: What it brings; all of them come from one place.
         sources: Where to get it, in order of preference.
-        on_demand: Whether it is brought only when another release's source asks for it.
+        on_demand: Whether it is brought only when somebody asks for it: another release's source, or a test.
     """
 
     name: str
@@ -102,10 +102,15 @@ class Debian:
     Attributes:
         package: The package's name.
         programs: The folder inside the package that holds the programs.
+        more: Packages to unpack beside it: what it needs and a slim machine lacks.
+        scripts: Program file to the shell lines that start it, where it cannot be linked: its libraries are not the
+            machine's, or it knows its own place. ``$root`` is where everything was unpacked.
     """
 
     package: str
     programs: str = "usr/bin"
+    more: tuple[str, ...] = ()
+    scripts: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"Debian's package {self.package}"
@@ -123,11 +128,14 @@ class Debian:
             self._apt(state, toolbox, "update")
         except ToolError as error:  # one dead third-party source fails it; the download decides
             toolbox.say(f"{error} Trying the download all the same.")
-        self._apt(state, toolbox, "download", self.package)
-        archive = next(state.glob("*.deb"))
-        toolbox.command("dpkg-deb", "-x", str(archive), str(folder / "root"), timeout=2 * MINUTE)
+        self._apt(state, toolbox, "download", self.package, *self.more)
+        for archive in state.glob("*.deb"):
+            toolbox.command("dpkg-deb", "-x", str(archive), str(folder / "root"), timeout=2 * MINUTE)
         shutil.rmtree(state)
-        _link(release, folder, folder / "root" / self.programs)
+        if self.scripts:
+            _write_scripts(folder / "bin", self.scripts)
+        else:
+            _link(release, folder, folder / "root" / self.programs)
 
     @staticmethod
     def _apt(state: Path, toolbox: Toolbox, *arguments: str) -> None:
@@ -221,6 +229,24 @@ class Wheel:
         _link(release, folder, root / self.programs)
 
 
+SCRIPT = """\
+#!/bin/sh
+set -eu
+root=$(dirname "$(dirname "$(readlink -f "$0")")")/root
+for libraries in "$root"/lib/*-linux-gnu* "$root"/usr/lib/*-linux-gnu*; do
+    LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+done
+export LD_LIBRARY_PATH
+"""
+
+
+def _write_scripts(folder: Path, scripts: Mapping[str, str]) -> None:
+    folder.mkdir()
+    for file, lines in scripts.items():
+        (folder / file).write_text(f"{SCRIPT}{lines}\n")
+        (folder / file).chmod(0o755)
+
+
 def _link(release: Release, folder: Path, programs: Path) -> None:
     """Make ``bin/<program>`` a relative link, so that the folder can be moved."""
     (folder / "bin").mkdir()
@@ -236,6 +262,13 @@ def _which(program: Program, path: str) -> Path | None:
     found = (shutil.which(file, path=path) for file in program.files)
     return next(map(Path, filter(None, found)), None)
 
+
+RABBITMQ = """\
+home=$(echo "$root"/usr/lib/rabbitmq/lib/rabbitmq_server-*)
+export ROOTDIR="$root/usr/lib/erlang" EMU=beam PROGNAME=erl
+export BINDIR="$(echo "$ROOTDIR"/erts-*/bin)"
+case ${1:-} in --version) exec basename "$home" ;; esac
+"""
 
 RELEASES = (
     Release(
@@ -313,6 +346,68 @@ RELEASES = (
                 takes="two and a half minutes",
             ),
         ),
+    ),
+    Release(
+        name="redis",
+        version="7.0.15",
+        serves=("6.2", "9"),
+        programs=(Program(name="redis-server", files=("redis-server",)),),
+        sources=(
+            Debian(
+                package="redis-server",
+                more=("redis-tools", "libatomic1", "libjemalloc2", "liblzf1", "libssl3"),
+                scripts={"redis-server": 'exec "$root/usr/bin/redis-server" "$@"'},
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="postgresql",
+        version="15",
+        serves=("13", "19"),
+        programs=(Program(name="postgres", files=("postgres",)), Program(name="initdb", files=("initdb",))),
+        sources=(
+            Debian(
+                package="postgresql-15",
+                more=(
+                    *("libcom-err2", "libgssapi-krb5-2", "libicu72", "libk5crypto3", "libkeyutils1", "libkrb5-3"),
+                    *("libkrb5support0", "libldap-2.5-0", "libpq5", "libsasl2-2", "libssl3", "libxml2"),
+                ),  # libllvm14, which is larger than all of it, is only for jit=on
+                scripts={
+                    program: f'exec "$root/usr/lib/postgresql/15/bin/{program}" "$@"'
+                    for program in ("postgres", "initdb")
+                },
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="rabbitmq",
+        version="3.10.8",
+        serves=("3.8", "5"),
+        programs=(  # named so that PATH has them not: asked for its version, Debian's rabbitmq-server starts a broker
+            Program(name="rabbitmq", files=("rabbitmq",)),
+            Program(name="rabbitmq-epmd", files=("epmd",)),
+            Program(name="rabbitmq-erl", files=("erl",)),
+        ),
+        sources=(
+            Debian(
+                package="rabbitmq-server",
+                more=(
+                    *("erlang-asn1", "erlang-base", "erlang-crypto", "erlang-eldap", "erlang-ftp", "erlang-inets"),
+                    *("erlang-mnesia", "erlang-os-mon", "erlang-parsetools", "erlang-public-key", "libssl3"),
+                    *("erlang-runtime-tools", "erlang-snmp", "erlang-ssl", "erlang-syntax-tools", "erlang-tftp"),
+                    *("erlang-tools", "erlang-xmerl"),
+                ),
+                scripts={
+                    "rabbitmq": RABBITMQ
+                    + 'PATH=$(dirname "$(readlink -f "$0")"):$PATH exec sh "$home"/sbin/rabbitmq-server "$@"',
+                    "epmd": RABBITMQ + 'exec "$BINDIR/epmd" "$@"',
+                    "erl": RABBITMQ + 'exec "$BINDIR/erlexec" "$@"',  # Debian's script knows /usr/lib/erlang alone
+                },
+            ),
+        ),
+        on_demand=True,
     ),
     Release(
         name="go",
@@ -429,7 +524,7 @@ class Toolbox:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every program that is not only there for the sake of another."""
+        """Every program that is brought unasked."""
         return tuple(program.name for release in self.releases if not release.on_demand for program in release.programs)
 
     def tool(self, name: str) -> Path:
@@ -595,10 +690,10 @@ class Toolbox:
         Raises:
             ToolError: It does not run or is another version.
         """
-        major, minor, *_ = _version(release.version)
+        pinned = _version(release.version)[:2]
         for program in release.programs:
             got = self._printed_version(program, folder / "bin" / program.files[0])
-            if got[:2] != (major, minor):
+            if got[: len(pinned)] != pinned:
                 message = f"{program.files[0]}: got version {_text(got)}, not {release.version}."
                 raise ToolError(message, code="tool_wrong_version", details={"version": got})
 

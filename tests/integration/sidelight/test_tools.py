@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.tools import RELEASES, Debian, Program, Release, Toolbox, ToolError, _version, ensure, run_command, tool
+from sidelight.tools import (
+    RELEASES,
+    Debian,
+    Program,
+    Release,
+    Toolbox,
+    ToolError,
+    _version,
+    _write_scripts,
+    ensure,
+    run_command,
+    tool,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +109,20 @@ def test_a_package_that_debian_does_not_have_leaves_nothing_and_says_so(tmp_path
     with pytest.raises(ToolError, match=r"none 7\.3\.1 cannot be had: .* apt-get cannot be run: No such file"):
         toolbox.tool("none")
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_a_program_that_needs_libraries_of_its_own_finds_them_wherever_it_was_moved(tmp_path: Path) -> None:
+    made, moved = tmp_path / "made", tmp_path / "moved here"
+    libraries = made / "root" / "usr" / "lib" / "hammer-linux-gnu"
+    libraries.mkdir(parents=True)
+    _write_scripts(made / "bin", {"hammer": 'echo "$root:$LD_LIBRARY_PATH:$*"'})
+    made.rename(moved)
+    (tmp_path / "hammer").symlink_to(moved / "bin" / "hammer")
+    environ = {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": "/own"}
+    outcome = run_command((str(tmp_path / "hammer"), "7", "3"), timeout=7, cwd=None, environ=environ)
+    root = moved / "root"
+    assert outcome.output.startswith(f"{root}:{root}/usr/lib/hammer-linux-gnu:")
+    assert outcome.output.endswith(":/own:7 3\n")
 
 
 def test_a_command_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""What the service uses and may use: the container, disks, the event loop and garbage collection."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING
+
+from instrumentation.resources.cgroup import Container
+from instrumentation.resources.disk import disk
+from instrumentation.resources.event_loop import LoopLag
+from instrumentation.resources.garbage import GarbagePauses
+from instrumentation.store.process import ProcessStore
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Settings
+    from instrumentation.store import Store
+
+__all__ = ["attach", "begin"]
+
+
+def attach(store: Store, settings: Settings) -> None:
+    """Read the container and the disks whenever a process's store is read; other stores show what they count alone."""
+    if isinstance(store, ProcessStore):
+        store.sources.seconds = settings.metrics.read_timeout_seconds
+        store.attach(Container())
+        for path in settings.resources.disk_paths:
+            store.sources.watch(("disk", path), disk(path))
+
+
+def begin(store: Store) -> None:
+    """Measure garbage collection and the running event loop, on which queues are awaited from now on.
+
+    Call it where requests are served, in the event loop; a second time changes nothing.
+    """
+    if isinstance(store, ProcessStore):
+        _meters(store).begin()
+
+
+@cache
+def _meters(store: ProcessStore) -> _Meters:
+    return _Meters(store)
+
+
+class _Meters:
+    """What is measured all the time; Python keeps it, and so its store, as long as the process."""
+
+    def __init__(self, store: ProcessStore) -> None:
+        self._sources = store.sources
+        self._pauses = GarbagePauses(store)
+        self._lag = LoopLag(store)
+        store.follow(self)
+
+    def begin(self) -> None:
+        self._pauses.begin()
+        with suppress(RuntimeError):  # no event loop, or not asyncio's
+            loop = asyncio.get_running_loop()
+            self._sources.begin(loop)
+            self._lag.begin(loop)
+
+    def reset(self) -> None:
+        self._pauses.reset()
+        self._lag.reset()

@@ -1,0 +1,204 @@
+"""The container's CPU and memory and their limits, read from its cgroup: version 2, version 1, or both side by side.
+
+cgroups(7); docs.kernel.org/admin-guide/cgroup-v2.html; docs.kernel.org/admin-guide/cgroup-v1
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from instrumentation import catalog
+from instrumentation.sources import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from instrumentation.store import Series
+
+_UNIFIED = ""  # what /proc/self/cgroup calls version 2's one hierarchy
+_NO_LIMIT = 2**60  # bytes; version 1 says 2**63 less a page where there is none
+
+
+def usable_cores() -> int:
+    """How many CPUs this process may run on."""
+    with suppress(AttributeError):  # on other systems than Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the container that this process runs in uses, and may use; outside of any, what it may use alone.
+
+    Limits are nested. What counts is the smallest on the way up, and what is used of it: the usage of the cgroup that
+    has this limit. Where there is no limit, it is the usage of the process's own cgroup.
+
+    Args:
+        root: Where ``proc`` and ``sys`` are.
+        cores: Gives how many CPUs this process may run on.
+    """
+
+    root: Path = Path("/")
+    cores: Callable[[], int] = usable_cores
+
+    def collect(self) -> Iterator[Series]:
+        """CPU seconds, throttling, working set and the limits, each where it is known."""
+        cgroups = _Cgroups(self.root)
+        cpu, cores = _tightest(cgroups.levels("cpu"), _cores)
+        memory, largest = _tightest(cgroups.levels("memory"), _memory_limit)
+        usage = None if cpu is None else cgroups.levels("cpuacct").get(cpu.name) if cpu.is_v1 else cpu
+        for metric, value in (
+            (catalog.CPU_AVAILABLE, min(self.cores(), cores or self.cores())),
+            (catalog.CONTAINER_CPU_USAGE, usage and _cpu_seconds(usage)),
+            (catalog.CONTAINER_CPU_THROTTLED, cpu and _throttled_seconds(cpu)),
+            (catalog.CONTAINER_CPU_LIMIT, cores),
+            (catalog.CONTAINER_MEMORY_WORKING_SET, memory and _working_set(memory)),
+            (catalog.CONTAINER_MEMORY_LIMIT, largest),
+        ):
+            if value is not None:
+                yield reading(metric, value)
+
+
+class _Level(NamedTuple):
+    """A cgroup.
+
+    Attributes:
+        name: Its path below the outermost that can be seen.
+        folder: Where its files are.
+        is_v1: Which version.
+    """
+
+    name: str
+    folder: Path
+    is_v1: bool
+
+    def text(self, file: str) -> str:
+        """A file; empty where it cannot be read."""
+        try:
+            return (self.folder / file).read_text()
+        except OSError:
+            return ""
+
+    def number(self, file: str) -> int | None:
+        """The number in a file; None for ``max`` and -1, which mean no limit."""
+        text = self.text(file).strip()
+        return int(text) if text.isdigit() else None
+
+    def keyed(self, file: str, key: str) -> int | None:
+        """The number behind a key, in a file of ``key number`` lines."""
+        pairs = (line.partition(" ") for line in self.text(file).splitlines())
+        return next((int(number) for name, _, number in pairs if name == key), None)
+
+
+class _Cgroups:
+    """Where this process's cgroups are."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._paths = dict(_paths(_read(root / "proc/self/cgroup")))
+        self._mounts = dict(_mounts(_read(root / "proc/self/mountinfo")))
+
+    def levels(self, controller: str) -> dict[str, _Level]:
+        """The cgroups for a controller by name, the process's own first, without the machine's."""
+        name = controller if controller in self._paths else _UNIFIED
+        if name not in self._paths or name not in self._mounts:
+            return {}
+        mounted, point = self._mounts[name]
+        below = _below(self._paths[name], mounted)
+        folder = self._root / point.lstrip("/")
+        levels = (_Level(str(part), folder / part, name != _UNIFIED) for part in (below, *below.parents))
+        return {level.name: level for level in levels if level.folder.is_dir() and not _is_machine(level)}
+
+
+def _read(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:  # not on Linux
+        return []
+
+
+def _paths(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Controller and path, of lines such as ``4:cpu,cpuacct:/docker/7f3`` and ``0::/shop.service``."""
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            yield controller, path
+
+
+def _mounts(lines: list[str]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Controller, and which part of its hierarchy is mounted where; a later mount covers an earlier one. proc(5)."""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        mounted, point = before.split(" ")[3:5]
+        if kind == "cgroup2":
+            yield _UNIFIED, (mounted, point)
+        elif kind == "cgroup":
+            for option in options.split(","):
+                yield option, (mounted, point)
+
+
+def _below(path: str, mounted: str) -> PurePosixPath:
+    """A cgroup's place below a mount; the mount itself where namespaces hide the way."""
+    own = PurePosixPath(path)
+    is_hidden = ".." in own.parts or not own.is_relative_to(mounted)
+    return PurePosixPath() if is_hidden else own.relative_to(mounted)
+
+
+def _is_machine(level: _Level) -> bool:
+    """Whether this is the root of all cgroups. Files tell: a container's own root looks the same by its path."""
+    if level.is_v1:
+        return (level.folder / "cgroup.sane_behavior").exists()
+    return not (level.folder / "cgroup.events").exists()
+
+
+def _tightest(
+    levels: dict[str, _Level], limit_of: Callable[[_Level], float | None]
+) -> tuple[_Level | None, float | None]:
+    """The cgroup with the smallest limit, the outermost of equal ones, and the limit; its own where there is none."""
+    own = next(iter(levels.values()), None)
+    limits = [(limit, -index, level) for index, level in enumerate(levels.values()) if (limit := limit_of(level))]
+    if not limits:
+        return own, None
+    limit, _, level = min(limits)
+    return level, limit
+
+
+def _cores(level: _Level) -> float | None:
+    if level.is_v1:
+        quota, period = level.number("cpu.cfs_quota_us"), level.number("cpu.cfs_period_us")
+    else:
+        quota, period = (int(word) if word.isdigit() else None for word in level.text("cpu.max").split() or ("", ""))
+    return quota / period if quota and period else None
+
+
+def _cpu_seconds(level: _Level) -> float | None:
+    if level.is_v1:
+        return _scaled(level.number("cpuacct.usage"), 1e9)
+    return _scaled(level.keyed("cpu.stat", "usage_usec"), 1e6)
+
+
+def _throttled_seconds(level: _Level) -> float | None:
+    if level.is_v1:
+        return _scaled(level.keyed("cpu.stat", "throttled_time"), 1e9)
+    return _scaled(level.keyed("cpu.stat", "throttled_usec"), 1e6)
+
+
+def _scaled(number: int | None, per_second: float) -> float | None:
+    return None if number is None else number / per_second
+
+
+def _memory_limit(level: _Level) -> float | None:
+    limit = level.number("memory.limit_in_bytes" if level.is_v1 else "memory.max")
+    return None if limit is None or limit >= _NO_LIMIT else limit
+
+
+def _working_set(level: _Level) -> float | None:
+    """As the kubelet reckons: without the file pages that were not touched lately, which the kernel drops first."""
+    used = level.number("memory.usage_in_bytes" if level.is_v1 else "memory.current")
+    inactive = level.keyed("memory.stat", "total_inactive_file" if level.is_v1 else "inactive_file")
+    return None if used is None else max(used - (inactive or 0), 0)
