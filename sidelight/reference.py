@@ -1,4 +1,4 @@
-"""The reference pages: metrics, settings and alerts as tables, made from what the code reads."""
+"""The reference pages: metrics, settings, alerts and behaviours as tables, made from what the code and the tests say."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from alerts.rules import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.settings import PLANNED, Override, Receiver, Section, Settings
 from instrumentation.settings_faults import allowed_text, section_of
+from sidelight.behaviours import GROUPS, behaviours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pydantic import BaseModel
 
+    from alerts import Alert
     from instrumentation.catalog import Metric
+    from sidelight.behaviours import Behaviour
 
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
@@ -26,6 +29,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
         "reference/rules.md": _rules_page(settings),
+        "reference/behaviours.md": _behaviours_page(behaviours()),
         "runbooks/README.md": _runbooks_page(settings),
     }
 
@@ -124,13 +128,40 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 
 def _runbooks_page(settings: Settings) -> str:
     rows = [
-        (f"[{alert.name}]({alert.name}.md)", ", ".join(rule.severity for rule in alert.rules(settings)), alert.meaning)
+        (f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning)
         for alert in ALERTS
     ]
     return _page(
         "Runbooks", "One page for every alert: what it means, what to look at, what to do.",
         _table(("alert", "severity", "meaning"), rows),
     )  # fmt: skip
+
+
+def _behaviours_page(rows: Sequence[Behaviour]) -> str:
+    return _page(
+        "Behaviours",
+        "What becomes of a request: the labels it is counted with, as `METHOD route status`, and its `error_type` where it "
+        'is an error. `""` is a request that no route matched. *Everywhere* is proved on FastAPI, on Starlette alone and on '
+        "a bare ASGI app, which has no routes. For every request of `test_behaviours.py` it is proved too that server, "
+        "app and client see what they see without Sidelight: the same messages and exceptions, each handler run once. Older "
+        "versions of FastAPI and Starlette answer what stands in `test_newer_fastapi.py` otherwise; the rest holds from "
+        "FastAPI 0.115 on.",
+        *(block for group in GROUPS for block in _group(group, rows)),
+    )
+
+
+def _group(group: str, rows: Iterable[Behaviour]) -> tuple[str, str]:
+    head = ("case", "what is recorded", "proved by")
+    return f"## {group}", _table(head, [_behaviour_row(row) for row in rows if row.group == group])
+
+
+def _behaviour_row(row: Behaviour) -> tuple[str, ...]:
+    proof = f"[{row.proof}](../../tests/unit/instrumentation/{row.proof})"
+    return row.case, row.recorded, proof + (", everywhere" if row.everywhere else "")
+
+
+def _severities(alert: Alert, settings: Settings) -> str:
+    return ", ".join(rule.severity for rule in alert.rules(settings)) or "none in these settings"
 
 
 def _code(expression: str) -> str:

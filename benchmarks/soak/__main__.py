@@ -7,6 +7,7 @@ import sys
 
 from benchmarks.console import say
 from benchmarks.soak.run import soak
+from benchmarks.soak.servers import SERVERS
 from benchmarks.soak.verdict import checks, table
 
 SECONDS = 120.0
@@ -19,9 +20,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long the load lasts (%(default)g)")
     parser.add_argument("--requests", type=int, default=REQUESTS, help="how many are sent at most (%(default)d)")
+    parser.add_argument("--server", choices=SERVERS, default="uvicorn", help="who serves (%(default)s)")
     options = parser.parse_args()
     seconds = min(options.seconds, LONGEST)
-    observed = soak(seconds, options.requests)
+    observed = soak(seconds, options.requests, options.server)
     found = checks(observed, seconds)
     say(table(found).as_text())
     for cut in observed.tally.cut:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sidelight.processes import living
 
 PROC = Path("/proc")
+PARENT, STARTED = 4, 22
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 _SHARED_AND_WRITABLE = "rw-s"
 
@@ -16,7 +17,11 @@ _SHARED_AND_WRITABLE = "rw-s"
 def workers(server: int) -> list[int]:
     """The processes that a server with this pid has started to serve, the oldest first."""
     group = living(server)  # a server of sidelight.processes leads a process group of its own
-    return sorted((pid for pid in group if b"spawn_main" in _read(pid, "cmdline")), key=_started)
+    children = (pid for pid in group if _stat(pid, PARENT) == server)
+    return sorted(
+        (pid for pid in children if b"resource_tracker" not in _read(pid, "cmdline")),
+        key=lambda pid: _stat(pid, STARTED),
+    )
 
 
 def resident_bytes(pid: int) -> int:
@@ -41,9 +46,10 @@ def files_in(folder: Path | None) -> int:
     return 0
 
 
-def _started(pid: int) -> int:
-    fields = _read(pid, "stat").rpartition(b")")[2].split()  # the name, in brackets, may hold anything: proc(5)
-    return int(fields[19]) if fields else 0
+def _stat(pid: int, field: int) -> int:
+    """A field of proc(5)'s stat, counted from 1; 0 if the process is gone."""
+    fields = _read(pid, "stat").rpartition(b")")[2].split()  # the name, the second, may hold anything, in brackets
+    return int(fields[field - 3]) if fields else 0
 
 
 def _read(pid: int, name: str) -> bytes:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from benchmarks.soak import processes
 from benchmarks.soak.load import Load, Tally
 from benchmarks.soak.scrapes import Scrapes, fetch
-from sidelight.processes import uvicorn
+from benchmarks.soak.servers import SERVERS, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,6 +41,7 @@ class Observed:
     Attributes:
         tally: What became of the requests.
         scrapes: What the pages said.
+        kills: Whether workers are killed at all: not of a server that starts no other.
         killed: The processes that were killed, in turn.
         lost: Workers that ended without being killed.
         failed: Scrapes that were not answered.
@@ -52,6 +53,7 @@ class Observed:
 
     tally: Tally = field(default_factory=Tally)
     scrapes: Scrapes = field(default_factory=Scrapes)
+    kills: bool = True
     killed: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -61,22 +63,23 @@ class Observed:
     mebibytes: list[float] = field(default_factory=list)
 
 
-def soak(seconds: float, requests: int) -> Observed:
+def soak(seconds: float, requests: int, server: str = "uvicorn") -> Observed:
     """Run a server of four workers for so many seconds, under at most so many requests; nothing is configured."""
+    chosen = SERVERS[server]
     with tempfile.TemporaryDirectory(prefix="sidelight-soak-") as name:
         folder = Path(name)
         paths = os.pathsep.join((str(ROOT), *filter(None, sys.path)))
-        environment = {"PYTHONPATH": paths}
-        with uvicorn(SERVICE, log=folder / "log", cwd=folder, env=environment, workers=WORKERS) as server:
-            return asyncio.run(_Soak(server.url, server.pid).run(seconds, requests))
+        with serving(chosen, SERVICE, workers=WORKERS, folder=folder, env={"PYTHONPATH": paths}) as process:
+            return asyncio.run(_Soak(process.url, process.pid, chosen).run(seconds, requests))
 
 
 class _Soak:
-    def __init__(self, url: str, server: int) -> None:
+    def __init__(self, url: str, pid: int, server: Server) -> None:
         self._url = url
-        self._server = server
+        self._pid = pid
+        self._victims = server.victims
         self._seen: dict[int, float] = {}
-        self._observed = Observed()
+        self._observed = Observed(kills=bool(server.victims))
 
     async def run(self, seconds: float, requests: int) -> Observed:
         """Everything at once; then, once no request is left, one more page."""
@@ -100,17 +103,17 @@ class _Soak:
 
     async def _settle(self) -> None:
         for _ in range(SETTLED_LOOKS):
-            if len(processes.workers(self._server)) == WORKERS:
+            if len(processes.workers(self._pid)) == WORKERS:
                 break
             await asyncio.sleep(LOOK_SECONDS)
         await asyncio.sleep(SCRAPE_SECONDS)
 
     async def _kill(self) -> None:
-        """Kill the oldest worker and the newest, which may not have started yet, in turn."""
-        alive = processes.workers(self._server)
-        if len(alive) == WORKERS:  # else the server is still busy with the last one
-            victim = alive[-1] if len(self._observed.killed) % 2 else alive[0]
-            self._observed.killed.append(victim)
+        """Kill the next victim; the newest worker may not have started yet."""
+        alive, killed = processes.workers(self._pid), self._observed.killed
+        if self._victims and len(alive) == WORKERS:  # else the server is still busy with the last one
+            victim = alive[self._victims[len(killed) % len(self._victims)]]
+            killed.append(victim)
             os.kill(victim, signal.SIGKILL)
 
     async def _scrape(self) -> None:
@@ -125,7 +128,7 @@ class _Soak:
 
     def _look(self, series: int) -> None:
         observed, now = self._observed, time.monotonic()
-        alive = processes.workers(self._server)
+        alive = processes.workers(self._pid)
         observed.lost += [pid for pid in self._seen if pid not in alive and pid not in observed.killed]
         self._seen = {pid: self._seen.get(pid, now) for pid in alive}
         observed.folder = observed.folder or next(filter(None, map(processes.store_folder, alive)), None)

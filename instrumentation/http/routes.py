@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,13 +15,17 @@ UNMATCHED = ""
 """The template of a request that no route matched."""
 
 
+WEBSOCKET = "WEBSOCKET"
+"""What a route of websockets has for a method."""
+
+
 class Route(NamedTuple):
     """A route of an app.
 
     Attributes:
         chosen: The object that a scope carries once the router has chosen this route.
         template: The path with every router prefix and mount template, such as ``/shops/{shop_id}/items``.
-        methods: What it answers to; empty for a mount.
+        methods: What it answers to; empty for a mount, and for a class that has a function for each.
         path: As the template, with the convertors of its parameters.
     """
 
@@ -38,15 +43,20 @@ class Routes:
 
     Attributes:
         by_id: The id of that object to the route; always the same dict.
+        has_table: Whether the app has routes that can be read; a bare ASGI app has not.
     """
 
-    def __init__(self, app: object) -> None:
+    def __init__(self, app: Any) -> None:
+        while not hasattr(app, "routes") and hasattr(app, "app"):
+            app = app.app  # a middleware around the app that has them
         self._app = app
+        self.has_table = hasattr(app, "routes")
         self.by_id: dict[int, Route] = {}
         self._patterns: list[tuple[Pattern[str], Route]] | None = None
 
     def __iter__(self) -> Iterator[Route]:
-        return _walk(getattr(self._app, "routes", ()), "", "")
+        yield from _walk(getattr(self._app, "routes", ()), "", "")
+        yield from sorted(_frontends(self._app), key=lambda route: -len(route.path))  # the most specific one answers
 
     def template(self, scope: Scope) -> str:
         """The template of the route that was chosen for a request, read once the app has answered."""
@@ -75,22 +85,35 @@ class Routes:
         That is so for a mounted app without routes, such as static files, and where the router saw a copy of the scope,
         or was never asked because a middleware answered. In a scope that the router has seen nothing else can match.
         """
-        if "router" in scope and "app_root_path" not in scope and "endpoint" not in scope:
+        is_seen = "router" in scope and "app_root_path" not in scope and "endpoint" not in scope
+        if is_seen and "frontend_path" not in (scope.get("fastapi") or ()):
             return UNMATCHED
-        path, found = local_path(scope), UNMATCHED
+        path, method, found = local_path(scope), scope.get("method", WEBSOCKET), UNMATCHED
         for pattern, route in self._compiled():
-            if pattern.match(path):
-                if not route.methods or scope["method"] in route.methods:
+            if pattern.fullmatch(path):
+                if not route.methods or method in route.methods:
                     return route.template
-                found = found or route.template
+                if WEBSOCKET not in {method, *route.methods}:
+                    found = found or route.template
         return found
 
     def _compiled(self) -> list[tuple[Pattern[str], Route]]:
         if self._patterns is None:
-            from starlette.routing import compile_path  # noqa: PLC0415 - where there are routes there is Starlette
-
-            self._patterns = [(compile_path(route.path)[0], route) for route in self if route.template]
+            self._patterns = [(_pattern(route.path), route) for route in self if route.template]
         return self._patterns
+
+
+def _pattern(path: str) -> Pattern[str]:
+    """As Starlette's compile_path, but for parameters whose name stands twice: once in a mount, once in a route below."""
+    from starlette.convertors import CONVERTOR_TYPES  # noqa: PLC0415 - where there are routes there is Starlette
+    from starlette.routing import PARAM_REGEX  # noqa: PLC0415
+
+    text, at = "", 0
+    for parameter in PARAM_REGEX.finditer(path):
+        convertor = CONVERTOR_TYPES[parameter[2].lstrip(":") if parameter[2] else "str"]
+        text += f"{re.escape(path[at : parameter.start()])}(?:{convertor.regex})"
+        at = parameter.end()
+    return re.compile(text + re.escape(path[at:]))
 
 
 def _by_endpoint(routes: Iterable[Route]) -> Iterator[tuple[object, Route]]:
@@ -108,7 +131,7 @@ def local_path(scope: Scope) -> str:
     """The path below the root path that the server was started with."""
     path: str = scope["path"]
     root = scope.get("app_root_path", scope.get("root_path"))
-    return path.removeprefix(root) if root else path
+    return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
 
 
 def _chosen(scope: Scope) -> object | None:
@@ -120,6 +143,17 @@ def _chosen(scope: Scope) -> object | None:
         if context is not None and (context.original_route is route or context.starlette_route is route):
             return context  # type: ignore[no-any-return]
     return route
+
+
+def _frontends(app: Any) -> Iterator[Route]:
+    """The files of FastAPI's frontends, which stand in no table of routes and leave none in the scope."""
+    groups: Iterable[Any] = getattr(getattr(app, "router", None), "_iter_low_priority_routes", tuple)()
+    for group in groups:
+        prefix = getattr(group, "frontend_prefix", "")
+        for route in getattr(getattr(group, "original_route", group), "routes", ()):
+            path = (prefix + route.path).rstrip("/")
+            for own in (path, f"{path}/{{path:path}}"):
+                yield Route(route, f"{path}/{{path}}", frozenset(route.methods), own)
 
 
 def _walk(routes: Any, prefix: str, path: str) -> Iterator[Route]:
@@ -140,7 +174,9 @@ def _leaf(chosen: Any, route: Any, prefix: str, path: str) -> Iterator[Route]:
         yield from _walk(inner, prefix + _without_convertors(route, own), path + own)
     else:
         is_mount = hasattr(route, "app") and not hasattr(route, "endpoint")
-        methods = frozenset(getattr(route, "methods", None) or ())
+        methods = frozenset(
+            (getattr(route, "methods", None) or ()) if hasattr(route, "methods") or is_mount else {WEBSOCKET}
+        )
         yield Route(chosen, prefix + _format(route), methods, path + own + ("/{path:path}" if is_mount else ""))
 
 

@@ -31,6 +31,7 @@ def measuring_websockets(
         excluded: Templates that do not count.
         clock: Gives seconds.
     """
+    quietly = _Quietly()
 
     async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
         opened: tuple[str, float] | None = None
@@ -39,7 +40,7 @@ def measuring_websockets(
             nonlocal opened
             await send(message)
             if opened is None and message["type"] == "websocket.accept":
-                opened = note_open(routes.template(scope))
+                opened = note_open(scope)
 
         try:
             await app(scope, receive, watched)
@@ -47,21 +48,34 @@ def measuring_websockets(
             if opened is not None:
                 note_closed(*opened)
 
-    def note_open(route: str) -> tuple[str, float] | None:
-        if route in excluded:
-            return None
-        try:
-            add(store, catalog.WEBSOCKET_SERVER_ACTIVE_CONNECTIONS, (route,), 1.0)
-        except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
-            _log.exception("sidelight could not count a websocket; the service goes on")
-            return None
-        return route, clock()
+    def note_open(scope: Scope) -> tuple[str, float] | None:
+        with quietly:
+            route = routes.template(scope)
+            if route not in excluded:
+                add(store, catalog.WEBSOCKET_SERVER_ACTIVE_CONNECTIONS, (route,), 1.0)
+                return route, clock()
+        return None
 
     def note_closed(route: str, began: float) -> None:
-        try:
+        with quietly:
             add(store, catalog.WEBSOCKET_SERVER_ACTIVE_CONNECTIONS, (route,), -1.0)
             observe(store, catalog.WEBSOCKET_SERVER_CONNECTION_DURATION, (route,), clock() - began)
-        except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
-            _log.exception("sidelight could not count a websocket; the service goes on")
 
     return websocket
+
+
+class _Quietly:
+    """Keeps a fault of ours from becoming the service's; the first is logged."""
+
+    _failed = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, Exception) and not self._failed:
+            self._failed = True
+            _log.error(
+                "sidelight could not count a websocket; the service goes on, later faults are silent", exc_info=error
+            )
+        return isinstance(error, Exception)

@@ -1,17 +1,25 @@
-"""The cases that tables of behaviours forget; docs/reference/behaviours.md is made from these names."""
+"""What becomes of a request: each case is counted once, and nothing changes for the service.
+
+docs/reference/behaviours.md is made from these names, by section: ``make build`` writes it anew.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Host, Mount, Route, Router
@@ -19,17 +27,132 @@ from starlette.routing import Host, Mount, Route, Router
 from tests.unit.instrumentation.test_http import Observed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+HERE = Path(__file__)
+RAN: list[str] = []
+BROKEN = RuntimeError("broken")
+
+
+def ran(what: str) -> str:
+    RAN.append(what)
+    return what
+
+
+# One service, three times: on FastAPI, on Starlette alone, and without any framework.
+
+
+async def item(request: Request) -> Response:
+    del request
+    return PlainTextResponse(ran("item"))
+
+
+async def broken(request: Request) -> Response:
+    del request
+    ran("broken")
+    raise BROKEN
+
+
+async def gateway(request: Request) -> Response:
+    del request
+    return PlainTextResponse(ran("gateway"), HTTPStatus.BAD_GATEWAY)
+
+
+async def moved(request: Request) -> Response:
+    del request
+    return RedirectResponse(ran("/items/1"))
+
+
+async def parts(times: int) -> AsyncIterator[str]:
+    for number in range(times):
+        yield ran(f"data: {number}\n\n")
+        await asyncio.sleep(0)
+
+
+async def stream(request: Request) -> Response:
+    del request
+    return StreamingResponse(parts(3))
+
+
+async def events(request: Request) -> Response:
+    del request
+    return StreamingResponse(parts(10**9), media_type="text/event-stream")
+
+
+async def breaks(request: Request) -> Response:
+    del request
+
+    async def broken_off() -> AsyncIterator[str]:
+        yield ran("part")
+        raise BROKEN
+
+    return StreamingResponse(broken_off())
+
+
+async def later(request: Request) -> Response:
+    del request
+
+    async def fail() -> None:
+        ran("task")
+        raise BROKEN
+
+    return PlainTextResponse("now", background=BackgroundTask(fail))
+
+
+async def waits(request: Request) -> Response:
+    del request
+    ran("waits")
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def upload(request: Request) -> Response:
+    return PlainTextResponse(ran(f"{len(await request.body())} bytes"))
+
+
+ENDPOINTS = {
+    "/items/{item}": item, "/broken": broken, "/gateway": gateway, "/moved": moved, "/stream": stream, "/events": events,
+    "/breaks": breaks, "/later": later, "/waits": waits, "/upload": upload,
+}  # fmt: skip
+
+
+def fastapi_service() -> FastAPI:
+    app = FastAPI()
+    for template, endpoint in ENDPOINTS.items():
+        app.add_api_route(template, endpoint, methods=["GET", "POST"])
+    return app
+
+
+def starlette_service() -> Starlette:
+    return Starlette(routes=[Route(path, endpoint, methods=["GET", "POST"]) for path, endpoint in ENDPOINTS.items()])
+
+
+def bare_service() -> Any:
+    by_name = {template.split("/")[1]: endpoint for template, endpoint in ENDPOINTS.items()}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        endpoint = by_name.get(scope["path"].split("/")[1])
+        response = PlainTextResponse("", 404) if endpoint is None else await endpoint(Request(scope, receive))
+        await response(scope, receive, send)
+
+    return app
+
+
+SERVICES: dict[str, Callable[[], Any]] = {
+    "FastAPI": fastapi_service, "Starlette": starlette_service, "a bare ASGI app": bare_service
+}  # fmt: skip
+
+
+# Apps for single cases.
 
 
 async def here(_: object) -> PlainTextResponse:
-    return PlainTextResponse("here")
+    return PlainTextResponse(ran("here"))
 
 
 def deep() -> FastAPI:
     leaf = APIRouter(prefix="/c/{c}")
-    leaf.add_api_route("/leaf", lambda: "leaf", methods=["GET", "POST"])
+    leaf.add_api_route("/leaf", lambda: ran("leaf"))
     branch = APIRouter(prefix="/b/{b}")
     branch.include_router(leaf)
     trunk = APIRouter(prefix="/a")
@@ -39,34 +162,117 @@ def deep() -> FastAPI:
     return app
 
 
-def mounted() -> FastAPI:
+def twice() -> FastAPI:
+    router = APIRouter()
+    router.add_api_route("/{what}", ran)
     app = FastAPI()
-    app.mount("/tenants/{tenant}", deep())
+    app.include_router(router, prefix="/one")
+    app.include_router(router, prefix="/two/{two}")
     return app
 
 
-def starlette_mounted() -> Starlette:
-    inner = Starlette(routes=[Route("/pages/{page:int}", here)])
-    return Starlette(
-        routes=[Mount("/sites/{site}", app=inner), Host("api.example", app=Router([Route("/x/{y}", here)]))]
+def mounted(inner: Any = None) -> FastAPI:
+    app = FastAPI()
+    app.mount("/tenants/{tenant}", inner or deep())
+    return app
+
+
+def sites() -> Starlette:
+    pages = Starlette(routes=[Route("/pages/{page:int}", here), Route("/slash/", here)])
+    rooms = Mount(
+        "/rooms/{room}", routes=[Mount("/desks/{desk}", routes=[Route("/", here), Route("/pens/{pen}", here)])]
     )
+    host = Host("api.example", app=Router([Route("/x/{y}", here)]))
+    return Starlette(routes=[Mount("/sites/{site}", app=pages), rooms, host])
 
 
 def added() -> FastAPI:
     app = FastAPI()
     app.add_route("/plain/{name}", here, methods=["GET", "HEAD", "OPTIONS"])
-    app.add_api_route("/slash/", lambda: "slash")
+    app.add_api_route("/slash/", lambda: ran("slash"))
+    app.add_api_route("/files/{what:path}", ran)
+    app.add_api_route("/größe/{what}", ran)
+    app.add_api_route("/health", lambda: ran("up"))
+    app.mount("/static", StaticFiles(directory=HERE.parent))
+    return app
+
+
+def root_mounted() -> FastAPI:
+    app = FastAPI()
+    app.add_api_route("/x", lambda: ran("x"))
+    app.mount("/", StaticFiles(directory=HERE.parent))
+    return app
+
+
+def behind_a_prefix() -> FastAPI:
+    app = added()
+    app.root_path = "/api"
     return app
 
 
 def custom_route() -> FastAPI:
     class Timed(APIRoute):
-        pass
+        def get_route_handler(self) -> Any:
+            handler = super().get_route_handler()
+
+            async def timed(request: Request) -> Response:
+                ran("timed")
+                return await handler(request)
+
+            return timed
 
     router = APIRouter(prefix="/timed", route_class=Timed)
-    router.add_api_route("/{x}", lambda x: x)
+    router.add_api_route("/{what}", ran)
     app = FastAPI()
     app.include_router(router)
+    return app
+
+
+def classes() -> Starlette:
+    class Page(HTTPEndpoint):
+        async def get(self, request: Request) -> Response:
+            return await here(request)
+
+    return Starlette(routes=[Route("/a/{a}", Page), Route("/b/{b}", functools.partial(here)), Route("/c/{c}", here),
+                             Route("/d/{d}", here)])  # fmt: skip
+
+
+def own_router() -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["route"] = type("MyRoute", (), {"path": "/mine/{x}"})()
+        await (await here(None))(scope, receive, send)
+
+    return app
+
+
+def failing() -> FastAPI:
+    app = FastAPI()
+    app.add_api_route("/number/{n}", number)
+    app.add_api_route("/unavailable", unavailable)
+    app.add_api_route("/teapot", teapot)
+    app.add_api_route("/refused", item, dependencies=[Depends(unavailable)])
+    app.add_exception_handler(KeyError, lambda *_: PlainTextResponse(ran("handler"), 418))
+    return app
+
+
+def number(n: int) -> int:
+    ran("number")
+    return n
+
+
+def unavailable() -> None:
+    ran("unavailable")
+    raise HTTPException(503)
+
+
+def teapot() -> None:
+    ran("teapot")
+    raise KeyError("teapot")
+
+
+def caught() -> FastAPI:
+    app = fastapi_service()
+    app.add_exception_handler(Exception, lambda *_: PlainTextResponse(ran("handler"), 501))
     return app
 
 
@@ -80,103 +286,69 @@ class Copying:
         await self._app(dict(scope), receive, send)
 
 
-class Refusing:
-    """A middleware that answers by itself."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
+class Rewriting(Copying):
+    """A middleware that serves an old path too."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            await PlainTextResponse("no", 401)(scope, receive, send)
+            scope["path"] = scope["path"].replace("/v0/", "/v1/")
+        await self._app(scope, receive, send)
 
 
-class Failing:
+class Refusing(Copying):
+    """A middleware that answers by itself."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse(ran("no"), 401)(scope, receive, send)
+
+
+class Failing(Copying):
     """A middleware with a fault."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         del scope, receive, send
-        raise RuntimeError("middleware")
+        ran("failing")
+        raise BROKEN
 
 
-def within(middleware: type) -> FastAPI:
-    app = deep()
-    app.add_middleware(middleware)
-    return app
+class Based(BaseHTTPMiddleware):
+    """A middleware in Starlette's own style."""
 
-
-def based() -> FastAPI:
-    app = deep()
-
-    async def dispatch(request: Request, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: Any) -> Any:
+        ran("based")
+        if "x-fail" in request.headers:
+            raise BROKEN
         return await call_next(request)
 
-    app.add_middleware(BaseHTTPMiddleware, dispatch=dispatch)
+
+def within(middleware: Any, make: Callable[[], FastAPI] = deep, **options: Any) -> FastAPI:
+    app = make()
+    app.add_middleware(middleware, **options)
     return app
 
 
-DEEP = "/v1/a/b/{b}/c/{c}/leaf"
-CASES: dict[str, tuple[Any, str, str, tuple[str, str, str, str]]] = {
-    "five levels of routers: every prefix": (deep, "GET", "/v1/a/b/1/c/2/leaf", ("GET", DEEP, "200", "")),
-    "another method of a nested route: 405 with its template": (
-        deep, "DELETE", "/v1/a/b/1/c/2/leaf", ("DELETE", DEEP, "405", "")
-    ),
-    "a mounted app with a parameter in the mount's path": (
-        mounted, "GET", "/tenants/acme/v1/a/b/1/c/2/leaf", ("GET", "/tenants/{tenant}" + DEEP, "200", "")
-    ),
-    "a path that no route of a mounted app matches: empty": (mounted, "GET", "/tenants/acme/none", ("GET", "", "404", "")),
-    "Starlette in Starlette": (
-        starlette_mounted, "GET", "/sites/7/pages/3", ("GET", "/sites/{site}/pages/{page}", "200", "")
-    ),
-    "a route added to FastAPI by add_route": (added, "GET", "/plain/x", ("GET", "/plain/{name}", "200", "")),
-    "HEAD": (added, "HEAD", "/plain/x", ("HEAD", "/plain/{name}", "200", "")),
-    "OPTIONS": (added, "OPTIONS", "/plain/x", ("OPTIONS", "/plain/{name}", "200", "")),
-    "a redirect to the path with a slash: no route": (added, "GET", "/slash", ("GET", "", "307", "")),
-    "a route class of the user's own": (custom_route, "GET", "/timed/7", ("GET", "/timed/{x}", "200", "")),
-    "a middleware that copies the scope": (
-        lambda: within(Copying), "GET", "/v1/a/b/1/c/2/leaf", ("GET", DEEP, "200", "")
-    ),
-    "a middleware that copies the scope, and no route": (lambda: within(Copying), "GET", "/x", ("GET", "", "404", "")),
-    "a middleware that answers by itself": (
-        lambda: within(Refusing), "POST", "/v1/a/b/1/c/2/leaf", ("POST", DEEP, "401", "")
-    ),
-    "an exception in a middleware": (
-        lambda: within(Failing), "GET", "/v1/a/b/1/c/2/leaf", ("GET", DEEP, "500", "500")
-    ),
-    "BaseHTTPMiddleware": (based, "GET", "/v1/a/b/1/c/2/leaf", ("GET", DEEP, "200", "")),
-}  # fmt: skip
+def bare(*messages: dict[str, Any]) -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        for message in messages:
+            await send(dict(message))
+
+    return app
 
 
-@pytest.mark.parametrize(("make", "method", "path", "labels"), CASES.values(), ids=CASES)
-def test_counted_once_as(make: Any, method: str, path: str, labels: tuple[str, str, str, str]) -> None:
-    observed = Observed(make())
-    observed.call((method, path))
-    assert observed.counted() == {labels: 1}
+START = {"type": "http.response.start", "status": 200, "headers": []}
+MORE = {"type": "http.response.body", "body": b"a", "more_body": True}
+END = {"type": "http.response.body", "body": b"b"}
+TRAILED = {**START, "trailers": True}
+TRAILERS = {"type": "http.response.trailers", "headers": [(b"checksum", b"7")]}
+PATHSEND = {"type": "http.response.pathsend", "path": "/x"}
+HINT = {"type": "http.response.early_hint", "links": [b"</a.css>"]}
+REQUEST = {"type": "http.request", "body": b"", "more_body": False}
+PART = {"type": "http.request", "body": b"a", "more_body": True}
+GONE = {"type": "http.disconnect"}
 
-
-def test_static_files_are_their_mount_never_the_file(tmp_path: Path) -> None:
-    (tmp_path / "a.css").write_text("a")
-    app = FastAPI()
-    app.mount("/static", StaticFiles(directory=tmp_path))
-    observed = Observed(app)
-    observed.call(("GET", "/static/a.css"), ("GET", "/static/none.css"), ("GET", "/none"))
-    assert observed.counted() == {
-        ("GET", "/static/{path}", "200", ""): 1,
-        ("GET", "/static/{path}", "404", ""): 1,
-        ("GET", "", "404", ""): 1,
-    }
-
-
-def test_a_route_added_while_the_service_runs_has_its_template() -> None:
-    app = FastAPI()
-    observed = Observed(app)
-    observed.call(("GET", "/late/1"))
-    app.add_api_route("/late/{x}", lambda x: x)
-    observed.call(("GET", "/late/2"))
-    assert observed.counted() == {("GET", "", "404", ""): 1, ("GET", "/late/{x}", "200", ""): 1}
+GARBAGE = [(b"\xff\xfe", b"\x00\xe9"), (b"content-length", b"many"), (b"host", b"\xf0\x9f")]
+PREFLIGHT = [(b"origin", b"https://a"), (b"access-control-request-method", b"GET")]
 
 
 def scope(path: str, **more: Any) -> dict[str, Any]:
@@ -188,124 +360,353 @@ def scope(path: str, **more: Any) -> dict[str, Any]:
 
 
 class Client:
-    """The other side of an ASGI app, which may go away."""
+    """The other side of an ASGI app, which may go away.
 
-    def __init__(self, *received: dict[str, Any], disconnected: bool = False) -> None:
-        self.disconnected = disconnected  # as uvicorn's own send carries it
+    Attributes:
+        sent: The messages that it was sent, until it went.
+        heard: How often the app listened.
+        error: What the app raised.
+    """
+
+    def __init__(self, *says: dict[str, Any], leaves: int | None = None) -> None:
         self.sent: list[dict[str, Any]] = []
-        self._received = list(received)
+        self.heard = 0
+        self.error: BaseException | None = None
+        self._says = list(says)
+        self._leaves = leaves
+
+    @property
+    def is_gone(self) -> bool:
+        return self._leaves is not None and len(self.sent) >= self._leaves
+
+    @property
+    def disconnected(self) -> bool:
+        """What uvicorn knows of its client."""
+        return self.is_gone
 
     async def receive(self) -> dict[str, Any]:
-        if self._received:
-            return self._received.pop(0)
-        await asyncio.Event().wait()
-        raise AssertionError
+        self.heard += 1
+        if self._says:
+            return self._says.pop(0)
+        if self._leaves is None:
+            await asyncio.Event().wait()
+        await until(lambda: self.is_gone)
+        return GONE
 
     async def send(self, message: dict[str, Any]) -> None:
-        self.sent.append(message)
+        if not self.is_gone:  # to a client that is gone nothing can be sent, and the server says nothing
+            self.sent.append(message)
 
-    def call(self, observed: Observed, asked: dict[str, Any]) -> None:
-        asyncio.run(asyncio.wait_for(observed.app(asked, self.receive, self.send), 10))
+    def call(self, app: Any, asked: dict[str, Any], *, cancelled: bool = False) -> None:
+        async def run() -> None:
+            task = asyncio.ensure_future(app(asked, self.receive, self.send))
+            if cancelled:
+                await until(lambda: bool(RAN) and self.is_gone)
+                task.cancel()
+            await asyncio.wait_for(task, 10)
 
-
-REQUEST = {"type": "http.request", "body": b"", "more_body": False}
-GONE = {"type": "http.disconnect"}
-
-
-def test_a_client_that_goes_away_before_the_response_is_499_and_no_error() -> None:
-    app = FastAPI()
-    app.add_api_route("/", lambda: "too late")
-    observed = Observed(app)
-    Client(REQUEST, disconnected=True).call(observed, scope("/"))
-    assert observed.counted() == {("GET", "/", "499", ""): 1}
-
-
-def test_a_client_that_goes_away_during_a_stream_is_499_and_no_error() -> None:
-    app = FastAPI()
-
-    async def endless() -> AsyncIterator[str]:
-        while True:
-            yield "part"
-            await asyncio.sleep(0)
-
-    app.add_api_route("/", lambda: StreamingResponse(endless()))
-    observed = Observed(app)
-    Client(REQUEST, GONE).call(observed, scope("/"))
-    assert observed.counted() == {("GET", "/", "499", ""): 1}
+        try:
+            asyncio.run(run())
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - tests look at it
+            self.error = error
 
 
-def test_a_client_that_goes_away_after_the_last_byte_has_been_answered() -> None:
-    app = FastAPI()
-
-    @app.get("/")
-    async def read(request: Request) -> str:
-        return str(await request.body())
-
-    observed = Observed(app)
-    Client(REQUEST, GONE).call(observed, scope("/"))
-    assert observed.counted() == {("GET", "/", "200", ""): 1}
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what the app does sets no event
+        await asyncio.sleep(0)
 
 
-def test_the_root_path_of_a_proxy_is_no_part_of_the_template_and_the_page_is_found() -> None:
-    observed = Observed(deep())
-    client = Client(REQUEST)
-    client.call(observed, scope("/api/v1/a/b/1/c/2/leaf", root_path="/api"))
-    assert observed.counted() == {("GET", DEEP, "200", ""): 1}
-    page = Client(REQUEST)
-    page.call(observed, scope("/api/metrics", root_path="/api"))
-    assert page.sent[0]["status"] == 200
-    assert b"http_server_request_duration" in page.sent[1]["body"]
+class SilentlyGone(Client):
+    """A client whose server says only to who listens that it is gone, as granian and hypercorn do."""
+
+    disconnected = False  # type: ignore[assignment]
 
 
-def bare(*messages: dict[str, Any], error: BaseException | None = None) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        del scope, receive
-        for message in messages:
-            await send(dict(message))
-        if error is not None:
-            raise error
+class Case(NamedTuple):
+    """A request and how it is counted.
 
-    return app
+    Attributes:
+        asked: Method and path.
+        counted: Method, route, status and error_type; nothing where it is not counted.
+        make: Makes the app; by default it is each of the SERVICES.
+        scope: What is unusual in the scope.
+        says: What the client sends.
+        leaves: After how many messages the client is gone; None: it stays.
+        silent: Whether the server keeps it for itself, until asked, that the client is gone.
+        cancelled: Whether the request is cancelled once the client is gone.
+    """
+
+    asked: str
+    counted: tuple[str, ...]
+    make: Callable[[], Any] | None = None
+    scope: Mapping[str, Any] = {}
+    says: tuple[dict[str, Any], ...] = (REQUEST,)
+    leaves: int | None = None
+    silent: bool = False
+    cancelled: bool = False
+
+    def ask(self, app: Any) -> Client:
+        RAN.clear()
+        method, _, path = self.asked.partition(" ")
+        client = (SilentlyGone if self.silent else Client)(*self.says, leaves=self.leaves)
+        client.call(app, scope(path, method=method, **self.scope), cancelled=self.cancelled)
+        return client
 
 
-START = {"type": "http.response.start", "status": 200, "headers": []}
-MORE = {"type": "http.response.body", "body": b"a", "more_body": True}
-END = {"type": "http.response.body", "body": b"b"}
-RAW: dict[str, tuple[tuple[dict[str, Any], ...], tuple[str, str]]] = {
-    "a whole response": ((START, MORE, END), ("200", "")),
-    "no response at all: the server answers 500": ((), ("500", "500")),
-    "a start and no body: broken off": ((START,), ("200", "response_aborted")),
-    "a body without its end: broken off": ((START, MORE), ("200", "response_aborted")),
-    "trailers end a response": (
-        ({**START, "trailers": True}, END, {"type": "http.response.trailers", "headers": []}), ("200", "")
+CASES: dict[str, Case] = {
+    # --- Routes -------------------------------------------------------------------------------------------------------
+    "a route with a parameter": Case("GET /items/7", ("GET", "/items/{item}", "200", "")),
+    "nested routers: every prefix, with its parameters": Case(
+        "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), deep
     ),
-    "announced trailers that never come: broken off": (({**START, "trailers": True}, END), ("200", "response_aborted")),
-    "a file sent by the server": ((START, {"type": "http.response.pathsend", "path": "/x"}), ("200", "")),
-    "early hints before the response": (
-        ({"type": "http.response.debug"}, START, END), ("200", "")
+    "a router that is included twice: each time its prefix": Case(
+        "GET /two/2/x", ("GET", "/two/{two}/{what}", "200", ""), twice
     ),
-    "a status given as an enum": (({**START, "status": HTTPStatus.BAD_GATEWAY}, END), ("502", "502")),
-    "headers that are no headers": (({**START, "headers": [(b"content-length", b"many")]}, END), ("200", "")),
+    "a mounted app, the mount's path with a parameter": Case(
+        "GET /tenants/acme/v1/a/b/1/c/2/leaf", ("GET", "/tenants/{tenant}/v1/a/b/{b}/c/{c}/leaf", "200", ""), mounted
+    ),
+    "a mounted app that matches nothing": Case("GET /tenants/acme/none", ("GET", "", "404", ""), mounted),
+    "a mounted app with a middleware that copies the scope": Case(
+        "GET /tenants/acme/v1/a/b/1/c/2/leaf", ("GET", "/tenants/{tenant}/v1/a/b/{b}/c/{c}/leaf", "200", ""),
+        lambda: mounted(within(Copying)),
+    ),
+    "a mounted app without routes: its mount, never the path below": Case(
+        "GET /tenants/acme/any/thing", ("GET", "/tenants/{tenant}/{path}", "200", ""), lambda: mounted(bare(START, END))
+    ),
+    "Starlette mounted in Starlette": Case("GET /sites/7/pages/3", ("GET", "/sites/{site}/pages/{page}", "200", ""), sites),
+    "a mount in a mount": Case(
+        "GET /rooms/1/desks/2/pens/3", ("GET", "/rooms/{room}/desks/{desk}/pens/{pen}", "200", ""), sites
+    ),
+    "the root of a mount in a mount": Case("GET /rooms/1/desks/2/", ("GET", "/rooms/{room}/desks/{desk}/", "200", ""), sites),
+    "a route that belongs to a host": Case(
+        "GET /x/1", ("GET", "/x/{y}", "200", ""), sites, {"headers": [(b"host", b"api.example")]}
+    ),
+    "a route added to FastAPI by add_route": Case("GET /plain/x", ("GET", "/plain/{name}", "200", ""), added),
+    "a parameter that takes the rest of the path": Case("GET /files/a/b/c", ("GET", "/files/{what}", "200", ""), added),
+    "StaticFiles: their mount, never the file": Case(
+        "GET /static/test_http.py", ("GET", "/static/{path}", "200", ""), added
+    ),
+    "StaticFiles, no such file": Case("GET /static/none.css", ("GET", "/static/{path}", "404", ""), added),
+    "StaticFiles mounted at the root": Case("GET /test_http.py", ("GET", "/{path}", "200", ""), root_mounted),
+    "a route class of your own": Case("GET /timed/7", ("GET", "/timed/{what}", "200", ""), custom_route),
+    "an endpoint that is a class": Case("GET /a/1", ("GET", "/a/{a}", "200", ""), classes),
+    "an endpoint that is a partial": Case("GET /b/1", ("GET", "/b/{b}", "200", ""), classes),
+    "an endpoint of two routes": Case("GET /d/1", ("GET", "/d/{d}", "200", ""), classes),
+    "a router of your own that says which route it chose": Case("GET /mine/7", ("GET", "/mine/{x}", "200", ""), own_router),
+    "a middleware that copies the scope": Case(
+        "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), lambda: within(Copying)
+    ),
+    "a middleware of the constructor that copies the scope": Case(
+        "GET /x/1", ("GET", "/x/{x}", "200", ""),
+        lambda: Starlette(routes=[Route("/x/{x}", here)], middleware=[Middleware(Copying)]),
+    ),
+    "a middleware that copies the scope, and no route": Case("GET /x", ("GET", "", "404", ""), lambda: within(Copying)),
+    "a middleware that changes the path: the route that answered": Case(
+        "GET /v0/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), lambda: within(Rewriting)
+    ),
+    "BaseHTTPMiddleware": Case("GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), lambda: within(Based)),
+    "a root path that is part of the path": Case(
+        "GET /api/v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), deep, {"root_path": "/api"}
+    ),
+    "a root path that the proxy has cut off": Case(
+        "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), deep, {"root_path": "/api"}
+    ),
+    "a root path that the app was given": Case("GET /plain/x", ("GET", "/plain/{name}", "200", ""), behind_a_prefix),
+    "a root path and a mount": Case("GET /api/static/test_http.py", ("GET", "/static/{path}", "200", ""), behind_a_prefix),
+    "a path that is not ASCII": Case("GET /größe/日本", ("GET", "/größe/{what}", "200", ""), added),
+    "a path of control characters": Case("GET /plain/\x00\n\x7f", ("GET", "/plain/{name}", "200", ""), added),
+    "no path at all": Case("GET ", ("GET", "", "404", ""), deep),
+    # --- Statuses and errors ------------------------------------------------------------------------------------------
+    "a path that no route matches": Case("GET /wp-login.php", ("GET", "", "404", "")),
+    "a method that the route has not": Case("PUT /items/7", ("PUT", "/items/{item}", "405", ""), fastapi_service),
+    "a method that a route in nested routers has not": Case(
+        "DELETE /v1/a/b/1/c/2/leaf", ("DELETE", "/v1/a/b/{b}/c/{c}/leaf", "405", ""), deep
+    ),
+    "a method that a route of Starlette has not": Case(
+        "PUT /items/7", ("PUT", "/items/{item}", "405", ""), starlette_service
+    ),
+    "a method that somebody made up": Case("BREW /items/7", ("_OTHER", "/items/{item}", "405", ""), fastapi_service),
+    "HEAD": Case("HEAD /plain/x", ("HEAD", "/plain/{name}", "200", ""), added),
+    "OPTIONS": Case("OPTIONS /plain/x", ("OPTIONS", "/plain/{name}", "200", ""), added),
+    "a preflight that CORSMiddleware answers": Case(
+        "OPTIONS /v1/a/b/1/c/2/leaf", ("OPTIONS", "/v1/a/b/{b}/c/{c}/leaf", "200", ""),
+        lambda: within(CORSMiddleware, allow_origins=["*"]), {"headers": PREFLIGHT},
+    ),
+    "a redirect by the handler": Case("GET /moved", ("GET", "/moved", "307", "")),
+    "a redirect to the path with a slash: no route": Case("GET /slash", ("GET", "", "307", ""), added),
+    "a redirect to the path with a slash in a mounted app": Case("GET /sites/7/slash", ("GET", "", "307", ""), sites),
+    "a status given as an enum": Case("GET /gateway", ("GET", "/gateway", "502", "502")),
+    "input that does not validate": Case("GET /number/seven", ("GET", "/number/{n}", "422", ""), failing),
+    "an HTTPException": Case("GET /unavailable", ("GET", "/unavailable", "503", "503"), failing),
+    "an HTTPException in a dependency": Case("GET /refused", ("GET", "/refused", "503", "503"), failing),
+    "an exception without a handler": Case("GET /broken", ("GET", "/broken", "500", "500")),
+    "an exception with a handler: what that answers": Case("GET /teapot", ("GET", "/teapot", "418", ""), failing),
+    "an exception with a handler for all: what that answers": Case("GET /broken", ("GET", "/broken", "501", "501"), caught),
+    "an exception in a middleware": Case(
+        "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "500", "500"), lambda: within(Failing)
+    ),
+    "an exception in a BaseHTTPMiddleware": Case(
+        "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "500", "500"), lambda: within(Based),
+        {"headers": [(b"x-fail", b"1")]},
+    ),
+    "a middleware that answers by itself": Case(
+        "POST /v1/a/b/1/c/2/leaf", ("POST", "/v1/a/b/{b}/c/{c}/leaf", "401", ""), lambda: within(Refusing)
+    ),
+    "no response at all: the server answers 500": Case("GET /", ("GET", "", "500", "500"), bare),
+    "a background task that fails: the response was sent": Case("GET /later", ("GET", "/later", "200", "")),
+    "headers of the request that are garbage": Case(
+        "GET /items/7", ("GET", "/items/{item}", "200", ""), scope={"headers": GARBAGE}
+    ),
+    "five thousand headers": Case(
+        "GET /items/7", ("GET", "/items/{item}", "200", ""), scope={"headers": [(b"x", b"y" * 99)] * 5000}
+    ),
+    "headers of the response that are no headers": Case(
+        "GET /", ("GET", "", "200", ""), lambda: bare({**START, "headers": [(b"content-length", b"\xff")]}, END)
+    ),
+    # --- Clients that go away -----------------------------------------------------------------------------------------
+    "gone before the response": Case("GET /items/7", ("GET", "/items/{item}", "499", ""), leaves=0),
+    "gone before the response, and the request is cancelled": Case(
+        "GET /waits", ("GET", "/waits", "499", ""), leaves=0, cancelled=True
+    ),
+    "gone before the response, and the server does not say so": Case(
+        "GET /items/7", ("GET", "/items/{item}", "200", ""), leaves=0, silent=True
+    ),
+    "gone in the middle of an upload": Case(
+        "POST /upload", ("POST", "/upload", "499", ""), says=(PART,), leaves=0, silent=True
+    ),
+    "gone during a stream": Case("GET /events", ("GET", "/events", "499", ""), leaves=4, silent=True),
+    "gone during a stream, and the request is cancelled": Case(
+        "GET /events", ("GET", "/events", "499", ""), leaves=4, cancelled=True
+    ),
+    "gone during a stream within BaseHTTPMiddleware": Case(
+        "GET /events", ("GET", "/events", "499", ""), lambda: within(Based, fastapi_service), leaves=4
+    ),
+    "gone during a stream of a bare app that does not listen": Case(
+        "GET /", ("GET", "", "499", ""), lambda: bare(START, MORE, MORE, END), leaves=2
+    ),
+    "gone after the last byte": Case("GET /upload", ("GET", "/upload", "200", ""), leaves=2),
+    # --- Streams ------------------------------------------------------------------------------------------------------
+    "a stream": Case("GET /stream", ("GET", "/stream", "200", "")),
+    "a stream that breaks off: the status that was sent, and an error": Case(
+        "GET /breaks", ("GET", "/breaks", "200", "response_aborted")
+    ),
+    "a start and no body: broken off": Case("GET /", ("GET", "", "200", "response_aborted"), lambda: bare(START)),
+    "a body without its end: broken off": Case("GET /", ("GET", "", "200", "response_aborted"), lambda: bare(START, MORE)),
+    "trailers end a response": Case("GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, MORE, END, TRAILERS)),
+    "trailers in two parts": Case(
+        "GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, END, {**TRAILERS, "more_trailers": True}, TRAILERS)
+    ),
+    "announced trailers that never come: broken off": Case(
+        "GET /", ("GET", "", "200", "response_aborted"), lambda: bare(TRAILED, END)
+    ),
+    "a file that the server sends (pathsend)": Case("GET /", ("GET", "", "200", ""), lambda: bare(START, PATHSEND)),
+    "a file that the server sends, then trailers": Case(
+        "GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, PATHSEND, TRAILERS)
+    ),
+    "early hints before the response": Case("GET /", ("GET", "", "200", ""), lambda: bare(HINT, START, END)),
+    # --- What is not counted ------------------------------------------------------------------------------------------
+    "a route of http.excluded_routes, such as /health": Case("GET /health", (), added),
+    "the same behind a root path": Case("GET /api/health", (), behind_a_prefix),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("messages", "labels"), RAW.values(), ids=RAW)
-def test_messages_of_a_bare_app_count_as(messages: tuple[dict[str, Any], ...], labels: tuple[str, str]) -> None:
-    observed = Observed(bare(*messages))
-    client = Client()
-    client.call(observed, scope("/"))
-    assert observed.counted() == {("GET", "", *labels): 1}
-    assert client.sent == list(messages)
+# --- Each of them -----------------------------------------------------------------------------------------------------
 
 
-def test_a_fault_after_the_response_is_not_the_responses() -> None:
-    observed = Observed(bare(START, END, error=ValueError("background")))
-    with pytest.raises(ValueError, match="background"):
-        Client().call(observed, scope("/"))
-    assert observed.counted() == {("GET", "", "200", ""): 1}
+def everywhere() -> Iterator[Any]:
+    for name, case in CASES.items():
+        if case.make:
+            yield pytest.param(case, case.make, id=name)
+        else:
+            for kind, make in SERVICES.items():
+                method, route, *more = case.counted
+                counted = (method, "" if make is bare_service else route, *more)
+                yield pytest.param(case._replace(counted=counted), make, id=f"{name}, on {kind}")
 
 
-def test_websocket_and_lifespan_are_no_requests() -> None:
+@pytest.mark.parametrize(("case", "make"), [*everywhere()])
+def test_counted_once_as(case: Case, make: Callable[[], Any]) -> None:
+    observed = Observed(make())
+    case.ask(observed.app)
+    assert observed.counted() == ({case.counted: 1} if case.counted else {})
+    assert set(observed.active().values()) <= {0.0}
+
+
+@pytest.mark.parametrize(("case", "make"), [*everywhere()])
+def test_nothing_changes_for_server_app_and_client(case: Case, make: Callable[[], Any]) -> None:
+    assert outcome(case, Observed(make()).app) == outcome(case, make())
+
+
+def outcome(case: Case, app: Any) -> tuple[object, ...]:
+    """Every message that was sent, how often the app listened, what ran, and how it ended."""
+    client = case.ask(app)
+    return client.sent, client.heard, tuple(RAN), chain(client.error)
+
+
+def chain(error: BaseException | None) -> tuple[type[BaseException], ...]:
+    """The kind of an exception and of those it came from."""
+    return () if error is None else (type(error), *chain(error.__cause__ or error.__context__))
+
+
+@pytest.mark.parametrize("make", SERVICES.values(), ids=SERVICES)
+def test_the_exception_that_leaves_the_app_is_the_one_that_was_raised(make: Callable[[], Any]) -> None:
+    case = CASES["an exception without a handler"]
+    assert case.ask(Observed(make()).app).error is BROKEN
+    assert RAN == ["broken"]
+
+
+def test_the_app_gets_the_scope_of_the_server_itself() -> None:
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del receive, send
+        seen.append(scope)
+
+    asked = scope("/")
+    Client().call(Observed(app).app, asked)
+    assert seen[0] is asked
+
+
+# --- Routes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_route_added_while_the_service_runs() -> None:
+    app = FastAPI()
+    observed = Observed(app)
+    observed.call(("GET", "/late/1"))
+    app.add_api_route("/late/{x}", lambda x: x)
+    observed.call(("GET", "/late/2"))
+    assert observed.counted() == {("GET", "", "404", ""): 1, ("GET", "/late/{x}", "200", ""): 1}
+
+
+# --- Streams ----------------------------------------------------------------------------------------------------------
+
+
+def test_server_sent_events_while_they_flow_and_once_their_client_has_left() -> None:
+    """one active request while they flow; then none, and `GET /events 499`"""
+    during = []
+
+    async def events() -> AsyncIterator[str]:
+        while True:
+            during.append(observed.active())
+            yield "data: 7\n\n"
+            await asyncio.sleep(0)
+
+    app = FastAPI()
+    app.add_api_route("/events", lambda: StreamingResponse(events(), media_type="text/event-stream"))
+    observed = Observed(app)
+    client = Client(REQUEST, leaves=1000)
+    client.call(observed.app, scope("/events"))
+    assert len(client.sent) == 1000
+    assert during[:999] == [{"GET": 1.0}] * 999
+    assert observed.active() == {"GET": 0.0}
+    assert observed.counted() == {("GET", "/events", "499", ""): 1}
+
+
+# --- What is not counted ----------------------------------------------------------------------------------------------
+
+
+def test_websockets_and_lifespan_are_no_requests() -> None:
     seen = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -314,26 +715,20 @@ def test_websocket_and_lifespan_are_no_requests() -> None:
 
     observed = Observed(app)
     for kind in ("lifespan", "websocket"):
-        Client().call(observed, {"type": kind, "path": "/"})
+        Client().call(observed.app, {"type": kind, "path": "/"})
     assert seen == ["lifespan", "websocket"]
     assert observed.counted() == {}
 
 
-def test_another_threads_requests_are_in_the_sum() -> None:
+# --- The page ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/api/metrics", "/metrics"])
+def test_the_page_behind_a_root_path_whether_the_proxy_cuts_it_off_or_not(path: str) -> None:
+    """nothing; Sidelight answers `200`"""
     observed = Observed(deep())
-
-    def ask(times: int) -> None:
-        observed.call(*[("GET", "/v1/a/b/1/c/2/leaf")] * times)
-
-    async def both() -> None:
-        await asyncio.gather(*(asyncio.to_thread(ask, times) for times in (3, 7, 11)))
-
-    asyncio.run(both())
-    assert observed.counted() == {("GET", DEEP, "200", ""): 21}
-
-
-def test_an_instance_of_middleware_in_the_constructor_is_inside_too() -> None:
-    app = Starlette(routes=[Route("/x/{y}", here)], middleware=[Middleware(Copying)])
-    observed = Observed(app)
-    observed.call(("GET", "/x/1"))
-    assert observed.counted() == {("GET", "/x/{y}", "200", ""): 1}
+    client = Client(REQUEST)
+    client.call(observed.app, scope(path, root_path="/api", headers=GARBAGE))
+    assert client.sent[0]["status"] == 200
+    assert b"http_server_request_duration" in client.sent[1]["body"]
+    assert observed.counted() == {}

@@ -53,13 +53,20 @@ def linked(observed: Observed) -> list[dict[str, str]]:
     ]
 
 
+# --- The page ---------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("outside", [False, True], ids=["inside", "outside"])
 def test_the_trace_of_a_sampled_request_is_linked(outside: bool) -> None:  # noqa: FBT001
+    """with `metrics.exemplars`, in OpenMetrics: an exemplar of the bucket that the request fell into"""
     observed, spans = traced(ALWAYS_ON, outside=outside)
     observed.call(("GET", "/items/7"))
     (link,) = linked(observed)
     server = next(span for span in spans.get_finished_spans() if span.parent is None)
     assert link["trace_id"] == f"{server.context.trace_id:032x}"
+
+
+# --- When there are none ----------------------------------------------------------------------------------------------
 
 
 def test_without_the_setting_nothing_is_linked_and_tracing_goes_on() -> None:
