@@ -1,0 +1,119 @@
+"""What else a request is good for. A feature takes part in the request path by what it fills in, and costs nothing else."""
+
+from __future__ import annotations
+
+from threading import get_ident
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from instrumentation import resources
+from instrumentation.auditing import auditor_of
+from instrumentation.http.correlation import correlating
+from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
+from instrumentation.http.users import seeing_users
+from instrumentation.users import users_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from instrumentation.http.middleware import ASGIApp, Key, Listener, Scope
+    from instrumentation.http.recorder import HttpRecorder
+    from instrumentation.http.users import FindUser
+    from instrumentation.settings import Settings
+    from instrumentation.store import Store
+
+
+class Instrumented(NamedTuple):
+    """An app that is being instrumented.
+
+    Attributes:
+        settings: How.
+        store: Where to count.
+        recorder: Counts its requests.
+        user_id: Gives the id of a request's user; None where nobody asks.
+    """
+
+    settings: Settings
+    store: Store
+    recorder: HttpRecorder
+    user_id: FindUser | None = None
+
+
+class Feature(NamedTuple):
+    """What a feature does.
+
+    Attributes:
+        layer: Wraps the app, within what counts requests.
+        listener: Is told of each request that was counted.
+        pages: Path to the app that answers it, uncounted.
+        begin: Called in the process that serves, before its first request and again with each event loop.
+        end: Called when the app has shut down; some servers then end the process without another word.
+    """
+
+    layer: Callable[[ASGIApp], ASGIApp] | None = None
+    listener: Listener | None = None
+    pages: Mapping[str, ASGIApp] = MappingProxyType({})
+    begin: Callable[[], None] | None = None
+    end: Callable[[], None] | None = None
+
+
+def body_sizes(app: Instrumented) -> Feature:
+    """The bytes of bodies, where they are asked for."""
+    if not app.settings.http.body_sizes:
+        return Feature()
+    sizes, shards = SizeRecorder(app.store), app.recorder.shards
+
+    def listener(scope: Scope, key: Key, seconds: float) -> None:
+        del seconds
+        shard = shards[get_ident()]
+        sizes.record(shard.number, shard.buffer, key, scope[MARK])
+
+    return Feature(layer=counting_bytes, listener=listener)
+
+
+def resource_use(app: Instrumented) -> Feature:
+    """What the process and its container use, and the queues that are watched."""
+    resources.attach(app.store, app.settings)
+    return Feature(begin=lambda: resources.begin(app.store))
+
+
+def active_users(app: Instrumented) -> Feature:
+    """Who uses the service; settled here, so that a worker that has seen nobody shows the users of the others."""
+    users = users_of(app.store)
+    users.settle(app.settings)
+    return Feature(listener=None if app.user_id is None else seeing_users(app.user_id, users))
+
+
+def audit_trail(app: Instrumented) -> Feature:
+    """The audit trail, where it has a path: a key that cannot be used is known at start-up."""
+    auditor = auditor_of(app.store)
+    auditor.settle(app.settings)
+    return Feature(begin=auditor.begin, end=auditor.end)
+
+
+def correlation(app: Instrumented) -> Feature:
+    """The correlation id."""
+    return Feature(layer=correlating) if app.settings.logging.correlation_id else Feature()
+
+
+def logs(app: Instrumented) -> Feature:
+    """Structured logs and the access line, where the service has not set up logs of its own."""
+    if not app.settings.logging.enabled:
+        return Feature()
+    from instrumentation.logs.access import AccessLines  # noqa: PLC0415 - structlog loads only where there are logs
+    from instrumentation.logs.configuring import begin, configure_unless_configured, end  # noqa: PLC0415 - as above
+
+    configure_unless_configured(app.settings, app.store)
+    access = AccessLines(app.settings, app.store, app.recorder) if app.settings.logging.access else None
+    return Feature(listener=access, begin=begin, end=end)
+
+
+FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
+    body_sizes,
+    resource_use,
+    active_users,
+    audit_trail,
+    correlation,
+    logs,
+)
+"""Every feature, the innermost layer first."""

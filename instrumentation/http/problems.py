@@ -1,0 +1,162 @@
+"""Errors as problem documents (RFC 9457): what went wrong for whoever called, and nothing of what is inside."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from instrumentation import catalog
+from instrumentation.correlation import correlation_id
+from instrumentation.errors import AppError, InstrumentationError
+from instrumentation.store import add, default_store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from instrumentation.store import Store
+
+_log = logging.getLogger("instrumentation")
+_MEDIA_TYPE = "application/problem+json"
+_LARGEST_LIST = 100  # faults that one document names
+
+
+def problem_documents(app: Any, *, store: Store | None = None) -> None:
+    """Answer every error of a Starlette or FastAPI app with a problem document.
+
+    ``instrument()`` does so for ``AppError`` alone. This adds HTTPException, FastAPI's RequestValidationError, without
+    the values that were sent, and exceptions that nobody handles, which still go on to the server. Handlers that the app
+    has already stay. Call it before the app answers its first request.
+
+    Args:
+        app: The app.
+        store: Where errors are counted; the process's own store by default.
+
+    Raises:
+        InstrumentationError: ``app_invalid``.
+    """
+    from starlette.exceptions import HTTPException  # noqa: PLC0415 - the app has loaded it
+
+    if not hasattr(app, "exception_handlers"):
+        raise InstrumentationError(
+            f"problem_documents() got {type(app).__name__}; give a Starlette or FastAPI app.", code="app_invalid"
+        )
+    documents = Documents(store or default_store())
+    handlers = {AppError: documents.of_app_error, HTTPException: documents.of_http, Exception: documents.of_unhandled}
+    invalid = _validation_error()
+    own = _framework_handlers()
+    for kind, handler in {**handlers, **({} if invalid is None else {invalid: documents.of_invalid})}.items():
+        if app.exception_handlers.get(kind) in own:
+            app.add_exception_handler(kind, handler)
+
+
+def answer_app_errors(app: Any, store: Store) -> None:
+    """Answer the errors that the service raises on purpose; whatever else it handles itself stays as it is."""
+    if AppError not in getattr(app, "exception_handlers", {AppError: None}):
+        app.add_exception_handler(AppError, Documents(store).of_app_error)
+
+
+class Documents:
+    """Makes the documents, and counts them.
+
+    Args:
+        store: Where errors are counted.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def of_app_error(self, request: Request, error: Any) -> Response:
+        """The document of an ``AppError``; one with 5xx is logged with its cause."""
+        del request
+        is_ours = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_ours:
+            _log.error("%s: %s", error.code, error.message, exc_info=error, extra={"code": error.code})
+        shown = {} if is_ours or not error.details else {"details": dict(error.details)}
+        headers = {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
+        return self._answer(error.status, error.code, error.message, shown, headers)
+
+    async def of_http(self, request: Request, error: Any) -> Response:
+        """The document of Starlette's HTTPException, with its headers; without one where its status has no body."""
+        from starlette.responses import Response  # noqa: PLC0415 - the app has loaded it
+
+        del request
+        if error.status_code < HTTPStatus.OK or error.status_code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+            return Response(status_code=error.status_code, headers=error.headers)
+        is_text = isinstance(error.detail, str)
+        detail, shown = (error.detail, {}) if is_text else ("", {"details": error.detail})
+        return self._answer(error.status_code, f"http_{error.status_code}", detail, shown, error.headers or {})
+
+    async def of_invalid(self, request: Request, error: Any) -> Response:
+        """The document of a request that FastAPI refused: where, what and which rule, never the value."""
+        del request
+        faults = [
+            {"path": ".".join(map(str, fault["loc"])), "problem": fault["msg"], "rule": fault["type"]}
+            for fault in _sequence(error.errors())[:_LARGEST_LIST]
+        ]
+        return self._answer(422, "validation_failed", "What was sent cannot be used.", {"errors": faults}, {})
+
+    async def of_unhandled(self, request: Request, error: Any) -> Response:
+        """The document of an exception that nobody handled; Starlette hands the exception on."""
+        del request, error
+        return self._answer(500, "internal_error", "", {}, {})
+
+    def _answer(
+        self, status: int, code: str, detail: str, more: Mapping[str, object], headers: Mapping[str, str]
+    ) -> Response:
+        from starlette.responses import Response  # noqa: PLC0415 - the app has loaded it
+
+        try:
+            add(self._store, catalog.APP_ERRORS, (code,), 1.0)
+        except Exception:  # noqa: BLE001 - the caller gets an answer all the same
+            _log.exception("sidelight could not count an error; the service goes on")
+        document = {"type": "about:blank", "title": _phrase(status), "status": status, "detail": detail, "code": code}
+        document |= {"correlation_id": correlation_id()}
+        document = {key: value for key, value in document.items() if value != ""}
+        try:
+            text = _json({**document, **more})
+        except (TypeError, ValueError):  # keys that are no text, NaN, a circle
+            text = _json(document)
+        return Response(text, status, headers={**headers, "cache-control": "no-store"}, media_type=_MEDIA_TYPE)
+
+
+def _json(document: Mapping[str, object]) -> str:
+    return json.dumps(document, default=_unsaid, allow_nan=False)
+
+
+def _sequence(faults: Any) -> Sequence[Any]:
+    return faults if isinstance(faults, list | tuple) else list(faults)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def _unsaid(value: object) -> str:
+    """What JSON cannot say is named by its type alone: its text may show what is inside."""
+    return f"<{type(value).__name__}>"
+
+
+def _validation_error() -> type[Exception] | None:
+    try:
+        from fastapi.exceptions import RequestValidationError  # noqa: PLC0415 - only where there is FastAPI
+    except ImportError:
+        return None
+    return RequestValidationError
+
+
+def _framework_handlers() -> tuple[object, ...]:
+    """The handlers that an app has from its framework, and none."""
+    try:
+        from fastapi import exception_handlers as fastapi  # noqa: PLC0415
+    except ImportError:
+        return (None,)
+    return (None, fastapi.http_exception_handler, fastapi.request_validation_exception_handler)

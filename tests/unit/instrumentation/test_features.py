@@ -1,0 +1,63 @@
+"""What instrument() makes of an app where more than the duration is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+
+import instrumentation
+from instrumentation.settings import parse_settings
+from tests.unit.instrumentation.test_http import Observed, shop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZES = parse_settings({"http": {"body_sizes": True}})
+
+
+def sizes(observed: Observed) -> dict[tuple[str, ...], tuple[int, float]]:
+    """(request or response, method, route, status, error_type) to how many bodies and bytes."""
+    rows = (row for row in observed.store.series() if "_body_size_" in row.metric.name)
+    return {(row.metric.name.split("_")[2], *row.labels): (int(sum(row.slots[:-1])), row.slots[-1]) for row in rows}
+
+
+def test_sizes_are_counted_where_they_are_asked_for() -> None:
+    app = shop()
+
+    @app.post("/echo")
+    async def echo(request: Request) -> StreamingResponse:
+        def twice(body: bytes) -> Iterator[bytes]:
+            yield body
+            yield body
+
+        return StreamingResponse(twice(await request.body()))
+
+    observed = Observed(app, SIZES)
+    observed.call(("POST", "/echo"), content=b"seven77")
+    observed.call(("GET", "/broken"), ("GET", "/nope"))
+    assert sizes(observed)["request", "POST", "/echo", "200", ""] == (1, 7.0)
+    assert sizes(observed)["response", "POST", "/echo", "200", ""] == (1, 14.0)
+    assert sizes(observed)["response", "GET", "/broken", "500", "500"] == (1, 21.0)
+    assert sizes(observed)["response", "GET", "", "404", ""] == (1, 22.0)
+
+
+def test_sizes_of_a_mounted_app_are_counted_once() -> None:
+    outer = FastAPI()
+    observed = Observed(outer, SIZES)
+    outer.mount(
+        "/t/{tenant}",
+        instrumentation.instrument(shop(), settings=SIZES, store=observed.store, registry=observed.registry),
+    )
+    observed.call(("GET", "/t/1/items/7"))
+    route = ("GET", "/t/{tenant}/items/{item}", "200", "")
+    assert sizes(observed) == {("request", *route): (1, 0.0), ("response", *route): (1, 1.0)}
+
+
+@pytest.mark.parametrize("path", ["/items/7", "/nope"])
+def test_sizes_are_not_counted_unasked(path: str) -> None:
+    observed = Observed(shop())
+    observed.call(("GET", path))
+    assert sizes(observed) == {}
