@@ -1,0 +1,111 @@
+"""The access line: one for each request, made of what is known and clean, so that it needs no pipeline."""
+
+from __future__ import annotations
+
+import logging
+import time
+from random import random
+from threading import get_ident
+from typing import TYPE_CHECKING
+
+from instrumentation import catalog
+from instrumentation.http.correlation import ID, SPAN
+from instrumentation.logs.configuring import configured
+from instrumentation.logs.rendering import Json, as_json, service_facts
+from instrumentation.logs.servers import adopt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from instrumentation.http.middleware import Key, Scope
+    from instrumentation.http.recorder import HttpRecorder
+    from instrumentation.logs.handler import Lines
+    from instrumentation.settings import Settings
+    from instrumentation.store import Store
+
+LOGGER = "instrumentation.access"
+EVENT = "request"
+_BAD_REQUEST = 400
+_MOST = 5000  # series whose fixed parts are kept
+_Fixed = tuple[bool, int, str, str, str]
+
+
+class AccessLines:
+    """Writes the access lines of an app.
+
+    Args:
+        settings: Of the app.
+        store: Where lines are counted.
+        recorder: Counts the app's requests; its shards are written by their own threads alone.
+    """
+
+    def __init__(self, settings: Settings, store: Store, recorder: HttpRecorder) -> None:
+        self._service = service_facts(settings.service)
+        self._ratio = settings.logging.access_sample_ratio
+        self._store = store
+        self._shards = recorder.shards
+        self._logger = logging.getLogger(LOGGER)
+        self._fixed: dict[Key, _Fixed] = {}
+        self._places: dict[tuple[int, str], int] = {}
+        store.follow(self)
+
+    def reset(self) -> None:
+        """Forget every place: the store has become another."""
+        self._places.clear()
+
+    def __call__(self, scope: Scope, key: Key, seconds: float) -> None:
+        """Write the line of a request, unless it is one of the successful ones that are left out."""
+        handler = configured()
+        if handler is None:
+            return
+        is_success, number, level, head, tail = self._fixed.get(key) or self._made(key)
+        if not self._logger.isEnabledFor(number) or (is_success and random() >= self._ratio):  # noqa: S311 - no secret
+            return
+        self._count(level)
+        if not isinstance(handler.render, Json):
+            handler.writer.put(self._readable(handler, scope, key, level, seconds))
+            return
+        span = scope.get(SPAN)
+        trace = f',"trace_id":"{span.trace_id:032x}","span_id":"{span.span_id:016x}"' if span is not None else ""
+        line = (
+            f'{{"timestamp":"{handler.clock(time.time())}",{head},"correlation_id":"{scope.get(ID, "")}"{trace},'
+            f'{tail},"duration_ms":{seconds * 1000:.3f}}}\n'
+        )
+        handler.writer.put(line.encode())
+
+    def _made(self, key: Key) -> _Fixed:
+        """What the lines of a series have in common."""
+        adopt()  # hypercorn sets its loggers up once the app has begun
+        if len(self._fixed) > _MOST:  # a router that makes up templates
+            self._fixed.clear()
+        _, _, status, error_type = key
+        number, level = (logging.ERROR, "error") if error_type else (logging.INFO, "info")
+        head = {"level": level, "event": EVENT, "logger": LOGGER}
+        tail = {**self._service, **_fields(key)}
+        is_success = not error_type and status < _BAD_REQUEST
+        self._fixed[key] = made = is_success, number, level, _inner(head), _inner(tail)
+        return made
+
+    def _count(self, level: str) -> None:
+        shard = self._shards[get_ident()]
+        place = self._places.get((shard.number, level))
+        if place is None:
+            place = self._store.place(catalog.LOG_EVENTS, (level,), shard.number)
+            self._places[shard.number, level] = place
+        shard.buffer[place] += 1.0
+
+    def _readable(self, handler: Lines, scope: Scope, key: Key, level: str, seconds: float) -> bytes:
+        facts = {"timestamp": handler.clock(time.time()), "level": level, "event": EVENT}
+        fields = {**_fields(key), "duration_ms": round(seconds * 1000, 3), "correlation_id": scope.get(ID, "")}
+        return handler.render(facts, fields)
+
+
+def _fields(key: Key) -> dict[str, object]:
+    method, route, status, error_type = key
+    fields: dict[str, object] = {"method": method, "route": route, "status": int(status)}
+    return fields | ({"error_type": error_type} if error_type else {})
+
+
+def _inner(fields: Mapping[str, object]) -> str:
+    """Fields as JSON without the braces."""
+    return as_json(fields)[1:-1].decode()

@@ -1,0 +1,146 @@
+"""A log record as a line: JSON for machines, or columns for whoever sits at a terminal."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from pydantic_core import PydanticSerializationError, to_json
+from structlog.tracebacks import ExceptionDictTransformer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import TypeAlias
+
+    from instrumentation.settings import Service
+
+    Fields: TypeAlias = dict[str, Any]
+    ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
+
+LARGEST_LINE = 16_000  # containerd and Docker cut a line at 16 KiB
+_TEXT, _ITEMS, _DEEPEST = 500, 20, 6  # what is left of texts and containers where a line would be larger
+_MOST_FRAMES = 50
+
+_frames = ExceptionDictTransformer(show_locals=False, max_frames=_MOST_FRAMES)
+_SEPARATORS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}  # some readers end a line at these
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+class Clock:
+    """Seconds since 1970 as a timestamp; the part that stays for a second is kept.
+
+    >>> Clock()(7.25)
+    '1970-01-01T00:00:07.250000Z'
+    """
+
+    def __init__(self) -> None:
+        self._kept = (-1, "")
+
+    def __call__(self, seconds: float) -> str:
+        """The timestamp, in UTC."""
+        whole = int(seconds)
+        kept, text = self._kept
+        if kept != whole:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+            self._kept = whole, text  # at once, since other threads read it
+        return f"{text}.{int((seconds - whole) * 1e6):06d}Z"
+
+
+class Json:
+    """Renders a record as one JSON object.
+
+    Args:
+        service: Which service it is.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service_facts(service)
+
+    def exception(self, exc_info: ExcInfo) -> object:
+        """An exception and its causes: types, messages and frames, without the values of variables."""
+        return [{key: value for key, value in one.items() if value} for one in _frames(exc_info)]
+
+    def __call__(self, facts: Fields, fields: Fields) -> bytes:
+        """The line of a record.
+
+        Args:
+            facts: What every record has, in its order.
+            fields: What this one has beside them, without secrets.
+        """
+        line = as_json(facts | self._service | fields)
+        if len(line) > LARGEST_LINE:
+            line = as_json(shortened(facts | self._service | fields))
+        if len(line) > LARGEST_LINE:
+            line = as_json(shortened(facts | self._service | {"left_out": list(fields)}))
+        return line + b"\n"
+
+
+class Console:
+    """Renders a record for a terminal, in colours where it has them.
+
+    Args:
+        colors: Whether it has.
+    """
+
+    def __init__(self, *, colors: bool) -> None:
+        self._renderer = structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+        )
+
+    def exception(self, exc_info: ExcInfo) -> object:
+        """The traceback as Python prints it: the lines of the code, never the values of variables."""
+        return "".join(traceback.format_exception(*exc_info))
+
+    def __call__(self, facts: Fields, fields: Fields) -> bytes:
+        """The lines of a record; nothing in it moves the cursor."""
+        shown = {key: _visible(value) for key, value in (facts | fields).items() if value != ""}
+        shown["event"] = str(shown["event"]).replace("\n", "\\n")
+        return (str(self._renderer(None, "", shown)) + "\n").encode("utf-8", "replace")
+
+
+def service_facts(service: Service) -> dict[str, str]:
+    """What every line says of the service."""
+    return {"service": service.name, "version": service.version, "environment": service.environment}
+
+
+def as_json(value: object) -> bytes:
+    """Any value as JSON on one line; what JSON cannot say is named by its type, NaN is null."""
+    try:
+        line = to_json(value, inf_nan_mode="null", bytes_mode="base64", fallback=_named)
+    except (PydanticSerializationError, RecursionError):  # half of a surrogate pair, a circle
+        line = to_json(shortened(value), inf_nan_mode="null", bytes_mode="base64", fallback=_named)
+    if not line.isascii():
+        for character, escape in _SEPARATORS.items():
+            line = line.replace(character.encode(), escape.encode())
+    return line
+
+
+def shortened(value: Any, depth: int = 0) -> Any:
+    """A value that is plain and small: texts and containers are cut, what is deep is named."""
+    if isinstance(value, str):
+        text = value if len(value) <= _TEXT else f"{value[:_TEXT]}... ({len(value)} characters)"
+        return text.encode("utf-8", "replace").decode()
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 1 << 64 else _named(value)
+    if depth > _DEEPEST or not isinstance(value, dict | list | tuple | set | frozenset):
+        return _named(value)
+    more = {"...": len(value) - _ITEMS} if len(value) > _ITEMS and depth else {}
+    if isinstance(value, dict):
+        kept = list(value.items())[: _ITEMS if depth else None]
+        return {shortened(str(key), depth + 1): shortened(item, depth + 1) for key, item in kept} | more
+    return [*(shortened(item, depth + 1) for item in list(value)[:_ITEMS]), *([more] if more else [])]
+
+
+def _named(value: object) -> str:
+    return f"<{type(value).__name__}>"
+
+
+def _visible(value: object) -> object:
+    return value.translate(_CONTROL) if isinstance(value, str) else value
+
+
+Renderer = Json | Console
