@@ -1,0 +1,379 @@
+"""The files of an audit trail, written by many processes at once.
+
+Whoever writes holds the lock on the head's file, reads the head, writes behind it, and writes the head. So nobody has to
+look for the end of the trail, and whoever was killed in between has left the trail longer than its head, or a torn line.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import re
+import secrets
+import stat
+import threading
+import time
+import weakref
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from instrumentation.auditing.chain import LONGEST_LINE, MENDED, OPENED, ORIGIN, Batch, Head, as_json, head_in, seal_of
+from instrumentation.auditing.entry import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from instrumentation.auditing.chain import Key
+
+_log = logging.getLogger("instrumentation.audit")
+
+PATIENCE = 2.0  # seconds; only a process that hangs, or a disk that does, holds the lock for so long
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.00005, 0.005  # seconds
+_BLOCK = 512
+_MODE = 0o600
+# A link could lead elsewhere, and a pipe would keep whoever opens it waiting.
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class AuditTrail:
+    """Appends to a trail.
+
+    Args:
+        path: The file. ``<path>.head`` stands beside it, and ``<path>.000001`` and so on once it was rotated.
+        keys: By their ids; the first seals.
+        max_bytes: The size that a file may reach before the next begins; None for any.
+        durable: Whether the disk has a file before the next begins.
+
+    Attributes:
+        path: The file.
+        patience: Seconds to wait for other writers.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        keys: Mapping[str, Key],
+        *,
+        max_bytes: int | None = None,
+        durable: bool = True,
+    ) -> None:
+        self.path = path
+        self.patience = PATIENCE
+        self._keys = dict(keys)
+        self._key = next(iter(self._keys.values()))
+        self._max_bytes = max_bytes
+        self._durable = durable
+        self._lock = threading.Lock()
+        self._file: _File | None = None
+        self._head_file: _File | None = None
+        self._block, self._head = b"", Head(0, ORIGIN, 0, self._key.id)
+        after_fork(self.reset)
+
+    def append(self, members: bytes) -> Head:
+        """Write an entry behind all others.
+
+        Args:
+            members: As ``entry`` gives them.
+
+        Returns:
+            The head, which is this entry.
+
+        Raises:
+            OSError: It was not written, or nobody can tell whether it was; the next call mends what is left of it.
+        """
+        with self._turn():
+            head = self._found()
+            if head.size and self._is_full(head, len(members)):
+                self._rotate()
+                head = head._replace(size=0)
+            batch = Batch(self._key, head)
+            if not head.size:
+                self._begin(batch)
+            batch.add(members)
+            return self._write(batch, head.size)
+
+    def open(self) -> None:
+        """Open the files, and make them where they are not there.
+
+        Raises:
+            OSError: They cannot be used.
+        """
+        with self._turn():
+            self._found()
+
+    def sync(self) -> None:
+        """Wait until the disk has what this process wrote; another one may go on writing meanwhile.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        with self._lock:
+            if self._file is None:
+                return
+            fd = os.dup(self._file.fd)
+        try:
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+
+    def head(self) -> Head | None:
+        """How far the trail has come, whoever wrote it; None where there is none that can be read."""
+        return read_head(self.path, self._keys)
+
+    def close(self) -> None:
+        """Let the files go; the next call opens them again."""
+        with self._lock:
+            self._close()
+
+    def reset(self) -> None:
+        """Let go of what a forked child has inherited: with the parent's files it would hold the parent's lock."""
+        self._lock = threading.Lock()
+        self._close()
+
+    # --- One writer at a time -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=self.patience):
+            raise _busy()
+        try:
+            self._wait(time.monotonic() + self.patience)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._head_fd, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
+
+    def _wait(self, deadline: float) -> None:
+        pause = _FIRST_PAUSE
+        while not self._is_locked():
+            if time.monotonic() > deadline:
+                raise _busy()
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _is_locked(self) -> bool:
+        if self._head_file is None:
+            self._head_file = _File(head_path(self.path))
+        try:
+            fcntl.flock(self._head_file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if self._head_file.size() is not None:
+            return True
+        self._close()  # somebody took the file away, so a lock on it excludes nobody
+        return False
+
+    # --- Where to go on -----------------------------------------------------------------------------------------------
+
+    def _found(self) -> Head:
+        """The head, with the size that the file really has."""
+        head, size = self._read_head(), self._opened_size()
+        if head is None:
+            if size:
+                _log.error("audit trail %s: its head is missing or was changed; a new trail begins", self.path)
+                self._rotate()
+            return self._keep(Head(0, ORIGIN, 0, self._key.id))
+        if size < head.size:
+            return self._after_a_cut(head, size)
+        return head if size == head.size else self._mended(head, size)
+
+    def _read_head(self) -> Head | None:
+        block = os.pread(self._head_fd, _BLOCK, 0)
+        if block and block == self._block:
+            return self._head
+        try:
+            return head_in(block, self._keys)
+        except KeyError as error:
+            raise OSError(
+                errno.ENOKEY, f"the trail was sealed with key {error.args[0]!r:.40}, which is not given"
+            ) from None
+
+    def _opened_size(self) -> int:
+        """The size of the file that is there now; another process, or logrotate, may have put it there."""
+        size = None if self._file is None else self._file.size()
+        if size is not None:
+            return size
+        gone, self._file = self._file, None
+        if gone is not None:
+            gone.close()
+        self._file = _File(self.path, os.O_APPEND)
+        return self._file.size() or 0
+
+    def _is_full(self, head: Head, more: int) -> bool:
+        return head.key != self._key.id or (self._max_bytes is not None and head.size + more > self._max_bytes)
+
+    def _rotate(self) -> None:
+        """Give the file its number, and open another one."""
+        if self._durable:
+            os.fdatasync(self._fd)
+        number = max((number for number, _ in rotated(self.path)), default=0) + 1
+        self.path.rename(self.path.with_name(f"{self.path.name}.{number:06}"))
+        self._opened_size()
+
+    def _begin(self, batch: Batch) -> None:
+        """The first line of a file. The head says beforehand that the file is empty, should nothing come of it."""
+        self._keep(Head(batch.seq, batch.seal, 0, self._key.id))
+        origin = {"previous": batch.seal.hex()} if batch.seq else {"trail": secrets.token_hex(16)}
+        batch.add(self._ours(OPENED, key=self._key.id, **origin))
+        if self._durable:
+            _sync_folder(self.path.parent)
+
+    # --- What others left ---------------------------------------------------------------------------------------------
+
+    def _after_a_cut(self, head: Head, size: int) -> Head:
+        """Go on behind what is left. The numbers go on too, so that the gap is seen."""
+        if not size:
+            _log.warning("audit trail %s: the file was moved away or emptied, as by logrotate; it goes on", self.path)
+            return head._replace(size=0)
+        _log.error("audit trail %s: %d bytes are missing at its end", self.path, head.size - size)
+        return head._replace(size=size + self._end_line(size))
+
+    def _mended(self, head: Head, size: int) -> Head:
+        """Take in what was written and not counted, and vouch for the remains of what was not written to its end."""
+        key = self._keys[head.key]
+        with open(self._fd, "rb", closefd=False) as stream:
+            stream.seek(head.size)
+            while (line := stream.readline(LONGEST_LINE + 1)) and (seal := seal_of(key.lines, head.seal, line)):
+                head = Head(head.seq + 1, seal, head.size + len(line), key.id)
+            stream.seek(head.size)
+            remains = hashlib.file_digest(stream, "sha256").hexdigest()
+        if head.size == size:
+            return self._keep(head)
+        if not head.size:  # not even the first line: nothing of this file counts yet
+            os.ftruncate(self._fd, 0)
+            return head
+        _log.warning("audit trail %s: mended %d bytes behind entry %d", self.path, size - head.size, head.seq)
+        batch = Batch(key, head)
+        batch.add(self._ours(MENDED, bytes=size - head.size, sha256=remains))
+        return self._write(batch, size + self._end_line(size))
+
+    def _end_line(self, size: int) -> int:
+        """End the last line, if it has no end; gives how many bytes that took."""
+        return 0 if os.pread(self._fd, 1, size - 1) == b"\n" else os.write(self._fd, b"\n")
+
+    # --- Writing ------------------------------------------------------------------------------------------------------
+
+    def _ours(self, event: str, **members: object) -> bytes:
+        return as_json(time=timestamp(time.time()), event=event, **members)
+
+    def _write(self, batch: Batch, size: int) -> Head:
+        """Write lines behind a file's end, and keep their head."""
+        if os.write(self._fd, batch.text) < len(batch.text):
+            with suppress(OSError):  # where the file may only grow (chattr +a), the next writer mends it
+                os.ftruncate(self._fd, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._keep(Head(batch.seq, batch.seal, size + len(batch.text), batch.key.id))
+
+    def _keep(self, head: Head) -> Head:
+        self._block = b""  # should the next line fail, nobody knows what stands there
+        block = head.as_block(self._keys[head.key])
+        os.pwrite(self._head_fd, block, 0)
+        self._block, self._head = block, head
+        return head
+
+    def _close(self) -> None:
+        gone, self._file, self._head_file = (self._file, self._head_file), None, None
+        for file in filter(None, gone):
+            file.close()
+
+    @property
+    def _fd(self) -> int:
+        return -1 if self._file is None else self._file.fd
+
+    @property
+    def _head_fd(self) -> int:
+        return -1 if self._head_file is None else self._head_file.fd
+
+
+def after_fork(reset: Callable[[], None]) -> None:
+    """Call a method in every forked child, for as long as its object lives."""
+    reference = weakref.WeakMethod(reset)
+
+    def in_child() -> None:
+        if (held := reference()) is not None:
+            held()
+
+    os.register_at_fork(after_in_child=in_child)
+
+
+class _File:
+    """A file that is open.
+
+    Args:
+        path: Where it is, or is to be made.
+        flags: More flags than it takes to read and write it.
+
+    Attributes:
+        fd: Its descriptor.
+
+    Raises:
+        OSError: It cannot be opened, or is no file.
+    """
+
+    def __init__(self, path: Path, flags: int = 0) -> None:
+        self._path = str(path)
+        self.fd = os.open(path, _FLAGS | flags, _MODE)
+        there = os.fstat(self.fd)
+        self._inode = (there.st_ino, there.st_dev)
+        if not stat.S_ISREG(there.st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "it is no file", self._path)
+
+    def size(self) -> int | None:
+        """Its size; None where something else, or nothing, is at its path."""
+        try:
+            there = os.lstat(self._path)
+        except FileNotFoundError:
+            return None
+        return there.st_size if (there.st_ino, there.st_dev) == self._inode else None
+
+    def close(self) -> None:
+        """Close it; a lock that a forked parent holds stays."""
+        os.close(self.fd)
+
+
+# --- The files of a trail ---------------------------------------------------------------------------------------------
+
+
+def head_path(path: Path) -> Path:
+    """Where the head of a trail stands."""
+    return path.with_name(f"{path.name}.head")
+
+
+def rotated(path: Path) -> list[tuple[int, Path]]:
+    """The files of a trail that were rotated, by number, the oldest first."""
+    named = re.compile(re.escape(path.name) + r"\.([0-9]{6,})")
+    found = [(named.fullmatch(file.name), file) for file in path.parent.iterdir()]
+    return sorted((int(match[1]), file) for match, file in found if match)
+
+
+def read_head(path: Path, keys: dict[str, Key]) -> Head | None:
+    """The head of a trail, which others may be writing; None where it is missing, unsound or of another key."""
+    for _ in range(3):  # a block that is just being written can be read half
+        with suppress(OSError, KeyError):
+            fd = os.open(head_path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                head = head_in(os.pread(fd, _BLOCK + 1, 0), keys)
+            finally:
+                os.close(fd)
+            if head is not None:
+                return head
+    return None
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _busy() -> TimeoutError:
+    return TimeoutError(errno.ETIMEDOUT, "others have held the trail for too long")

@@ -1,0 +1,203 @@
+"""Reads an audit trail from its first line to its last, and names the first that is not sound.
+
+One line is in memory at a time, so gigabytes take no more of it than a page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from os.path import samestat
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from instrumentation.auditing.chain import LONGEST_LINE, MENDED, OPENED, ORIGIN, as_members, seal_of, seq_of
+from instrumentation.auditing.trail import rotated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from instrumentation.auditing.chain import Key
+
+_STEP = 1 << 20  # bytes between two calls of progress
+_MOST_NOTES = 100
+
+
+class Place(NamedTuple):
+    """A line, and what is to be said of it.
+
+    Attributes:
+        file: The file.
+        line: Its number, from 1 on.
+        said: What it does, as the rest of a sentence.
+    """
+
+    file: Path
+    line: int
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.said}."
+
+
+class Report(NamedTuple):
+    """What was found.
+
+    Attributes:
+        lines: How many are sound, the trail's own included.
+        files: How many were read.
+        head: The last of them, as ``number:seal``.
+        fault: The first line that is not sound; None where the trail is whole.
+        notes: What is no fault and should be known; of very many the first.
+    """
+
+    lines: int
+    files: int
+    head: str
+    fault: Place | None
+    notes: tuple[Place, ...]
+
+
+def verify(
+    files: Sequence[Path],
+    keys: Mapping[str, Key],
+    heads: Mapping[int, bytes],
+    *,
+    continues: bool = False,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Report:
+    """Read a trail.
+
+    Args:
+        files: Its files, the oldest first. To a single one, those that it was rotated to are added.
+        keys: By their ids, the newest first.
+        heads: Recorded number to recorded seal: the trail must reach them, and have these seals there.
+        continues: The first file may follow one that is not given.
+        progress: Told how many bytes were read since it was told last.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    reader = _Reader(keys, heads, continues=continues, progress=progress)
+    with files[-1].open("rb") as last:
+        fault = reader.read([*_before(files, last), files[-1]], last)
+    return Report(reader.lines, reader.files, f"{reader.seq}:{reader.seal.hex()}", fault, tuple(reader.notes))
+
+
+def _before(files: Sequence[Path], last: BinaryIO) -> Sequence[Path]:
+    """The files before the last one, which was opened first: it may be rotated at any time."""
+    if len(files) > 1:
+        return files[:-1]
+    return [file for _, file in rotated(files[-1]) if not samestat(os.fstat(last.fileno()), file.stat())]
+
+
+class _Reader:
+    """Follows the chain; ``seq`` and ``seal`` are those of the last sound line."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, Key],
+        heads: Mapping[int, bytes],
+        *,
+        continues: bool,
+        progress: Callable[[int], object],
+    ) -> None:
+        self._keys, self._heads = keys, heads
+        self._continues, self._progress = continues, progress
+        self._key: Key | None = None
+        self._end = 1  # the line that would come next
+        self.lines = self.files = self.seq = 0
+        self.seal = ORIGIN
+        self.notes: list[Place] = []
+
+    def read(self, files: Sequence[Path], last: BinaryIO) -> Place | None:
+        """Read the files, of which the last one is open; gives the first fault."""
+        for file in files[:-1]:
+            with file.open("rb") as stream:
+                fault = self._file(file, stream)
+            if fault or self._end == 1:
+                return fault or Place(file, 1, "does not begin as a file of an audit trail does")
+        return self._file(files[-1], last) or self._cut(files[-1])
+
+    def _file(self, file: Path, stream: BinaryIO) -> Place | None:
+        self.files += 1
+        self._end = 1
+        lines = enumerate(self._told(stream), 1)
+        for number, line in lines:
+            fault = (self._begins(line) if number == 1 else "") or ("" if self._follows(line) else self._judged(line))
+            if fault and not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
+                self._note(Place(file, number, "is the beginning of an entry that is being written, or never was"))
+                return None  # nothing stands behind it; what should is missed by the next file, or by the head
+            if fault:
+                _, behind = next(lines, (0, b""))
+                if not self._vouches(behind, line):
+                    return Place(file, number, fault)
+                self._note(
+                    Place(file, number, f"is the beginning of an entry that never was; entry {self.seq} says so")
+                )
+            if self._heads.get(self.seq, self.seal) != self.seal:
+                return Place(file, number, f"is not the entry {self.seq} that was recorded")
+            self._end = number + 1
+        return None
+
+    def _cut(self, file: Path) -> Place | None:
+        recorded = max(self._heads, default=0)
+        if recorded <= self.seq:
+            return None
+        return Place(file, self._end, f"is missing: entry {recorded} was recorded, and the last one is {self.seq}")
+
+    def _told(self, stream: BinaryIO) -> Iterator[bytes]:
+        read = 0
+        while line := stream.readline(LONGEST_LINE + 1):
+            read += len(line)
+            if read >= _STEP:
+                self._progress(read)
+                read = 0
+            yield line
+        self._progress(read)
+
+    def _begins(self, line: bytes) -> str:
+        """Choose the key of a file by its first line; gives what is wrong with that."""
+        try:
+            members = as_members(line)
+            event, given, previous = members["event"], str(members["key"]), bytes.fromhex(members.get("previous", ""))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            event, given, previous = "", "", b""
+        if event != OPENED:
+            return "does not begin as a file of an audit trail does"
+        ages = list(self._keys)
+        if given not in ages:
+            return f"was sealed with key {given:.40}, which is not given"
+        if self._key is not None and ages.index(given) > ages.index(self._key.id):
+            return f"was sealed with key {given}, which is older than that of the file before it"
+        self._key = self._keys[given]
+        if self._continues and self.files == 1:
+            self.seal, self.seq = previous or ORIGIN, (seq_of(line) or 1) - 1
+        elif (previous or ORIGIN) != self.seal:
+            return f"begins a file that does not follow entry {self.seq}: what stood between them is missing"
+        return ""
+
+    def _follows(self, line: bytes) -> bool:
+        seal = None if self._key is None else seal_of(self._key.lines, self.seal, line)
+        if seal is None:
+            return False
+        self.seq, self.seal, self.lines = self.seq + 1, seal, self.lines + 1
+        return True
+
+    def _vouches(self, line: bytes, torn: bytes) -> bool:
+        if not self._follows(line):
+            return False
+        members, digest = as_members(line), hashlib.sha256(torn[:-1]).hexdigest()
+        return (members["event"], members.get("sha256")) == (MENDED, digest)
+
+    def _judged(self, line: bytes) -> str:
+        seq, expected = seq_of(line), self.seq + 1
+        if seq is None or not line.endswith(b"\n"):
+            return "is no entry"
+        if seq == expected:
+            return "is not as it was written"
+        return f"holds entry {seq} where entry {expected} should stand: entries are missing, moved or inserted"
+
+    def _note(self, note: Place) -> None:
+        if len(self.notes) < _MOST_NOTES:
+            self.notes.append(note)

@@ -1,0 +1,288 @@
+"""Whatever happened to the files of a trail, the next entry finds its place, and what was done to them stays seen."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from instrumentation.auditing.chain import MENDED, Key, as_json
+from instrumentation.auditing.trail import AuditTrail, head_path, read_head, rotated
+from instrumentation.auditing.verify import Report, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEY = Key(b"the key of the shop, 32 bytes long")
+KEYS = {KEY.id: KEY}
+ENTRY = as_json(event="user.login", actor="7f3c")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.log"
+
+
+@pytest.fixture
+def trail(path: Path) -> Iterator[AuditTrail]:
+    trail = AuditTrail(path, KEYS)
+    trail.append(ENTRY)
+    trail.append(ENTRY)
+    yield trail
+    trail.close()
+
+
+def another(path: Path, **arguments: Any) -> AuditTrail:
+    """The same trail as another process sees it."""
+    return AuditTrail(path, KEYS, **arguments)
+
+
+def read(path: Path) -> Report:
+    head = read_head(path, KEYS)
+    assert head is not None
+    return verify([path], KEYS, {head.seq: head.seal})
+
+
+def said(report: Report) -> list[str]:
+    return [f"{note.line} {note.said}" for note in report.notes]
+
+
+def events(path: Path) -> list[str]:
+    return [json.loads(line)["event"] for line in path.read_bytes().splitlines() if line.endswith(b"}")]
+
+
+# --- What kill -9 and a full disk leave -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("torn", [1, 7, 100, 183])
+def test_a_torn_line_is_mended_and_shown_and_the_trail_is_whole(torn: int, trail: AuditTrail, path: Path) -> None:
+    line = path.read_bytes().splitlines(keepends=True)[-1]
+    with path.open("ab") as stream:
+        stream.write(line[: min(torn, len(line) - 2)])
+    assert said(read(path)) == ["4 is the beginning of an entry that is being written, or never was"]
+    other = another(path)
+    other.append(ENTRY)
+    other.close()
+    trail.append(ENTRY)
+    report = read(path)
+    assert report.fault is None
+    assert said(report) == ["4 is the beginning of an entry that never was; entry 4 says so"]
+    assert events(path)[-3:] == [MENDED, "user.login", "user.login"]
+
+
+def test_mended_remains_cannot_be_changed_afterwards(trail: AuditTrail, path: Path) -> None:
+    whole = path.read_bytes()
+    with path.open("ab") as stream:
+        stream.write(b'{"seq":4,"ti')
+    trail.append(ENTRY)
+    for place in range(len(whole), len(whole) + len(b'{"seq":4,"ti')):
+        changed = bytearray(path.read_bytes())
+        changed[place] ^= 1
+        copy = path.with_name("copy")
+        copy.write_bytes(changed)
+        fault = verify([copy], KEYS, {}).fault
+        assert fault is not None
+        assert fault.line == 4
+
+
+def test_what_somebody_adds_is_not_mended_away(trail: AuditTrail, path: Path) -> None:
+    with path.open("ab") as stream:
+        stream.write(b'{"seq":4,"event":"user.login"}\n' * 2)
+    trail.append(ENTRY)
+    fault = read(path).fault
+    assert fault is not None
+    assert fault.line == 4
+
+
+def test_an_entry_that_was_written_without_its_head_counts(trail: AuditTrail, path: Path) -> None:
+    before = head_path(path).read_bytes()
+    trail.append(ENTRY)
+    with head_path(path).open("r+b") as stream:
+        stream.write(before)
+    trail.append(ENTRY)
+    report = read(path)
+    assert (report.fault, report.notes, report.lines) == (None, (), 5)
+
+
+@pytest.mark.parametrize("left", [0, 1, 50])
+def test_a_first_line_that_was_torn_is_written_anew(left: int, path: Path) -> None:
+    first = another(path)
+    first.append(ENTRY)
+    first.close()
+    text = path.read_bytes()
+    path.unlink()
+    head_path(path).unlink()
+    first.open()
+    path.write_bytes(text[:left])
+    first.append(ENTRY)
+    first.close()
+    report = read(path)
+    assert (report.fault, report.notes, report.lines) == (None, (), 2)
+
+
+@pytest.mark.parametrize("may_shrink", [True, False], ids=["may shrink", "append only"])
+def test_a_disk_that_fills_up_within_a_line_costs_that_line_alone(
+    may_shrink: bool,  # noqa: FBT001
+    trail: AuditTrail,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "append only")
+
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, text: real(fd, text[:60]))
+        if not may_shrink:
+            patch.setattr(os, "ftruncate", refuse)
+        with pytest.raises(OSError, match="No space left") as caught:
+            trail.append(ENTRY)
+    assert caught.value.errno == errno.ENOSPC
+    trail.append(ENTRY)
+    report = read(path)
+    assert report.fault is None
+    assert len(report.notes) == (0 if may_shrink else 1)
+
+
+# --- What others do to the files --------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_line_alone_that_is_cut_off_is_restored(trail: AuditTrail, path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+    trail.append(ENTRY)
+    assert (read(path).fault, read(path).lines) == (None, 4)
+
+
+@pytest.mark.parametrize("lost", [2, 30, 250])
+def test_a_tail_that_is_cut_off_while_the_service_runs_is_found_although_it_writes_on(
+    lost: int, trail: AuditTrail, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.truncate(path, path.stat().st_size - lost)
+    for writer in (trail, another(path)):
+        writer.append(ENTRY)
+        writer.close()
+    fault = read(path).fault
+    assert fault is not None
+    assert fault.line <= 3
+    assert f"{lost} bytes are missing at its end" in caplog.text
+
+
+@pytest.mark.parametrize("left", [1, 100, 250, 350])
+def test_a_head_that_is_taken_away_begins_a_new_trail_and_that_is_found(
+    left: int, trail: AuditTrail, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.truncate(path, left)
+    head_path(path).unlink()
+    trail.append(ENTRY)
+    assert "its head is missing or was changed" in caplog.text
+    assert read(path).fault is not None
+
+
+def test_logrotate_may_move_the_file_away_or_empty_it(trail: AuditTrail, path: Path) -> None:
+    moved = [path.rename(path.with_name("audit.log.1"))]
+    trail.append(ENTRY)
+    copied = path.with_name("audit.log.2")
+    copied.write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+    trail.append(ENTRY)
+    assert verify([*moved, copied, path], KEYS, {}).fault is None
+
+
+@pytest.mark.parametrize("name", ["audit.log", "audit.log.head"])
+def test_a_link_is_not_followed(name: str, tmp_path: Path, path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("precious")
+    (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic link"):
+        another(path).append(ENTRY)
+    assert (tmp_path / "elsewhere").read_text() == "precious"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="it is no file"):
+        another(path).append(ENTRY)
+
+
+def test_nobody_else_may_read_the_files(trail: AuditTrail, path: Path) -> None:
+    trail.open()
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+def test_a_trail_of_a_key_that_is_not_given_is_left_alone(trail: AuditTrail, path: Path) -> None:
+    del trail
+    before = path.read_bytes()
+    key = Key(b"another key, which is 32 bytes long too")
+    with pytest.raises(OSError, match=f"sealed with key '{KEY.id}', which is not given"):
+        AuditTrail(path, {key.id: key}).append(ENTRY)
+    assert path.read_bytes() == before
+
+
+# --- Others who write -------------------------------------------------------------------------------------------------
+
+
+def test_whoever_holds_the_lock_too_long_costs_an_entry_and_not_the_service(trail: AuditTrail, path: Path) -> None:
+    trail.patience = 0.05
+    with head_path(path).open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(TimeoutError):
+            trail.append(ENTRY)
+    trail.append(ENTRY)
+    assert read(path).lines == 4
+
+
+def test_a_forked_child_does_not_share_the_lock_of_its_parent(trail: AuditTrail) -> None:
+    go, going = os.pipe()
+    child = os.fork()
+    if not child:
+        os.read(go, 1)
+        trail.patience = 0.2
+        try:
+            trail.append(ENTRY)
+        except TimeoutError:
+            os._exit(7)
+        os._exit(0)
+    with trail._turn():
+        os.write(going, b"!")
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    os.close(go)
+    os.close(going)
+
+
+def test_a_forked_child_writes_on(trail: AuditTrail, path: Path) -> None:
+    child = os.fork()
+    if not child:
+        trail.append(ENTRY)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    trail.append(ENTRY)
+    assert (read(path).fault, read(path).lines) == (None, 5)
+
+
+def test_threads_and_writers_of_a_small_trail_keep_one_chain(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    writers = [another(path, max_bytes=2000), another(path, max_bytes=2000)]
+
+    def write(writer: AuditTrail) -> None:
+        for _ in range(50):
+            writer.append(ENTRY)
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in writers for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    report = read(path)
+    assert report.fault is None
+    assert report.lines == 300 + len(rotated(path)) + 1
+    assert caplog.text == ""
+    for writer in writers:
+        writer.sync()
+        writer.close()
+        writer.sync()

@@ -1,0 +1,125 @@
+"""``sidelight audit verify`` says whether a trail is whole, and by its exit code too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from instrumentation.auditing.chain import Key, as_json
+from instrumentation.auditing.trail import AuditTrail, head_path, rotated
+
+ROOT = Path(__file__).parents[3]
+SECRET = "the key of the shop, 32 bytes long"  # noqa: S105 - seals nothing but tests
+KEY = Key(SECRET.encode())
+
+
+def verifying(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sidelight.cli", "audit", "verify", *arguments],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "SIDELIGHT_AUDIT_KEY": SECRET, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    trail = AuditTrail(folder / "audit.log", {KEY.id: KEY}, max_bytes=1000)
+    for number in range(20):
+        head = trail.append(as_json(event="e", number=number))
+    trail.close()
+    (tmp_path / "head").write_text(str(head))
+    (tmp_path / "sidelight.yaml").write_text("audit: {path: audit/audit.log}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("named", [(), ("audit",), ("audit/audit.log",)], ids=["settings", "folder", "file"])
+def test_a_whole_trail_is_said_to_be_whole_with_its_head(named: tuple[str, ...], folder: Path) -> None:
+    ended = verifying(*named, cwd=folder)
+    head = (folder / "head").read_text()
+    lines = 20 + len(rotated(folder / "audit/audit.log")) + 1
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"audit/audit.log: whole: {lines} lines in {lines - 20} files; head {head}\n"
+
+
+def test_the_first_bad_line_is_named_and_the_command_exits_with_1(folder: Path) -> None:
+    (_, first), *_ = rotated(folder / "audit/audit.log")
+    first.write_bytes(first.read_bytes().replace(b'"number":2', b'"number":7'))
+    ended = verifying(cwd=folder)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "audit/audit.log.000001:4 is not as it was written.\n"
+
+
+def test_a_head_that_was_recorded_elsewhere_finds_that_trail_and_head_were_both_put_back(folder: Path) -> None:
+    assert verifying("--head", (folder / "head").read_text(), cwd=folder).returncode == 0
+    ended = verifying("--head", f"999:{'0' * 64}", cwd=folder)
+    assert ended.returncode == 1
+    assert "is missing: entry 999 was recorded, and the last one is" in ended.stderr
+
+
+def test_a_trail_without_its_head_is_not_said_to_be_whole_unless_that_is_asked_for(folder: Path) -> None:
+    head_path(folder / "audit/audit.log").unlink()
+    ended = verifying(cwd=folder)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("audit/audit.log.head is not there, so a tail that was cut off would not be missed;")
+    assert verifying("--without-head", cwd=folder).returncode == 0
+    assert verifying("--head", (folder / "head").read_text(), cwd=folder).returncode == 0
+
+
+def test_a_head_that_was_changed_is_no_head(folder: Path) -> None:
+    block = bytearray(head_path(folder / "audit/audit.log").read_bytes())
+    block[8] ^= 1
+    head_path(folder / "audit/audit.log").write_bytes(block)
+    ended = verifying("--without-head", cwd=folder)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("audit/audit.log.head is not as it was written")
+
+
+def test_archived_files_are_verified_by_themselves(folder: Path) -> None:
+    every = [str(file) for _, file in rotated(folder / "audit/audit.log")]
+    assert verifying(*every, "--without-head", cwd=folder).returncode == 0
+    assert verifying(*every[1:], "--without-head", cwd=folder).returncode == 1
+    assert verifying(*every[1:], "--without-head", "--continues", cwd=folder).returncode == 0
+
+
+def test_what_was_torn_is_shown(folder: Path) -> None:
+    path = folder / "audit/audit.log"
+    with path.open("ab") as stream:
+        stream.write(b'{"seq":')
+    ended = verifying(cwd=folder)
+    assert ended.returncode == 0
+    assert "is the beginning of an entry that is being written, or never was." in ended.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code", "sentence"),
+    [
+        (("gone.log", "--without-head"), {}, 1, "audit verify: gone.log: cannot be read (No such file or directory)."),
+        ((".",), {}, 1, "audit verify: the folder holds 0 trails; name the file of one."),
+        (("--head", "7"), {}, 1, "--head got '7'; give number:seal, as the log says it."),
+        (
+            ("--key-file", "gone"),
+            {},
+            2,
+            "--key-file: gone cannot be read (No such file or directory); give a file that",
+        ),
+        ((), {"SIDELIGHT_AUDIT_KEY": "short"}, 2, "SIDELIGHT_AUDIT_KEY: got a key of 5 bytes; give one of at least 32"),
+        ((), {"SIDELIGHT_CONFIG": "other.yaml"}, 1, "audit verify: there is no audit.path; name the file."),
+    ],
+)
+def test_what_cannot_be_verified_is_a_sentence(
+    arguments: tuple[str, ...], environ: dict[str, str], code: int, sentence: str, folder: Path
+) -> None:
+    (folder / "other.yaml").write_text("{}")
+    ended = verifying(*arguments, cwd=folder, **environ)
+    assert ended.returncode == code
+    assert ended.stderr.startswith(sentence)
+    assert len(ended.stderr.splitlines()) == 1
