@@ -8,7 +8,8 @@ UPGRADE ?= --upgrade
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PINS := pyproject.toml stack/pyproject.toml requirements/dev.txt requirements/bench.txt
+PINS := pyproject.toml stack/pyproject.toml requirements/dev.txt requirements/bench.txt requirements/compiler.txt
+SPEEDUPS := speedups/pyproject.toml speedups/setup.py speedups/_sidelight_speedups.c
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -19,7 +20,8 @@ help: ## List the targets.
 
 setup: $(READY) ## Make the environment in .venv; PYTHON=... takes another Python than python3.
 
-$(READY): $(PINS) requirements/constraints.txt requirements/bootstrap.sh stack/hatch_build.py instrumentation/version.py
+$(READY): $(PINS) $(SPEEDUPS) requirements/constraints.txt requirements/bootstrap.sh requirements/compiler.sh \
+		stack/hatch_build.py instrumentation/version.py
 	@PYTHON='$(PYTHON)' sh requirements/bootstrap.sh $(VENV)
 	@touch $@
 
@@ -62,21 +64,22 @@ chart: setup ## Generate the Helm chart's files.
 bench: setup ## Measure the cost of instrumentation.
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: setup ## Four workers under load, one killed every two seconds; ARGS='--seconds 600'.
+soak: setup ## Four workers under load, one killed every two seconds; ARGS='--server gunicorn --seconds 600'.
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 check: lint types ## Everything that needs no test: lint, types, settings.
 	@$(BIN)/sidelight check
 
-dist: setup ## Build wheel and sdist of both distributions into dist/.
+dist: setup ## Build wheel and sdist of the three distributions into dist/.
 	@$(BIN)/python -m build --no-isolation --outdir dist .
 	@$(BIN)/python -m build --no-isolation --outdir dist stack
+	@sh requirements/compiler.sh $(VENV) $(BIN)/python -m build --no-isolation --outdir dist speedups
 
 constraints: setup ## Choose the newest versions for constraints.txt; UPGRADE= keeps those that still fit.
-	@$(BIN)/uv pip compile $(PINS) --all-extras --universal --python-version 3.11 $(UPGRADE) --quiet \
+	@$(BIN)/uv pip compile $(PINS) --extra tracing --extra demo --universal --python-version 3.11 $(UPGRADE) --quiet \
 		--custom-compile-command 'make constraints' --no-annotate --no-emit-index-url \
 		--output-file requirements/constraints.txt
 
 clean: ## Remove the environment, dist/ and every cache in the repository.
-	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) dist speedups/build speedups/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.alertmanager import to_alertmanager_config
+from alerts.cost import cost_rules
+from alerts.cpu import CPU_SATURATED
+from alerts.daily_cost import DAILY_COST_OVER_BUDGET
 from alerts.deployment import DEPLOYMENT_COMPLETED
+from alerts.disk import DISK_FILLING_UP
 from alerts.error_rate import HIGH_ERROR_RATE
 from alerts.latency import HIGH_LATENCY_P95
-from alerts.recording import deployment_rules, http_rules
-from alerts.rule_tests import to_test_file
+from alerts.memory import MEMORY_NEAR_LIMIT
+from alerts.queue_backlog import QUEUE_BACKLOG_GROWING
+from alerts.recording import deployment_rules, http_rules, queue_rules, resource_rules, workflow_rules
+from alerts.rule_tests import slowed, to_test_file
 from alerts.rules import Alert, AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.service_down import SERVICE_DOWN
+from alerts.users import users_rules, users_tests
 from alerts.watchdog import WATCHDOG
+from alerts.workflow_failures import WORKFLOW_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,34 +29,55 @@ if TYPE_CHECKING:
 
 __all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "generated", "groups"]
 
-ALERTS = (HIGH_ERROR_RATE, HIGH_LATENCY_P95, DEPLOYMENT_COMPLETED, SERVICE_DOWN, WATCHDOG)
+ALERTS = (
+    HIGH_ERROR_RATE,
+    HIGH_LATENCY_P95,
+    DEPLOYMENT_COMPLETED,
+    SERVICE_DOWN,
+    QUEUE_BACKLOG_GROWING,
+    CPU_SATURATED,
+    MEMORY_NEAR_LIMIT,
+    DISK_FILLING_UP,
+    WORKFLOW_FAILURES,
+    DAILY_COST_OVER_BUDGET,
+    WATCHDOG,
+)
 """Every alert. Adding one is a module and a line here."""
 
 # What each group records before its alerts; ServiceDown reads what the deployment group recorded over a day.
 _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "http": http_rules,
     "deployment": deployment_rules,
+    "users": users_rules,
+    "queues": queue_rules,
+    "resources": resource_rules,
+    "workflows": workflow_rules,
+    "cost": cost_rules,
 }
 
 
 def groups(settings: Settings) -> list[RuleGroup]:
     """Every rule group: an alert stands in one group with what it reads, so both are of one moment."""
-    names = dict.fromkeys(alert.group for alert in ALERTS)
-    return [_group(settings, name) for name in names]
+    names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
+    return [group for group in (_group(settings, name) for name in names) if group.rules]
 
 
 def _group(settings: Settings, name: str) -> RuleGroup:
     recording = _RECORDING[name](settings) if name in _RECORDING else []
     alerts = [rule for alert in ALERTS if alert.group == name for rule in alert.rules(settings)]
-    interval = settings.alerting.evaluation_interval
+    # Registers change from window to window, and to read a day of them more often would cost for nothing.
+    interval = settings.users_window if name == "users" else settings.alerting.evaluation_interval
     return RuleGroup(name=f"sidelight.{name}", interval=interval, rules=(*recording, *alerts))
 
 
 def generated(settings: Settings) -> dict[str, str]:
     """File name to text, of all that this package writes."""
-    tests = [test for alert in ALERTS for test in alert.tests(settings)]
+    slow = slowed(settings)
+    tests = [test for alert in ALERTS if not alert.slow for test in alert.tests(settings)] + users_tests(settings)
+    slow_tests = [test for alert in ALERTS if alert.slow for test in alert.tests(slow)]
     return {
         "rules.yaml": to_rule_file(groups(settings)),
         "rules_test.yaml": to_test_file(tests, settings, "rules.yaml"),
+        "rules_slow_test.yaml": to_test_file(slow_tests, slow, "rules.yaml"),
         "alertmanager.yaml": to_alertmanager_config(settings),
     }

@@ -9,7 +9,7 @@ from alerts.rule_tests import At, Clock, Firing, RuleTest, Value, clock
 from alerts.rules import number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from alerts.levels import Level
     from alerts.rule_tests import Series
@@ -33,33 +33,55 @@ if TYPE_CHECKING:
     Burst = Callable[[Mapping[str, str], int, Callable[[int], str]], tuple[Series, ...]]
 
 
-def boundary_tests(settings: Settings, judged: Judged, history: History) -> Iterator[RuleTest]:
-    """Two tests for every threshold.
+def boundary_tests(  # noqa: PLR0913 - most by keyword, and with a default
+    settings: Settings,
+    judged: Judged,
+    history: History,
+    *,
+    moments: Clock | None = None,
+    part: str = "",
+    own: Mapping[str, str] | None = None,
+    resolves: bool = True,
+) -> Iterator[RuleTest]:
+    """What happens just above every threshold, and just below it.
 
     Args:
         settings: The settings the rules were made from.
         judged: Every level with its rule.
         history: Gives what is measured just above (True) or just below (False) a level, for a service's labels.
+        moments: The clock, where the rules read further back than ``alerting.window``.
+        part: The label that tells the alert's series apart within a service, such as ``queue``. Both sides of a
+            threshold are then in one test, since promtool takes its time for each.
+        own: Further labels of the alert's series.
+        resolves: Whether the history ends what is measured.
     """
-    moments = clock(settings, [rule for _, rule in judged])
+    moments = moments or clock(settings, [rule for _, rule in judged])
     for level, rule in judged:
-        labels = service_labels(settings, level)
-        for above in (True, False):
-            measured = history(moments, level, labels, above)
-            firing = tuple(
-                Firing(rule=other, labels=labels, value=measured.value)
-                for place, other in judged
-                if place.judges(labels) and measured.value > place.threshold
+        together = bool(part) and part not in level.match
+        for sides in (("above", "below"),) if together else (("above",), ("below",)):
+            found: list[tuple[Mapping[str, str], Measured]] = []
+            for side in sides:
+                labels = {**(own or {}), **service_labels(settings, level), **({part: side} if together else {})}
+                found.append((labels, history(moments, level, labels, side == "above")))
+            checks = (
+                At(seconds=_too_early(settings, judged), alert=rule.alert),
+                At(seconds=moments.fires, alert=rule.alert, firing=_firing(judged, found)),
+                At(seconds=moments.resolved, alert=rule.alert),
             )
             yield RuleTest(
-                name=_name(level, rule, above=above),
-                series=measured.series,
-                alerts=(
-                    At(seconds=_too_early(settings, judged), alert=rule.alert),
-                    At(seconds=moments.fires, alert=rule.alert, firing=firing),
-                    At(seconds=moments.resolved, alert=rule.alert),
-                ),
+                name=_name(level, rule, sides, resolves=resolves),
+                series=tuple(one for _, measured in found for one in measured.series),
+                alerts=checks if resolves else checks[:-1],
             )
+
+
+def _firing(judged: Judged, found: Iterable[tuple[Mapping[str, str], Measured]]) -> tuple[Firing, ...]:
+    return tuple(
+        Firing(rule=rule, labels=labels, value=measured.value)
+        for labels, measured in found
+        for level, rule in judged
+        if level.judges(labels) and measured.value > level.threshold
+    )
 
 
 def burst_tests(settings: Settings, rules: Sequence[AlertRule], what: str, burst: Burst) -> Iterator[RuleTest]:
@@ -89,6 +111,66 @@ def burst_tests(settings: Settings, rules: Sequence[AlertRule], what: str, burst
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """A history, and what it makes of an alert.
+
+    Attributes:
+        name: What happens, in words with - between them; it is the value of the label that tells the stories apart.
+        series: Gives the history until ``Clock.fires``, for the story's labels.
+        fires: The severities that fire in the end; none: the alert never fires.
+        value: What the rules measure where it fires.
+    """
+
+    name: str
+    series: Callable[[Mapping[str, str]], Iterable[Series]]
+    fires: tuple[str, ...] = ()
+    value: float = 0
+
+
+def story_test(  # noqa: PLR0913 - most by keyword
+    settings: Settings,
+    judged: Judged,
+    stories: Sequence[Story],
+    *,
+    moments: Clock,
+    part: str,
+    own: Mapping[str, str] | None = None,
+) -> RuleTest:
+    """All stories of an alert side by side; no override matches any of them.
+
+    Args:
+        settings: The settings the rules were made from.
+        judged: Every level with its rule.
+        stories: The stories.
+        moments: The clock.
+        part: The label that tells the stories apart.
+        own: Further labels of the alert's series.
+    """
+    labels = {story.name: {**(own or {}), **service_labels(settings), part: story.name} for story in stories}
+    alert = judged[0][1].alert
+    firing = tuple(
+        Firing(rule=rule, labels=labels[story.name], value=story.value)
+        for story in stories
+        for level, rule in judged
+        if not level.match and level.severity in story.fires
+    )
+    silent = [story.name for story in stories if not story.fires]
+    fires = [story.name for story in stories if story.fires]
+    return RuleTest(
+        name=f"{alert} fires for {', '.join(fires) or 'none'}, and never for {', '.join(silent)}",
+        series=tuple(one for story in stories for one in story.series(labels[story.name])),
+        alerts=(At(seconds=moments.fires, alert=alert, firing=firing),),
+        values=(never(alert, moments.fires, part, silent),),
+    )
+
+
+def never(alert: str, seconds: int, part: str, names: Iterable[str]) -> Value:
+    """That an alert has not fired until a moment, in seconds from the start, for some values of a label."""
+    ever = f'ALERTS{{alertname="{alert}", alertstate="firing", {part}=~"{"|".join(names)}"}}[{seconds}s]'
+    return Value(seconds=seconds, expr=f"count_over_time({ever})", labels={}, value=None)
+
+
 def service_labels(settings: Settings, level: Level | None = None) -> dict[str, str]:
     """Labels of a service that a level judges: its override's, and plain values for the rest of group_by."""
     plain = {label: "shop" if label == "job" else f"some_{label}" for label in settings.alerting.group_by}
@@ -99,7 +181,8 @@ def _too_early(settings: Settings, judged: Judged) -> int:
     return min(rule.for_.seconds for _, rule in judged) - settings.alerting.evaluation_interval.seconds
 
 
-def _name(level: Level, rule: AlertRule, *, above: bool) -> str:
-    side, verdict = ("above", "fires and resolves") if above else ("below", "is silent")
+def _name(level: Level, rule: AlertRule, sides: Sequence[str], *, resolves: bool) -> str:
+    verdicts = {"above": "fires and resolves" if resolves else "fires", "below": "is silent"}
+    said = ", ".join(f"just {side} {number(level.threshold)} {verdicts[side]}" for side in sides)
     where = f" for {level.labels['override']}" if level.match else ""
-    return f"just {side} {number(level.threshold)}{where}: {rule.alert} {level.severity} {verdict}"
+    return f"{rule.alert} {level.severity}{where}: {said}"

@@ -13,13 +13,13 @@ import yaml
 
 from alerts import ALERTS, groups
 from alerts.levels import SEVERITIES
-from alerts.rules import AlertRule, to_yaml
+from alerts.rules import AlertRule, RecordingRule, to_yaml
 from instrumentation.errors import SidelightError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from alerts.rules import Alert, RecordingRule, RuleGroup
+    from alerts.rules import Alert, RuleGroup
     from instrumentation.settings import Settings
 
 DASHBOARDS = "files/dashboards"
@@ -71,7 +71,8 @@ def dashboard_files(dashboards: Mapping[str, str]) -> dict[str, str]:
 def chart_rules(settings: Settings) -> dict[str, object]:
     """What the templates read: every group, and which warning must not be above which critical.
 
-    An alert rule has its places open, and with it their names. A recorded series has the alert rules that read it.
+    An alert rule has its places open, and with it their names. A recorded series has the alert rules that read it, and
+    none where a dashboard does too.
     """
     every = groups(settings)
     rules = [rule for group in every for rule in group.rules]
@@ -98,18 +99,28 @@ def _rule(rule: RecordingRule | AlertRule, rules: Sequence[RecordingRule | Alert
     if isinstance(rule, AlertRule):
         places = {"parameters": list(rule.parameters), "on_edge": list(rule.on_edge)}
         return {"key": rule.key, **places, **rule.template()}
-    return {**rule.document(), "readers": list(dict.fromkeys(_readers(rule.record, rules)))}
+    readers = () if _is_shown(rule, rules) else _readers(rule.record, rules)
+    return {**rule.document(), "readers": list(dict.fromkeys(readers))}
 
 
 def _readers(record: str, rules: Sequence[RecordingRule | AlertRule]) -> Iterator[str]:
     """Every alert rule that reads a series, also by way of another recorded series."""
-    for rule in rules:
-        if record not in re.findall(r"[\w:]+", rule.expr):
-            continue
+    for rule in _reading(record, rules):
         if isinstance(rule, AlertRule):
             yield f"{rule.alert}.{rule.key}"
         else:
             yield from _readers(rule.record, rules)
+
+
+def _is_shown(rule: RecordingRule | AlertRule, rules: Sequence[RecordingRule | AlertRule]) -> bool:
+    """Whether a dashboard reads a series, also by way of another: then it is recorded whatever becomes of the alerts."""
+    return isinstance(rule, RecordingRule) and (
+        rule.shown or any(_is_shown(reader, rules) for reader in _reading(rule.record, rules))
+    )
+
+
+def _reading(record: str, rules: Sequence[RecordingRule | AlertRule]) -> Iterator[RecordingRule | AlertRule]:
+    return (rule for rule in rules if record in re.findall(r"[\w:]+", rule.expr))
 
 
 def _order(alert: Alert, settings: Settings) -> Iterator[dict[str, str]]:
@@ -329,7 +340,7 @@ def _rules(settings: Settings) -> Block:
             Block(
                 key="groups",
                 members=switches,
-                note="A group's alerts and the series recorded for them; what no alert reads is not recorded.",
+                note="A group's alerts and recorded series; what only alerts read that are switched off is not recorded.",
             ),
         ),
     )
@@ -339,10 +350,10 @@ def _alerts(settings: Settings) -> Block:
     return Block(
         key="alerts",
         note="The alerts, each with one rule for every severity and override. labels go onto the alert. threshold is "
-        "the value to exceed, in seconds or as a share from 0 to 1; the sentence of the alert follows it. for is how "
-        "long that must last, keep_firing_for how long the alert outlives it (null: not at all). Alertmanager routes "
-        "by severity. On the command line give numbers with --set-json, since --set makes 0.1 a text.",
-        members=tuple(_alert(alert, alert.rules(settings)) for alert in ALERTS),
+        "the value to exceed: a share from 0 to 1, seconds, items or US dollars; the sentence of the alert follows it. "
+        "for is how long that must last, keep_firing_for how long the alert outlives it (null: not at all). "
+        "Alertmanager routes by severity. On the command line give numbers with --set-json, since --set makes 0.1 a text.",
+        members=tuple(_alert(alert, rules) for alert in ALERTS if (rules := alert.rules(settings))),
     )
 
 

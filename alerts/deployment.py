@@ -5,40 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.annotations import urls
-from alerts.boundary import service_labels
-from alerts.recording import recorded
+from alerts.boundary import Story, service_labels, story_test
+from alerts.levels import Level
+from alerts.recording import MEMORY, recorded
 from alerts.rule_tests import At, Clock, Firing, RuleTest, Series, clock
 from alerts.rules import Alert, AlertRule
 from instrumentation import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from instrumentation.settings import Settings
 
 NAME = "DeploymentCompleted"
 
+_OTHER, _OWN = "1.0.0", "1.0.1"  # which the alert is about
+
 
 def deployment_completed(settings: Settings) -> list[AlertRule]:
-    """One rule. It is an event: it fires while the version is newer than the lookback, then resolves by itself."""
+    """One rule. It is an event: it fires until the version has been the only one for the lookback, then resolves."""
     of, lookback = recorded(settings), settings.alerting.deployment_lookback
-    before = f"{of.versions} offset {lookback}"
+    earlier = f"max_over_time({of.alone}[{MEMORY}] offset {lookback})"
     return [
         AlertRule(
             alert=NAME,
             key="info",
             severity="info",
             expr=(
-                f"({of.versions} unless {before})\n"
-                f"and on ({of.by}) (count by ({of.by}) ({of.versions}) == 1)\n"
-                f"and on ({of.by}) count by ({of.by}) ({before})"
+                f"{of.alone} and on ({of.by}) {of.replaced}\n"
+                f"unless {earlier} >= on ({of.by}) group_left () {of.replaced}"
             ),
             for_=settings.alerting.for_.info,
             keep_firing_for=None,  # an event ends when it is over
             summary="A new version has replaced the old one.",
             description=(
-                "All instances of {{ $labels.job }} run version {{ $labels.service_version }}, "
-                f"which none ran {lookback} ago."
+                "All instances of {{ $labels.job }} now run version {{ $labels.service_version }} "
+                "in place of another one."
             ),
             labels={"kind": "event"},
             urls=urls(settings, NAME),
@@ -47,65 +49,74 @@ def deployment_completed(settings: Settings) -> list[AlertRule]:
 
 
 def deployment_completed_tests(settings: Settings) -> list[RuleTest]:
-    """What is a completed deployment, and what is not."""
-    rules = deployment_completed(settings)
-    history = _History(settings)
-    after = (At(seconds=history.completed, alert=NAME, firing=(history.firing(rules[0]),)),)
-    over = (At(seconds=history.forgotten, alert=NAME),)
-    silent = (At(seconds=history.completed, alert=NAME),)
+    """What is a completed deployment, what is not, and when it is over."""
+    (rule,) = deployment_completed(settings)
+    lookback = settings.alerting.deployment_lookback.seconds
+    moments = clock(settings, [rule], range_=3 * lookback)
+    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    own = {"service_version": _OWN}
     return [
-        RuleTest(
-            name="the last instance of the old version is gone: fires, and resolves once the lookback has passed",
-            series=(history.until_switch("1.0.0", "a"), history.from_switch("1.0.1", "b")),
-            alerts=after + over,
-        ),
-        RuleTest(
-            name="an instance of the old version is left: is silent",
-            series=(history.always("1.0.0", "a"), history.from_switch("1.0.1", "b")),
-            alerts=silent,
-        ),
-        RuleTest(
-            name="the service is installed for the first time: is silent",
-            series=(history.from_switch("1.0.0", "a"),),
-            alerts=silent,
-        ),
-        RuleTest(
-            name="more instances of the same version: is silent",
-            series=(history.always("1.0.0", "a"), history.from_switch("1.0.0", "b")),
-            alerts=silent,
-        ),
+        story_test(settings, judged, list(_stories(moments, lookback)), moments=moments, part="job", own=own),
+        _ending(settings, rule, moments, lookback),
     ]
 
 
-class _History:
-    """A service that runs for longer than the lookback, and a switch of versions."""
+def _stories(moments: Clock, lookback: int) -> Iterator[Story]:
+    """Every story ends with its last change just long enough ago for the alert to fire."""
+    end, change = moments.fires // moments.step, moments.range_ // moments.step
+    long, short = lookback * 3 // 2 // moments.step, lookback // 3 // moments.step
+    always = f"1x{end}"
+    crashes = " _x2 1x2 stale" * (short // 6 + 1)
 
-    def __init__(self, settings: Settings) -> None:
-        self._labels = service_labels(settings)
-        self._clock: Clock = clock(settings, deployment_completed(settings))
-        lookback = settings.alerting.deployment_lookback.seconds
-        self._switch = (lookback + self._clock.grace) // self._clock.step + 1  # samples
-        switched = self._switch * self._clock.step
-        stale = 300  # seconds for which Prometheus still reads a series' last sample
-        self.completed = switched + settings.alerting.for_.info.seconds + self._clock.grace
-        self.forgotten = switched + lookback + stale + self._clock.grace
-        self._end = self.forgotten // self._clock.step + 1
+    def until(sample: int) -> str:
+        return f"1x{sample} stale"
 
-    def firing(self, rule: AlertRule) -> Firing:
-        return Firing(rule=rule, labels={**self._labels, "service_version": "1.0.1"}, value=1)
+    def since(sample: int, until: int = end) -> str:
+        return f"_x{sample} 1x{until - sample}{' stale' if until < end else ''}"
 
-    def always(self, version: str, instance: str) -> Series:
-        return self._series(version, instance, f"1x{self._end}")
+    def gap(first: int, last: int) -> str:
+        return f"{until(first)} _x{last - first - 2} 1x{end}"
 
-    def until_switch(self, version: str, instance: str) -> Series:
-        return self._series(version, instance, f"1x{self._switch} stale")
+    def story(name: str, other: tuple[str, ...], own: tuple[str, ...], *, fires: bool = False) -> Story:
+        def series(labels: Mapping[str, str]) -> list[Series]:
+            values = [*((_OTHER, one) for one in other), *((_OWN, one) for one in own)]
+            return [_version(labels, version, f"{place}", one) for place, (version, one) in enumerate(values)]
 
-    def from_switch(self, version: str, instance: str) -> Series:
-        return self._series(version, instance, f"_x{self._switch} 1x{self._end}")
+        return Story(name=name, series=series, fires=("info",) if fires else ())
 
-    def _series(self, version: str, instance: str, values: str) -> Series:
-        own: Mapping[str, str] = {"instance": instance, "service_name": "shop", "service_version": version}
-        return Series(name=catalog.TARGET_INFO.name, labels={**self._labels, **own}, values=values)
+    one_by_one = (change - 4, change - 2, change)
+    yield story("rolling-update", tuple(map(until, one_by_one)), tuple(map(since, one_by_one)), fires=True)
+    yield story("slower-than-the-lookback", (until(change),), (since(change - long),), fires=True)
+    yield story("rollback", (since(change - short, change),), (gap(change - short, change),), fires=True)
+    yield story("stopped-and-started-anew", (until(change - short),), (since(change),), fires=True)
+    yield story("not-finished", (always, until(change)), (since(change),))
+    yield story("given-up", (since(change - short, change),), (always,))
+    yield story("crash-loop-beside-the-old", (f"_x{change - short}{crashes}",), (always,))
+    yield story("crash-loop-alone", (), (f"{until(change - short)}{crashes}",))
+    yield story("first-install", (), (since(change),))
+    yield story("more-and-fewer-instances", (), (always, since(change - short), until(change)))
+
+
+def _ending(settings: Settings, rule: AlertRule, moments: Clock, lookback: int) -> RuleTest:
+    labels = service_labels(settings)
+    switch = moments.range_ // moments.step
+    over = moments.fires + lookback
+    back = (moments.longest_for + moments.grace) // moments.step
+    restart = f"1x{(over - moments.range_) // moments.step - back - 3} stale _x2 1x{back}"
+    firing = Firing(rule=rule, labels={**labels, "service_version": _OWN}, value=moments.fires)
+    return RuleTest(
+        name="DeploymentCompleted fires, resolves once the lookback has passed, and a restart does not wake it",
+        series=(
+            _version(labels, _OTHER, "a", f"1x{switch} stale"),
+            _version(labels, _OWN, "b", f"_x{switch} {restart}"),
+        ),
+        alerts=(At(seconds=moments.fires, alert=NAME, firing=(firing,)), At(seconds=over, alert=NAME)),
+    )
+
+
+def _version(labels: Mapping[str, str], version: str, instance: str, values: str) -> Series:
+    own = {"instance": instance, "service_name": "shop", "service_version": version}
+    return Series(name=catalog.TARGET_INFO.name, labels={**labels, **own}, values=values)
 
 
 DEPLOYMENT_COMPLETED = Alert(

@@ -39,6 +39,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
             "and\n"
             f"round({window.seconds} * {of.errors}) >= [[minimum_bad_events]]"
         ),
+        parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         summary="Too many requests are answered with an error.",
         description=(
             f"{{{{ $labels.job }}}} answered {{{{ $value | humanizePercentage }}}} of its requests of the last {window} "

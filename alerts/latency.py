@@ -44,6 +44,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
             "and\n"
             f"round({window.seconds} * ({of.requests} - {within})) >= [[minimum_bad_events]]"
         ),
+        parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         summary="Too many requests are slow.",
         description=(
             f"Of the requests of the last {window}, {{{{ $labels.job }}}} answered one in twenty in "

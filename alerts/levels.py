@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alerts.annotations import urls
+from alerts.annotations import OPERATIONS_UID, urls
 from alerts.rules import AlertRule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from instrumentation.settings import Settings
+    from instrumentation.settings import Override, Settings
 
 SEVERITIES = ("critical", "warning")
 
@@ -26,12 +26,14 @@ class Level:
         threshold: The number that the measured value must exceed.
         match: The labels of the override; empty for the threshold for all.
         before: What earlier overrides match, and this level therefore leaves out.
+        further: Thresholds of the same alert beside the first, by name.
     """
 
     severity: str
     threshold: float
     match: Mapping[str, str]
     before: tuple[Mapping[str, str], ...]
+    further: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -68,20 +70,46 @@ class Level:
         return _is_within(labels, self.match) and not any(_is_within(labels, match) for match in self.before)
 
 
-def levels(settings: Settings, threshold: str) -> list[Level]:
-    """Every level of one threshold, overrides first since the first that matches counts.
+def levels(settings: Settings, *thresholds: str) -> list[Level]:
+    """Every level of a threshold, overrides first since the first that matches counts.
 
     Args:
         settings: The settings.
-        threshold: ``error_ratio`` or ``latency_p95_seconds``.
+        thresholds: The threshold's name, such as ``error_ratio``, and those of others that the alert reads beside it.
     """
-    return [level for severity in SEVERITIES for level in _of_severity(settings, threshold, severity)]
+
+    def numbers(override: Override | None, severity: str) -> dict[str, float]:
+        holder = override or settings.thresholds
+        given = {name: getattr(getattr(holder, name), severity) for name in thresholds}
+        return {name: value for name, value in given.items() if value is not None}
+
+    return levels_from(settings, numbers)
+
+
+def levels_from(settings: Settings, numbers: Callable[[Override | None, str], dict[str, float]]) -> list[Level]:
+    """Every level of what the settings do not hold as a threshold by itself.
+
+    Args:
+        settings: The settings.
+        numbers: Gives the numbers, by name and the threshold first, of an override, or for all where it is None, at a
+            severity; none where there is no threshold.
+    """
+    return [level for severity in SEVERITIES for level in _of_severity(settings, numbers, severity)]
 
 
 def level_rule(  # noqa: PLR0913 - a rule has that many parts
-    settings: Settings, level: Level, *, alert: str, expr: str, summary: str, description: str, on_edge: bool = False
+    settings: Settings,
+    level: Level,
+    *,
+    alert: str,
+    expr: str,
+    summary: str,
+    description: str,
+    parameters: Mapping[str, float] | None = None,
+    on_edge: bool = False,
+    dashboard: str = OPERATIONS_UID,
 ) -> AlertRule:
-    """The rule of one level; its places are ``threshold`` and ``minimum_bad_events``.
+    """The rule of one level; its places are ``threshold`` and the parameters.
 
     Args:
         settings: The settings.
@@ -90,34 +118,40 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
         expr: PromQL with places.
         summary: As in ``AlertRule``.
         description: As in ``AlertRule``.
+        parameters: As in ``AlertRule``, beside the threshold.
         on_edge: Whether the threshold must be a bucket edge.
+        dashboard: As in ``urls``.
     """
     return AlertRule(
         alert=alert,
         key=level.key,
         severity=level.severity,
         expr=expr,
-        parameters={"threshold": level.threshold, "minimum_bad_events": settings.alerting.minimum_bad_events},
+        parameters={"threshold": level.threshold, **(parameters or {})},
         on_edge=("threshold",) if on_edge else (),
         for_=getattr(settings.alerting.for_, level.severity),
         keep_firing_for=settings.alerting.keep_firing_for,
         summary=summary,
         description=description,
         labels=level.labels,
-        urls=urls(settings, alert),
+        urls=urls(settings, alert, dashboard=dashboard),
     )
 
 
-def _of_severity(settings: Settings, threshold: str, severity: str) -> list[Level]:
+def _of_severity(
+    settings: Settings, numbers: Callable[[Override | None, str], dict[str, float]], severity: str
+) -> list[Level]:
     found: list[Level] = []
-    for override in settings.thresholds.overrides:
-        value = getattr(getattr(override, threshold), severity)
-        if value is not None:
+    for_all = numbers(None, severity)
+    for override in (*settings.thresholds.overrides, None):
+        own = numbers(override, severity)
+        if own:
+            (_, threshold), *further = {**for_all, **own}.items()
+            match = override.match if override else {}
             before = tuple(level.match for level in found)
-            found.append(Level(severity=severity, threshold=value, match=override.match, before=before))
-    base = getattr(getattr(settings.thresholds, threshold), severity)
-    before = tuple(level.match for level in found)
-    return [*found, Level(severity=severity, threshold=base, match={}, before=before)]
+            level = Level(severity=severity, threshold=threshold, match=match, before=before, further=dict(further))
+            found.append(level)
+    return found
 
 
 def _matchers(match: Mapping[str, str]) -> str:

@@ -104,6 +104,8 @@ class _Walk:
         else:
             self._need(node.modifier.labels, inner, "aggregates by")
             kept = frozenset(node.modifier.labels)
+        if str(node.op) == "count_values":
+            return kept | {node.param.val}
         return inner if str(node.op) in _KEEP_EVERY_LABEL else kept
 
     def _Call(self, node: Any) -> Labels:  # noqa: N802

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 from alerts.rules import RecordingRule
 from instrumentation import catalog
+from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
+    from instrumentation.catalog import Metric
     from instrumentation.settings import Settings
 
+MEMORY = "1d"  # how far back rules look for what is no more, such as a service or a version
+
 _DURATION = catalog.HTTP_SERVER_REQUEST_DURATION.name
+_COST = catalog.WORKFLOW_COST.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +27,19 @@ class Recorded:
         level: The labels every series keeps, as the first part of its name, such as ``job``.
         by: The same labels as they stand in ``by (...)`` and ``on (...)``.
         window: The range of every rate, such as ``5m``.
+        workflow_window: The range of rates of workflows, such as ``1h``.
+        workflow_recent: Its recent half.
     """
 
     level: str
     by: str
     window: str
+    workflow_window: str
+    workflow_recent: str
+
+    def by_with(self, label: str) -> str:
+        """The labels as they stand in ``by (...)``, and one more."""
+        return f"{self.by}, {label}"
 
     @property
     def requests(self) -> str:
@@ -58,11 +71,95 @@ class Recorded:
         """Instances of each version."""
         return f"{self.level}_service_version:{catalog.TARGET_INFO.name}:count"
 
+    @property
+    def alone(self) -> str:
+        """When each version was the only one, in seconds since 1970; absent while it is not."""
+        return f"{self.level}_service_version:{catalog.TARGET_INFO.name}:time_alone"
+
+    @property
+    def replaced(self) -> str:
+        """When a version that runs no more was the only one for the last time; absent where none was."""
+        return f"{self.level}:{catalog.TARGET_INFO.name}:time_replaced"
+
+    @property
+    def queue_depth(self) -> str:
+        """Items waiting in each queue; every instance sees the same queue."""
+        return f"{self.level}_queue:{catalog.QUEUE_DEPTH.name}:max"
+
+    @property
+    def queue_age(self) -> str:
+        """For how many seconds the oldest item of each queue has waited."""
+        return f"{self.level}_queue:{catalog.QUEUE_OLDEST_AGE.name}:max"
+
+    @property
+    def cpu_used(self) -> str:
+        """Share of the CPU cores that an instance may use, 0 to 1."""
+        return f"{self.level}_instance:cpu_used_per_available:ratio_rate{self.window}"
+
+    @property
+    def memory_used(self) -> str:
+        """Share of its memory limit that each container uses, 0 to 1; absent where there is no limit."""
+        return f"{self.level}_instance:container_memory_used_per_limit:ratio"
+
+    @property
+    def disk_used(self) -> str:
+        """Share of each file system that is used, 0 to 1."""
+        return f"{self.level}_instance_path:disk_used_per_size:ratio"
+
+    @property
+    def workflow_failures(self) -> str:
+        """Failed executions per second of each workflow; 0, not absent, where there are none."""
+        return f"{self.level}_workflow:workflow_failures:rate{self.workflow_window}"
+
+    @property
+    def workflow_failure_ratio(self) -> str:
+        """Share of a workflow's executions that failed, 0 to 1; absent while there are none."""
+        return f"{self.level}_workflow:workflow_failures_per_executions:ratio_rate{self.workflow_window}"
+
+    @property
+    def workflow_failure_ratio_recent(self) -> str:
+        """The same of late."""
+        return f"{self.level}_workflow:workflow_failures_per_executions:ratio_rate{self.workflow_recent}"
+
+    @property
+    def cost(self) -> str:
+        """What the workflows of each instance have cost in US dollars since it started; 0, not absent, at first."""
+        return f"{self.level}_instance:{_COST}:sum"
+
+    @property
+    def cost_by_day(self) -> str:
+        """The same, as another series each day: its increase is what the day cost."""
+        return f"{self.level}_instance_day:{_COST}:sum"
+
+    @property
+    def cost_today(self) -> str:
+        """US dollars since midnight, UTC."""
+        return f"{self.level}:{_COST.removesuffix('_total')}:increase_today"
+
+    @property
+    def budget_spent(self) -> str:
+        """Share of the day's budget that is spent, 0 to 1 and beyond; absent where there is none."""
+        return f"{self.level}:{_COST.removesuffix('_total')}_per_budget:ratio_today"
+
+    @property
+    def cost_forecast(self) -> str:
+        """What today will have cost at its end: what it cost so far, and the rest of the day as it was yesterday.
+
+        Which is what the last 24 hours cost.
+        """
+        return f"{self.level}:{_COST.removesuffix('_total')}:increase1d"
+
 
 def recorded(settings: Settings) -> Recorded:
     """The names for these settings."""
-    group_by = settings.alerting.group_by
-    return Recorded(level="_".join(group_by), by=", ".join(group_by), window=settings.alerting.window)
+    group_by, alerting = settings.alerting.group_by, settings.alerting
+    return Recorded(
+        level="_".join(group_by),
+        by=", ".join(group_by),
+        window=alerting.window,
+        workflow_window=alerting.workflow_window,
+        workflow_recent=Duration.of(alerting.workflow_window.seconds // 2),
+    )
 
 
 def http_rules(settings: Settings) -> list[RecordingRule]:
@@ -88,7 +185,70 @@ def http_rules(settings: Settings) -> list[RecordingRule]:
 
 
 def deployment_rules(settings: Settings) -> list[RecordingRule]:
-    """Which versions run."""
+    """Which versions run, and which were the only one when."""
     of = recorded(settings)
-    expr = f"count by ({of.by}, service_version) ({catalog.TARGET_INFO.name})"
-    return [RecordingRule(record=of.versions, expr=expr)]
+    is_alone = f"{of.versions} and on ({of.by}) count by ({of.by}) ({of.versions}) == 1"
+    return [
+        RecordingRule(
+            record=of.versions,
+            expr=f"count by ({of.by_with('service_version')}) ({catalog.TARGET_INFO.name})",
+        ),
+        RecordingRule(record=of.alone, expr=f"0 * ({is_alone}) + time()"),
+        RecordingRule(
+            record=of.replaced,
+            expr=f"max by ({of.by}) (max_over_time({of.alone}[{MEMORY}]) unless {of.versions})",
+        ),
+    ]
+
+
+def queue_rules(settings: Settings) -> list[RecordingRule]:
+    """How long queues are, and since when their oldest item waits."""
+    of = recorded(settings)
+    read = {of.queue_depth: catalog.QUEUE_DEPTH, of.queue_age: catalog.QUEUE_OLDEST_AGE}
+    by = of.by_with("queue")
+    return [RecordingRule(record=record, expr=f"max by ({by}) ({metric.name})") for record, metric in read.items()]
+
+
+def resource_rules(settings: Settings) -> list[RecordingRule]:
+    """What instances use of what they may use."""
+    of = recorded(settings)
+    by, by_path = of.by_with("instance"), of.by_with("instance, path")
+
+    def rate(metric: Metric) -> str:
+        return f"sum by ({by}) (rate({metric.name}[{of.window}]))"
+
+    def share(used: Metric, whole: Metric, by: str) -> str:
+        return f"sum by ({by}) ({used.name}) / (sum by ({by}) ({whole.name}) > 0)"
+
+    # Without a cgroup that counts, what the processes use is all that is known.
+    cpu = f"({rate(catalog.CONTAINER_CPU_USAGE)} or {rate(catalog.PROCESS_CPU)})"
+    return [
+        RecordingRule(record=of.cpu_used, expr=f"{cpu}\n/ (sum by ({by}) ({catalog.CPU_AVAILABLE.name}) > 0)"),
+        RecordingRule(
+            record=of.memory_used,
+            expr=share(catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT, by),
+        ),
+        RecordingRule(record=of.disk_used, expr=share(catalog.DISK_USED, catalog.DISK_SIZE, by_path)),
+    ]
+
+
+def workflow_rules(settings: Settings) -> list[RecordingRule]:
+    """How many of its executions each workflow fails."""
+    of = recorded(settings)
+    by, name = of.by_with("workflow"), catalog.WORKFLOW_EXECUTIONS.name
+
+    def rate(window: str, matcher: str = "") -> str:
+        return f"sum by ({by}) (rate({name}{matcher}[{window}]))"
+
+    def ratio(failures: str, window: str) -> str:
+        return f"{failures} / ({rate(window)} > 0)"
+
+    failed, recent = '{outcome="failure"}', of.workflow_recent
+    return [
+        RecordingRule(
+            record=of.workflow_failures,
+            expr=f"{rate(of.workflow_window, failed)}\nor\n0 * {rate(of.workflow_window)}",
+        ),
+        RecordingRule(record=of.workflow_failure_ratio, expr=ratio(of.workflow_failures, of.workflow_window)),
+        RecordingRule(record=of.workflow_failure_ratio_recent, expr=ratio(rate(recent, failed), recent)),
+    ]

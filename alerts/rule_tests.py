@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alerts.rules import number, to_yaml
+from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from alerts.rules import AlertRule
     from instrumentation.settings import Settings
 
+_FORGOTTEN = 300  # seconds after which Prometheus no longer reads a series' last sample
+_POINTS = 180
 _ACTION = re.compile(r"\{\{ *(.*?) *\}\}")
 
 
@@ -128,10 +131,14 @@ class Clock:
     Attributes:
         settings: The settings the rules were made from.
         longest_for: The longest time that one of the rules waits.
+        range_: How far back, in seconds, the rules read until they fire.
+        memory: For how many seconds they read what is over.
     """
 
     settings: Settings
     longest_for: int
+    range_: int
+    memory: int
 
     @property
     def step(self) -> int:
@@ -146,13 +153,13 @@ class Clock:
     @property
     def fires(self) -> int:
         """When every rule whose condition held from the start fires, its range filled."""
-        return self.settings.alerting.window.seconds + self.longest_for + self.grace
+        return self.range_ + self.longest_for + self.grace
 
     @property
     def resolved(self) -> int:
         """When nothing fires any more, the condition having ended just after ``fires``."""
         alerting = self.settings.alerting
-        return self.fires + alerting.window.seconds + alerting.keep_firing_for.seconds + 2 * self.grace
+        return self.fires + self.memory + alerting.keep_firing_for.seconds + 2 * self.grace
 
     def counter(self, busy: float, after: float) -> str:
         """A counter that grows by ``busy`` a sample until the alert fires, then by ``after`` a sample."""
@@ -165,9 +172,28 @@ class Clock:
         return f"{_constant(busy, first)} {_constant(after, second)}"
 
 
-def clock(settings: Settings, rules: Iterable[AlertRule]) -> Clock:
-    """The clock for some rules."""
-    return Clock(settings=settings, longest_for=max(rule.for_.seconds for rule in rules))
+def clock(
+    settings: Settings, rules: Iterable[AlertRule], *, range_: int | None = None, memory: int | None = None
+) -> Clock:
+    """The clock for some rules; range and memory are ``alerting.window`` where no seconds are given."""
+    window = settings.alerting.window.seconds
+    longest_for = max(rule.for_.seconds for rule in rules)
+    return Clock(settings=settings, longest_for=longest_for, range_=range_ or window, memory=memory or window)
+
+
+def slowed(settings: Settings) -> Settings:
+    """The same rules scraped and evaluated less often, so that a trend over hours is still some hundred points.
+
+    Only gauges can be tested so: the range of a rate holds too few samples then. A gauge is forgotten after 5 minutes.
+    """
+    points = settings.alerting.trend.disk_window.seconds // _POINTS
+    pace = Duration.of(min(max(settings.alerting.evaluation_interval.seconds, points), _FORGOTTEN - 60))
+    return settings.model_copy(
+        update={
+            "metrics": settings.metrics.model_copy(update={"scrape_interval": pace}),
+            "alerting": settings.alerting.model_copy(update={"evaluation_interval": pace}),
+        }
+    )
 
 
 def _constant(value: float, times: int) -> str:
@@ -200,13 +226,19 @@ def _humanize_duration(text: str) -> str:
     if seconds < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.4g}s"
     minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m {rest}s"
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (rest, "s"))
+    largest = next(place for place, (number, _) in enumerate(parts) if number)
+    return " ".join(f"{number}{unit}" for number, unit in parts[largest:])
 
 
 _FUNCTIONS: Mapping[str, Callable[[str], str]] = {
     "humanizePercentage": lambda text: f"{float(text) * 100:.4g}%",
     "humanizeDuration": _humanize_duration,
     "humanize": lambda text: f"{float(text):.4g}",
+    'printf "%.0f"': lambda text: f"{float(text):.0f}",
+    'printf "%.2f"': lambda text: f"{float(text):.2f}",
 }
 
 

@@ -19,10 +19,17 @@ _PLACE = re.compile(r"\[\[(\w+)\]\]")
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingRule:
-    """A series computed ahead, named ``level:metric:operations``."""
+    """A series computed ahead, named ``level:metric:operations``.
+
+    Attributes:
+        record: The name.
+        expr: PromQL.
+        shown: Whether a dashboard reads it, so that it is wanted also where no alert reads it.
+    """
 
     record: str
     expr: str
+    shown: bool = False
 
     def document(self) -> dict[str, object]:
         """The rule as Prometheus reads it."""
@@ -115,6 +122,7 @@ class Alert:
         meaning: Half a sentence for indexes: the alert means that ...
         rules: Settings to rules, one for each severity and override.
         tests: Settings to promtool tests.
+        slow: Whether its tests last for hours, and so are evaluated less often than the rules are.
     """
 
     name: str
@@ -122,6 +130,7 @@ class Alert:
     meaning: str
     rules: Callable[[Settings], list[AlertRule]]
     tests: Callable[[Settings], list[RuleTest]]
+    slow: bool = False
 
 
 def number(value: float) -> str:

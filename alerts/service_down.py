@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alerts.annotations import urls
 from alerts.boundary import service_labels
-from alerts.recording import recorded
+from alerts.recording import MEMORY, recorded
 from alerts.rule_tests import At, Firing, RuleTest, Series, clock
 from alerts.rules import Alert, AlertRule
 from instrumentation import catalog
@@ -46,7 +46,7 @@ def _rule(settings: Settings, severity: str, condition: str, summary: str, descr
         alert=NAME,
         key=severity,
         severity=severity,
-        expr=f"{condition}\nand on ({of.by}) max_over_time({of.versions}[1d])",
+        expr=f"{condition}\nand on ({of.by}) max_over_time({of.versions}[{MEMORY}])",
         for_=getattr(settings.alerting.for_, severity),
         keep_firing_for=settings.alerting.keep_firing_for,
         summary=summary,

@@ -149,3 +149,11 @@ CASES = (
         units=CHUNKS,
     ),
 )
+
+LOGS = Case(
+    name="logs",
+    title="Response endpoint with metrics, correlation id and JSON access line",
+    build=one_response,
+    path="/items/7",
+    template="/items/{item}",
+)

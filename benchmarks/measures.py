@@ -12,7 +12,7 @@ import tracemalloc
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.asgi import call
-from benchmarks.cases import ROUTES, STATUSES, flat
+from benchmarks.cases import flat
 
 if TYPE_CHECKING:
     from benchmarks.asgi import App
@@ -79,22 +79,6 @@ async def route_labels(subject: Subject) -> list[str]:
             if name in ROUTE_LABELS and sample.value and value != METRICS_PATH
         }
     )
-
-
-async def page_sizes(subject: Subject) -> tuple[int, int]:
-    """Make every route answer with every status; give the page's lines with a number, and its bytes."""
-    for route in range(ROUTES):
-        for status in STATUSES:
-            await call(subject.installed.app, f"/shelf{route}/{status}")
-    page = await subject.installed.page()
-    return series_lines(page), len(page)
-
-
-async def page_microseconds(subject: Subject) -> float:
-    """The time of one page."""
-    began = time.process_time()  # of every thread: some peers answer from one of their own
-    await subject.installed.page()
-    return (time.process_time() - began) * MICROSECONDS
 
 
 async def memory(subject: Subject) -> tuple[int, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks import importing, memory, merging, rendering, request_path
-from benchmarks.cases import CASES
-from benchmarks.variants import VARIANTS
+from benchmarks import audit, importing, memory, merging, redaction, rendering, request_path
+from benchmarks.cases import CASES, LOGS
+from benchmarks.variants import VARIANTS, WITH_LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, Callable[[Effort], Table]] = {
     **{case.name: partial(request_path.table, case, VARIANTS) for case in CASES},
+    LOGS.name: partial(request_path.table, LOGS, WITH_LOGS),
+    "redaction": redaction.table,
+    "audit": audit.table,
     "rendering": partial(rendering.table, VARIANTS),
     "merge": merging.table,
     "memory": lambda _: memory.table(VARIANTS),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts.recording import recorded
+from alerts.users import daily_active_users
 from dashboards import expressions as promql
-from dashboards.expressions import MATCHED, RANGE, STEP, SUCCESS, increase, legend, select, total
-from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, bars, graph, stat
+from dashboards.expressions import FAILURE, MATCHED, RANGE, STEP, SUCCESS, increase, legend, total
+from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, bars, graph, said, stat, traffic_light
 from instrumentation import catalog
 
 if TYPE_CHECKING:
@@ -22,9 +24,9 @@ _NO_WORKFLOWS = "no workflows"
 
 def _rows(settings: Settings) -> tuple[Row, ...]:
     return (
-        Row(title="Today", panels=_today(settings), per_line=5, height=4),
+        Row(title="Today", panels=_today(settings), per_line=6, height=4),
         Row(title="In the time range shown", panels=_in_range(), per_line=5, height=4),
-        Row(title="Workflows", panels=_workflows()),
+        Row(title="Workflows", panels=_workflows(settings)),
         Row(title="Which workflows and routes", panels=_rankings()),
     )
 
@@ -40,18 +42,39 @@ PAGE = Page(
 
 
 def _today(settings: Settings) -> tuple[Panel, ...]:
-    by = promql.service(settings)
-    users = f"max_over_time({select(catalog.ACTIVE_USER_REGISTER.name)}[{RANGE}])"
     return (
         _sum_of("Requests today", "Requests since midnight.", Unit.COUNT, _requests(RANGE), since=_TODAY),
         _sum_of("Workflows today", "Executions since midnight.", Unit.COUNT, _executed(RANGE), since=_TODAY),
         _sum_of("Cost today", "What workflows cost since midnight.", Unit.USD, _cost(RANGE), since=_TODAY),
+        *(_budget(settings) if settings.has_budget else ()),
         stat(
-            title="Users today",
-            description="Different users since midnight, estimated to about 3 %.",
+            title="Daily active users",
+            description="Different users of each service within 24 hours, estimated to about 3 %; of every instance.",
             unit=Unit.COUNT,
-            queries=(Query(expr=total(promql.distinct(users, settings.users.registers, *by)), instant=True),),
-            since=_TODAY,
+            queries=(Query(expr=total(promql.recorded(daily_active_users(settings)))),),
+            empty="no users are counted",
+        ),
+    )
+
+
+def _budget(settings: Settings) -> tuple[Panel, ...]:
+    of, levels = recorded(settings), settings.budget.spent_ratio
+    return (
+        stat(
+            title="Budget spent today",
+            description=(
+                f"What the service that is nearest to its budget has spent of it since midnight, UTC. {said(levels)}"
+            ),
+            unit=Unit.RATIO,
+            queries=(Query(expr=promql.largest(promql.recorded(of.budget_spent))),),
+            coloring=traffic_light(levels),
+            empty="no budget",
+        ),
+        stat(
+            title="Forecast for today",
+            description="What today will have cost at midnight, UTC, if its rest costs what yesterday's did.",
+            unit=Unit.USD,
+            queries=(Query(expr=total(promql.recorded(of.cost_forecast))),),
         ),
     )
 
@@ -79,7 +102,8 @@ def _in_range() -> tuple[Panel, ...]:
     )
 
 
-def _workflows() -> tuple[Panel, ...]:
+def _workflows(settings: Settings) -> tuple[Panel, ...]:
+    failed = settings.thresholds.workflow_failure_ratio
     durations = increase(promql.bucket(catalog.WORKFLOW_DURATION), STEP)
     return (
         _hourly("Workflows created per hour", Unit.COUNT, _created(STEP)),
@@ -96,6 +120,13 @@ def _workflows() -> tuple[Panel, ...]:
             description="Share of executions that ended in success; a gap where none ended.",
             unit=Unit.RATIO,
             queries=(_hour(promql.share(_executed(STEP, SUCCESS), _executed(STEP), "workflow"), legend("workflow")),),
+        ),
+        graph(
+            title="Failed share by workflow",
+            description=(f"Share of executions that failed; a gap where none ended. {said(failed)}"),
+            unit=Unit.RATIO,
+            queries=(_hour(promql.share(_executed(STEP, FAILURE), _executed(STEP), "workflow"), legend("workflow")),),
+            coloring=traffic_light(failed),
         ),
         graph(
             title="Workflow duration",

@@ -22,6 +22,7 @@ ROUTE = 'http_route=~"$route"'
 MATCHED = 'http_route!=""'
 ERROR = 'error_type!=""'
 SUCCESS = 'outcome="success"'
+FAILURE = 'outcome="failure"'
 
 
 def select(series: str, *matchers: str) -> str:
@@ -36,6 +37,15 @@ def select(series: str, *matchers: str) -> str:
 def firing(*matchers: str) -> str:
     """Firing alerts of the chosen jobs; alerts are about a service, so they carry no instance."""
     return _braced(ALERTS, ('alertstate="firing"', _TARGET[0], *matchers))
+
+
+def recorded(series: str) -> str:
+    """A selector of what the rules record of the chosen jobs; it is about a service, so it carries no instance.
+
+    >>> recorded("job:active_users:estimate5m")
+    'job:active_users:estimate5m{job=~"$job"}'
+    """
+    return _braced(series, _TARGET[:1])
 
 
 def rate(series: str, *matchers: str) -> str:
@@ -89,27 +99,9 @@ def per(amount: str, whole: str, *by: str) -> str:
     return f"{total(amount, *by)} / ({total(whole, *by)} > 0)"
 
 
-def of_limit(used: Metric, limit: Metric, *by: str) -> str:
+def of_limit(used: Metric, limit: Metric, *by: str, matchers: tuple[str, ...] = ()) -> str:
     """A gauge as a share of the gauge that bounds it."""
-    return f"{total(select(used.name), *by)} / {total(select(limit.name), *by)}"
-
-
-def distinct(registers: str, size: int, *by: str) -> str:
-    """How many different things HyperLogLog registers have seen.
-
-    Flajolet et al., "HyperLogLog" (2007), figure 3: the raw estimate, and linear counting while registers are empty.
-
-    Args:
-        registers: Ranks with the label ``register``.
-        size: How many registers there are.
-        by: Labels to keep apart.
-    """
-    rank = largest(registers, *by, "register")
-    empty = f"({size} - {number(rank, *by)})"
-    alpha = 0.7213 / (1 + 1.079 / size)
-    raw = f"({alpha * size * size:.6g} / ({total(f'2 ^ -({rank})', *by)} + {empty}))"
-    linear = f"{size} * ln({size} / ({empty} > 0))"
-    return f"({raw} > {2.5 * size:g}) or {linear} or {raw}"
+    return f"{total(select(used.name, *matchers), *by)} / {total(select(limit.name, *matchers), *by)}"
 
 
 def equals(label: str, value: str) -> str:

@@ -36,6 +36,7 @@ class Unit(StrEnum):
     SECONDS = "s"
     RATIO = "percentunit"
     REQUESTS_PER_SECOND = "reqps"
+    PER_SECOND = "cps"
     BYTES = "bytes"
     USD = "currencyUSD"
 
@@ -57,6 +58,18 @@ def traffic_light(levels: Levels) -> Coloring:
     """Green, yellow from the warning on, red from the critical level on."""
     given = ((levels.warning, "yellow"), (levels.critical, "red"))
     return Coloring(base="green", above={value: color for value, color in given if value is not None})
+
+
+def said(levels: Levels, unit: str = "%") -> str:
+    """The levels as a sentence.
+
+    >>> from instrumentation.settings import Thresholds
+    >>> said(Thresholds().error_ratio), said(Thresholds().latency_p95_seconds, "s")
+    ('Warning above 1 %, critical above 5 %.', 'Warning above 0.5 s, critical above 1 s.')
+    """
+    scale = 100 if unit == "%" else 1
+    given = [(level, getattr(levels, level)) for level in ("warning", "critical")]
+    return f"{', '.join(f'{level} above {value * scale:g} {unit}' for level, value in given)}.".capitalize()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts.users import active_users
 from dashboards import expressions as promql
 from dashboards.expressions import ERROR, RANGE, RATE, ROUTE, legend, rate, select, total
-from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph, heatmap, stat, table, traffic_light
+from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph, heatmap, said, stat, table, traffic_light
 from instrumentation import catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from instrumentation.catalog import Metric
     from instrumentation.settings import Levels, Override, Settings
 
 _P95 = 0.95
@@ -27,8 +31,9 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         *(_own_thresholds(settings, override) for override in settings.thresholds.overrides),
         Row(title="Routes", panels=_routes(settings)),
         Row(title="Dependencies and queues", panels=_dependencies(settings)),
-        Row(title="Resources of each instance", panels=_resources()),
-        Row(title="Alerts, versions and Sidelight itself", panels=_watchers(settings)),
+        Row(title="Resources of each instance", panels=_resources(settings)),
+        Row(title="Alerts and versions", panels=_watchers(settings)),
+        Row(title="Sidelight itself", panels=_itself()),
     )
 
 
@@ -44,7 +49,6 @@ PAGE = Page(
 
 def _now(settings: Settings) -> tuple[Panel, ...]:
     by, thresholds = promql.service(settings), settings.thresholds
-    users = select(catalog.ACTIVE_USER_REGISTER.name)
     return (
         stat(
             title="Request rate now",
@@ -54,7 +58,7 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
         ),
         stat(
             title="Error ratio now",
-            description=f"Share of failed requests in the worst of the services selected. {_said(thresholds.error_ratio)}",
+            description=f"Share of failed requests in the worst of the services selected. {said(thresholds.error_ratio)}",
             unit=Unit.RATIO,
             queries=(Query(expr=promql.largest(_error_ratio(by))),),
             coloring=traffic_light(thresholds.error_ratio),
@@ -64,7 +68,7 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
             title="Latency p95 now",
             description=(
                 "95 % of requests are faster, in the slowest of the services selected."
-                f" {_said(thresholds.latency_p95_seconds, 's')}"
+                f" {said(thresholds.latency_p95_seconds, 's')}"
             ),
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.largest(_latency(_P95, by))),),
@@ -87,9 +91,13 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
         ),
         stat(
             title="Active users now",
-            description="Different users seen in the last minute or two, estimated to about 3 %.",
+            description=(
+                f"Different users of each service within {settings.alerting.window}, estimated to about 3 %;"
+                " of every instance."
+            ),
             unit=Unit.COUNT,
-            queries=(Query(expr=total(promql.distinct(users, settings.users.registers, *by))),),
+            queries=(Query(expr=total(promql.recorded(active_users(settings)))),),
+            empty="no users are counted",
         ),
     )
 
@@ -123,6 +131,16 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
             ),
         ),
         graph(
+            title="Request and response sizes",
+            description="95 % of the bodies received and sent were smaller, by service; services that count them alone.",
+            unit=Unit.BYTES,
+            queries=(
+                Query(expr=_p95(catalog.HTTP_SERVER_REQUEST_BODY_SIZE, by), legend=f"{legend(*by)} in"),
+                Query(expr=_p95(catalog.HTTP_SERVER_RESPONSE_BODY_SIZE, by), legend=f"{legend(*by)} out"),
+            ),
+            empty="no service counts sizes: http.body_sizes is false",
+        ),
+        graph(
             title="Active connections",
             description="Requests being answered at the moment of a scrape, by service; of all routes.",
             unit=Unit.COUNT,
@@ -143,26 +161,31 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
             title="Websocket duration p95",
             description="95 % of the websockets that ended were open for less, by service.",
             unit=Unit.SECONDS,
-            queries=(Query(expr=_websocket_duration(by), legend=legend(*by)),),
+            queries=(Query(expr=_p95(catalog.WEBSOCKET_SERVER_CONNECTION_DURATION, by), legend=legend(*by)),),
         ),
     )
 
 
-def _websocket_duration(by: tuple[str, ...]) -> str:
-    buckets = promql.bucket(catalog.WEBSOCKET_SERVER_CONNECTION_DURATION)
-    return promql.quantile(_P95, rate(buckets, ROUTE), *by)
+def _p95(metric: Metric, by: tuple[str, ...]) -> str:
+    return promql.quantile(_P95, rate(promql.bucket(metric), ROUTE), *by)
 
 
 def _own_thresholds(settings: Settings, override: Override) -> Row:
     by, base = promql.service(settings), settings.thresholds
     name = " ".join(f"{label} {value}" for label, value in override.match.items())
     matchers = tuple(promql.equals(label, value) for label, value in override.match.items())
-    ratio = _merged(base.error_ratio, override.error_ratio)
-    seconds = _merged(base.latency_p95_seconds, override.latency_p95_seconds)
-    errors = _error_graph(f"Error ratio of {name}", by, ratio, *matchers)
-    latency = _latency_graph(f"Latency of {name}", by, seconds, *matchers)
-    own = ((errors, ratio != base.error_ratio), (latency, seconds != base.latency_p95_seconds))
-    return Row(title=f"Thresholds of {name}", panels=tuple(panel for panel, is_own in own if is_own))
+    panels = (
+        (title, draw, getattr(base, threshold), getattr(override, threshold))
+        for threshold, (title, draw) in _JUDGED.items()
+    )
+    return Row(
+        title=f"Thresholds of {name}",
+        panels=tuple(
+            draw(f"{title} of {name}", by, _merged(for_all, own), *matchers)
+            for title, draw, for_all, own in panels
+            if _merged(for_all, own) != for_all
+        ),
+    )
 
 
 def _merged(base: Levels, own: Levels) -> Levels:
@@ -199,45 +222,55 @@ def _routes(settings: Settings) -> tuple[Panel, ...]:
 
 def _dependencies(settings: Settings) -> tuple[Panel, ...]:
     by, calls = promql.service(settings), catalog.HTTP_CLIENT_REQUEST_DURATION
-    to, queue = (*by, "server_address"), (*by, "queue")
+    to, thresholds = (*by, "server_address"), settings.thresholds
     failed = promql.share(rate(promql.count(calls), ERROR), rate(promql.count(calls)), *to)
     return (
         graph(
+            title="Dependency call rate",
+            description="Calls per second to other services, by the service called.",
+            unit=Unit.REQUESTS_PER_SECOND,
+            queries=(Query(expr=total(rate(promql.count(calls)), *to), legend=legend(*to)),),
+        ),
+        graph(
             title="Dependency error ratio",
-            description="Share of calls to other services that failed, by the service called.",
+            description="Share of calls to other services that got no response, or 4xx or 5xx, by the service called.",
             unit=Unit.RATIO,
             queries=(Query(expr=failed, legend=legend(*to)),),
         ),
         graph(
             title="Dependency latency p95",
-            description="95 % of calls to other services are faster, by the service called.",
+            description="95 % of calls to other services had their response's headers in less, by the service called.",
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.quantile(_P95, rate(promql.bucket(calls)), *to), legend=legend(*to)),),
         ),
-        graph(
-            title="Queue depth",
-            description="Items waiting, by queue.",
-            unit=Unit.COUNT,
-            queries=(Query(expr=promql.largest(select(catalog.QUEUE_DEPTH.name), *queue), legend=legend(*queue)),),
+        _queue_graph("Queue depth", by, thresholds.queue_depth),
+        _age_graph("Oldest item in queue", by, thresholds.queue_oldest_age_seconds),
+        _counted(
+            "Queue read failures", "Times when a queue could not be asked, per second.", by, catalog.QUEUE_READ_FAILURES
         ),
-        graph(
-            title="Oldest item in queue",
-            description="How long the item that has waited longest waits, by queue.",
-            unit=Unit.SECONDS,
-            queries=(Query(expr=promql.largest(select(catalog.QUEUE_OLDEST_AGE.name), *queue), legend=legend(*queue)),),
-        ),
+        _counted("Retries", "Calls tried again after a failure that may pass, per second.", by, catalog.RETRIES),
+        _counted("Errors by code", "Errors that the service raised on purpose, per second.", by, catalog.APP_ERRORS),
     )
 
 
-def _resources() -> tuple[Panel, ...]:
+def _counted(title: str, description: str, by: tuple[str, ...], metric: catalog.Metric) -> Panel:
+    each = (*by, *metric.labels)
+    query = Query(expr=total(rate(metric.name), *each), legend=legend(*each))
+    return graph(title=title, description=description, unit=Unit.PER_SECOND, queries=(query,))
+
+
+def _resources(settings: Settings) -> tuple[Panel, ...]:
+    by, thresholds = promql.service(settings), settings.thresholds
     cpu, memory = catalog.PROCESS_CPU, catalog.PROCESS_RESIDENT_MEMORY
     throttled = catalog.CONTAINER_CPU_THROTTLED
-    used = total(rate(catalog.CONTAINER_CPU_USAGE.name), "instance")
-    cores = total(select(catalog.CONTAINER_CPU_LIMIT.name), "instance")
     return (
         _by_instance("CPU", "CPU cores in use.", Unit.COUNT, total(rate(cpu.name), "instance")),
+        _cpu_graph("CPU used", by, thresholds.cpu_used_ratio),
         _by_instance(
-            "CPU of limit", "CPU in use as a share of the container's limit.", Unit.RATIO, f"{used} / {cores}"
+            "CPU limit",
+            "CPU cores that the container may use; no line where nothing limits it.",
+            Unit.COUNT,
+            total(select(catalog.CONTAINER_CPU_LIMIT.name), "instance"),
         ),
         _by_instance(
             "CPU throttled",
@@ -246,24 +279,28 @@ def _resources() -> tuple[Panel, ...]:
             total(rate(throttled.name), "instance"),
         ),
         _by_instance("Memory", "Resident memory.", Unit.BYTES, total(select(memory.name), "instance")),
-        _by_instance(
-            "Memory of limit",
-            "Memory that cannot be dropped at once, as a share of the container's limit.",
-            Unit.RATIO,
-            promql.of_limit(catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT, "instance"),
-        ),
+        _memory_graph("Memory of limit", by, thresholds.memory_used_ratio),
         _by_instance(
             "Open files of limit",
             "Open file descriptors as a share of those that may be open.",
             Unit.RATIO,
             promql.of_limit(catalog.PROCESS_OPEN_FDS, catalog.PROCESS_MAX_FDS, "instance"),
         ),
+        _disk_graph("Disk of size", by, thresholds.disk_used_ratio),
+        _counted(
+            "Disk read failures", "Times when a disk could not be asked, per second.", by, catalog.DISK_READ_FAILURES
+        ),
         _by_instance(
-            "Disk of size",
-            "Bytes used as a share of the file system.",
+            "Event loop lag p95",
+            "95 % of the event loop's timers fire with less delay; what blocks the loop delays every request.",
+            Unit.SECONDS,
+            promql.quantile(_P95, rate(promql.bucket(catalog.EVENT_LOOP_LAG)), "instance"),
+        ),
+        _by_instance(
+            "Garbage collection",
+            "Share of the time that Python spent collecting garbage.",
             Unit.RATIO,
-            promql.of_limit(catalog.DISK_USED, catalog.DISK_SIZE, "instance", "path"),
-            "path",
+            total(rate(f"{catalog.GC_PAUSE.name}_sum"), "instance"),
         ),
     )
 
@@ -287,9 +324,33 @@ def _watchers(settings: Settings) -> tuple[Panel, ...]:
             queries=(Query(expr=promql.number(select(catalog.TARGET_INFO.name), *version), legend=legend(*version)),),
             stacked=True,
         ),
+    )
+
+
+def _itself() -> tuple[Panel, ...]:
+    scrape = promql.quantile(_P95, rate(promql.bucket(catalog.SIDELIGHT_SCRAPE)), "instance")
+    return (
+        _by_instance(
+            "Time of a scrape",
+            "95 % of the pages of metrics were made in less; Prometheus gives up after 10 s, unless it is told otherwise.",
+            Unit.SECONDS,
+            scrape,
+        ),
+        _by_instance(
+            "Workers",
+            "Worker processes alive that count together.",
+            Unit.COUNT,
+            total(select(catalog.SIDELIGHT_WORKERS.name), "instance"),
+        ),
+        _by_instance(
+            "Size of the store",
+            "Bytes of the numbers that Sidelight keeps, and with several workers of all their files.",
+            Unit.BYTES,
+            total(select(catalog.SIDELIGHT_STORE_BYTES.name), "instance"),
+        ),
         _by_instance(
             "Series held by Sidelight",
-            "Series as a share of metrics.series_limit; at 100 % new series are folded into one.",
+            "Series of the worker that has most, as a share of metrics.series_limit; at 100 % new series are folded into one.",
             Unit.RATIO,
             promql.of_limit(catalog.SIDELIGHT_SERIES, catalog.SIDELIGHT_SERIES_LIMIT, "instance"),
         ),
@@ -298,6 +359,18 @@ def _watchers(settings: Settings) -> tuple[Panel, ...]:
             "New series per second that lost a label because the series limit was reached.",
             Unit.COUNT,
             total(rate(catalog.SIDELIGHT_SERIES_FOLDED.name), "instance"),
+        ),
+        graph(
+            title="Log records",
+            description="Log records written per second, by level; access lines are among them.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=total(rate(catalog.LOG_EVENTS.name), "level"), legend=legend("level")),),
+        ),
+        _by_instance(
+            "Log lines lost",
+            "Log lines per second that could not be written: whoever reads them is slow or gone, or the disk is full.",
+            Unit.COUNT,
+            total(rate(catalog.LOG_LINES_LOST.name), "instance"),
         ),
     )
 
@@ -310,7 +383,7 @@ def _by_instance(title: str, description: str, unit: Unit, expr: str, *labels: s
 def _error_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
     return graph(
         title=title,
-        description=f"Share of requests that failed, by service; 0 without errors, a gap without requests. {_said(levels)}",
+        description=f"Share of requests that failed, by service; 0 without errors, a gap without requests. {said(levels)}",
         unit=Unit.RATIO,
         queries=(Query(expr=_error_ratio(by, *matchers), legend=legend(*by)),),
         coloring=traffic_light(levels),
@@ -320,7 +393,7 @@ def _error_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str
 def _latency_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
     return graph(
         title=title,
-        description=f"50 %, 95 % and 99 % of requests are faster, by service. For p95: {_said(levels, 's')}",
+        description=f"50 %, 95 % and 99 % of requests are faster, by service. For p95: {said(levels, 's')}",
         unit=Unit.SECONDS,
         queries=tuple(
             Query(expr=_latency(ratio, by, *matchers), legend=f"{legend(*by)} p{ratio * 100:g}") for ratio in _QUANTILES
@@ -329,10 +402,55 @@ def _latency_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: s
     )
 
 
-def _said(levels: Levels, unit: str = "%") -> str:
-    scale = 100 if unit == "%" else 1
-    given = [(level, getattr(levels, level)) for level in ("warning", "critical")]
-    return f"{', '.join(f'{level} above {value * scale:g} {unit}' for level, value in given)}.".capitalize()
+def _queue_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
+    depth = promql.largest(select(catalog.QUEUE_DEPTH.name, *matchers), *by, "queue")
+    description = f"Items waiting, by queue. {said(levels, 'items')}"
+    return _judged(title, description, Unit.COUNT, Query(expr=depth, legend=legend(*by, "queue")), levels)
+
+
+def _age_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
+    age = promql.largest(select(catalog.QUEUE_OLDEST_AGE.name, *matchers), *by, "queue")
+    description = f"How long the item that has waited longest waits, by queue. {said(levels, 's')}"
+    return _judged(title, description, Unit.SECONDS, Query(expr=age, legend=legend(*by, "queue")), levels)
+
+
+def _cpu_graph(title: str, _by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
+    container, processes = (
+        total(rate(metric.name, *matchers), "instance") for metric in (catalog.CONTAINER_CPU_USAGE, catalog.PROCESS_CPU)
+    )
+    cores = total(select(catalog.CPU_AVAILABLE.name, *matchers), "instance")
+    description = f"CPU in use as a share of the cores that the instance may use. {said(levels)}"
+    query = Query(expr=f"({container} or {processes}) / {cores}", legend=legend("instance"))
+    return _judged(title, description, Unit.RATIO, query, levels)
+
+
+def _memory_graph(title: str, _by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
+    used, limit = catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT
+    description = f"Memory that cannot be dropped at once, as a share of the container's limit. {said(levels)}"
+    query = Query(expr=promql.of_limit(used, limit, "instance", matchers=matchers), legend=legend("instance"))
+    return _judged(title, description, Unit.RATIO, query, levels)
+
+
+def _disk_graph(title: str, _by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
+    of_size = promql.of_limit(catalog.DISK_USED, catalog.DISK_SIZE, "instance", "path", matchers=matchers)
+    description = f"Bytes used as a share of the file system. {said(levels)}"
+    return _judged(title, description, Unit.RATIO, Query(expr=of_size, legend=legend("instance", "path")), levels)
+
+
+def _judged(title: str, description: str, unit: Unit, query: Query, levels: Levels) -> Panel:
+    return graph(title=title, description=description, unit=unit, queries=(query,), coloring=traffic_light(levels))
+
+
+_JUDGED: Mapping[str, tuple[str, Callable[..., Panel]]] = {
+    "error_ratio": ("Error ratio", _error_graph),
+    "latency_p95_seconds": ("Latency", _latency_graph),
+    "queue_depth": ("Queue depth", _queue_graph),
+    "queue_oldest_age_seconds": ("Oldest item in queue", _age_graph),
+    "cpu_used_ratio": ("CPU used", _cpu_graph),
+    "memory_used_ratio": ("Memory of limit", _memory_graph),
+    "disk_used_ratio": ("Disk of size", _disk_graph),
+}
+"""Thresholds that have a graph with their lines here: its title, and what draws it for the series of some labels."""
 
 
 def _headings(*labels: str) -> dict[str, str]:

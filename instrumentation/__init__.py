@@ -11,30 +11,97 @@ from typing import TYPE_CHECKING
 from instrumentation.version import __version__
 
 if TYPE_CHECKING:
-    from instrumentation.errors import InstrumentationError, SettingsError, SidelightError
+    from instrumentation.auditing import AuditError, audit, audit_async
+    from instrumentation.client import instrument_client
+    from instrumentation.correlation import correlation_id
+    from instrumentation.errors import (
+        AppError,
+        AuthenticationError,
+        ConflictError,
+        ExternalServiceError,
+        ExternalTimeoutError,
+        InstrumentationError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitedError,
+        SettingsError,
+        SidelightError,
+        ValidationError,
+    )
     from instrumentation.http import instrument
+    from instrumentation.http.problems import problem_documents
+    from instrumentation.logs import configure_logging, set_level
+    from instrumentation.queues import queue
+    from instrumentation.redaction import Redactor
+    from instrumentation.retry import retry_with_backoff
     from instrumentation.settings import Settings, load_settings
+    from instrumentation.timeouts import time_limit
+    from instrumentation.users import saw_user
     from instrumentation.workflows import workflow, workflow_created
 
 _HOME = {
+    "AppError": "errors",
+    "AuditError": "auditing",
+    "AuthenticationError": "errors",
+    "ConflictError": "errors",
+    "ExternalServiceError": "errors",
+    "ExternalTimeoutError": "errors",
     "InstrumentationError": "errors",
+    "NotFoundError": "errors",
+    "PermissionDeniedError": "errors",
+    "RateLimitedError": "errors",
+    "Redactor": "redaction",
     "Settings": "settings",
     "SettingsError": "errors",
     "SidelightError": "errors",
+    "ValidationError": "errors",
+    "configure_logging": "logs",
+    "audit": "auditing",
+    "audit_async": "auditing",
+    "correlation_id": "correlation",
     "instrument": "http",
+    "instrument_client": "client",
     "load_settings": "settings",
+    "problem_documents": "http.problems",
+    "queue": "queues",
+    "retry_with_backoff": "retry",
+    "saw_user": "users",
+    "set_level": "logs",
+    "time_limit": "timeouts",
     "workflow": "workflows",
     "workflow_created": "workflows",
 }
 
 __all__ = [
+    "AppError",
+    "AuditError",
+    "AuthenticationError",
+    "ConflictError",
+    "ExternalServiceError",
+    "ExternalTimeoutError",
     "InstrumentationError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "Redactor",
     "Settings",
     "SettingsError",
     "SidelightError",
+    "ValidationError",
     "__version__",
+    "audit",
+    "audit_async",
+    "configure_logging",
+    "correlation_id",
     "instrument",
+    "instrument_client",
     "load_settings",
+    "problem_documents",
+    "queue",
+    "retry_with_backoff",
+    "saw_user",
+    "set_level",
+    "time_limit",
     "workflow",
     "workflow_created",
 ]

@@ -78,6 +78,11 @@ class Metric:
 
 
 _HTTP_SERVER = ("http_request_method", "http_route", "http_response_status_code", "error_type")
+# OpenTelemetry semantic conventions, http.server.request.duration and http.client.request.duration: the advised edges.
+HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+# The conventions advise no edges for sizes. Powers of 4 from 64 B to 64 MiB put a packet, a page of JSON and an upload
+# apart; 0 is an edge of its own, since most requests have no body and a median of 32 bytes would be made up.
+_BODY_BYTES = (0.0, *(64.0 * 4**power for power in range(11)))
 
 # OpenTelemetry semantic conventions, HTTP metrics: names, labels and units.
 HTTP_SERVER_REQUEST_DURATION = Metric(
@@ -101,8 +106,8 @@ HTTP_SERVER_REQUEST_BODY_SIZE = Metric(
     unit=Unit.BYTES,
     help="Bytes of request bodies really received.",
     labels=_HTTP_SERVER,
+    buckets=_BODY_BYTES,
     folded=("http_route",),
-    emitted=False,
 )
 HTTP_SERVER_RESPONSE_BODY_SIZE = Metric(
     name="http_server_response_body_size_bytes",
@@ -110,8 +115,8 @@ HTTP_SERVER_RESPONSE_BODY_SIZE = Metric(
     unit=Unit.BYTES,
     help="Bytes of response bodies really sent.",
     labels=_HTTP_SERVER,
+    buckets=_BODY_BYTES,
     folded=("http_route",),
-    emitted=False,
 )
 WEBSOCKET_SERVER_ACTIVE_CONNECTIONS = Metric(
     name="websocket_server_active_connections",
@@ -134,9 +139,10 @@ HTTP_CLIENT_REQUEST_DURATION = Metric(
     name="http_client_request_duration_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time that calls to other services took.",
+    help="Time from a call to another service to the last header of its response; each attempt counts.",
     labels=("server_address", "http_request_method", "http_response_status_code", "error_type"),
-    emitted=False,
+    buckets=(*HTTP_SECONDS, 30.0, 60.0),  # language models answer after more than 10 s
+    folded=("server_address",),
 )
 ACTIVE_USER_REGISTER = Metric(
     name="active_user_register",
@@ -144,7 +150,6 @@ ACTIVE_USER_REGISTER = Metric(
     unit=Unit.COUNT,
     help="Largest rank seen in a HyperLogLog register; registers merge by max into a number of users.",
     labels=("register",),
-    emitted=False,
 )
 WORKFLOWS_CREATED = Metric(
     name="workflows_created_total",
@@ -185,7 +190,6 @@ QUEUE_DEPTH = Metric(
     unit=Unit.COUNT,
     help="Items waiting in a queue.",
     labels=("queue",),
-    emitted=False,
 )
 QUEUE_OLDEST_AGE = Metric(
     name="queue_oldest_age_seconds",
@@ -193,7 +197,13 @@ QUEUE_OLDEST_AGE = Metric(
     unit=Unit.SECONDS,
     help="Age of the item that has waited longest.",
     labels=("queue",),
-    emitted=False,
+)
+QUEUE_READ_FAILURES = Metric(
+    name="queue_read_failures_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Times a queue gave no number when the metrics were read: it failed, took too long or gave nonsense.",
+    labels=("queue",),
 )
 # The standard process metrics of every Prometheus client library; prometheus_client records these on Linux.
 PROCESS_CPU = Metric(
@@ -232,40 +242,41 @@ PROCESS_MAX_FDS = Metric(
     unit=Unit.COUNT,
     help="File descriptors that may be open.",
 )
+CPU_AVAILABLE = Metric(
+    name="cpu_available_cores",
+    kind=Kind.GAUGE,
+    unit=Unit.CORES,
+    help="CPU cores the service may use: those of the machine or its affinity, or its container's limit if smaller.",
+)
 CONTAINER_CPU_USAGE = Metric(
     name="container_cpu_usage_seconds_total",
     kind=Kind.COUNTER,
     unit=Unit.SECONDS,
     help="CPU time of the container, read from its cgroup.",
-    emitted=False,
 )
 CONTAINER_CPU_LIMIT = Metric(
     name="container_cpu_limit_cores",
     kind=Kind.GAUGE,
     unit=Unit.CORES,
     help="CPU limit of the container, read from its cgroup.",
-    emitted=False,
 )
 CONTAINER_CPU_THROTTLED = Metric(
     name="container_cpu_throttled_seconds_total",
     kind=Kind.COUNTER,
     unit=Unit.SECONDS,
     help="Time the container was held back by its CPU limit.",
-    emitted=False,
 )
 CONTAINER_MEMORY_WORKING_SET = Metric(
     name="container_memory_working_set_bytes",
     kind=Kind.GAUGE,
     unit=Unit.BYTES,
     help="Memory of the container that cannot be dropped at once.",
-    emitted=False,
 )
 CONTAINER_MEMORY_LIMIT = Metric(
     name="container_memory_limit_bytes",
     kind=Kind.GAUGE,
     unit=Unit.BYTES,
     help="Memory limit of the container.",
-    emitted=False,
 )
 DISK_USED = Metric(
     name="disk_used_bytes",
@@ -273,15 +284,35 @@ DISK_USED = Metric(
     unit=Unit.BYTES,
     help="Bytes used on the file system of a path.",
     labels=("path",),
-    emitted=False,
 )
 DISK_SIZE = Metric(
     name="disk_size_bytes",
     kind=Kind.GAUGE,
     unit=Unit.BYTES,
-    help="Size of the file system of a path.",
+    help="Bytes that the file system of a path holds for the service: used and free, without what is kept for root.",
     labels=("path",),
-    emitted=False,
+)
+DISK_READ_FAILURES = Metric(
+    name="disk_read_failures_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Times the file system of a path could not be asked, or not in time.",
+    labels=("path",),
+)
+EVENT_LOOP_LAG = Metric(
+    name="python_event_loop_lag_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="How long whatever is due waits for the event loop, at any moment.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+)
+GC_PAUSE = Metric(
+    name="python_gc_pause_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time that the process stood still for a garbage collection, by generation.",
+    labels=("generation",),
+    buckets=(0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
 TARGET_INFO = Metric(
     name="target_info",
@@ -296,7 +327,12 @@ LOG_EVENTS = Metric(
     unit=Unit.COUNT,
     help="Log records written, by level.",
     labels=("level",),
-    emitted=False,
+)
+LOG_LINES_LOST = Metric(
+    name="log_lines_lost_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Log lines lost since whoever reads them was slow or gone, or the disk full.",
 )
 APP_ERRORS = Metric(
     name="app_errors_total",
@@ -304,7 +340,7 @@ APP_ERRORS = Metric(
     unit=Unit.COUNT,
     help="AppErrors answered, by code.",
     labels=("code",),
-    emitted=False,
+    folded=("code",),
 )
 RETRIES = Metric(
     name="retries_total",
@@ -312,7 +348,7 @@ RETRIES = Metric(
     unit=Unit.COUNT,
     help="Calls tried again after a transient failure.",
     labels=("callable",),
-    emitted=False,
+    folded=("callable",),
 )
 HEALTH_CHECK_UP = Metric(
     name="health_check_up",
@@ -328,13 +364,29 @@ AUDIT_EVENTS = Metric(
     unit=Unit.COUNT,
     help="Entries written to the audit trail.",
     labels=("event",),
+    folded=("event",),
+    emitted=False,
+)
+AUDIT_FAILURES = Metric(
+    name="audit_failures_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Entries that the audit trail lost, or that the disk may not have: disk_full, locked, unwritable or no_path.",
+    labels=("reason",),
+    emitted=False,
+)
+AUDIT_ENTRIES = Metric(
+    name="audit_entries",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Number of the last entry of the audit trail; where it goes back, the trail was cut.",
     emitted=False,
 )
 SIDELIGHT_SERIES = Metric(
     name="sidelight_series",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Series held in the store, of metrics.series_limit allowed.",
+    help="Series held by the worker that has most, of metrics.series_limit allowed to each.",
 )
 SIDELIGHT_SERIES_LIMIT = Metric(
     name="sidelight_series_limit",
@@ -347,6 +399,25 @@ SIDELIGHT_SERIES_FOLDED = Metric(
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
     help="How often a new series was folded into an overflow series because the series limit was reached.",
+)
+SIDELIGHT_SCRAPE = Metric(
+    name="sidelight_scrape_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time that making a page of metrics took, zipping included.",
+    buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),  # Prometheus waits for 10 s, by default
+)
+SIDELIGHT_WORKERS = Metric(
+    name="sidelight_workers",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Worker processes alive that count together.",
+)
+SIDELIGHT_STORE_BYTES = Metric(
+    name="sidelight_store_bytes",
+    kind=Kind.GAUGE,
+    unit=Unit.BYTES,
+    help="Size of the store: of its numbers, and with several workers of all their files.",
 )
 
 METRICS: tuple[Metric, ...] = tuple(row for row in tuple(globals().values()) if isinstance(row, Metric))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import unquote
@@ -11,11 +12,13 @@ from urllib.parse import unquote
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
+from instrumentation.catalog import HTTP_SECONDS
 from instrumentation.errors import Fault, SettingsError
+from instrumentation.redaction import allowed as redaction
 from instrumentation.settings_faults import Allowed, as_faults, fault, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 DEFAULT_FILE = "sidelight.yaml"
 FILE_VARIABLE = "SIDELIGHT_CONFIG"
@@ -40,6 +43,16 @@ class Duration(str):
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
         return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
+    @classmethod
+    def of(cls, seconds: int) -> Duration:
+        """So many seconds, written the shortest way.
+
+        >>> Duration.of(5400), Duration.of(90), Duration.of(86400)
+        ('1h30m', '1m30s', '1d')
+        """
+        parts = ((seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
+        return cls("".join(f"{number}{unit}" for number, unit in parts if number))
+
 
 def _check_order(warning: float | None, critical: float | None, *, key: str = "", among: str = "") -> None:
     if warning is not None and critical is not None and warning > critical:
@@ -51,6 +64,9 @@ DURATION = "give a duration such as 30s, 5m or 1h30m"
 LABEL_NAME = "give a Prometheus label name: letters, digits and _, not starting with a digit"
 WEB_ADDRESS = "give an http:// or https:// address without user, password, ? or #"
 URL_PATH = "give a path that starts with /, such as /metrics"
+REGISTERS = "give a power of 2 from 16 to 16384, such as 1024; each is a series of every instance"
+USERS_WINDOW = "give a duration of at most 4m, since Prometheus forgets a series after 5m"
+ABSOLUTE_PATH = "give an absolute path, such as /var/lib/shop"
 INCREASING = "give increasing seconds, each once, such as [0.1, 0.5, 1.0]"
 
 
@@ -72,6 +88,28 @@ def _url_path(value: str) -> str:
     return _matching(value, r"/[^\s?#]*", URL_PATH)
 
 
+def _registers(value: int) -> int:
+    if not 16 <= value <= 16384 or value & (value - 1):  # noqa: PLR2004 - REGISTERS says them
+        raise fault(REGISTERS)
+    return value
+
+
+def _users_window(value: Duration) -> Duration:
+    if value.seconds > Duration("4m").seconds:
+        raise fault(USERS_WINDOW)
+    return value
+
+
+def _absolute(value: str) -> str:
+    return _matching(value, r"/[^\0]*", ABSOLUTE_PATH)
+
+
+def _if(fits: Callable[[object], bool], allowed: str, value: str) -> str:
+    if not fits(value):
+        raise fault(allowed)
+    return value
+
+
 def _matching(value: str, pattern: str, allowed: str) -> str:
     if not re.fullmatch(pattern, value):
         raise fault(allowed)
@@ -88,6 +126,12 @@ Seconds = Annotated[
     float, Field(gt=0, allow_inf_nan=False), Allowed(text="give seconds as a number above 0, such as 1.0")
 ]
 Ratio = Annotated[float, Field(gt=0, lt=1), Allowed(text="give a ratio between 0 and 1, such as 0.05")]
+BudgetRatio = Annotated[
+    float,
+    Field(gt=0, allow_inf_nan=False),
+    Allowed(text="give a share of the budget above 0, such as 0.8; 1.0 is all of it"),
+]
+Share = Annotated[float, Field(ge=0, le=1), Allowed(text="give a share from 0 to 1, such as 0.1")]
 Count = Annotated[int, Field(ge=1), Allowed(text="give a whole number of at least 1")]
 Usd = Annotated[float, Field(gt=0, allow_inf_nan=False), Allowed(text="give US dollars as a number above 0, or null")]
 PrometheusDuration = Annotated[Duration, PlainValidator(_duration), Allowed(text=DURATION)]
@@ -99,6 +143,7 @@ Text = Annotated[
 LabelName = Annotated[Text, AfterValidator(_label_name), Allowed(text=LABEL_NAME)]
 WebAddress = Annotated[Text, AfterValidator(_web_address), Allowed(text=WEB_ADDRESS)]
 UrlPath = Annotated[Text, AfterValidator(_url_path), Allowed(text=URL_PATH)]
+Folder = Annotated[Text, AfterValidator(_absolute), Allowed(text=ABSOLUTE_PATH)]
 FilePath = Annotated[Text, Allowed(text="give the path of a file")]
 Edges = Annotated[
     tuple[Seconds, ...],
@@ -106,6 +151,12 @@ Edges = Annotated[
     AfterValidator(_increasing),
     Allowed(text=INCREASING),
 ]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error", "critical"],
+    Allowed(text="give one of debug, info, warning, error, critical"),
+]
+LogFormat = Annotated[Literal["auto", "json", "console"], Allowed(text="give one of auto, json, console")]
+LoggerName = Annotated[Text, Allowed(text="give the name of a logger, such as sqlalchemy.engine")]
 PLANNED = "not read by this version"
 
 
@@ -156,6 +207,55 @@ class SecondsLevels(Levels):
     critical: Seconds = 1.0
 
 
+class CpuLevels(Levels):
+    """Shares of the CPU cores that an instance may use."""
+
+    warning: Ratio = 0.8
+    critical: Ratio = 0.95
+
+
+class MemoryLevels(Levels):
+    """Shares of the memory that a container may use."""
+
+    warning: Ratio = 0.85
+    critical: Ratio = 0.95
+
+
+class DiskLevels(Levels):
+    """Shares of a file system."""
+
+    warning: Ratio = 0.8
+    critical: Ratio = 0.9
+
+
+class DepthLevels(Levels):
+    """Items in a queue."""
+
+    warning: Count = 100
+    critical: Count = 1000
+
+
+class AgeLevels(Levels):
+    """For how many seconds the oldest item of a queue has waited."""
+
+    warning: Seconds = 600
+    critical: Seconds = 3600
+
+
+class WorkflowLevels(Levels):
+    """Shares of a workflow's executions."""
+
+    warning: Ratio = 0.05
+    critical: Ratio = 0.2
+
+
+class BudgetLevels(Levels):
+    """Shares of the day's budget."""
+
+    warning: BudgetRatio = 0.8
+    critical: BudgetRatio = 1.0
+
+
 class RatioOverride(Levels):
     """Levels for some services; what is left out stays as it is for all."""
 
@@ -170,6 +270,22 @@ class SecondsOverride(Levels):
     critical: Seconds | None = None
 
 
+class CountOverride(Levels):
+    """Levels for some services; what is left out stays as it is for all."""
+
+    warning: Count | None = None
+    critical: Count | None = None
+
+
+# What tells the series of a threshold apart within a service, so that an override may name it.
+_PARTS = {
+    "disk_used_ratio": "path",
+    "queue_depth": "queue",
+    "queue_oldest_age_seconds": "queue",
+    "workflow_failure_ratio": "workflow",
+}
+
+
 class Override(Section):
     """Other thresholds where every label of ``match`` has the value given; the first override that matches counts."""
 
@@ -180,6 +296,19 @@ class Override(Section):
     ]
     error_ratio: RatioOverride = RatioOverride()
     latency_p95_seconds: SecondsOverride = SecondsOverride()
+    cpu_used_ratio: RatioOverride = RatioOverride()
+    memory_used_ratio: RatioOverride = RatioOverride()
+    disk_used_ratio: RatioOverride = RatioOverride()
+    queue_depth: CountOverride = CountOverride()
+    queue_oldest_age_seconds: SecondsOverride = SecondsOverride()
+    workflow_failure_ratio: RatioOverride = RatioOverride()
+    daily_usd: Usd | None = None
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels, beside those of a service, that every threshold set here can be matched by."""
+        parts = [{_PARTS[name]} if name in _PARTS else set[str]() for name in self.model_fields_set - {"match"}]
+        return frozenset(set.intersection(*parts) if parts else ())
 
 
 class Thresholds(Section):
@@ -187,6 +316,13 @@ class Thresholds(Section):
 
     error_ratio: RatioLevels = RatioLevels()
     latency_p95_seconds: SecondsLevels = SecondsLevels()
+    cpu_used_ratio: CpuLevels = CpuLevels()  # from about 80 % on, what arrives has to wait for a core
+    memory_used_ratio: MemoryLevels = MemoryLevels()
+    disk_used_ratio: DiskLevels = DiskLevels()
+    disk_full_ratio: Ratio = 0.95  # so little room that a single large file fills it, however slowly it filled so far
+    queue_depth: DepthLevels = DepthLevels()
+    queue_oldest_age_seconds: AgeLevels = AgeLevels()  # few items that nobody takes are a backlog too
+    workflow_failure_ratio: WorkflowLevels = WorkflowLevels()
     overrides: Annotated[tuple[Override, ...], Field(strict=False), Allowed(text="give a list of overrides")] = ()
 
     @property
@@ -206,9 +342,21 @@ class Thresholds(Section):
         return self
 
     @model_validator(mode="after")
+    def _full_is_critical(self) -> Self:
+        critical = self.disk_used_ratio.critical
+        if self.disk_full_ratio < critical:
+            raise fault(
+                "give a ratio at or above it, since a disk that is full needs no trend",
+                key="disk_full_ratio",
+                problem=f"got {shown(self.disk_full_ratio)} below disk_used_ratio.critical {shown(critical)}",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _overrides_in_order(self) -> Self:
+        names = [name for name, value in self if isinstance(value, Levels)]
         for index, override in enumerate(self.overrides):
-            for name in ("error_ratio", "latency_p95_seconds"):
+            for name in names:
                 base, own = getattr(self, name), getattr(override, name)
                 _check_order(
                     base.warning if own.warning is None else own.warning,
@@ -225,6 +373,39 @@ class For(Section):
     critical: PrometheusDuration = Duration("2m")
     warning: PrometheusDuration = Duration("5m")
     info: PrometheusDuration = Duration("1m")
+
+
+class Ahead(Section):
+    """How far ahead a trend is followed; what is far off is no reason to wake anybody."""
+
+    warning: PrometheusDuration = Duration("4h")
+    critical: PrometheusDuration = Duration("1h")
+
+    @model_validator(mode="after")
+    def _warning_looks_further(self) -> Self:
+        if self.warning.seconds < self.critical.seconds:
+            raise fault(
+                "give a warning at or above critical, since a warning looks further ahead",
+                problem=f"got warning {shown(self.warning)} below critical {shown(self.critical)}",
+            )
+        return self
+
+
+class DiskAhead(Ahead):
+    """How far ahead the trend of a disk is followed."""
+
+    warning: PrometheusDuration = Duration("1d")
+    critical: PrometheusDuration = Duration("4h")
+
+
+class Trend(Section):
+    """Where things lead if they go on as they did: the second half of the alerts on queues, CPU, memory and disks."""
+
+    window: PrometheusDuration = Duration("30m")  # a batch job's peak is shorter
+    queue_drained_within: PrometheusDuration = Duration("1h")
+    memory_full_within: Ahead = Ahead()
+    disk_window: PrometheusDuration = Duration("6h")  # rotated logs and temporary files come and go within it
+    disk_full_within: DiskAhead = DiskAhead()
 
 
 class Notification(Section):
@@ -289,6 +470,8 @@ class Alerting(Section):
         Allowed(text="give a list of target labels, such as [job]"),
     ] = ("job",)
     window: PrometheusDuration = Duration("5m")
+    workflow_window: PrometheusDuration = Duration("1h")  # workflows are rarer than requests
+    trend: Trend = Trend()
     minimum_bad_events: Count = 3  # one failed request at night is no page; five of five still is
     for_: Annotated[For, Field(alias="for")] = For()
     keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is no recovery
@@ -302,6 +485,18 @@ class Alerting(Section):
     def _job_is_grouped(self) -> Self:
         if "job" not in self.group_by or len(set(self.group_by)) != len(self.group_by):
             raise fault("give each label once and job among them, since a service is a job", key="group_by")
+        return self
+
+    @model_validator(mode="after")
+    def _each_half_of_a_trend_holds_a_window(self) -> Self:
+        trends = {"trend.window": self.trend.window, "trend.disk_window": self.trend.disk_window}
+        for key, given in {**trends, "workflow_window": self.workflow_window}.items():
+            if given.seconds < 2 * self.window.seconds:
+                raise fault(
+                    f"give at least twice that, {Duration.of(2 * self.window.seconds)}",
+                    key=key,
+                    problem=f"got {shown(given)} with alerting.window {shown(self.window)}",
+                )
         return self
 
 
@@ -321,13 +516,10 @@ class Slo(Section):
 
 
 class Budget(Section):
-    """What a day's workflows may cost."""
+    """What the workflows of each service may cost in a day, which is one of UTC; no budget, no alert."""
 
-    daily_usd: Annotated[Usd | None, Field(description=PLANNED)] = None
-
-
-# OpenTelemetry semantic conventions, http.server.request.duration: the advised bucket edges in seconds.
-_SEMCONV_EDGES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+    daily_usd: Usd | None = None
+    spent_ratio: BudgetLevels = BudgetLevels()
 
 
 class Http(Section):
@@ -336,7 +528,8 @@ class Http(Section):
     excluded_routes: Annotated[
         tuple[UrlPath, ...], Field(strict=False), Allowed(text="give a list of paths, such as [/health]")
     ] = ("/health", "/ready")
-    duration_buckets: Edges = _SEMCONV_EDGES
+    duration_buckets: Edges = HTTP_SECONDS
+    body_sizes: Annotated[bool, Allowed(text="give true or false")] = False  # three times the series of durations alone
 
 
 class Metrics(Section):
@@ -349,6 +542,9 @@ class Metrics(Section):
     series_limit: Count = 2000
     exemplars: Annotated[bool, Allowed(text="give true or false")] = False  # each request then asks for its span
     scrape_interval: PrometheusDuration = Duration("15s")
+    read_timeout_seconds: Annotated[  # for all queues and disks together: they are read side by side
+        Seconds, Field(le=5), Allowed(text="give seconds above 0 and at most 5, since Prometheus gives up after 10")
+    ] = 1.0
 
     @model_validator(mode="after")
     def _port_has_a_path(self) -> Self:
@@ -357,23 +553,77 @@ class Metrics(Section):
         return self
 
 
+class Resources(Section):
+    """What is read of the machine."""
+
+    disk_paths: Annotated[
+        tuple[Folder, ...],
+        Field(strict=False, max_length=20),
+        Allowed(text="give a list of at most 20 absolute paths, such as [/, /var/lib/shop]"),
+    ] = ("/",)
+
+
 class Users(Section):
     """How active users are counted."""
 
-    registers: Annotated[Count, Field(description=PLANNED)] = 1024
-    window: Annotated[PrometheusDuration, Field(description=PLANNED)] = Duration("60s")
+    registers: Annotated[int, AfterValidator(_registers), Allowed(text=REGISTERS)] = 1024  # a standard error of 3.25 %
+    window: Annotated[PrometheusDuration, AfterValidator(_users_window), Allowed(text=USERS_WINDOW)] = Duration("60s")
+    key_file: FilePath | None = None
+
+
+class Redaction(Section):
+    """What is masked in logs beside what always is, and what is let through."""
+
+    keys: Annotated[
+        tuple[Annotated[Text, AfterValidator(partial(_if, redaction.is_key, redaction.KEY))], ...],
+        Field(strict=False),
+        Allowed(text="give a list of keys, such as [diagnosis]; *diagnosis* is for keys that hold the word anywhere"),
+    ] = ()
+    allow: Annotated[
+        tuple[Annotated[Text, AfterValidator(partial(_if, redaction.is_let_through, redaction.LET_THROUGH))], ...],
+        Field(strict=False),
+        Allowed(text="give a list of keys and patterns that are masked, such as [session_id, email]"),
+    ] = ()
+    patterns: Annotated[
+        tuple[Annotated[Text, AfterValidator(partial(_if, redaction.is_pattern, redaction.PATTERN))], ...],
+        Field(strict=False),
+        Allowed(text="give a list of regular expressions, such as ['EMP-[0-9]{6}']"),
+    ] = ()
 
 
 class Logging(Section):
     """Structured logs."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], Field(description=PLANNED)] = "info"
+    enabled: Annotated[bool, Allowed(text="give true or false")] = True  # where the service has set up none of its own
+    format: LogFormat = "auto"  # columns in a terminal, else JSON
+    level: LogLevel = "info"
+    levels: Annotated[
+        dict[LoggerName, LogLevel], Allowed(text="give loggers and their levels, such as {sqlalchemy.engine: info}")
+    ] = {"httpx": "warning"}  # at info it writes the whole URL of each call
+    access: Annotated[bool, Allowed(text="give true or false")] = True
+    access_sample_ratio: Share = 1.0  # of the requests that succeeded; the others are all there
+    correlation_id: Annotated[bool, Allowed(text="give true or false")] = True
+    redaction: Redaction = Redaction()
 
 
 class Audit(Section):
-    """The audit trail."""
+    """The audit trail; what seals it is a secret, and stands in a file or in the environment."""
 
-    path: Annotated[FilePath | None, Field(description=PLANNED)] = None
+    path: FilePath | None = None
+    key_file: FilePath | None = None
+    fsync: Annotated[Literal["always", "interval", "never"], Allowed(text="give always, interval or never")] = (
+        "interval"
+    )
+    max_bytes: Annotated[
+        int | None, Field(ge=1 << 20), Allowed(text="give a whole number of bytes of at least 1048576, or null")
+    ] = 100 << 20  # verified in a second or two
+    on_failure: Annotated[Literal["log", "raise"], Allowed(text="give log or raise")] = "log"
+
+    @model_validator(mode="after")
+    def _nothing_is_raised_without_a_path(self) -> Self:
+        if self.on_failure == "raise" and self.path is None:
+            raise fault("give audit.path too, since without it every entry is lost", key="on_failure")
+        return self
 
 
 class Tracing(Section):
@@ -415,6 +665,7 @@ class Settings(Section):
     budget: Budget = Budget()
     http: Http = Http()
     metrics: Metrics = Metrics()
+    resources: Resources = Resources()
     users: Users = Users()
     logging: Logging = Logging()
     audit: Audit = Audit()
@@ -422,6 +673,17 @@ class Settings(Section):
     health: Health = Health()
     collector: Collector = Collector()
     dashboards: Dashboards = Dashboards()
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether any service has a budget."""
+        budgets = (self.budget.daily_usd, *(override.daily_usd for override in self.thresholds.overrides))
+        return any(usd is not None for usd in budgets)
+
+    @property
+    def users_window(self) -> Duration:
+        """``users.window``; where it is left out and scrapes are rare, two of their intervals."""
+        return Duration(f"{max(self.users.window.seconds, 2 * self.metrics.scrape_interval.seconds)}s")
 
     @property
     def duration_edges(self) -> tuple[float, ...]:
@@ -447,12 +709,24 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _users_window_holds_two_scrapes(self) -> Self:
+        window, interval = self.users.window, self.metrics.scrape_interval
+        if "window" in self.users.model_fields_set and window.seconds < 2 * interval.seconds:
+            raise fault(
+                f"give at least two scrape intervals, that is {2 * interval.seconds}s, or a lost scrape loses users",
+                key="users.window",
+                problem=f"got {shown(window)} with metrics.scrape_interval {shown(interval)}",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _overrides_match_grouped_labels(self) -> Self:
         for index, override in enumerate(self.thresholds.overrides):
+            allowed = [*self.alerting.group_by, *sorted(override.labels)]
             for label in override.match:
-                if label not in self.alerting.group_by:
+                if label not in allowed:
                     raise fault(
-                        f"give one of {', '.join(self.alerting.group_by)}",
+                        f"give one of {', '.join(allowed)}",
                         key=f"thresholds.overrides.{index}.match.{label}",
                         problem="got a label that alerting.group_by does not keep",
                     )

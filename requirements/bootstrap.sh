@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes or updates the development environment in the folder $1. Needs Python 3.11 or newer and, where Python comes
-# without ensurepip (Debian without python3-venv), apt-get; never root.
+# without ensurepip or without headers (Debian without python3-venv, python3-dev), apt-get; never root, never a compiler.
 set -eu
 
 venv=$1
@@ -12,23 +12,24 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 say() { echo "setup: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# Puts a file with pip in it, which Python can run, into $pip; leaves nothing on the machine.
-pip_from_debian() {
-    scratch=$(mktemp -d)
-    trap 'rm -rf "$scratch"' EXIT
+scratch=
+trap 'rm -rf "$scratch"' EXIT
+
+# Unpacks Debian's package $1 into $scratch/root, and fails with the advice $2; leaves nothing on the machine.
+from_debian() {
+    [ -n "$scratch" ] || scratch=$(mktemp -d)
     mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
     (
         cd "$scratch"
-        for command in update "download python3-pip-whl"; do
+        for command in update "download $1"; do
             # shellcheck disable=SC2086  # the command's words
             apt-get -qq -o Dir::State="$scratch" -o Dir::State::status=/dev/null -o Dir::Cache="$scratch/cache" \
                 -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Acquire::Languages=none \
                 -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false $command </dev/null >log 2>&1 \
                 || { say "apt-get $command failed"; cat log >&2; }
         done
-        dpkg-deb -x python3-pip-whl_*.deb root
-    ) || fail "no pip: install python3-venv, or give another Python with PYTHON=..."
-    pip=$(echo "$scratch"/root/usr/share/python-wheels/pip-*.whl)
+        dpkg-deb -x "$1"_*.deb root
+    ) || fail "$2, or give another Python with PYTHON=..."
 }
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -41,8 +42,8 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     else
         say "this Python has no ensurepip; pip comes from Debian's python3-pip-whl"
         "$python" -m venv --clear --without-pip "$venv"
-        pip_from_debian
-        PYTHONPATH=$pip "$venv/bin/python" -m pip install --quiet --constraint "$constraints" pip
+        from_debian python3-pip-whl "no pip: install python3-venv"
+        PYTHONPATH=$(echo "$scratch"/root/usr/share/python-wheels/pip-*.whl) "$venv/bin/python" -m pip install --quiet --constraint "$constraints" pip
     fi
 fi
 
@@ -50,3 +51,14 @@ say "pinned packages"
 "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --requirement "$here/dev.txt" --requirement "$here/bench.txt"
 "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --no-build-isolation \
     --editable "$here/..[tracing]" --editable "$here/../stack[demo]"
+
+say "the compiled request path"
+headers=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+if [ ! -f "$headers/Python.h" ] && [ ! -f "$venv/include/Python.h" ]; then
+    version=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_python_version())')
+    say "this Python has no headers; they come from Debian's libpython$version-dev"
+    from_debian "libpython$version-dev" "no Python.h: install python3-dev"
+    cp -R "$scratch/root/usr/include/python$version/." "$scratch"/root/usr/include/*-linux-gnu* "$venv/include"
+fi
+sh "$here/compiler.sh" "$venv" "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --no-build-isolation \
+    "$here/../speedups"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from alerts import ALERTS, groups
 from alerts.rules import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
+from instrumentation.redaction.table import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
 from instrumentation.settings import PLANNED, Override, Receiver, Section, Settings
 from instrumentation.settings_faults import allowed_text, section_of
 from sidelight.behaviours import GROUPS, behaviours
@@ -29,6 +30,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
         "reference/rules.md": _rules_page(settings),
+        "reference/redaction.md": _redaction_page(),
         "reference/behaviours.md": _behaviours_page(behaviours()),
         "runbooks/README.md": _runbooks_page(settings),
     }
@@ -127,14 +129,33 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 
 
 def _runbooks_page(settings: Settings) -> str:
-    rows = [
-        (f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning)
-        for alert in ALERTS
-    ]
+    rows = [(f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning) for alert in ALERTS]
     return _page(
         "Runbooks", "One page for every alert: what it means, what to look at, what to do.",
         _table(("alert", "severity", "meaning"), rows),
     )  # fmt: skip
+
+
+def _redaction_page() -> str:
+    patterns = [pattern for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table]
+    return _page(
+        "Redaction",
+        "What is masked in logs and in the audit trail; [Keep secrets out of logs](../how-to/keep-secrets-out-of-logs.md) "
+        "says how to change it.",
+        "## By key\n\nThe value of a key with one of these names is masked, whatever it holds. A blank stands for any "
+        "separator or none, `*` for letters before or behind it; case and camelCase do not matter.",
+        _names(KEYS),
+        "Not where the key ends in one of these words, such as `token_count`:",
+        _names(HARMLESS),
+        "Nothing, yes and no are no secrets. Under these keys a number is none either:",
+        _names(COUNTED),
+        "## By form\n\nWherever it stands, in a text, a key, a number or bytes:",
+        _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _behaviours_page(rows: Sequence[Behaviour]) -> str:
@@ -161,7 +182,7 @@ def _behaviour_row(row: Behaviour) -> tuple[str, ...]:
 
 
 def _severities(alert: Alert, settings: Settings) -> str:
-    return ", ".join(rule.severity for rule in alert.rules(settings)) or "none in these settings"
+    return ", ".join(rule.severity for rule in alert.rules(settings)) or "off in these settings"
 
 
 def _code(expression: str) -> str:

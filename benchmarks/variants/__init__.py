@@ -61,6 +61,10 @@ SIDELIGHT = Variant(
     modules=("instrumentation", "instrumentation.http"),
 )
 SIDELIGHT_SHARED = Variant(name="sidelight_shared", title="Sidelight, store of many workers")
+SIDELIGHT_COMPILED = Variant(name="sidelight_compiled", title="Sidelight, compiled")
+SIDELIGHT_COMPILED_SHARED = Variant(
+    name="sidelight_compiled_shared", title="Sidelight, compiled, store of many workers"
+)
 FASTAPI = Variant(
     name="fastapi_telemetry", title="FastAPI's own telemetry", distributions=("fastapi", "opentelemetry-sdk"), peer=True
 )
@@ -91,11 +95,22 @@ EVERY = (
     LEAST,
     SIDELIGHT,
     SIDELIGHT_SHARED,
+    SIDELIGHT_COMPILED,
+    SIDELIGHT_COMPILED_SHARED,
     FASTAPI,
     INSTRUMENTATOR,
     EXPORTER,
     CONTRIB,
 )
+SIDELIGHT_LOGS = Variant(name="sidelight_logs", title="Sidelight", distributions=("sidelight",))
+BUNDLE = Variant(
+    name="bundle",
+    title="instrumentator, asgi-correlation-id, structlog",
+    distributions=("prometheus-fastapi-instrumentator", "asgi-correlation-id", "structlog"),
+    peer=True,
+)
+WITH_LOGS = (BARE, SIDELIGHT_LOGS, BUNDLE)
+"""Metrics, a correlation id and a JSON access line together."""
 HAS_SHARED_STORE = find_spec("instrumentation.store.shared") is not None
 VARIANTS = tuple(row for row in EVERY if row is not SIDELIGHT_SHARED or HAS_SHARED_STORE)
 """Every row that can be measured."""

@@ -1,16 +1,18 @@
-"""Ours, with its numbers in the memory of the one process."""
+"""Ours in Python, with its numbers in the memory of the one process."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from prometheus_client import CollectorRegistry
 
 import instrumentation
 from benchmarks.asgi import body_of
 from benchmarks.variants import Installed
-from instrumentation.settings import Settings
+from instrumentation.http import middleware
+from instrumentation.settings import parse_settings
 from instrumentation.store import LocalStore
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from instrumentation.http.middleware import ASGIApp
     from instrumentation.store import Store
 
 
@@ -26,7 +29,13 @@ def install(build: Callable[..., FastAPI]) -> Installed:
     return with_store(build, LocalStore())
 
 
-def with_store(build: Callable[..., FastAPI], store: Store) -> Installed:
-    """Instrument the service, counting in a store; every setting has its default."""
-    app = instrumentation.instrument(build(), settings=Settings(), store=store, registry=CollectorRegistry())
+METRICS_ALONE = parse_settings({"logging": {"enabled": False, "correlation_id": False}})
+
+
+def with_store(
+    build: Callable[..., FastAPI], store: Store, measuring: Callable[..., ASGIApp] = middleware.measuring
+) -> Installed:
+    """Instrument the service, counting in a store by one of the request paths: metrics alone, as the peers have them."""
+    with patch("instrumentation.http.fastest", lambda: measuring):
+        app = instrumentation.instrument(build(), settings=METRICS_ALONE, store=store, registry=CollectorRegistry())
     return Installed(app, partial(body_of, app, "/metrics"))

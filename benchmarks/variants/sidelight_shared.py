@@ -1,4 +1,4 @@
-"""Ours, with its numbers in a file that all workers of a service share."""
+"""Ours in Python, with its numbers in a file that all workers of a service share."""
 
 from __future__ import annotations
 
@@ -21,5 +21,10 @@ _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # each is removed when th
 
 def install(build: Callable[..., FastAPI]) -> Installed:
     """Instrument the service."""
+    return with_store(build, shared_store())
+
+
+def shared_store() -> SharedStore:
+    """A store in a folder of its own."""
     _FOLDERS.append(tempfile.TemporaryDirectory(prefix="sidelight-benchmark-"))
-    return with_store(build, SharedStore(Path(_FOLDERS[-1].name)))
+    return SharedStore(Path(_FOLDERS[-1].name))

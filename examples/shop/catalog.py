@@ -3,8 +3,10 @@
 from types import MappingProxyType
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict
+
+from instrumentation import NotFoundError
 
 SKU_PATTERN = r"^[a-z0-9-]{1,40}$"
 
@@ -53,8 +55,8 @@ def find(sku: str) -> Item:
     """Return an item.
 
     Raises:
-        HTTPException: 404, there is no such item.
+        NotFoundError: There is no such item.
     """
     if sku not in ITEMS:
-        raise HTTPException(404, f"There is no item {sku}.")
+        raise NotFoundError(f"There is no item {sku}.", details={"sku": sku})
     return ITEMS[sku]

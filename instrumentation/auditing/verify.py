@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from itertools import takewhile
 from os.path import samestat
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -88,7 +89,8 @@ def _before(files: Sequence[Path], last: BinaryIO) -> Sequence[Path]:
     """The files before the last one, which was opened first: it may be rotated at any time."""
     if len(files) > 1:
         return files[:-1]
-    return [file for _, file in rotated(files[-1]) if not samestat(os.fstat(last.fileno()), file.stat())]
+    opened = os.fstat(last.fileno())
+    return list(takewhile(lambda file: not samestat(opened, file.stat()), (file for _, file in rotated(files[-1]))))
 
 
 class _Reader:

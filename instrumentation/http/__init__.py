@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
@@ -9,23 +10,26 @@ from prometheus_client.registry import REGISTRY
 from instrumentation.deployment import announce
 from instrumentation.errors import InstrumentationError
 from instrumentation.exposition import register
+from instrumentation.http.compiled import as_function, fastest
 from instrumentation.http.exemplars import HttpExemplars
-from instrumentation.http.middleware import measuring
+from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.page import metrics_page
+from instrumentation.http.problems import answer_app_errors
 from instrumentation.http.recorder import HttpRecorder
-from instrumentation.http.routes import Routes
+from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
 from instrumentation.store.process import ProcessStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.page import MetricsPage
+    from instrumentation.http.users import FindUser
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
@@ -36,7 +40,12 @@ _MARK = "_sidelight"
 
 
 def instrument(
-    app: _App, *, settings: Settings | None = None, store: Store | None = None, registry: CollectorRegistry = REGISTRY
+    app: _App,
+    *,
+    settings: Settings | None = None,
+    store: Store | None = None,
+    registry: CollectorRegistry = REGISTRY,
+    user_id: FindUser | None = None,
 ) -> _App:
     """Measure every request of an app and answer ``/metrics``.
 
@@ -48,10 +57,13 @@ def instrument(
         settings: What ``load_settings()`` gives, by default.
         store: Where to count; the process's own store by default.
         registry: The prometheus_client registry whose metrics the page shows.
+        user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
+            ``saw_user``.
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
-        InstrumentationError: ``app_invalid``, ``metrics_path_taken``, ``bucket_edges_differ``.
+        InstrumentationError: ``app_invalid``, ``metrics_path_taken``, ``bucket_edges_differ``,
+            ``user_id_finder_invalid``.
     """
     if not callable(app):
         raise InstrumentationError(f"instrument() got {type(app).__name__}; give an ASGI app.", code="app_invalid")
@@ -64,6 +76,7 @@ def instrument(
     path = settings.metrics.path if settings.metrics.port is None else None
     _refuse_taken_path(routes, path)
     announce(store, settings.service)
+    answer_app_errors(app, store)
     register(store, registry)
     excluded = frozenset(settings.http.excluded_routes)
     exemplars = HttpExemplars()
@@ -72,30 +85,45 @@ def instrument(
         store,
         settings.duration_edges,
         expected=lambda: _expected(routes, excluded),
-        starting=lambda: _open_own_port(page, settings),
+        starting=lambda: _begin(beginnings),
     )
+    features = [make(Instrumented(settings, store, recorder, user_id)) for make in FEATURES]
+    beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
+    listeners = tuple(each.listener for each in features if each.listener)
+    pages = {path: answer for each in features for path, answer in each.pages.items()}
 
     async def primed_page(scope: Scope, receive: Receive, send: Send) -> None:
         recorder.prime()  # a scrape that comes before the first request sees the series at 0
         await page(scope, receive, send)
 
+    if path is not None:
+        pages[path] = primed_page
+    measuring = fastest()
+
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             recorder.prime()
-            await inner(scope, receive, send)
+            _begin(beginnings)  # another event loop of a process that has begun already
+            try:
+                await inner(scope, receive, send)
+            finally:
+                _begin(each.end for each in features if each.end)
 
-        websocket = measuring_websockets(inner, store=store, routes=routes, excluded=excluded)
+        within = reduce(lambda app, wrap: wrap(app), (each.layer for each in features if each.layer), inner)
+        websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
         return measuring(
-            inner,
+            within,
             recorder=recorder,
             routes=routes,
             excluded=excluded,
-            direct={**dict.fromkeys(excluded, inner), **({} if path is None else {path: primed_page})},
+            direct={**dict.fromkeys(excluded, inner), **pages},
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if settings.metrics.exemplars else None,
+            listeners=listeners,
         )
 
-    wrapped: Any = _in_place(app, layer) if hasattr(app, "build_middleware_stack") else layer(cast("ASGIApp", app))
+    is_framework = hasattr(app, "build_middleware_stack")
+    wrapped: Any = _in_place(app, layer) if is_framework else as_function(layer(cast("ASGIApp", app)))
     setattr(wrapped, _MARK, True)
     return cast("_App", wrapped)
 
@@ -112,6 +140,11 @@ def _left_out(store: Store) -> Callable[[str], bool]:
         )
 
     return is_left_out
+
+
+def _begin(beginnings: Iterable[Callable[[], None]]) -> None:
+    for begin in beginnings:
+        begin()
 
 
 def _open_own_port(page: MetricsPage, settings: Settings) -> None:
@@ -147,7 +180,7 @@ def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, s
     """Every (method, template) that the app is known to answer."""
     for route in routes:
         if route.template not in excluded:
-            for method in sorted(route.methods - {"HEAD", "OPTIONS"}):
+            for method in sorted(route.methods - {"HEAD", "OPTIONS", WEBSOCKET}):
                 yield method, route.template
 
 

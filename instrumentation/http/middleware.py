@@ -1,12 +1,12 @@
 """The outermost layer around an app: measures requests, changes nothing else.
 
 This is the request path. It is one closure because that is what costs least: a class with methods took half as long
-again (see docs/decisions/0008-the-request-path.md).
+again (see docs/decisions/0008-the-request-path.md). speedups/_sidelight_speedups.c does the same for the usual request;
+what is changed here has to be changed there.
 """
 
 from __future__ import annotations
 
-import logging
 from asyncio import CancelledError
 from bisect import bisect_left
 from threading import get_ident
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     """Method, template, status and error type."""
     Listener = Callable[[Scope, Key, float], None]
 
-_log = logging.getLogger("instrumentation")
 _SEEN = "sidelight"
 
 
@@ -62,10 +61,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     """
     shards, edges, by_id, template = recorder.shards, recorder.edges, routes.by_id, routes.template
     total = len(edges) + 1
-    failed = False
 
     async def sidelight(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901, PLR0912, PLR0915
-        nonlocal failed
         # An app that is mounted in an instrumented one is seen through that one.
         if _SEEN in scope:
             return await app(scope, receive, send)
@@ -78,14 +75,18 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         answer = direct.get(path)
         if answer is not None:
             return await answer(scope, receive, send)
-        scope[_SEEN] = True
+        scope[_SEEN] = send  # the server's own, for layers within that ask whether its client is there
         method = METHODS.get(scope["method"], OTHER_METHOD)
-        shard = shards.get(get_ident()) or recorder.shard(get_ident())
-        buffer = shard.buffer
-        active = shard.active.get(method)
-        if active is None:
-            active = recorder.active(shard, method)
-        buffer[active] += 1.0
+        try:
+            shard = shards.get(get_ident()) or recorder.shard(get_ident())
+            buffer = shard.buffer
+            active = shard.active.get(method)
+            if active is None:
+                active = recorder.active(shard, method)
+            buffer[active] += 1.0
+        except Exception as fault:  # noqa: BLE001 - a fault of ours must not become the service's
+            recorder.could_not_count(fault)
+            return await app(scope, receive, send)
         status = 0
         ended = 0.0
         trailers = gone = False
@@ -99,19 +100,23 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 
         def watched(message: Message) -> Awaitable[None]:  # a coroutine for every chunk of a stream would cost
             nonlocal status, trailers, span
-            kind = message["type"]
-            if kind == "http.response.body":
-                return send(message) if message.get("more_body") or trailers else last(message)
-            if kind == "http.response.start":
-                status = message["status"]
-                if exemplars is not None:
-                    span = sampled_span()
-                trailers = message.get("trailers", False)
-            elif kind == "http.response.trailers":
-                return send(message) if message.get("more_trailers") else last(message)
-            elif kind == "http.response.pathsend" and not trailers:
-                return last(message)
-            return send(message)
+            is_last = False
+            try:
+                kind = message["type"]
+                if kind == "http.response.body":
+                    is_last = not (message.get("more_body") or trailers)
+                elif kind == "http.response.start":
+                    status = message["status"]
+                    trailers = message.get("trailers", False)
+                    if exemplars is not None:
+                        span = sampled_span()
+                elif kind == "http.response.trailers":
+                    is_last = not message.get("more_trailers")
+                elif kind == "http.response.pathsend":
+                    is_last = not trailers
+            except Exception as fault:  # noqa: BLE001 - a message without a type is the server's to refuse
+                recorder.could_not_count(fault)
+            return last(message) if is_last else send(message)
 
         async def heard() -> Message:
             nonlocal gone
@@ -128,6 +133,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             raise
         finally:
             seconds = (ended or perf_counter()) - began
+            buffer[active] -= 1.0
             try:
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")
@@ -157,11 +163,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                         exemplars.keep(span, (method, route, str(int(key[2])), key[3]), bucket, seconds)
                     for listen in listeners:
                         listen(scope, key, seconds)
-            except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
-                if not failed:
-                    failed = True
-                    _log.exception("sidelight could not count a request; the service goes on, later faults are silent")
-            buffer[active] -= 1.0
+            except Exception as fault:  # noqa: BLE001 - a fault of ours must not become the service's
+                recorder.could_not_count(fault)
         return None
 
     sidelight.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
@@ -171,3 +174,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 def _is_gone(send: Send) -> bool:
     """Whether the server knows that nobody hears the response; uvicorn does, and drops what is sent."""
     return getattr(getattr(send, "__self__", None), "disconnected", False) is True
+
+
+async def awaiting(awaitable: Awaitable[Any]) -> Any:
+    """A coroutine around any other awaitable, which the compiled layer cannot pass messages to by itself."""
+    return await awaitable

@@ -81,6 +81,7 @@ class HttpRecorder:
         self._starting = starting
         self._lock = threading.Lock()
         self._is_primed = False
+        self._has_failed = False
         self.edges = edges
         self.shards: dict[int, Shard] = {}
         store.follow(self)
@@ -125,9 +126,18 @@ class HttpRecorder:
             return shard
 
     def _left_behind(self) -> Shard | None:
-        alive = sys._current_frames()  # noqa: SLF001 - the one list of threads that knows those of C too
+        # The frames themselves, kept in one of them, would be garbage in a cycle, and whatever they refer to.
+        alive = set(sys._current_frames())  # noqa: SLF001 - the one list of threads that knows those of C too
         gone = next((thread for thread in self.shards if thread not in alive), None)
         return None if gone is None else self.shards.pop(gone)
+
+    def could_not_count(self, fault: Exception) -> None:
+        """Say that a request was not counted; once, since the next ones will fail alike."""
+        if not self._has_failed:
+            self._has_failed = True
+            _log.error(
+                "sidelight could not count a request; the service goes on, later faults are silent", exc_info=fault
+            )
 
     def active(self, shard: Shard, method: str) -> int:
         """The place of a method's active requests."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RATE = 50.0  # requests per second
 MOST = 200  # requests under way; 50 a second of 1.3 s are 65
 TIMEOUT = 10.0  # seconds
+CUSTOMERS = 97  # different ones; a prime, so that each meets every route
 KEPT = 0  # connections; uvicorn closes some after an answer, and a request on one that is just closing is lost
 
 
@@ -78,7 +79,7 @@ class Load:
                 if len(under_way) >= MOST:
                     self.lost += 1
                     continue
-                task = asyncio.create_task(self._send(client, request))
+                task = asyncio.create_task(self._send(client, request, self.made % CUSTOMERS))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
             for task in under_way:
@@ -95,9 +96,10 @@ class Load:
                 return
             yield request
 
-    async def _send(self, client: httpx.AsyncClient, request: Request) -> None:
+    async def _send(self, client: httpx.AsyncClient, request: Request, customer: int) -> None:
+        headers = {"x-customer": f"customer-{customer}"}
         try:
-            await client.request(request.method, f"{self.url}{request.path}", json=request.body)
+            await client.request(request.method, f"{self.url}{request.path}", json=request.body, headers=headers)
         except httpx.HTTPError:
             self.lost += 1
 

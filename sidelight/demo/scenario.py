@@ -112,13 +112,14 @@ def document(webhook: str) -> dict[str, Any]:
     return {
         "service": {"name": SERVICE, "version": OLD_VERSION, "environment": "demo"},
         "metrics": {"scrape_interval": "1s"},
+        "users": {"window": "2s"},
         "http": {"duration_buckets": sorted({*Http().duration_buckets, 1.5})},  # 1.3 s shall not read as 2.4 s
         "alerting": {
             "window": "10s",
             "evaluation_interval": "1s",
             "for": {"critical": "3s", "warning": "5s", "info": "3s"},
             "keep_firing_for": "2s",
-            "deployment_lookback": "30s",  # longer than the overlap of both versions, here some 10 s
+            "deployment_lookback": "20s",  # for so long the alert fires
             "notification": {"group_wait": "1s", "group_interval": "1s"},
             "receivers": {"default": receiver, "watchdog": receiver},
         },

@@ -1,4 +1,4 @@
-"""Both distributions build, install into empty environments, and leave a service's own packages alone."""
+"""The distributions build, install into empty environments, and leave a service's own packages alone."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ class Artefacts:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
     """Wheels built from the sdists, as a package index's users build them."""
     folder = tmp_path_factory.mktemp("dist")
-    for project in (ROOT, ROOT / "stack"):
-        run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, project, cwd=folder)
+    for project in (ROOT, ROOT / "stack", ROOT / "speedups"):
+        build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, project)
+        run("sh", ROOT / "requirements" / "compiler.sh", sys.prefix, *build, cwd=folder)
     return Artefacts(folder=folder)
 
 
@@ -103,7 +104,13 @@ def test_the_stack_s_wheel_holds_its_four_packages_with_example_and_chart(built:
     assert any(name.startswith("sidelight/share/examples/") for name in contents)
 
 
-@pytest.mark.parametrize("name", ["sidelight", "sidelight_stack"])
+def test_the_speedups_wheel_holds_one_extension_module_and_its_types(built: Artefacts) -> None:
+    stubs, extension = sorted(top_level(built.contents("sidelight_speedups")))
+    assert stubs == "_sidelight_speedups-stubs"
+    assert re.fullmatch(r"_sidelight_speedups\.cpython-.*\.so", extension)
+
+
+@pytest.mark.parametrize("name", ["sidelight", "sidelight_stack", "sidelight_speedups"])
 def test_no_wheel_or_sdist_holds_caches_or_tests(built: Artefacts, name: str) -> None:
     with tarfile.open(built.sdist(name)) as sdist:
         names = built.contents(name) | set(sdist.getnames())
@@ -137,6 +144,19 @@ print(instrumentation.__file__)
     assert environment.python(code, cwd=service).startswith(str(environment.folder))
 
 
+def test_a_service_with_the_extra_is_measured_by_the_compiled_layer(built: Artefacts, tmp_path: Path) -> None:
+    environment = empty_environment(tmp_path / "environment")
+    environment.install(f"{built.wheel('sidelight')}[speedups]", built.wheel("sidelight_speedups"))
+    code = """
+from instrumentation import instrument
+
+async def app(scope, receive, send): pass
+
+print(type(instrument(app).__closure__[0].cell_contents).__name__)
+"""
+    assert environment.python(code, cwd=tmp_path) == "Measured"
+
+
 def test_the_command_runs_beside_packages_that_are_called_like_ours(
     built: Artefacts, service: Path, tmp_path: Path
 ) -> None:
@@ -147,8 +167,9 @@ def test_the_command_runs_beside_packages_that_are_called_like_ours(
     assert "demo" in usage
 
 
-def test_the_stack_s_licence_is_the_repository_s() -> None:
-    assert (ROOT / "stack" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+@pytest.mark.parametrize("folder", ["stack", "speedups"])
+def test_the_licence_is_the_repository_s(folder: str) -> None:
+    assert (ROOT / folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 def test_the_constraints_pin_every_dependency_and_name_no_address_path_or_hash() -> None:
@@ -157,7 +178,8 @@ def test_the_constraints_pin_every_dependency_and_name_no_address_path_or_hash()
     assert lines
     assert [line for line, pin in zip(lines, pins, strict=True) if pin is None] == []
     pinned = {pin[1] for pin in pins if pin}
-    assert {name for project in (ROOT, ROOT / "stack") for name in wanted(project)} <= pinned
+    ours = {"sidelight-speedups"}  # built from its folder
+    assert {name for project in (ROOT, ROOT / "stack") for name in wanted(project)} - ours <= pinned
 
 
 def wanted(project: Path) -> set[str]:

@@ -49,7 +49,9 @@
 {{- else -}}
 {{- $readers := list -}}
 {{- range $rule.readers -}}{{- if has . $live -}}{{- $readers = append $readers . -}}{{- end -}}{{- end -}}
-{{- if $readers -}}
+{{- if and (not $rule.readers) (index $.Values.rules.groups $group.key) -}}{{/* for dashboards */}}
+{{- $rules = append $rules (omit $rule "readers") -}}
+{{- else if $readers -}}
 {{- include "sidelight.checkRecorded" (dict "root" $ "group" $group "rule" $rule "reader" (first $readers)) -}}
 {{- $rules = append $rules (omit $rule "readers") -}}
 {{- end -}}

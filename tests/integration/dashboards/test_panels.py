@@ -13,15 +13,18 @@ import httpx
 import pytest
 import yaml
 
+from alerts.cost import cost_rules
+from alerts.users import daily_active_users, users_rules
 from dashboards import DASHBOARDS
 from instrumentation import catalog
-from instrumentation.settings import Settings
+from instrumentation.settings import parse_settings
 from sidelight import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+SETTINGS = parse_settings({"budget": {"daily_usd": 7.0}})  # with it there is every panel
 SCRAPE = 0.25  # seconds
 NEEDED = 2.0  # seconds until every window below holds several scrapes
 WINDOWS = {"$__rate_interval": "4s", "$__range": "60s", "$__interval": "4s"}
@@ -114,7 +117,9 @@ def _configured(folder: Path, target: str) -> Path:
         {"alert": "HighErrorRate", "labels": {"severity": "critical"}},
     ]
     rules = [{**rule, "expr": 'up{job="shop"} == 1'} for rule in firing]
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "a", "interval": every, "rules": rules}]}))
+    recorded = [rule.document() for rule in (*users_rules(SETTINGS), *cost_rules(SETTINGS))]
+    groups = [{"name": "a", "interval": every, "rules": rules}, {"name": "b", "interval": every, "rules": recorded}]
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
     scrape = {"job_name": "shop", "scrape_interval": every, "scrape_timeout": every}
     config = {
         "rule_files": [str(folder / "rules.yml")],
@@ -126,7 +131,10 @@ def _configured(folder: Path, target: str) -> Path:
 
 def _wait_for_data(client: httpx.Client) -> None:
     deadline = time.monotonic() + 30
-    wanted = 'count_over_time(up[20s]) > 8 and on () count(ALERTS{alertstate="firing"}) == 2'
+    wanted = (
+        'count_over_time(up[20s]) > 8 and on () count(ALERTS{alertstate="firing"}) == 2 and on () '
+        f"{daily_active_users(SETTINGS)}"
+    )
     while not _result(client, wanted):
         assert time.monotonic() < deadline, "Prometheus did not scrape the page"
         time.sleep(SCRAPE)
@@ -149,7 +157,7 @@ def _expressions() -> Iterator[tuple[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "METRICS", tuple(replace(metric, emitted=True) for metric in catalog.METRICS))
         for build in DASHBOARDS.values():
-            dashboard: Any = build(Settings())
+            dashboard: Any = build(SETTINGS)
             for panel in dashboard["panels"]:
                 yield from ((panel["title"], target["expr"]) for target in panel.get("targets", ()))
             for annotation in dashboard["annotations"]["list"][1:]:
@@ -179,16 +187,7 @@ def test_percentiles_of_an_idle_service_are_absent_and_not_nan(prometheus: httpx
     assert _result(prometheus, _filled(latency).replace("rate(", "0 * rate(")) == []
 
 
-def test_users_are_counted_to_a_few_percent(prometheus: httpx.Client) -> None:
-    (series,) = _result(prometheus, _filled(_users()))
+@pytest.mark.parametrize("panel", ["Active users now", "Daily active users"])
+def test_users_are_counted_to_a_few_percent(prometheus: httpx.Client, panel: str) -> None:
+    (series,) = _result(prometheus, _filled(next(expression for title, expression in CASES if title == panel)))
     assert float(series["value"][1]) == pytest.approx(USERS, rel=0.1)
-
-
-def test_a_single_user_is_counted_as_one(prometheus: httpx.Client) -> None:
-    alone = _filled(_users()).replace("active_user_register{", 'active_user_register{register="7",')
-    (series,) = _result(prometheus, alone)
-    assert float(series["value"][1]) == pytest.approx(1, abs=0.01)
-
-
-def _users() -> str:
-    return next(expression for title, expression in CASES if title == "Active users now")

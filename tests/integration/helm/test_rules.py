@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from alerts import generated
+from alerts import generated, groups
 from instrumentation.settings import Settings, parse_settings
 from sidelight.tools import tool
 
@@ -23,6 +23,8 @@ SEARCH = {
     "error_ratio": {"critical": 0.3},
     "latency_p95_seconds": {"warning": 2.5, "critical": 7.5},
 }
+GROUPS = [group.name.removeprefix("sidelight.") for group in groups(Settings())]
+BUDGET = {"budget": {"daily_usd": 7.3}}
 SETTINGS = {
     "the defaults": {},
     "overrides": {"thresholds": {"overrides": [SEARCH, {"match": {"job": "on"}, "error_ratio": {"warning": 0.005}}]}},
@@ -31,7 +33,23 @@ SETTINGS = {
     "one request in a million": {"thresholds": {"error_ratio": {"warning": 1e-06, "critical": 0.0001}}},
     "large seconds": {"thresholds": {"latency_p95_seconds": {"warning": 0.8, "critical": 100000000}}},
     "odd seconds": {"thresholds": {"latency_p95_seconds": {"warning": 2.5, "critical": 1234567.875}}},
-    "large counts": {"alerting": {"minimum_bad_events": 100000000}},
+    "large counts": {"alerting": {"minimum_bad_events": 100000000}, "thresholds": {"queue_depth": {"critical": 10**8}}},
+    "a budget": {
+        **BUDGET,
+        "thresholds": {"overrides": [{**SEARCH, "daily_usd": 0.013, "cpu_used_ratio": {"warning": 0.7}}]},
+    },
+    "parts of a service": {
+        "thresholds": {
+            "overrides": [
+                {
+                    "match": {"queue": "e-mails"},
+                    "queue_depth": {"warning": 7},
+                    "queue_oldest_age_seconds": {"critical": 7e6},
+                },
+                {"match": {"path": "/var/lib"}, "disk_used_ratio": {"critical": 0.99}},
+            ]
+        }
+    },
 }
 
 
@@ -128,19 +146,36 @@ def test_a_recorded_series_stays_for_an_alert_of_another_group(chart: Chart) -> 
     assert [rule["record"] for rule in deployment["rules"]] == ["job_service_version:target_info:count"]
 
 
+def test_what_a_dashboard_shows_stays_without_its_alert(build: Callable[..., Chart]) -> None:
+    chart = build(parse_settings(BUDGET))
+    (cost,) = (
+        group
+        for group in chart.groups({"alerts": {"DailyCostOverBudget": {"enabled": False}}})
+        if group["name"] == "sidelight.cost"
+    )
+    assert len([rule for rule in cost["rules"] if "record" in rule]) == len(cost["rules"]) == 5
+
+
+def test_further_thresholds_of_an_alert_are_values_of_their_own(chart: Chart) -> None:
+    values = {"alerts": {"QueueBacklogGrowing": {"critical": {"queue_oldest_age_seconds": 700}}}}
+    rule = chart.alerts("QueueBacklogGrowing", values)["critical"]
+    assert "queue_oldest_age_seconds:max > 700\n" in rule["expr"]
+    assert '"700" | humanizeDuration' in rule["annotations"]["description"]
+
+
 def test_a_disabled_group_is_left_out(chart: Chart) -> None:
     names = [group["name"] for group in chart.groups({"rules": {"groups": {"http": False}}})]
-    assert names == ["sidelight.deployment", "sidelight.availability", "sidelight.meta"]
+    assert names == [f"sidelight.{group}" for group in GROUPS if group != "http"]
 
 
 def test_a_group_without_rules_is_left_out(chart: Chart) -> None:
     names = [group["name"] for group in chart.groups({"alerts": {"Watchdog": {"none": {"enabled": False}}}})]
-    assert names == ["sidelight.http", "sidelight.deployment", "sidelight.availability"]
+    assert names == [f"sidelight.{group}" for group in GROUPS if group != "meta"]
 
 
 @pytest.mark.parametrize("kind", ["PrometheusRule", "ConfigMap"])
 def test_no_rules_make_no_object(kind: str, chart: Chart) -> None:
-    off = dict.fromkeys(("http", "deployment", "availability", "meta"), False)
+    off = dict.fromkeys(GROUPS, False)
     assert chart.rendered({"rules": {"kind": kind, "groups": off}}) == []
     assert chart.rendered({"rules": {"kind": kind, "enabled": False}}) == []
 

@@ -48,6 +48,18 @@ WRONG = {
         of("HighErrorRate", "critical", threshold=5),
         "'/alerts/HighErrorRate/critical/threshold': exclusiveMaximum: got 5, want 1",
     ),
+    "a percentage in place of a share of a disk": (
+        of("DiskFillingUp", "critical", full_ratio=97),
+        "'/alerts/DiskFillingUp/critical/full_ratio': exclusiveMaximum: got 97, want 1",
+    ),
+    "an alert without a rule": (
+        {"alerts": {"DailyCostOverBudget": {"enabled": False}}},
+        "'/alerts': additional properties 'DailyCostOverBudget' not allowed",
+    ),
+    "half an item": (
+        of("QueueBacklogGrowing", "warning", threshold=7.5),
+        "'/alerts/QueueBacklogGrowing/warning/threshold': got number, want integer",
+    ),
     "half an event": (
         of("HighErrorRate", "critical", minimum_bad_events=3.5),
         "'/alerts/HighErrorRate/critical/minimum_bad_events': got number, want integer",

@@ -13,6 +13,7 @@ from alerts import ALERTS, groups
 from alerts.chart import CONFIGMAP_BYTES, ChartError, chart_files, dashboard_files
 from instrumentation.settings import Duration, Settings, parse_settings
 
+BUDGET = parse_settings({"budget": {"daily_usd": 7.3}})  # with it there is every rule
 VALUES = "values.yaml"
 SCHEMA = "values.schema.json"
 
@@ -33,11 +34,15 @@ def objects(schema: Any) -> list[dict[str, Any]]:
 
 
 def test_every_alert_and_every_rule_has_its_values() -> None:
-    settings = Settings()
-    found = values(settings)["alerts"]
+    found = values(BUDGET)["alerts"]
     assert list(found) == [alert.name for alert in ALERTS]
     for alert in ALERTS:
-        assert set(found[alert.name]) == {"enabled", "labels", *(rule.key for rule in alert.rules(settings))}
+        assert set(found[alert.name]) == {"enabled", "labels", *(rule.key for rule in alert.rules(BUDGET))}
+
+
+def test_an_alert_without_a_rule_has_no_values() -> None:
+    assert set(values(BUDGET)["alerts"]) - set(values(Settings())["alerts"]) == {"DailyCostOverBudget"}
+    assert "cost" not in values(Settings())["rules"]["groups"]
 
 
 def test_every_group_has_its_switch() -> None:
@@ -59,9 +64,11 @@ def test_a_latency_threshold_is_marked_as_one_that_must_be_an_edge() -> None:
 
 
 def test_places_stay_open_in_the_rules() -> None:
-    text = chart_files(Settings())["files/rules.yaml"]
-    assert text.count("> [[threshold]]") == 4
-    assert "0.05" not in text
+    settings = parse_settings({"thresholds": {"error_ratio": {"critical": 0.0537}}})
+    text = chart_files(settings)["files/rules.yaml"]
+    rules = [rule for alert in ALERTS for rule in alert.rules(settings) if "threshold" in rule.parameters]
+    assert text.count("> [[threshold]]") >= len(rules) == 14
+    assert "0.0537" not in text
 
 
 def test_a_recorded_series_names_the_alerts_that_read_it_by_way_of_others() -> None:
@@ -75,6 +82,12 @@ def test_a_recorded_series_names_the_alerts_that_read_it_by_way_of_others() -> N
         "ServiceDown.critical",
         "ServiceDown.warning",
     ]
+
+
+def test_what_a_dashboard_shows_is_recorded_whatever_becomes_of_the_alerts() -> None:
+    rules = {rule.get("record"): rule for group in rules_file(BUDGET)["groups"] for rule in group["rules"]}
+    for record in ("job:workflow_cost_usd:increase_today", "job_instance:workflow_cost_usd_total:sum"):
+        assert rules[record]["readers"] == []
 
 
 def test_only_the_switch_and_the_globals_of_a_parent_chart_are_allowed_without_a_default() -> None:

@@ -23,6 +23,8 @@ RETURNED = {
     "max_over_time(sum by (job) (up)[1h:1m])": {"job"},
     "-sum by (job) (up)": {"job"},
     "vector(1)": set[str](),
+    'count_values("day", day_of_month())': {"day"},
+    'sum by (job) (up) * on () group_left (day) count_values("day", day_of_month())': {"job", "day"},
     "sum by (job) (up) > 3": {"job"},
     "scalar(up) * sum by (job) (up)": {"job"},
     "sum by (job) (up) unless on (job) target_info": {"job"},

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from alerts import ALERTS, AlertRule, RuleGroup, generated, groups
+from alerts.cost import cost_rules
 from alerts.linting import faults
 from alerts.rule_tests import rendered
 from alerts.rules import RecordingRule, number
 from instrumentation import catalog
 from instrumentation.settings import Settings, parse_settings
+from instrumentation.settings_faults import section_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SEARCH_IS_SLOW = parse_settings(
     {
@@ -21,12 +27,15 @@ SEARCH_IS_SLOW = parse_settings(
             "overrides": [
                 {"match": {"job": "search"}, "latency_p95_seconds": {"critical": 2.2, "warning": 1.3}},
                 {"match": {"namespace": "batch"}, "error_ratio": {"critical": 0.2}},
+                {"match": {"queue": "emails"}, "queue_depth": {"critical": 7000}},
+                {"match": {"job": "agents"}, "daily_usd": 13.0},
             ]
         },
         "alerting": {"group_by": ["job", "namespace"]},
     }
 )
-BOTH = pytest.mark.parametrize("settings", [Settings(), SEARCH_IS_SLOW], ids=["defaults", "overrides"])
+BUDGET = parse_settings({"budget": {"daily_usd": 7.3}})  # with it there is every rule
+BOTH = pytest.mark.parametrize("settings", [BUDGET, SEARCH_IS_SLOW], ids=["defaults", "overrides"])
 
 
 def alert_rules(settings: Settings) -> list[AlertRule]:
@@ -88,6 +97,42 @@ def test_an_override_holds_for_its_service_and_for_no_other() -> None:
     assert base.expr.startswith(f'({p95} unless {p95}{{job="search"}}) > [[threshold]]\n')
 
 
+def test_an_override_may_name_a_queue() -> None:
+    own = rule(SEARCH_IS_SLOW, "QueueBacklogGrowing", "critical_queue_emails")
+    base = rule(SEARCH_IS_SLOW, "QueueBacklogGrowing", "critical")
+    depth = "job_namespace_queue:queue_depth:max"
+    assert own.expr.startswith(f'{depth}{{queue="emails"}} > [[threshold]]\n')
+    assert own.parameters == {"threshold": 7000, "queue_oldest_age_seconds": 3600}
+    assert base.expr.startswith(f'({depth} unless {depth}{{queue="emails"}}) > [[threshold]]\n')
+
+
+def test_a_budget_of_one_service_is_no_budget_of_the_others() -> None:
+    keys = [made.key for made in alert_rules(SEARCH_IS_SLOW) if made.alert == "DailyCostOverBudget"]
+    assert keys == ["critical_job_agents", "warning_job_agents"]
+    assert rule(SEARCH_IS_SLOW, "DailyCostOverBudget", "warning_job_agents").parameters == {"threshold": 10.4}
+
+
+def test_a_budget_for_all_and_one_of_a_service_are_shares_of_their_own() -> None:
+    own = {"match": {"job": "agents"}, "daily_usd": 13.0}
+    settings = parse_settings({"budget": {"daily_usd": 7.3}, "thresholds": {"overrides": [own]}})
+    records = {rule.record: rule.expr for rule in cost_rules(settings)}
+    today = "job:workflow_cost_usd:increase_today"
+    assert records["job:workflow_cost_usd_per_budget:ratio_today"] == (
+        f'{today}{{job="agents"}} / 13\nor\n({today} unless {today}{{job="agents"}}) / 7.3'
+    )
+
+
+def test_without_a_budget_nothing_of_the_cost_is_recorded() -> None:
+    assert cost_rules(Settings()) == []
+
+
+def test_a_disk_that_may_be_fuller_is_full_later_too() -> None:
+    static = {"match": {"path": "/static"}, "disk_used_ratio": {"warning": 0.98, "critical": 0.99}}
+    settings = parse_settings({"thresholds": {"overrides": [static]}})
+    assert rule(settings, "DiskFillingUp", "critical_path__static").parameters["full_ratio"] == 0.99
+    assert rule(settings, "DiskFillingUp", "critical").parameters["full_ratio"] == 0.95
+
+
 def test_an_override_without_a_number_changes_no_rule() -> None:
     keys = [made.key for made in alert_rules(SEARCH_IS_SLOW) if made.alert == "HighErrorRate"]
     assert keys == ["critical_namespace_batch", "critical", "warning"]
@@ -120,7 +165,23 @@ def test_no_two_rules_are_the_same(settings: Settings) -> None:
 def test_every_alert_links_its_runbook_and_its_dashboard(settings: Settings) -> None:
     for made in alert_rules(settings):
         assert made.urls["runbook_url"] == f"https://sidelight.example/runbooks/{made.alert}.md"
-        assert made.urls["dashboard_url"].startswith("https://grafana.example/d/sidelight-operations")
+        board = "business" if made.alert in {"WorkflowFailures", "DailyCostOverBudget"} else "operations"
+        assert made.urls["dashboard_url"].partition("?")[0] == f"https://grafana.example/d/sidelight-{board}"
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ('{{ "0.7" | humanizeDuration }}', "700ms"),
+        ('{{ "73" | humanizeDuration }}', "1m 13s"),
+        ('{{ "3600" | humanizeDuration }}', "1h 0m 0s"),
+        ('{{ "93784" | humanizeDuration }}', "1d 2h 3m 4s"),
+        ('{{ $value | printf "%.0f" }}', "12345"),
+        ('{{ $value | printf "%.2f" }}', "12345.00"),
+    ],
+)
+def test_a_sentence_reads_as_prometheus_would_write_it(template: str, text: str) -> None:
+    assert rendered(template, {}, 12345) == text
 
 
 @BOTH
@@ -141,7 +202,31 @@ NUMBERS_THAT_MATTER = [
     ("thresholds.error_ratio.critical", 0.1),
     ("thresholds.latency_p95_seconds.warning", 0.7),
     ("thresholds.latency_p95_seconds.critical", 2.0),
+    ("thresholds.cpu_used_ratio.warning", 0.6),
+    ("thresholds.cpu_used_ratio.critical", 0.9),
+    ("thresholds.memory_used_ratio.warning", 0.6),
+    ("thresholds.memory_used_ratio.critical", 0.9),
+    ("thresholds.disk_used_ratio.warning", 0.6),
+    ("thresholds.disk_used_ratio.critical", 0.85),
+    ("thresholds.disk_full_ratio", 0.97),
+    ("thresholds.queue_depth.warning", 200),
+    ("thresholds.queue_depth.critical", 2000),
+    ("thresholds.queue_oldest_age_seconds.warning", 1200.0),
+    ("thresholds.queue_oldest_age_seconds.critical", 7200.0),
+    ("thresholds.workflow_failure_ratio.warning", 0.1),
+    ("thresholds.workflow_failure_ratio.critical", 0.4),
+    ("budget.daily_usd", 14.6),
+    ("budget.spent_ratio.warning", 0.4),
+    ("budget.spent_ratio.critical", 2.0),
     ("alerting.window", "10m"),
+    ("alerting.workflow_window", "2h"),
+    ("alerting.trend.window", "1h"),
+    ("alerting.trend.queue_drained_within", "2h"),
+    ("alerting.trend.memory_full_within.warning", "8h"),
+    ("alerting.trend.memory_full_within.critical", "2h"),
+    ("alerting.trend.disk_window", "12h"),
+    ("alerting.trend.disk_full_within.warning", "2d"),
+    ("alerting.trend.disk_full_within.critical", "8h"),
     ("alerting.minimum_bad_events", 6),
     ("alerting.for.critical", "4m"),
     ("alerting.for.warning", "10m"),
@@ -158,15 +243,38 @@ NUMBERS_THAT_MATTER = [
 
 @pytest.mark.parametrize(("path", "value"), NUMBERS_THAT_MATTER, ids=[path for path, _ in NUMBERS_THAT_MATTER])
 def test_every_number_is_used(path: str, value: object) -> None:
-    changed: object = value
-    for key in reversed(path.split(".")):
-        changed = {key: changed}
-    was, now = generated(Settings()), generated(parse_settings(changed))
+    changed: Any = {"budget": {"daily_usd": 7.3}}
+    *sections, key = path.split(".")
+    place = changed
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[key] = value
+    was, now = generated(BUDGET), generated(parse_settings(changed))
+    differing = {name for name in was if was[name] != now[name]}
     if path.startswith("alerting.notification"):
-        assert was["alertmanager.yaml"] != now["alertmanager.yaml"]
+        assert differing == {"alertmanager.yaml"}
     else:
-        assert was["rules.yaml"] != now["rules.yaml"]
-        assert was["rules_test.yaml"] != now["rules_test.yaml"]
+        assert "rules.yaml" in differing
+        assert differing & {"rules_test.yaml", "rules_slow_test.yaml"}
+
+
+def test_no_number_is_left_out() -> None:
+    others = {"group_by", "runbook_base_url", "receivers", "overrides"}
+    found = {
+        key
+        for section in ("thresholds", "alerting", "budget")
+        for key in leaves(Settings.model_fields[section].annotation, f"{section}.", others)
+    }
+    assert found == {path for path, _ in NUMBERS_THAT_MATTER}
+
+
+def leaves(section: Any, prefix: str, others: set[str]) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        inner = section_of(field.annotation)
+        if name not in others and inner is None:
+            yield f"{prefix}{field.alias or name}"
+        elif name not in others:
+            yield from leaves(inner, f"{prefix}{field.alias or name}.", others)
 
 
 def test_building_twice_gives_the_same_text() -> None:
@@ -181,4 +289,4 @@ def test_a_number_is_written_the_shortest_way(value: float, text: str) -> None:
 def test_the_table_names_every_alert_once() -> None:
     names = [alert.name for alert in ALERTS]
     assert len(set(names)) == len(names)
-    assert set(names) == {made.alert for made in alert_rules(Settings())}
+    assert set(names) == {made.alert for made in alert_rules(BUDGET)}

@@ -68,6 +68,14 @@ def test_one_answered_request_a_kill_may_be_lost_and_no_more() -> None:
     assert broken(seen) == ["answered and not counted: at most one a kill, in its last microseconds"]
 
 
+def test_kills_are_demanded_unless_the_server_starts_no_other_worker() -> None:
+    seen = observed(counted={}, cut=[])
+    seen.killed = []
+    assert broken(seen) == ["workers are killed"]
+    seen.kills = False
+    assert broken(seen) == []
+
+
 def test_a_request_that_is_cut_off_by_a_worker_nobody_killed_is_seen() -> None:
     cut = Cut(kind=KINDS[1], worker=12, reason="IncompleteReadError")
     assert broken(observed(counted={}, cut=[cut])) == ["cut off only where the worker was killed"]

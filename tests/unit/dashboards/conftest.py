@@ -27,6 +27,16 @@ VARIANTS = {
             ]
         }
     },
+    "budgets": {
+        "thresholds": {
+            "overrides": [
+                {"match": {"job": "search"}, "daily_usd": 3.0, "cpu_used_ratio": {"warning": 0.7}},
+                {"match": {"queue": "emails"}, "queue_depth": {"warning": 7}},
+                {"match": {"path": "/static"}, "disk_used_ratio": {"warning": 0.83}},
+            ]
+        },
+        "budget": {"daily_usd": 7.0},
+    },
 }
 
 
@@ -61,3 +71,10 @@ def _walk(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def walk() -> Walk:
     """Path and value of everything inside a dashboard."""
     return _walk
+
+
+@pytest.fixture
+def queue_depth_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code that records queue_depth is still to come."""
+    rows = (replace(row, emitted=row.name != "queue_depth") for row in catalog.METRICS)
+    monkeypatch.setattr(catalog, "METRICS", tuple(rows))

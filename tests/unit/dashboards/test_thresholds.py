@@ -17,19 +17,71 @@ if TYPE_CHECKING:
 OVERRIDE = {"match": {"job": "search"}, "error_ratio": {"warning": 0.03}, "latency_p95_seconds": {"critical": 2.5}}
 
 
-def _panel(settings: Settings, title: str) -> dict[str, Any]:
-    dashboard: Any = DASHBOARDS["operations"](settings)
+def _panel(settings: Settings, title: str, slug: str = "operations") -> dict[str, Any]:
+    dashboard: Any = DASHBOARDS[slug](settings)
     return next(panel for panel in dashboard["panels"] if panel["title"] == title)
 
 
-def _lines(settings: Settings, title: str) -> list[float]:
-    return [step["value"] for step in _panel(settings, title)["fieldConfig"]["defaults"]["thresholds"]["steps"]][1:]
+def _lines(settings: Settings, title: str, slug: str = "operations") -> list[float]:
+    defaults = _panel(settings, title, slug)["fieldConfig"]["defaults"]
+    return [step["value"] for step in defaults["thresholds"]["steps"]][1:]
 
 
 def test_the_latency_line_moves_with_its_threshold() -> None:
     settings = parse_settings({"thresholds": {"latency_p95_seconds": {"critical": 0.8}}})
     assert _lines(settings, "Latency") == [0.5, 0.8]
     assert _lines(settings, "Latency p95 now") == [0.5, 0.8]
+
+
+@pytest.mark.usefixtures("every_row_emitted")
+@pytest.mark.parametrize(
+    ("threshold", "title", "levels", "sentence"),
+    [
+        ("queue_depth", "Queue depth", (7, 70), "Warning above 7 items, critical above 70 items."),
+        ("queue_oldest_age_seconds", "Oldest item in queue", (7.5, 70.0), "Warning above 7.5 s, critical above 70 s."),
+        ("cpu_used_ratio", "CPU used", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+        ("memory_used_ratio", "Memory of limit", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+        ("disk_used_ratio", "Disk of size", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+    ],
+)
+def test_what_runs_full_has_the_lines_of_its_alert(
+    threshold: str, title: str, levels: tuple[float, float], sentence: str
+) -> None:
+    warning, critical = levels
+    given = {"warning": warning, "critical": critical}
+    settings = parse_settings({"thresholds": {threshold: given}})
+    assert _lines(settings, title) == [warning, critical]
+    assert _panel(settings, title)["description"].endswith(sentence)
+    own = {"match": {"job": "search"}, threshold: given}
+    settings = parse_settings({"thresholds": {"overrides": [own]}})
+    assert _lines(settings, f"{title} of job search") == [warning, critical]
+    assert 'job="search"' in _panel(settings, f"{title} of job search")["targets"][0]["expr"]
+
+
+@pytest.mark.usefixtures("every_row_emitted")
+def test_a_queue_with_thresholds_of_its_own_has_a_panel_of_its_own() -> None:
+    settings = parse_settings(
+        {"thresholds": {"overrides": [{"match": {"queue": "mail"}, "queue_depth": {"warning": 7}}]}}
+    )
+    assert _lines(settings, "Queue depth of queue mail") == [7, 1000]
+    assert 'queue="mail"' in _panel(settings, "Queue depth of queue mail")["targets"][0]["expr"]
+
+
+def test_the_share_of_the_budget_has_the_lines_of_its_alert() -> None:
+    settings = parse_settings({"budget": {"daily_usd": 7.0, "spent_ratio": {"warning": 0.5, "critical": 1.3}}})
+    assert _lines(settings, "Budget spent today", "business") == [0.5, 1.3]
+    assert "Warning above 50 %, critical above 130 %." in generated(settings)["business.json"]
+
+
+def test_without_a_budget_there_is_no_panel_of_it() -> None:
+    text = generated(Settings())["business.json"]
+    assert "Budget spent" not in text
+    assert "Forecast" not in text
+
+
+def test_failures_of_workflows_have_the_lines_of_their_alert() -> None:
+    settings = parse_settings({"thresholds": {"workflow_failure_ratio": {"warning": 0.07, "critical": 0.3}}})
+    assert _lines(settings, "Failed share by workflow", "business") == [0.07, 0.3]
 
 
 def test_the_sentence_moves_with_the_line() -> None:

@@ -134,6 +134,7 @@ def test_a_message_that_is_none_is_the_servers_to_refuse(message: dict[str, Any]
 
 def test_an_app_in_a_wrapper_has_its_templates() -> None:
     """the full template"""
+
     class Wrapper:
         def __init__(self, app: Any) -> None:
             self.app = app

@@ -20,6 +20,7 @@ from prometheus_client.samples import Exemplar
 from instrumentation.catalog import (
     HTTP_SERVER_ACTIVE_REQUESTS,
     HTTP_SERVER_REQUEST_DURATION,
+    SIDELIGHT_SCRAPE,
     TARGET_INFO,
     WORKFLOW_COST,
     WORKFLOW_DURATION,
@@ -27,9 +28,11 @@ from instrumentation.catalog import (
 )
 from instrumentation.exposition import Exposition, Page, register
 from instrumentation.store import LocalStore, Series, add, observe
+from instrumentation.store.shared import SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from prometheus_client.metrics_core import Metric as Family
 
@@ -95,7 +98,9 @@ def samples(found: Iterable[Family], *, without: str = "_created") -> Samples:
     return read
 
 
-def page(store: LocalStore, accept: str = "", registry: CollectorRegistry | None = None, **options: Any) -> Page:
+def page(
+    store: LocalStore | SharedStore, accept: str = "", registry: CollectorRegistry | None = None, **options: Any
+) -> Page:
     names = options.pop("names", ())
     return Exposition(store, registry or CollectorRegistry(), **options).page(accept, names)
 
@@ -129,6 +134,24 @@ def test_a_histogram_is_cumulative_and_whole(accept: str) -> None:
     assert buckets == {"0.25": 3, "1.0": 3, "1e+06": 10, "+Inf": 12}
     assert read["workflow_duration_seconds_count", common] == 12
     assert read["workflow_duration_seconds_sum", common] == 12.5
+
+
+@BOTH
+def test_many_histograms_say_what_prometheus_client_says_also_where_their_edges_differ(accept: str) -> None:
+    store = Given(
+        counted(SIDELIGHT_SCRAPE, (), 3.0, 7.0, 12.5, edges=(0.5,)),
+        *(
+            counted(
+                WORKFLOW_DURATION, (f"run {number}", "success"), *range(number, number + len(edges) + 2), edges=edges
+            )
+            for number in range(70)
+            for edges in [EDGES if number % 7 else (0.5,)]
+        ),
+    )
+    registry = CollectorRegistry()
+    register(store, registry)
+    encode, content_type = choose_encoder(accept)
+    assert samples(families(page(store, accept))) == samples(families(Page(encode(registry), content_type)))
 
 
 @BOTH
@@ -195,7 +218,56 @@ def test_the_store_says_how_full_it_is() -> None:
     for name in "abc":
         add(store, WORKFLOWS_CREATED, (name,), 1.0)
     read = {name: value for (name, _), value in samples(families(page(store))).items() if name.startswith("sidelight")}
-    assert read == {"sidelight_series": 3, "sidelight_series_limit": 2, "sidelight_series_folded_total": 1}
+    assert read == {
+        "sidelight_series": 3,
+        "sidelight_series_limit": 2,
+        "sidelight_series_folded_total": 1,
+        "sidelight_workers": 1,
+        "sidelight_store_bytes": 3 * 16,
+    }
+
+
+@BOTH
+def test_several_workers_are_counted_and_the_fullest_is_compared_with_the_limit_of_each(
+    accept: str, tmp_path: Path
+) -> None:
+    first, second, third = (
+        SharedStore(tmp_path, series_limit=7, name=f"{number}-0", is_alive=lambda _: True) for number in range(3)
+    )
+    for store, names in ((first, "abc"), (second, "defgh"), (third, "")):
+        for name in names:
+            add(store, WORKFLOWS_CREATED, (name,), 1.0)
+    for store in (first, second, third):
+        read = {
+            name: value
+            for (name, _), value in samples(families(page(store, accept))).items()
+            if name.startswith("sidelight")
+        }
+        size = sum(file.stat().st_size for file in tmp_path.iterdir())
+        assert read == {
+            "sidelight_series": 5,
+            "sidelight_series_limit": 7,
+            "sidelight_series_folded_total": 0,
+            "sidelight_workers": 3,
+            "sidelight_store_bytes": size,
+        }
+
+
+def test_how_often_workers_folded_is_the_same_on_every_page_and_outlives_them(tmp_path: Path) -> None:
+    alive = {"1-0", "2-0", "3-0"}
+    first, second, third = (
+        SharedStore(tmp_path, series_limit=1, name=f"{number}-0", is_alive=alive.__contains__) for number in (1, 2, 3)
+    )
+    for store, names in ((first, "abc"), (second, "abcdefgh")):
+        for name in names:
+            add(store, WORKFLOWS_CREATED, (name,), 1.0)
+
+    def folded(store: SharedStore) -> float:
+        return samples(families(page(store)))["sidelight_series_folded_total", frozenset()]
+
+    assert [folded(store) for store in (first, second, third)] == [2 + 7] * 3
+    alive.remove("2-0")
+    assert [folded(store) for store in (third, first, third)] == [2 + 7] * 3
 
 
 def test_a_series_that_is_gone_is_forgotten() -> None:
@@ -205,6 +277,47 @@ def test_a_series_that_is_gone_is_forgotten() -> None:
     store.given = store.given[:3]
     made.page()
     assert set(made._labels._known[WORKFLOWS_CREATED.name]) == {("0",), ("1",), ("2",)}
+
+
+# --- The memory that is kept ---------------------------------------------------------------------------------------------
+
+
+def test_a_page_has_nothing_of_a_longer_one_before_it() -> None:
+    made = Exposition(a_store(), CollectorRegistry())
+    long, short = made.page(), made.page("", ["workflows_created"])
+    assert len(made._buffers) == 1
+    assert short == page(a_store(), names=["workflows_created"])
+    assert made.page() == long
+
+
+def test_a_page_beside_another_does_not_write_into_it() -> None:
+    class Asking:
+        def describe(self) -> Iterator[Family]:
+            return parse_text("# TYPE shop_asked gauge\nshop_asked 7\n")
+
+        def collect(self) -> Iterator[Family]:
+            assert made.page("", ["workflows_created"]) == page(a_store(), names=["workflows_created"])
+            return self.describe()
+
+    registry = CollectorRegistry()
+    registry.register(Asking())
+    made = Exposition(a_store(), registry)
+    for _ in range(2):
+        assert lines(made.page()) == [*lines(page(a_store())), "shop_asked 7.0"]
+
+
+def test_the_memory_of_a_huge_page_is_given_back() -> None:
+    store = Given(*(counted(WORKFLOWS_CREATED, (f"{number:1000}",), 7.0) for number in range(1_100)))
+    made = Exposition(store, CollectorRegistry())
+    assert len(made.page().body) > 1 << 20
+    assert made._buffers == []
+
+
+def test_a_huge_page_lets_others_have_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("instrumentation.exposition.time.sleep", slept.append)
+    page(Given(*(counted(WORKFLOW_DURATION, (str(number), "a"), 3.0, 1.5) for number in range(700))))
+    assert slept == [0] * 21  # after 32 series, and every 32 from then on
 
 
 # --- Exemplars ----------------------------------------------------------------------------------------------------------
@@ -227,6 +340,21 @@ def test_an_exemplar_stands_behind_its_bucket_in_openmetrics_alone() -> None:
     assert (found["0.5"].value, float(found["0.5"].timestamp or 0)) == (0.25, 1760000000.5)
     assert (found["+Inf"].labels, found["+Inf"].value, found["+Inf"].timestamp) == ({}, 7.0, None)
     assert page(store, exemplars=exemplars) == page(store)
+
+
+def test_an_exemplar_stands_at_its_series_and_at_a_bucket_that_there_is() -> None:
+    rows = [counted(WORKFLOW_DURATION, (str(number), "success"), 3.0, 7.0, 12.5, edges=(0.5,)) for number in range(70)]
+    exemplars = {
+        (WORKFLOW_DURATION.name, (str(number), "success"), bucket): Exemplar({"trace_id": f"{number}.{bucket}"}, 0.25)
+        for number, bucket in ((3, 0), (40, 1), (41, 2))
+    }
+    found = {
+        (sample.labels["workflow"], sample.labels["le"]): sample.exemplar.labels["trace_id"]
+        for family in families(page(Given(*rows), OPENMETRICS, exemplars=exemplars))
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert found == {("3", "0.5"): "3.0", ("40", "+Inf"): "40.1"}
 
 
 def test_an_exemplar_that_openmetrics_does_not_allow_is_left_out() -> None:
@@ -298,7 +426,7 @@ def test_the_users_own_metrics_follow_and_ours_stand_once(accept: str) -> None:
     names = [family.name for family in made]
     assert len(names) == len(set(names))
     assert samples(made)["shop_sales_total", frozenset({("till", '"3"\n')})] == 7
-    assert next(name for name in names if name.startswith("shop")) == names[names.index("sidelight_series_folded") + 1]
+    assert next(name for name in names if name.startswith("shop")) == names[names.index("sidelight_store_bytes") + 1]
 
 
 def test_ours_appear_in_the_registry_whole_and_restricted() -> None:

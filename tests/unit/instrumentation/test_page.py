@@ -53,6 +53,12 @@ def a_page(workflows: int = 3, registry: CollectorRegistry | None = None, **metr
     return metrics_page(store, registry or CollectorRegistry(), parse_settings({"metrics": metrics}))
 
 
+def timeless(page: MetricsPage) -> MetricsPage:
+    """One that does not say how long it took, so that it is the same each time."""
+    page._store = LocalStore()
+    return page
+
+
 def ask(page: MetricsPage, method: str = "GET", query: str = "", **headers: str) -> httpx.Response:
     async def run() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url="http://shop", headers={}) as client:
@@ -86,7 +92,7 @@ def test_the_accept_header_decides_also_when_it_is_sent_in_two_parts() -> None:
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 def test_head_is_get_without_the_body(encoding: str) -> None:
-    page = a_page(70)
+    page = timeless(a_page(70))
     get, head = (ask(page, method, **{"accept-encoding": encoding}) for method in ("GET", "HEAD"))
     assert head.status_code == 200
     assert head.content == b""
@@ -129,7 +135,7 @@ def test_names_choose_metrics() -> None:
     ],
 )
 def test_the_page_is_zipped_where_the_client_takes_it(accepted: str, *, zipped: bool) -> None:
-    page = a_page(70)
+    page = timeless(a_page(70))
     request = Request("GET", "", {"accept-encoding": accepted})
     answer = page.answer(request)
     assert ("content-encoding" in answer.headers) == zipped
@@ -245,6 +251,32 @@ def test_an_empty_variable_does_not_open_the_page(variable: str, monkeypatch: py
     monkeypatch.setenv(variable, "")
     with pytest.raises(SettingsError, match=f"^{variable}: "):
         a_page()
+
+
+# --- How long it took ------------------------------------------------------------------------------------------------
+
+
+def scrapes(page: MetricsPage, **headers: str) -> str:
+    text = page.answer(Request("GET", "name[]=sidelight_scrape_seconds_count", headers)).body.decode()
+    return text.rpartition(" ")[2].strip()
+
+
+def test_a_page_says_how_long_the_pages_before_it_took(file: Path) -> None:
+    page = a_page(token_file=str(file))
+    assert scrapes(page, **BEARER) == "0.0"
+    assert page.answer(Request("GET", "", {})).status == 401
+    assert page.answer(Request("POST", "", BEARER)).status == 405
+    assert [scrapes(page, **BEARER) for _ in range(3)] == ["1.0", "2.0", "3.0"]
+
+
+def test_the_time_that_is_said_is_the_time_that_it_took() -> None:
+    registry = CollectorRegistry()
+    Gauge("shop_slow", "A gauge.", registry=registry).set_function(lambda: float(threading.Event().wait(0.3)))
+    page = a_page(registry=registry)
+    page.answer(Request("GET", "", {}))
+    text = page.answer(Request("GET", "name[]=sidelight_scrape_seconds", {})).body.decode()
+    assert 'sidelight_scrape_seconds_bucket{le="0.25"} 0.0\n' in text
+    assert 'sidelight_scrape_seconds_bucket{le="10.0"} 1.0\n' in text
 
 
 # --- The event loop ------------------------------------------------------------------------------------------------------

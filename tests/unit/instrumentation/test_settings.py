@@ -37,7 +37,8 @@ TEN_BROKEN_FILES = {
         "thresholds: {eror_ratio: {}}",
         (
             "thresholds.eror_ratio: is no key of Sidelight (did you mean error_ratio?); "
-            "give one of error_ratio, latency_p95_seconds, overrides."
+            "give one of error_ratio, latency_p95_seconds, cpu_used_ratio, memory_used_ratio, disk_used_ratio, "
+            "disk_full_ratio, queue_depth, queue_oldest_age_seconds, workflow_failure_ratio, overrides."
         ),
     ),
     "wrong type": (
@@ -108,6 +109,32 @@ OTHER_FAULTS = {
         "thresholds: {overrides: [{match: {team: a}}]}",
         "thresholds.overrides.0.match.team: got a label that alerting.group_by does not keep; give one of job.",
     ),
+    "a part that only some thresholds of an override have": (
+        "thresholds: {overrides: [{match: {queue: a}, queue_depth: {warning: 7}, error_ratio: {warning: 0.02}}]}",
+        "thresholds.overrides.0.match.queue: got a label that alerting.group_by does not keep; give one of job.",
+    ),
+    "a part that no threshold of an override has": (
+        "thresholds: {overrides: [{match: {path: a}, queue_depth: {warning: 7}}]}",
+        "thresholds.overrides.0.match.path: got a label that alerting.group_by does not keep; give one of job, queue.",
+    ),
+    "full below critical": (
+        "thresholds: {disk_full_ratio: 0.7}",
+        "thresholds.disk_full_ratio: got 0.7 below disk_used_ratio.critical 0.9; give a ratio at or above it",
+    ),
+    "half an item": ("thresholds: {queue_depth: {warning: 7.5}}", "queue_depth.warning: got 7.5; give a whole number"),
+    "a budget of nothing": ("budget: {daily_usd: 0}", "budget.daily_usd: got 0; give US dollars as a number above 0"),
+    "no share of a budget": (
+        "budget: {spent_ratio: {warning: -1}}",
+        "budget.spent_ratio.warning: got -1; give a share of the budget above 0, such as 0.8; 1.0 is all of it.",
+    ),
+    "a trend shorter than two windows": (
+        "alerting: {trend: {disk_window: 7m}}",
+        'alerting.trend.disk_window: got "7m" with alerting.window "5m"; give at least twice that, 10m.',
+    ),
+    "a warning that looks less far ahead": (
+        "alerting: {trend: {memory_full_within: {warning: 30m}}}",
+        'alerting.trend.memory_full_within: got warning "30m" below critical "1h"; give a warning at or above',
+    ),
     "an override below the warning for all": (
         "thresholds: {overrides: [{match: {job: a}, latency_p95_seconds: {critical: 0.2}}]}",
         "thresholds.overrides.0.latency_p95_seconds: got warning 0.5 above critical 0.2, together with",
@@ -124,7 +151,27 @@ OTHER_FAULTS = {
         ),
     ),
     "a grouping without job": ("alerting: {group_by: [team]}", "give each label once and job among them"),
-    "a planned key": ("users: {registers: 9}", "users.registers: got 9; this version does not read the key yet"),
+    "a planned key": (
+        "health: {check_timeout_seconds: 9.0}",
+        "health.check_timeout_seconds: got 9.0; this version does not read the key yet",
+    ),
+    "registers that are no power of 2": (
+        "users: {registers: 1000}",
+        "users.registers: got 1000; give a power of 2 from 16 to 16384, such as 1024; each is a series of every instance.",
+    ),
+    "more registers than are worth it": ("users: {registers: 32768}", "users.registers: got 32768; give a power of 2"),
+    "too few registers": ("users: {registers: 8}", "users.registers: got 8; give a power of 2"),
+    "a window of users that a scrape may miss": (
+        "users: {window: 20s}",
+        (
+            'users.window: got "20s" with metrics.scrape_interval "15s"; give at least two scrape intervals, that is 30s, '
+            "or a lost scrape loses users."
+        ),
+    ),
+    "a window of users that Prometheus forgets": (
+        "users: {window: 10m}",
+        'users.window: got "10m"; give a duration of at most 4m, since Prometheus forgets a series after 5m.',
+    ),
     "buckets out of order": ("http: {duration_buckets: [2, 1]}", "give increasing seconds, each once"),
     "null for a section": ("thresholds: null", "thresholds: got null; give a mapping of keys."),
     "nesting without end": ("[" * 100_000, "is nested too deeply"),

@@ -73,8 +73,8 @@ def test_one_threshold_changes_rule_sentence_test_line_chart_and_buckets() -> No
     assert "> 1\n" in rule(was, "critical")["expr"]
     assert "> 0.8\n" in rule(now, "critical")["expr"]
     assert '"0.8" | humanizeDuration' in rule(now, "critical")["annotations"]["description"]
-    assert expected_sentences(was) == {"1s.", "500ms.", "5%.", "1%."}
-    assert expected_sentences(now) == {"800ms.", "500ms.", "5%.", "1%."}
+    assert expected_sentences(was) - expected_sentences(now) == {"1s."}
+    assert expected_sentences(now) - expected_sentences(was) == {"800ms."}
     assert threshold_lines(was) == [None, 0.5, 1.0]
     assert threshold_lines(now) == [None, 0.5, 0.8]
     assert chart_was["alerts"]["HighLatencyP95"]["critical"]["threshold"] == 1.0

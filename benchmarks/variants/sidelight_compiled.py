@@ -1,0 +1,22 @@
+"""Ours as compiled, with its numbers in the memory of the one process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from _sidelight_speedups import measuring
+
+from benchmarks.variants.sidelight import with_store
+from instrumentation.store import LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+    from benchmarks.variants import Installed
+
+
+def install(build: Callable[..., FastAPI]) -> Installed:
+    """Instrument the service."""
+    return with_store(build, LocalStore(), measuring)

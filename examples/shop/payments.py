@@ -1,0 +1,57 @@
+"""The payment provider: a service of somebody else, which lives in this process so that the example needs no network."""
+
+import asyncio
+from typing import Annotated
+
+import httpx
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+
+from instrumentation import ExternalServiceError, instrument_client, retry_with_backoff, time_limit
+
+PROVIDER_SECONDS = 0.01
+SHARE = 0.029  # of the amount, with a fixed part: what card payment providers usually take
+FIXED_USD = 0.30
+LIMIT_SECONDS = 2.0
+
+provider = FastAPI(title="Payments")
+
+
+class Charge(BaseModel):
+    """What is to be paid."""
+
+    cents: Annotated[int, Field(ge=0)]
+
+
+@provider.post("/charges")
+async def charges(charge: Charge) -> float:
+    """Take the money, and a moment; answer with the fee in US dollars."""
+    await asyncio.sleep(PROVIDER_SECONDS)
+    return FIXED_USD + SHARE * charge.cents / 100
+
+
+client = instrument_client(
+    httpx.AsyncClient(
+        transport=httpx.ASGITransport(provider), base_url="http://payments.example", timeout=LIMIT_SECONDS
+    )
+)
+
+
+async def charge(cents: int) -> float:
+    """Charge a customer; returns the provider's fee in US dollars.
+
+    Raises:
+        ExternalServiceError: The provider said no, or nothing at all.
+    """
+    try:
+        return await _charge(cents)
+    except httpx.HTTPError as error:
+        raise ExternalServiceError("The payment provider cannot be reached; nothing was charged.") from error
+
+
+@retry_with_backoff(max_attempts=3, exceptions=(httpx.TransportError, httpx.HTTPStatusError))
+async def _charge(cents: int) -> float:
+    async with time_limit(LIMIT_SECONDS, "the payment provider"):
+        response = await client.post("/charges", json={"cents": cents})
+    response.raise_for_status()
+    return float(response.json())

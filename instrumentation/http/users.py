@@ -1,0 +1,55 @@
+"""Who asks: finds the user of each request and counts them as active."""
+
+from __future__ import annotations
+
+import logging
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, TypeAlias
+
+from instrumentation.errors import InstrumentationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from instrumentation.http.middleware import Key, Listener, Scope
+    from instrumentation.users import ActiveUsers, UserId
+
+    FindUser: TypeAlias = Callable[[Scope], UserId | None]
+
+_log = logging.getLogger("instrumentation")
+
+
+def seeing_users(find: FindUser, users: ActiveUsers) -> Listener:
+    """A listener that counts the user of each request.
+
+    Args:
+        find: Gives the user's id from the ASGI scope, once the app has answered, so that ``scope["user"]`` and
+            ``scope["state"]`` hold what the app's authentication put there; None or an empty text for nobody.
+        users: Where to count.
+
+    Raises:
+        InstrumentationError: ``user_id_finder_invalid``.
+    """
+    if not callable(find) or iscoroutinefunction(find):
+        given = "an async function" if callable(find) else type(find).__name__
+        raise InstrumentationError(
+            f"user_id: got {given}; give a plain function of the ASGI scope that returns the id of the user, or None.",
+            code="user_id_finder_invalid",
+        )
+    failed = False
+
+    def listener(scope: Scope, key: Key, seconds: float) -> None:
+        nonlocal failed
+        del key, seconds
+        try:
+            user_id = find(scope)
+            if user_id is not None and user_id != "":
+                users.saw(user_id)
+        except Exception as error:  # noqa: BLE001 - a fault of theirs must not become a failed request
+            if not failed:
+                failed = True
+                # Without the text of the error and its traceback: the id may stand in them.
+                kind = type(error).__name__
+                _log.warning("sidelight could not count the user of a request, since %s; it is said once", kind)
+
+    return listener

@@ -1,0 +1,210 @@
+"""What is masked, as plain data: read by the code that masks, by the reference page and by the collector.
+
+Every regular expression keeps to what RE2 and Python have in common (no looking around, no backreferences), so that the
+OpenTelemetry Collector masks by the same text. What its groups hold stays, the rest of a match is masked. None repeats
+without end what may then not match, so its time is linear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MASK = "***"
+
+KEYS = (
+    "*password*", "*passwd*", "*passphrase*", "*passcode*", "passwort", "pass", "pwd", "pw", "pin", "pin code",
+    "*secret", "*secrets", "secret id", "*credential*", "creds", "*authorization*", "auth", "*basic auth", "bearer",
+    "*token", "*tokens", "jwt", "csrf", "xsrf", "*cookie", "*cookies", "session", "sessions", "*session id", "*sessid", "sid",
+    "*api key", "*api keys", "*access key", "*account key", "*auth key", "*client key", "*decryption key", "*deploy key",
+    "*encryption key", "*host key", "*integration key", "*license key", "*master key", "*private key", "*routing key",
+    "*secret key", "*service key", "*session key", "*shared key", "*signing key", "*ssh key", "*storage key",
+    "aes key", "rsa key", "hmac key", "hmac", "salt", "sig", "*signature",
+    "otp", "totp", "one time code", "mfa code", "auth code", "authorization code", "verification code", "security code",
+    "recovery code", "recovery codes", "backup codes", "mnemonic", "seed phrase",
+    "*card number", "card no", "credit card", "debit card", "cc number", "ccnum", "pan", "cvv", "cvv2", "cvc", "cvc2",
+    "iban", "*account number", "routing number", "sort code",
+    "ssn", "social security", "social security number", "tax id", "national id", "passport", "passport number",
+)  # fmt: skip
+"""Keys whose value is masked, whatever it holds. A blank stands for any separator or none, ``*`` for letters before or
+behind; case and camelCase do not matter. Without ``*`` the words stand alone: ``pin`` is not in ``shipping``."""
+
+HARMLESS = (
+    "count", "counts", "total", "length", "len", "size", "limit", "min", "max", "used", "usage", "remaining", "budget",
+    "cost", "rate", "ratio", "per second", "type", "types", "kind", "policy", "status", "state", "version", "scheme",
+    "method", "provider", "algorithm", "alg", "url", "uri", "endpoint", "host", "domain", "file", "path", "dir", "name",
+    "expires", "expiry", "expiration", "expired", "at", "in", "out", "on", "ttl", "age", "timeout", "duration",
+    "seconds", "ms", "days", "required", "requested", "changed", "rotated", "revoked", "enabled", "disabled", "valid",
+    "invalid", "verified", "missing", "present", "failed", "failure", "failures", "attempts", "retries", "sent",
+    "created", "updated", "issued", "deleted",
+)  # fmt: skip
+"""Last words of keys that say something about a secret and not the secret itself: ``token_count``."""
+
+COUNTED = ("*tokens", "*cookies", "sessions")
+"""Keys that may say how many: a number is let through."""
+
+WHOLE_LINE = ("*authorization*", "*cookie", "*cookies")
+"""Keys whose value in a text ends with its line: these headers hold blanks, commas and semicolons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """A form that secrets have.
+
+    Attributes:
+        name: What ``logging.redaction.allow`` calls it.
+        hides: What it finds, for the reference page.
+        regex: The form. What its first group holds is kept before the mask, its second behind.
+        needs: A text that holds none of these, in lower case, cannot match.
+        judged: Python also judges what matches, by a checksum or a word list; the collector masks all that matches.
+    """
+
+    name: str
+    hides: str
+    regex: str
+    needs: tuple[str, ...]
+    judged: bool = False
+
+
+_NO_MAIL = r"\s@,;:<>()\"'\[\]{}=/\\|&?!*"
+
+PATTERNS = (
+    Pattern(
+        name="pem",
+        hides="PEM blocks: private keys, certificates; one that does not end, up to the end of the text",
+        regex=r"-----BEGIN [A-Z0-9 ]{1,60}-----(?s:.*?)(?:-----END [A-Z0-9 ]{1,60}-----|$)",
+        needs=("-----begin ",),
+    ),
+    Pattern(
+        name="url_credentials",
+        hides="user and password in an address: `https://user:password@host`",
+        regex=r"(://)(?:[^\s/?#\"'<>:@]{0,100}:[0-9]{0,100}[^\s0-9/?#\"'<>][^\s\"'<>]{0,300}|[^\s/?#\"'<>]{1,300})(@)",
+        needs=("://",),
+    ),
+    Pattern(
+        name="sql_parameters",
+        hides="the parameters in SQLAlchemy's errors",
+        regex=r"(\[parameters: )(?s:.*?)(\]\n|\]?$)",
+        needs=("[parameters: ",),
+    ),
+    Pattern(
+        name="validation_input",
+        hides="the input in pydantic's errors",
+        regex=r"(input_value=)(?s:.{0,300}?)(, input_type=)",
+        needs=("input_value=",),
+    ),
+    Pattern(
+        name="bearer",
+        hides="what follows `Bearer`",
+        regex=r"(?i)(\bbearer\s{1,9})[a-z0-9._~+/=-]{6,}",
+        needs=("bearer",),
+        judged=True,
+    ),
+    Pattern(
+        name="basic",
+        hides="user and password in base64 behind `Basic`",
+        regex=r"(?i)(\bbasic\s{1,9})[a-z0-9+/_-]{7,}={0,2}",
+        needs=("basic",),
+        judged=True,
+    ),
+    Pattern(
+        name="email",
+        hides="e-mail addresses",
+        regex=rf"[^{_NO_MAIL}]{{1,64}}@(?:[^{_NO_MAIL}.]{{1,63}}\.){{1,8}}[^{_NO_MAIL}.0-9][^{_NO_MAIL}.]{{1,62}}",
+        needs=("@",),
+    ),
+)
+"""Forms of which any text may hold one, in the order in which they are looked for."""
+
+NUMBERS = (
+    Pattern(
+        name="card",
+        hides="card numbers: 13 to 19 digits, also in groups, that pass Luhn's check; those that begin with 0 or 1 are none",
+        regex=r"[2-9][0-9]{3}(?:[\s-]?[0-9]{4}[\s-]?[0-9]{4}[\s-]?[0-9]{1,4}(?:[\s-]?[0-9]{1,3})?|[\s-]?[0-9]{6}[\s-]?[0-9]{4,5}"
+        r"|\.[0-9]{4}\.[0-9]{4}\.[0-9]{1,7}|\.[0-9]{6}\.[0-9]{4,5})",
+        needs=("",),
+        judged=True,
+    ),
+    Pattern(
+        name="iban",
+        hides="account numbers (IBAN) that pass their check",
+        regex=r"\b[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?",
+        needs=("",),
+        judged=True,
+    ),
+)
+"""Numbers with a checksum."""
+
+TOKENS = (
+    Pattern(
+        name="jwt",
+        hides="JSON Web Tokens and other signed JSON, also over several lines",
+        regex=r"(?:\beyJ[A-Za-z0-9_-]{6}|eyJ[A-Za-z0-9_-]{4}iO)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,4}(?:\s{1,9}[A-Za-z0-9_.-]{24,})*",
+        needs=("eyj",),
+    ),
+    Pattern(
+        name="aws",
+        hides="AWS access keys",
+        regex=r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}",
+        needs=("akia", "asia", "abia", "acca"),
+    ),
+    Pattern(
+        name="google",
+        hides="Google API keys and OAuth tokens",
+        regex=r"AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{10,}|GOCSPX-[A-Za-z0-9_-]{16,}",
+        needs=("aiza", "ya29.", "gocspx-"),
+    ),
+    Pattern(
+        name="github",
+        hides="GitHub tokens",
+        regex=r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}",
+        needs=("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    ),
+    Pattern(
+        name="gitlab",
+        hides="GitLab tokens",
+        regex=r"gl(?:pat|dt|rt|ptt|ft|soat|cbt|imt|agent|oas)-[A-Za-z0-9_.-]{16,}",
+        needs=("glpat-", "gldt-", "glrt-", "glptt-", "glft-", "glsoat-", "glcbt-", "glimt-", "glagent-", "gloas-"),
+    ),
+    Pattern(
+        name="slack",
+        hides="Slack tokens and webhooks",
+        regex=r"xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}|hooks\.slack\.com/[a-z]{1,20}/[A-Za-z0-9_/+-]{8,}",
+        needs=("xox", "xapp-", "hooks.slack.com/"),
+    ),
+    Pattern(
+        name="stripe",
+        hides="Stripe keys",
+        regex=r"[sr]k_(?:live|test|prod)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9+/=]{8,}",
+        needs=("sk_", "rk_", "whsec_"),
+    ),
+    Pattern(
+        name="ai",
+        hides="OpenAI, Anthropic and Hugging Face keys",
+        regex=r"\bsk-[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{20,}",
+        needs=("sk-", "hf_"),
+    ),
+    Pattern(
+        name="package",
+        hides="npm, PyPI and Docker Hub tokens",
+        regex=r"\bnpm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}|dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}",
+        needs=("npm_", "pypi-", "dckr_"),
+    ),
+    Pattern(
+        name="messaging",
+        hides="SendGrid, Twilio, Mailgun and Telegram keys",
+        regex=r"\bSG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,}|\bSK[0-9a-f]{32}|\bkey-[0-9a-f]{32}|[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}",
+        needs=("sg.", "sk", "key-", ":aa"),
+    ),
+    Pattern(
+        name="platform",
+        hides="Vault, DigitalOcean, Shopify, Databricks, Grafana, New Relic, Square, Atlassian and age keys",
+        regex=r"\bhv[sbr]\.[A-Za-z0-9_-]{20,}|do[opr]_v1_[a-f0-9]{32,}|shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{16,}|\bdapi[0-9a-f]{30,}"
+        r"|gl(?:sa|c)_[A-Za-z0-9_+/=]{20,}|NRAK-[A-Z0-9]{20,}|\bsq0[a-z]{3}-[A-Za-z0-9_-]{20,}"
+        r"|ATATT3[A-Za-z0-9_=-]{30,}|AGE-SECRET-KEY-1[A-Z0-9]{20,}",
+        needs=(
+            "hvs.", "hvb.", "hvr.", "doo_v1_", "dop_v1_", "dor_v1_", "shpat_", "shpca_", "shppa_", "shpss_", "dapi",
+            "glsa_", "glc_", "nrak-", "sq0", "atatt3", "age-secret-key-",
+        ),
+    ),
+)  # fmt: skip
+"""Keys and tokens that say what they are. Each is a run of at least 15 characters."""

@@ -1,0 +1,20 @@
+from collections.abc import Mapping
+
+from instrumentation.http.exemplars import HttpExemplars
+from instrumentation.http.middleware import ASGIApp, Listener
+from instrumentation.http.recorder import HttpRecorder
+from instrumentation.http.routes import Routes
+
+REVISION: int
+
+def measuring(
+    app: ASGIApp,
+    *,
+    recorder: HttpRecorder,
+    routes: Routes,
+    excluded: frozenset[str],
+    direct: Mapping[str, ASGIApp],
+    other: Mapping[str, ASGIApp],
+    exemplars: HttpExemplars | None = None,
+    listeners: tuple[Listener, ...] = (),
+) -> ASGIApp: ...

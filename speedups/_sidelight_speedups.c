@@ -1,0 +1,1011 @@
+/* The request path of instrumentation/http/middleware.py in C: what `measuring` does there, at a third of its cost.
+
+   Only the usual request goes this way. Whatever else there is (websocket, lifespan, the page, a mounted app, a scope
+   that is no plain dict) goes to the closure that Python's `measuring` makes of the same arguments, and goes there
+   before anything has been changed. So none of that is written twice.
+
+   Three types:
+
+     Measured  what `measuring` returns, an ASGI app.
+     Request   what is known of one request. The `send` and `receive` that the app gets are builtins bound to it.
+     Awaited   an awaitable: of the request as a whole, of its last message, or of a message received. It passes
+               everything on to a coroutine within, and calls a function once that has ended.
+
+   References go one way: Awaited -> coroutine -> its frame -> send and receive -> Request -> Measured -> app. So a
+   request that is dropped halfway is closed at once, as a coroutine would be.
+
+   A function returns new references and borrows its arguments; where it takes one over, it says "steals". Everything
+   runs under the GIL, which also makes each addition to the buffer whole. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+/* As in instrumentation/http/compiled.py. Raised when this file and what it asks of instrumentation change together;
+   the major version in pyproject.toml is the same number. */
+#define REVISION 1
+
+/* ---- What newer Pythons have, under the names that it has there ---- */
+
+#if PY_VERSION_HEX < 0x030C0000
+static PyObject *
+PyErr_GetRaisedException(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+static void
+PyErr_SetRaisedException(PyObject *value) /* steals */
+{
+    PyObject *type = value != NULL ? Py_NewRef(Py_TYPE(value)) : NULL;
+    PyErr_Restore(type, value, value != NULL ? PyException_GetTraceback(value) : NULL);
+}
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000
+static int
+PyMapping_GetOptionalItem(PyObject *mapping, PyObject *key, PyObject **value)
+{
+    if (PyDict_CheckExact(mapping)) {
+        *value = Py_XNewRef(PyDict_GetItemWithError(mapping, key));
+        return *value != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+    }
+    *value = PyObject_GetItem(mapping, key);
+    if (*value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
+        PyErr_Clear();
+        return 0;
+    }
+    return *value != NULL ? 1 : -1;
+}
+#endif
+
+/* ---- Strings, and what instrumentation.http.middleware has: made once, kept for good ---- */
+
+#define STRINGS(X)                                                                                                    \
+    X(active, "active") X(body, "http.response.body") X(buffer, "buffer") X(by_id, "by_id") X(close, "close")         \
+    X(context, "effective_route_context") X(could_not_count, "could_not_count") X(cr_frame, "cr_frame")               \
+    X(disconnect, "http.disconnect") X(disconnected, "disconnected") X(duration, "duration")                          \
+    X(durations, "durations") X(edges, "edges") X(empty, "") X(endpoint, "endpoint") X(fastapi, "fastapi")            \
+    X(has_table, "has_table") X(http, "http") X(method, "method") X(more_body, "more_body")                           \
+    X(more_trailers, "more_trailers") X(original_route, "original_route") X(path, "path")                             \
+    X(pathsend, "http.response.pathsend") X(root_path, "root_path") X(route, "route") X(seen, "sidelight")            \
+    X(shard, "shard") X(shards, "shards") X(start, "http.response.start") X(status, "status")                         \
+    X(template, "template") X(throw, "throw") X(trailers, "trailers") X(trailers_sent, "http.response.trailers")      \
+    X(type, "type") X(value, "value")
+#define DECLARE(name, text) static PyObject *str_##name;
+STRINGS(DECLARE)
+
+#define KNOWN(X)                                                                                                      \
+    X(ABORTED) X(CLIENT_CLOSED_REQUEST) X(METHODS) X(OTHER_METHOD) X(SERVER_ERROR) X(CancelledError) X(awaiting)      \
+    X(local_path) X(measuring)
+#define DECLARE_KNOWN(name) static PyObject *known_##name;
+KNOWN(DECLARE_KNOWN)
+
+/* ---- Small things ---- */
+
+static double
+now(void) /* the clock of time.perf_counter */
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static int
+is(PyObject *object, PyObject *string)
+{
+    return PyUnicode_Check(object) && PyUnicode_Compare(object, string) == 0;
+}
+
+static PyObject *
+get(PyObject *mapping, PyObject *key) /* NULL where it is missing, or cannot be asked for; no exception is set */
+{
+    PyObject *value;
+    if (PyMapping_GetOptionalItem(mapping, key, &value) < 0) {
+        PyErr_Clear();
+    }
+    return value;
+}
+
+static int
+is_true(PyObject *mapping, PyObject *key) /* bool(mapping.get(key)), or -1 */
+{
+    PyObject *value = get(mapping, key);
+    int is_so = value != NULL ? PyObject_IsTrue(value) : 0;
+    Py_XDECREF(value);
+    return is_so;
+}
+
+static PyObject *
+text_of(PyObject *number) /* str(int(number)) */
+{
+    PyObject *plain = PyNumber_Long(number);
+    PyObject *text = plain != NULL ? PyObject_Str(plain) : NULL;
+    Py_XDECREF(plain);
+    return text;
+}
+
+/* buffer[place] += amount, or -1. The view is given back at once: while one is held, a LocalStore cannot grow. */
+static int
+add(PyObject *buffer, Py_ssize_t place, double amount)
+{
+    Py_buffer view;
+    if (PyObject_CheckBuffer(buffer) && PyObject_GetBuffer(buffer, &view, PyBUF_CONTIG | PyBUF_FORMAT) == 0) {
+        int fits = view.format != NULL && strcmp(view.format, "d") == 0 && place >= 0
+                   && place < view.len / (Py_ssize_t)sizeof(double);
+        if (fits) {
+            ((double *)view.buf)[place] += amount;
+        }
+        PyBuffer_Release(&view);
+        if (fits) {
+            return 0;
+        }
+    }
+    PyErr_Clear(); /* item by item it can be had, or says why not */
+    PyObject *key = PyLong_FromSsize_t(place), *step = PyFloat_FromDouble(amount);
+    PyObject *old = key != NULL && step != NULL ? PyObject_GetItem(buffer, key) : NULL;
+    PyObject *sum = old != NULL ? PyNumber_Add(old, step) : NULL;
+    int failed = sum != NULL ? PyObject_SetItem(buffer, key, sum) : -1;
+    Py_XDECREF(key);
+    Py_XDECREF(step);
+    Py_XDECREF(old);
+    Py_XDECREF(sum);
+    return failed;
+}
+
+/* ---- The types: what they hold ---- */
+
+/* Neither Measured nor Request has a tp_clear: like a tuple, each refers to what was there before it, so a cycle
+   through one goes through something else that can be cleared. A builtin bound to a Request always finds it whole. */
+
+#define VISIT(name) Py_VISIT(self->name);
+#define DROP(name) Py_XDECREF(self->name);
+
+#define OF_MEASURED(X) X(app) X(python) X(recorder) X(routes) X(shards) X(by_id) X(excluded) X(direct) X(listeners)
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    PyObject *app, *python, *recorder, *routes, *shards, *by_id, *excluded, *direct, *listeners;
+    double *edges;
+    Py_ssize_t edges_count;
+    char has_table;  /* the app has a table of routes */
+} Measured;
+
+#define OF_REQUEST(X) X(measured) X(scope) X(receive) X(send) X(method) X(shard) X(buffer) X(status)
+typedef struct {
+    PyObject_HEAD
+    Measured *measured;
+    PyObject *scope, *receive, *send;   /* as the server gave them */
+    PyObject *method, *shard, *buffer;  /* NULL until the request has begun */
+    PyObject *status;                   /* as the app gave it, 0 before */
+    Py_ssize_t active;                  /* the place of the active requests */
+    double began, ended;                /* ended is 0 until the last byte is out */
+    char trailers, gone;
+} Request;
+
+typedef int (*EndedFunction)(Request *, PyObject *result); /* the result is NULL where an exception is set */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *inner;      /* a coroutine or an Awaited; NULL before a request has begun, and after the end */
+    Request *request;
+    EndedFunction ended;  /* NULL where the request goes to Python's closure, or has not begun */
+    enum { CREATED, SUSPENDED, RUNNING, ENDED } state;
+} Awaited;
+
+static PyTypeObject AwaitedType;
+
+/* ---- A request begins ---- */
+
+/* Whether it is a usual one of which all is known; then it is active from now on. If not, nothing has been changed. */
+static int
+request_begins(Request *self)
+{
+    Measured *measured = self->measured;
+    PyObject *scope = self->scope;
+    int has_root;
+    if (!PyDict_CheckExact(scope) || PyDict_Contains(scope, str_seen) != 0
+        || (has_root = is_true(scope, str_root_path)) < 0) {
+        return 0;
+    }
+    PyObject *type = get(scope, str_type), *verb = get(scope, str_method);
+    PyObject *path = has_root ? PyObject_CallOneArg(known_local_path, scope) : get(scope, str_path);
+    PyObject *thread = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+    PyObject *answer = NULL, *places = NULL, *place = NULL;
+    int is_usual = 0;
+    if (type == NULL || !is(type, str_http) || path == NULL || verb == NULL || thread == NULL
+        || PyMapping_GetOptionalItem(measured->direct, path, &answer) != 0
+        || PyMapping_GetOptionalItem(known_METHODS, verb, &self->method) < 0) {
+        goto done;
+    }
+    if (self->method == NULL) {
+        self->method = Py_NewRef(known_OTHER_METHOD);
+    }
+    self->shard = get(measured->shards, thread);
+    if (self->shard == NULL) {
+        self->shard = PyObject_CallMethodOneArg(measured->recorder, str_shard, thread);
+    }
+    if (self->shard == NULL || (self->buffer = PyObject_GetAttr(self->shard, str_buffer)) == NULL
+        || (places = PyObject_GetAttr(self->shard, str_active)) == NULL) {
+        goto done;
+    }
+    place = get(places, self->method);
+    if (place == NULL) {
+        place = PyObject_CallMethodObjArgs(measured->recorder, str_active, self->shard, self->method, NULL);
+    }
+    is_usual = place != NULL && (self->active = PyLong_AsSsize_t(place)) >= 0
+               && add(self->buffer, self->active, 1.0) == 0 && PyDict_SetItem(scope, str_seen, self->send) == 0;
+done:
+    Py_XDECREF(type);
+    Py_XDECREF(path);
+    Py_XDECREF(verb);
+    Py_XDECREF(thread);
+    Py_XDECREF(answer);
+    Py_XDECREF(places);
+    Py_XDECREF(place);
+    return is_usual;
+}
+
+/* ---- A request ends: what it counts as ---- */
+
+/* The template of the route that answered: what Routes.template says, without the calls in the usual cases. */
+static PyObject *
+request_template(Request *self)
+{
+    Measured *measured = self->measured;
+    PyObject *scope = self->scope, *template = NULL, *known = NULL, *key;
+    PyObject *chosen = get(scope, str_route), *fastapi = get(scope, str_fastapi);
+    PyObject *context = fastapi != NULL ? get(fastapi, str_context) : NULL;
+    if (chosen == NULL && context == NULL && !measured->has_table && PyDict_Contains(scope, str_endpoint) == 0) {
+        template = Py_NewRef(str_empty);
+        goto done;
+    }
+    if (context != NULL && context != Py_None) {
+        /* FastAPI's context knows the prefixes, where it belongs to the route */
+        PyObject *original = PyObject_GetAttr(context, str_original_route);
+        Py_XSETREF(chosen, original != NULL && original == chosen ? Py_NewRef(context) : NULL);
+        Py_XDECREF(original);
+        PyErr_Clear();
+    }
+    if (chosen != NULL && (key = PyLong_FromVoidPtr(chosen)) != NULL) {
+        known = get(measured->by_id, key);
+        Py_DECREF(key);
+    }
+    /* A Route is a named tuple of the object, the template and more. The id may be that of an object that is gone. */
+    if (known != NULL && PyTuple_Check(known) && PyTuple_GET_SIZE(known) > 1 && PyTuple_GET_ITEM(known, 0) == chosen) {
+        template = Py_NewRef(PyTuple_GET_ITEM(known, 1));
+    }
+    else {
+        template = PyObject_CallMethodOneArg(measured->routes, str_template, scope);
+    }
+done:
+    Py_XDECREF(chosen);
+    Py_XDECREF(fastapi);
+    Py_XDECREF(context);
+    Py_XDECREF(known);
+    return template;
+}
+
+/* (method, template, status, error type) */
+static PyObject *
+request_key(Request *self, PyObject *route)
+{
+    PyObject *status = self->status, *error = NULL, *key = NULL;
+    int is_so;
+    if (self->gone) {
+        status = known_CLIENT_CLOSED_REQUEST;
+        error = Py_NewRef(str_empty);
+    }
+    else if (self->ended != 0.0) {
+        is_so = PyObject_RichCompareBool(status, known_SERVER_ERROR, Py_LT);
+        error = is_so > 0 ? Py_NewRef(str_empty) : is_so == 0 ? text_of(status) : NULL;
+    }
+    else if ((is_so = PyObject_IsTrue(status)) != 0) {
+        error = is_so > 0 ? Py_NewRef(known_ABORTED) : NULL;
+    }
+    else {
+        status = known_SERVER_ERROR;
+        error = text_of(status);
+    }
+    if (error != NULL) {
+        key = PyTuple_Pack(4, self->method, route, status, error);
+        Py_DECREF(error);
+    }
+    return key;
+}
+
+/* Where the histogram of a key is in the buffer, or -1. */
+static Py_ssize_t
+request_place(Request *self, PyObject *key)
+{
+    PyObject *durations = PyObject_GetAttr(self->shard, str_durations), *place = NULL;
+    if (durations != NULL && PyMapping_GetOptionalItem(durations, key, &place) == 0) {
+        place = PyObject_CallMethodObjArgs(self->measured->recorder, str_duration, self->shard, key, NULL);
+    }
+    Py_ssize_t index = place != NULL ? PyLong_AsSsize_t(place) : -1;
+    Py_XDECREF(durations);
+    Py_XDECREF(place);
+    return index;
+}
+
+static int
+request_is_heard(Request *self, PyObject *key, double seconds) /* by the listeners */
+{
+    PyObject *listeners = self->measured->listeners;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(listeners); i++) {
+        PyObject *heard = PyObject_CallFunction(
+            PyTuple_GET_ITEM(listeners, i), "OOd", self->scope, key, seconds);
+        if (heard == NULL) {
+            return -1;
+        }
+        Py_DECREF(heard);
+    }
+    return 0;
+}
+
+static int
+request_counts(Request *self, double seconds)
+{
+    Measured *measured = self->measured;
+    PyObject *key = NULL, *route = request_template(self);
+    int failed = -1, is_excluded = route != NULL ? PySequence_Contains(measured->excluded, route) : -1;
+    if (is_excluded > 0) {
+        failed = 0;
+    }
+    else if (is_excluded == 0 && (key = request_key(self, route)) != NULL) {
+        Py_ssize_t place = request_place(self, key), bucket = 0, count = measured->edges_count;
+        while (bucket < count && measured->edges[bucket] < seconds) {
+            bucket++;
+        }
+        if (!PyErr_Occurred() && add(self->buffer, place + bucket, 1.0) == 0
+            && add(self->buffer, place + count + 1, seconds) == 0) {
+            failed = request_is_heard(self, key, seconds);
+        }
+    }
+    Py_XDECREF(route);
+    Py_XDECREF(key);
+    return failed;
+}
+
+/* A fault of ours must not become the service's: it is logged, once. What is no Exception, such as KeyboardInterrupt,
+   goes on. */
+static int
+request_forgives(Request *self)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+        return -1;
+    }
+    PyObject *fault = PyErr_GetRaisedException();
+    PyObject *logged = PyObject_CallMethodOneArg(self->measured->recorder, str_could_not_count, fault);
+    Py_DECREF(fault);
+    Py_XDECREF(logged);
+    return logged != NULL ? 0 : -1;
+}
+
+/* ---- EndedFunctions ---- */
+
+static int
+request_ended(Request *self, PyObject *result)
+{
+    double seconds = (self->ended != 0.0 ? self->ended : now()) - self->began;
+    PyObject *raised = NULL, *handled = NULL;
+    if (result == NULL) {
+        if (PyErr_ExceptionMatches(known_CancelledError)) {
+            self->gone = self->ended == 0.0;
+        }
+        /* To count is a finally clause: a listener that asks sees the exception being handled. */
+        raised = PyErr_GetRaisedException();
+        handled = PyErr_GetHandledException();
+        PyErr_SetHandledException(raised);
+    }
+    int failed = add(self->buffer, self->active, -1.0) < 0
+                 || (request_counts(self, seconds) < 0 && request_forgives(self) < 0);
+    if (raised != NULL) {
+        PyErr_SetHandledException(handled);
+        Py_XDECREF(handled);
+        if (!failed) {
+            PyErr_SetRaisedException(raised);
+            return 0;
+        }
+        Py_DECREF(raised);
+    }
+    return failed ? -1 : 0;
+}
+
+static int
+last_message_ended(Request *self, PyObject *result)
+{
+    if (result != NULL) {
+        self->ended = now();
+    }
+    return 0;
+}
+
+static int
+receive_ended(Request *self, PyObject *message)
+{
+    PyObject *kind = message != NULL ? PyObject_GetItem(message, str_type) : NULL;
+    if (kind == NULL) {
+        return -1;
+    }
+    self->gone = self->gone || (is(kind, str_disconnect) && self->ended == 0.0);
+    Py_DECREF(kind);
+    return 0;
+}
+
+/* ---- Awaited: behaves as a coroutine does ---- */
+
+/* Steals what is to be awaited, or NULL. Anything but a coroutine gets one around it. */
+static PyObject *
+coroutine_of(PyObject *awaitable)
+{
+    if (awaitable == NULL || PyCoro_CheckExact(awaitable) || Py_IS_TYPE(awaitable, &AwaitedType)) {
+        return awaitable;
+    }
+    PyObject *coroutine = PyObject_CallOneArg(known_awaiting, awaitable);
+    Py_DECREF(awaitable);
+    return coroutine;
+}
+
+static PyObject *
+awaited_new(Request *request, PyObject *inner, EndedFunction ended) /* steals inner */
+{
+    Awaited *self = PyObject_GC_New(Awaited, &AwaitedType);
+    if (self == NULL) {
+        Py_XDECREF(inner);
+        return NULL;
+    }
+    self->inner = inner;
+    self->request = (Request *)Py_NewRef(request);
+    self->ended = ended;
+    self->state = CREATED;
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
+static int
+awaited_may_run(Awaited *self)
+{
+    if (self->state == RUNNING) {
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+        return 0;
+    }
+    if (self->state == ENDED) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+        return 0;
+    }
+    return 1;
+}
+
+static PyObject *request_sends(PyObject *, PyObject *);
+static PyObject *request_receives(PyObject *, PyObject *);
+static PyMethodDef send_method = {"send", request_sends, METH_O, NULL};
+static PyMethodDef receive_method = {"receive", request_receives, METH_NOARGS, NULL};
+
+/* Call the app, or else Python's closure. */
+static int
+awaited_begin(Awaited *self, int is_usual)
+{
+    Request *request = self->request;
+    PyObject *given[] = {request->scope, request->receive, request->send};
+    if (!is_usual) {
+        PyErr_Clear(); /* the closure finds it again */
+        self->inner = coroutine_of(PyObject_Vectorcall(request->measured->python, given, 3, NULL));
+        return self->inner != NULL ? 0 : -1;
+    }
+    self->ended = request_ended;
+    given[1] = PyCFunction_New(&receive_method, (PyObject *)request);
+    given[2] = PyCFunction_New(&send_method, (PyObject *)request);
+    request->began = now();
+    if (given[1] != NULL && given[2] != NULL) {
+        self->inner = coroutine_of(PyObject_Vectorcall(request->measured->app, given, 3, NULL));
+    }
+    Py_XDECREF(given[1]);
+    Py_XDECREF(given[2]);
+    return self->inner != NULL ? 0 : -1;
+}
+
+/* The inner one has ended: with a result, or with NULL and an exception. */
+static PySendResult
+awaited_over(Awaited *self, PyObject **result)
+{
+    self->state = ENDED;
+    Py_CLEAR(self->inner);
+    if (self->ended != NULL && self->ended(self->request, *result) < 0) {
+        Py_CLEAR(*result);
+    }
+    return *result != NULL ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+static PySendResult
+awaited_send(Awaited *self, PyObject *value, PyObject **result)
+{
+    *result = NULL;
+    if (!awaited_may_run(self)) {
+        return PYGEN_ERROR;
+    }
+    self->state = RUNNING;
+    if ((self->inner == NULL && awaited_begin(self, request_begins(self->request)) < 0)
+        || PyIter_Send(self->inner, value, result) != PYGEN_NEXT) {
+        return awaited_over(self, result);
+    }
+    self->state = SUSPENDED;
+    return PYGEN_NEXT;
+}
+
+/* Steals the result. What a coroutine returns leaves its methods as StopIteration. */
+static PyObject *
+as_method(PySendResult sent, PyObject *result)
+{
+    if (sent == PYGEN_RETURN) {
+        /* an instance: a tuple alone would become the arguments of the exception */
+        PyObject *stop = result != Py_None ? PyObject_CallOneArg(PyExc_StopIteration, result)
+                                           : PyObject_CallNoArgs(PyExc_StopIteration);
+        Py_CLEAR(result);
+        PyErr_SetRaisedException(stop != NULL ? stop : PyErr_GetRaisedException());
+    }
+    return result;
+}
+
+static PyObject *
+awaited_send_method(Awaited *self, PyObject *value)
+{
+    PyObject *result;
+    PySendResult sent = awaited_send(self, value, &result);
+    return as_method(sent, result);
+}
+
+static PyObject *
+awaited_next(Awaited *self)
+{
+    return awaited_send_method(self, Py_None);
+}
+
+static PyObject *
+awaited_throw(Awaited *self, PyObject *args)
+{
+    if (!awaited_may_run(self)) {
+        return NULL;
+    }
+    self->state = RUNNING;
+    PyObject *result = NULL, *throw = NULL;
+    /* A request that never began is not counted; the closure's coroutine, not begun either, raises what is due. */
+    if ((self->inner != NULL || awaited_begin(self, 0) == 0)
+        && (throw = PyObject_GetAttr(self->inner, str_throw)) != NULL) {
+        result = PyObject_Call(throw, args, NULL);
+        Py_DECREF(throw);
+    }
+    if (result != NULL) {
+        self->state = SUSPENDED;
+        return result;
+    }
+    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        PyObject *stop = PyErr_GetRaisedException();
+        result = PyObject_GetAttr(stop, str_value);
+        Py_DECREF(stop);
+    }
+    PySendResult sent = awaited_over(self, &result);
+    return as_method(sent, result);
+}
+
+static PyObject *
+awaited_close(Awaited *self, PyObject *Py_UNUSED(nothing))
+{
+    if (self->state == ENDED || (self->state == CREATED && self->inner == NULL)) {
+        self->state = ENDED;
+        Py_RETURN_NONE;
+    }
+    if (!awaited_may_run(self)) {
+        return NULL;
+    }
+    self->state = RUNNING;
+    PyObject *result = NULL, *closed = PyObject_CallMethodNoArgs(self->inner, str_close);
+    if (closed != NULL) { /* as in a coroutine: what it awaits is closed first, then the await raises */
+        Py_DECREF(closed);
+        PyErr_SetNone(PyExc_GeneratorExit);
+    }
+    awaited_over(self, &result);
+    if (!PyErr_ExceptionMatches(PyExc_GeneratorExit)) {
+        return NULL;
+    }
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
+/* Dropped before its end. The coroutine within has a finalizer of its own; only a request has something to add. */
+static void
+awaited_finalize(Awaited *self)
+{
+    if (self->state == ENDED) {
+        return;
+    }
+    PyObject *raised = PyErr_GetRaisedException();
+    if (self->inner == NULL) {
+        if (PyErr_WarnEx(PyExc_RuntimeWarning, "coroutine 'sidelight' was never awaited", 1) < 0) {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+    }
+    else if (self->ended == request_ended) {
+        PyObject *closed = awaited_close(self, NULL);
+        if (closed == NULL) {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+        Py_XDECREF(closed);
+    }
+    PyErr_SetRaisedException(raised);
+}
+
+static int
+awaited_traverse(Awaited *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->inner);
+    Py_VISIT(self->request);
+    return 0;
+}
+
+static int
+awaited_clear(Awaited *self)
+{
+    self->state = ENDED;
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->request);
+    return 0;
+}
+
+static void
+awaited_dealloc(Awaited *self)
+{
+    if (self->state != ENDED && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+        return; /* somebody holds it again */
+    }
+    PyObject_GC_UnTrack(self);
+    awaited_clear(self);
+    PyObject_GC_Del(self);
+}
+
+/* What inspect.getcoroutinestate, and with it anyio, ask of what they start as a task; trio too. */
+
+static PyObject *
+awaited_is_in_state(Awaited *self, void *state)
+{
+    return PyBool_FromLong(self->state == (state != NULL ? RUNNING : SUSPENDED));
+}
+
+static PyObject *
+awaited_frame(Awaited *self, void *Py_UNUSED(closure))
+{
+    return self->inner != NULL ? PyObject_GetAttr(self->inner, str_cr_frame) : Py_NewRef(Py_None);
+}
+
+static PyObject *
+awaited_inner(Awaited *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->inner != NULL ? self->inner : Py_None);
+}
+
+static PyGetSetDef awaited_attributes[] = {
+    {"cr_running", (getter)awaited_is_in_state, NULL, NULL, "running"},
+    {"cr_suspended", (getter)awaited_is_in_state, NULL, NULL, NULL},
+    {"cr_frame", (getter)awaited_frame, NULL, NULL, NULL},
+    {"cr_await", (getter)awaited_inner, NULL, NULL, NULL},
+    {0},
+};
+
+static PyMethodDef awaited_methods[] = {
+    {"send", (PyCFunction)awaited_send_method, METH_O, NULL},
+    {"throw", (PyCFunction)awaited_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)awaited_close, METH_NOARGS, NULL},
+    {0},
+};
+
+static PyAsyncMethods awaited_async = {
+    .am_await = PyObject_SelfIter,
+    .am_send = (sendfunc)awaited_send,
+};
+
+static PyTypeObject AwaitedType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "_sidelight_speedups.Awaited",
+    .tp_basicsize = sizeof(Awaited),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = (traverseproc)awaited_traverse,
+    .tp_clear = (inquiry)awaited_clear,
+    .tp_finalize = (destructor)awaited_finalize,
+    .tp_dealloc = (destructor)awaited_dealloc,
+    .tp_as_async = &awaited_async,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = (iternextfunc)awaited_next,
+    .tp_methods = awaited_methods,
+    .tp_getset = awaited_attributes,
+};
+
+/* ---- Request: the send and the receive of the app ---- */
+
+/* Notes what a message says; 1 where it is the last of the response. */
+static int
+request_sees(Request *self, PyObject *kind, PyObject *message)
+{
+    int is_so;
+    if (is(kind, str_body)) {
+        is_so = is_true(message, str_more_body);
+        return is_so < 0 ? -1 : !is_so && !self->trailers;
+    }
+    if (is(kind, str_start)) {
+        PyObject *status = PyObject_GetItem(message, str_status);
+        if (status == NULL) {
+            return -1;
+        }
+        Py_SETREF(self->status, status);
+        is_so = is_true(message, str_trailers);
+        self->trailers = is_so > 0;
+        return is_so < 0 ? -1 : 0;
+    }
+    if (is(kind, str_trailers_sent)) {
+        is_so = is_true(message, str_more_trailers);
+        return is_so < 0 ? -1 : !is_so;
+    }
+    return is(kind, str_pathsend) && !self->trailers;
+}
+
+/* Whether the server knows that nobody hears the response; uvicorn does, and drops what is sent. */
+static int
+is_disconnected(PyObject *send)
+{
+    PyObject *is_gone = PyMethod_Check(send) ? PyObject_GetAttr(PyMethod_GET_SELF(send), str_disconnected) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(is_gone);
+    return is_gone == Py_True;
+}
+
+static PyObject *
+request_sends(PyObject *bound, PyObject *message)
+{
+    Request *self = (Request *)bound;
+    PyObject *kind = PyObject_GetItem(message, str_type);
+    int is_last = kind != NULL ? request_sees(self, kind, message) : -1;
+    Py_XDECREF(kind);
+    if (is_last < 0 && request_forgives(self) < 0) { /* a message without a type is the server's to refuse */
+        return NULL;
+    }
+    if (is_last <= 0) {
+        return PyObject_CallOneArg(self->send, message);
+    }
+    self->gone = self->gone || is_disconnected(self->send);
+    PyObject *sending = coroutine_of(PyObject_CallOneArg(self->send, message));
+    return sending != NULL ? awaited_new(self, sending, last_message_ended) : NULL;
+}
+
+static PyObject *
+request_receives(PyObject *bound, PyObject *Py_UNUSED(nothing))
+{
+    Request *self = (Request *)bound;
+    PyObject *receiving = coroutine_of(PyObject_CallNoArgs(self->receive));
+    return receiving != NULL ? awaited_new(self, receiving, receive_ended) : NULL;
+}
+
+static int
+request_traverse(Request *self, visitproc visit, void *arg)
+{
+    OF_REQUEST(VISIT)
+    return 0;
+}
+
+static void
+request_dealloc(Request *self)
+{
+    PyObject_GC_UnTrack(self);
+    OF_REQUEST(DROP)
+    PyObject_GC_Del(self);
+}
+
+static PyTypeObject RequestType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "_sidelight_speedups.Request",
+    .tp_basicsize = sizeof(Request),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = (traverseproc)request_traverse,
+    .tp_dealloc = (destructor)request_dealloc,
+};
+
+/* ---- Measured ---- */
+
+static PyObject *
+measured_call(Measured *self, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    if (PyVectorcall_NARGS(nargsf) != 3 || names != NULL) {
+        return PyObject_Vectorcall(self->python, args, nargsf, names);
+    }
+    Request *request = PyObject_GC_New(Request, &RequestType);
+    if (request == NULL) {
+        return NULL;
+    }
+    request->measured = (Measured *)Py_NewRef(self);
+    request->scope = Py_NewRef(args[0]);
+    request->receive = Py_NewRef(args[1]);
+    request->send = Py_NewRef(args[2]);
+    request->method = request->shard = request->buffer = NULL;
+    request->status = PyLong_FromLong(0); /* one of the small numbers, which exist always */
+    request->began = request->ended = 0.0;
+    request->trailers = request->gone = 0;
+    PyObject_GC_Track(request);
+    PyObject *whole = awaited_new(request, NULL, NULL);
+    Py_DECREF(request);
+    return whole;
+}
+
+static int
+measured_traverse(Measured *self, visitproc visit, void *arg)
+{
+    OF_MEASURED(VISIT)
+    return 0;
+}
+
+static void
+measured_dealloc(Measured *self)
+{
+    PyObject_GC_UnTrack(self);
+    OF_MEASURED(DROP)
+    PyMem_Free(self->edges);
+    PyObject_GC_Del(self);
+}
+
+static PyObject *
+measured_app(Measured *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->app);
+}
+
+static PyGetSetDef measured_attributes[] = {
+    {"app", (getter)measured_app, NULL, "The app within; frameworks look through a stack by this name.", NULL},
+    {0},
+};
+
+static PyTypeObject MeasuredType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "_sidelight_speedups.Measured",
+    .tp_basicsize = sizeof(Measured),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL
+                | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = (traverseproc)measured_traverse,
+    .tp_dealloc = (destructor)measured_dealloc,
+    .tp_call = PyVectorcall_Call,
+    .tp_vectorcall_offset = offsetof(Measured, call),
+    .tp_getset = measured_attributes,
+};
+
+/* ---- The module ---- */
+
+static int
+learn(void) /* on first use, since instrumentation.http may be what imports this module */
+{
+    PyObject *module = PyImport_ImportModule("instrumentation.http.middleware");
+    if (module == NULL) {
+        return -1;
+    }
+#define LEARN(name)                                                                                                   \
+    if (known_##name == NULL && (known_##name = PyObject_GetAttrString(module, #name)) == NULL) {                     \
+        Py_DECREF(module);                                                                                            \
+        return -1;                                                                                                    \
+    }
+    KNOWN(LEARN)
+    Py_DECREF(module);
+    return 0;
+}
+
+static int
+measured_knows(Measured *self) /* what can be read in advance */
+{
+    PyObject *has_table = PyObject_GetAttr(self->routes, str_has_table);
+    PyObject *edges = PyObject_GetAttr(self->recorder, str_edges);
+    if (has_table != NULL && edges != NULL && PyTuple_Check(edges)) {
+        self->has_table = PyObject_IsTrue(has_table) != 0;
+        self->edges_count = PyTuple_GET_SIZE(edges);
+        self->edges = PyMem_New(double, self->edges_count);
+        for (Py_ssize_t i = 0; self->edges != NULL && i < self->edges_count; i++) {
+            self->edges[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(edges, i));
+        }
+    }
+    Py_XDECREF(has_table);
+    Py_XDECREF(edges);
+    if (self->edges == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "recorder.edges must be a tuple of numbers");
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *
+measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
+{
+    static char *keywords[] = {
+        "app", "recorder", "routes", "excluded", "direct", "other", "exemplars", "listeners", NULL};
+    PyObject *app, *recorder, *routes, *excluded, *direct, *other, *exemplars = Py_None, *listeners = NULL;
+    if (learn() < 0) {
+        return NULL;
+    }
+    PyObject *python = PyObject_Call(known_measuring, args, names); /* it says which argument is missing or too much */
+    if (python == NULL
+        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOO", keywords, &app, &recorder, &routes, &excluded,
+                                        &direct, &other, &exemplars, &listeners)) {
+        Py_XDECREF(python);
+        return NULL;
+    }
+    if (exemplars != Py_None) { /* to ask each request for its span costs more than is saved here */
+        return python;
+    }
+    Measured *self = PyObject_GC_New(Measured, &MeasuredType);
+    if (self == NULL) {
+        Py_DECREF(python);
+        return NULL;
+    }
+    self->call = (vectorcallfunc)measured_call;
+    self->app = Py_NewRef(app);
+    self->python = python;
+    self->recorder = Py_NewRef(recorder);
+    self->routes = Py_NewRef(routes);
+    self->shards = PyObject_GetAttr(recorder, str_shards);
+    self->by_id = PyObject_GetAttr(routes, str_by_id);
+    self->excluded = Py_NewRef(excluded);
+    self->direct = Py_NewRef(direct);
+    self->listeners = listeners != NULL ? PySequence_Tuple(listeners) : PyTuple_New(0);
+    self->edges = NULL;
+    PyObject_GC_Track(self);
+    if (self->shards == NULL || self->by_id == NULL || self->listeners == NULL || measured_knows(self) < 0) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static int
+execute(PyObject *module)
+{
+#define INTERN(name, text)                                                                                            \
+    if (str_##name == NULL && (str_##name = PyUnicode_InternFromString(text)) == NULL) {                              \
+        return -1;                                                                                                    \
+    }
+    STRINGS(INTERN)
+    if (PyType_Ready(&AwaitedType) < 0 || PyType_Ready(&RequestType) < 0 || PyType_Ready(&MeasuredType) < 0) {
+        return -1;
+    }
+    return PyModule_AddIntMacro(module, REVISION);
+}
+
+static PyMethodDef functions[] = {
+    {"measuring", (PyCFunction)(void (*)(void))measuring, METH_VARARGS | METH_KEYWORDS,
+     "An ASGI app that counts what goes through it; see instrumentation.http.middleware.measuring."},
+    {0},
+};
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, execute},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_USED},
+#endif
+    {0},
+};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_sidelight_speedups",
+    .m_doc = "The request path of sidelight, compiled.",
+    .m_methods = functions,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__sidelight_speedups(void)
+{
+    return PyModuleDef_Init(&definition);
+}

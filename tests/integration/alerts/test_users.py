@@ -1,0 +1,78 @@
+"""How many users a real Prometheus sees, by the generated rules, in histories of whole services."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from alerts import groups
+from alerts.rule_tests import to_test_file
+from alerts.rules import to_rule_file
+from alerts.users import users_tests
+from benchmarks.users.accuracy import Estimated, estimated, standard_error
+from benchmarks.users.fleet import DAY, Scenario
+from instrumentation.settings import Settings
+from sidelight.tools import tool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPANS = {"5m": 300, "1d": DAY}
+FEW = (30, 100, 300)
+MANY = (1000, 2500, 30_000, 1_000_000)
+
+
+def allowed(result: Estimated) -> float:
+    """5 % of a small number, but at least one user, since two may share a register; of a large one 3 standard errors."""
+    users = result.scenario.users
+    return max(0.05, 1 / users) if users <= max(FEW) else 3 * standard_error(1024)
+
+
+def scenarios(*sizes: int) -> list[Scenario]:
+    return [
+        Scenario(job=f"{span}-{users}", users=users, seconds=seconds)
+        for users in sizes
+        for span, seconds in SPANS.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "sizes"), [("prometheus", (10, *FEW, *MANY)), ("prometheus-oldest", (10, 300, 2500))]
+)
+def test_ten_to_a_million_users_of_five_minutes_and_of_a_day(version: str, sizes: tuple[int, ...]) -> None:
+    results = estimated(scenarios(*sizes), Settings(), version)
+    assert {result.scenario.job: result.error for result in results if abs(result.error) > allowed(result)} == {}
+    assert len(results) == 2 * len(sizes)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("max by (job, register)", "min by (job, register)"),
+        ("max_over_time(active_user_register[75s])", "active_user_register"),
+        ("register:max[240s]", "register:max[120s]"),
+        ("register:max[240s]", "register:max[480s]"),
+        ("[1d]", "[5m]"),
+        ("max5m > bool 0", "max5m >= bool 0"),
+        ("max1d > bool 0", "max1d >= bool 0"),
+        ("1 - sum", "0.999 - sum"),
+        ("round(", "floor(0.9 * "),
+    ],
+)
+def test_a_rule_that_is_wrong_fails_its_test(was: str, becomes: str, tmp_path: Path) -> None:
+    assert was in RULES
+    assert promtool(tmp_path, RULES) == 0
+    assert promtool(tmp_path, RULES.replace(was, becomes)) == 1
+
+
+RULES = to_rule_file(group for group in groups(Settings()) if group.name == "sidelight.users")
+
+
+def promtool(folder: Path, rules: str) -> int:
+    """The status of promtool's test of these rules."""
+    (folder / "rules.yaml").write_text(rules)
+    (folder / "rules_test.yaml").write_text(to_test_file(users_tests(Settings()), Settings(), "rules.yaml"))
+    command = (tool("promtool"), "test", "rules", "rules_test.yaml")
+    return subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False).returncode

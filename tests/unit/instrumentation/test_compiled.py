@@ -1,0 +1,165 @@
+"""The compiled request path is taken where it is installed and fits, and any server takes the app that comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.abc
+import importlib.machinery
+import logging
+import sys
+import tomllib
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import _sidelight_speedups
+import pytest
+from fastapi import FastAPI
+from hypercorn.utils import is_asgi
+from prometheus_client import CollectorRegistry
+from uvicorn import Config
+
+import instrumentation
+from instrumentation.http import compiled, middleware
+from instrumentation.settings import parse_settings
+from instrumentation.store import LocalStore
+from tests.unit.instrumentation.test_http import METRICS_ALONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
+
+    from instrumentation.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+NAME = "_sidelight_speedups"
+
+
+@pytest.fixture(autouse=True)
+def chosen_anew() -> Iterator[None]:
+    compiled.fastest.cache_clear()
+    yield
+    compiled.fastest.cache_clear()
+
+
+def chosen(caplog: pytest.LogCaptureFixture) -> tuple[Any, list[str]]:
+    with caplog.at_level(logging.INFO, logger="instrumentation"):
+        found = {compiled.fastest() for _ in range(2)}
+    return found.pop(), [record.getMessage() for record in caplog.records]
+
+
+def test_where_it_is_installed_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    assert chosen(caplog) == (_sidelight_speedups.measuring, [])
+
+
+def test_where_it_is_not_installed_the_one_in_python_is_taken_and_nothing_said(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, NAME, None)
+    assert chosen(caplog) == (middleware.measuring, [])
+
+
+def test_one_of_another_revision_is_not_taken_and_that_is_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sidelight_speedups, "REVISION", 7)
+    found, (said,) = chosen(caplog)
+    assert found is middleware.measuring
+    assert said == (
+        "sidelight-speedups has revision 7 where 1 is needed; requests are counted without it. "
+        "Install sidelight[speedups] anew."
+    )
+
+
+def test_one_that_cannot_be_loaded_is_not_taken_and_that_is_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+        def find_spec(
+            self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+        ) -> importlib.machinery.ModuleSpec | None:
+            del path, target
+            return importlib.machinery.ModuleSpec(name, self) if name == NAME else None
+
+        def exec_module(self, module: ModuleType) -> None:
+            raise ImportError(f"undefined symbol in {module.__name__}")
+
+    monkeypatch.delitem(sys.modules, NAME)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    found, (said,) = chosen(caplog)
+    assert found is middleware.measuring
+    assert said.startswith("sidelight-speedups cannot be loaded (undefined symbol in _sidelight_speedups); ")
+
+
+def test_both_name_the_same_revision_and_so_do_the_versions() -> None:
+    speedups = tomllib.loads((ROOT / "speedups" / "pyproject.toml").read_text())["project"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert _sidelight_speedups.REVISION == compiled.REVISION
+    assert speedups["version"].partition(".")[0] == str(compiled.REVISION)
+    assert extras["speedups"] == [f"{speedups['name']}>={compiled.REVISION},<{compiled.REVISION + 1}"]
+
+
+def observed(app: Any, settings: Settings | None = None) -> Any:
+    return instrumentation.instrument(
+        app, settings=settings or METRICS_ALONE, store=LocalStore(), registry=CollectorRegistry()
+    )
+
+
+def stack(settings: Settings | None = None) -> Any:
+    """What stands outermost in a service."""
+    app = observed(FastAPI(), settings)
+    app.middleware_stack = app.build_middleware_stack()
+    return app.middleware_stack
+
+
+def test_a_service_is_measured_by_the_compiled_layer() -> None:
+    assert type(stack()).__name__ == "Measured"
+    assert callable(stack().app)
+
+
+def test_where_exemplars_are_asked_for_it_is_python_s() -> None:
+    assert iscoroutinefunction(stack(parse_settings({"metrics": {"exemplars": True}})))
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    del scope, receive
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_servers_take_a_bare_app_for_one_of_asgi_3() -> None:
+    app = observed(bare)
+    assert type(app.app) is type(bare)
+    assert iscoroutinefunction(app)
+    assert is_asgi(app)
+    config = Config(app, log_config=None)
+    config.load()
+    assert config.loaded_app is not None
+    assert type(config.loaded_app).__name__ == "ProxyHeadersMiddleware"
+
+
+def test_a_bare_app_answers() -> None:
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    asyncio.run(observed(bare)(scope, None, send))
+    assert sent == ["http.response.start", "http.response.body"]
+
+
+def test_it_has_no_other_objects_to_make() -> None:
+    running = stack()({}, None, None)
+    running.close()
+    for kind in (type(stack()), type(running)):
+        with pytest.raises(TypeError, match="cannot create"):
+            kind()
+
+
+def test_a_wrong_argument_is_refused_as_python_refuses_it() -> None:
+    for measuring in (_sidelight_speedups.measuring, middleware.measuring):
+        with pytest.raises(TypeError, match="missing 5 required keyword-only arguments"):
+            measuring(bare)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+            measuring(bare, colour="blue")  # type: ignore[call-arg]

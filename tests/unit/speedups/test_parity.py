@@ -1,0 +1,155 @@
+"""Whatever an app, a server and who drives them do, both layers let through the same and count the same."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.speedups.layers import Layer, pause, scope
+
+STATUSES = st.sampled_from([200, 404, 499, 500, 503, 599, 0, True, 200.0, None])
+FLAGS = st.sampled_from([{}, {"more_body": True}, {"more_body": False}, {"more_body": 1}, {"more_body": []}])
+MESSAGES = st.one_of(
+    st.builds(
+        lambda status, trailers: {"type": "http.response.start", "status": status, **trailers},
+        STATUSES,
+        st.sampled_from([{}, {"trailers": True}, {"trailers": False}]),
+    ),
+    st.builds(lambda flags: {"type": "http.response.body", **flags}, FLAGS),
+    st.sampled_from([
+        {"type": "http.response.trailers"},
+        {"type": "http.response.trailers", "more_trailers": True},
+        {"type": "http.response.pathsend", "path": "/x"},
+        {"type": "http.response.early_hint"},
+        {"type": b"http.response.start"},
+        {},
+    ]),
+)  # fmt: skip
+ERRORS = st.sampled_from([ValueError, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit])
+ACTIONS = st.one_of(
+    st.tuples(st.just("send"), MESSAGES),
+    st.tuples(st.just("send"), MESSAGES),
+    st.tuples(st.just("receive"), st.none()),
+    st.tuples(st.just("pause"), st.none()),
+    st.tuples(st.just("insist"), st.none()),
+    st.tuples(st.just("raise"), ERRORS),
+    st.tuples(st.just("route"), st.sampled_from(["/health", "/items/{item}"])),
+)
+DRIVES = st.lists(st.one_of(st.just(("send", None)), st.just(("send", None)), st.tuples(st.just("throw"), ERRORS)))
+SCOPES = st.fixed_dictionaries(
+    {"method": st.sampled_from(["GET", "POST", "BREW"]), "path": st.sampled_from(["/", "/metrics", "/api/metrics"])},
+    optional={
+        "root_path": st.sampled_from(["", "/api"]),
+        "fastapi": st.sampled_from([None, {}, {"effective_route_context": None}]),
+        "type": st.sampled_from(["websocket", "lifespan"]),
+        "sidelight": st.none(),
+    },
+)
+
+
+class Chosen:
+    """What a router leaves in a scope."""
+
+    def __init__(self, path: str) -> None:
+        self.path_format = path
+
+
+@dataclass(repr=False)
+class Server:
+    """The other side: suspends, refuses or knows that the client has gone, as it was told."""
+
+    suspends: bool
+    refuses: int
+    disconnects: int
+    disconnected: bool
+    trace: list[Any] = field(default_factory=list)
+    sent: int = 0
+    asked: int = 0
+
+    def __repr__(self) -> str:
+        return "the server"
+
+    async def send(self, message: Any) -> None:
+        self.sent += 1
+        if self.suspends:
+            await pause(f"send {self.sent}")
+        if self.sent == self.refuses:
+            raise OSError("refused")
+        self.trace.append(message)
+
+    async def receive(self) -> Any:
+        self.asked += 1
+        if self.suspends:
+            await pause(f"receive {self.asked}")
+        return {"type": "http.disconnect" if self.asked >= self.disconnects else "http.request"}
+
+
+SERVERS = st.tuples(st.booleans(), st.integers(0, 5), st.integers(1, 4), st.booleans())
+
+
+@dataclass
+class App:
+    """Does what it was told, and notes what it sees."""
+
+    actions: list[Any]
+    trace: list[Any]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.trace.append({**scope, "sidelight": str(scope.get("sidelight"))})
+        for name, value in self.actions:
+            if name == "route":
+                scope["route"] = Chosen(value)
+            elif name == "raise":
+                raise value("app")
+            elif name == "insist":
+                await self._insist()
+            else:
+                await self._await(send(value) if name == "send" else receive() if name == "receive" else pause("app"))
+
+    async def _insist(self) -> None:
+        try:
+            await pause("first")
+        except BaseException as error:  # noqa: BLE001 - an app may take even what closes it
+            self.trace.append(repr(error))
+            await pause("second")
+
+    async def _await(self, awaitable: Any) -> None:
+        try:
+            self.trace.append(await awaitable)
+        except Exception as error:  # noqa: BLE001 - what the app sees is compared
+            self.trace.append(repr(error))
+
+
+def outcome(kind: str, actions: list[Any], drives: list[Any], asked: dict[str, Any], told: Any) -> Any:
+    """Everything that can be seen of one request from outside and from within."""
+    server = Server(*told)
+    trace = server.trace
+
+    def heard(scope: Any, key: Any, seconds: float) -> None:
+        trace.append((scope["path"], key, seconds >= 0))
+
+    layer = Layer(kind, App(actions, trace), listeners=(heard,))
+    running = layer.app(scope(**asked), server.receive, server.send)
+    steps = [("send", None), *drives]
+    try:
+        for name, error in steps:
+            given = "x" if name == "send" and trace else None
+            trace.append(running.send(given) if name == "send" else running.throw(error("driver")))
+    except BaseException as error:  # noqa: BLE001 - how it ends is compared
+        trace.append(("ended", repr(error), repr(error.__context__), repr(error.__cause__)))
+    try:
+        running.close()
+    except RuntimeError as error:
+        trace.append(("closed", repr(error), repr(error.__context__)))
+    return trace, layer.counted(), layer.active()
+
+
+@settings(max_examples=400, deadline=None)
+@given(actions=st.lists(ACTIONS, max_size=9), drives=DRIVES, asked=SCOPES, told=SERVERS)
+def test_both_layers_do_the_same(actions: list[Any], drives: list[Any], asked: dict[str, Any], told: Any) -> None:
+    python, compiled = (outcome(kind, actions, drives, asked, told) for kind in ("python", "compiled"))
+    assert compiled == python
