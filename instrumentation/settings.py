@@ -577,7 +577,7 @@ class Redaction(Section):
     keys: Annotated[
         tuple[Annotated[Text, AfterValidator(partial(_if, redaction.is_key, redaction.KEY))], ...],
         Field(strict=False),
-        Allowed(text="give a list of keys, such as [diagnosis]; *diagnosis* is for keys that hold the word anywhere"),
+        Allowed(text="give a list of keys, such as [diagnosis]"),
     ] = ()
     allow: Annotated[
         tuple[Annotated[Text, AfterValidator(partial(_if, redaction.is_let_through, redaction.LET_THROUGH))], ...],

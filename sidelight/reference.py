@@ -140,7 +140,7 @@ def _redaction_page() -> str:
     patterns = [pattern for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table]
     return _page(
         "Redaction",
-        "What is masked in logs and in the audit trail; [Keep secrets out of logs](../how-to/keep-secrets-out-of-logs.md) "
+        "What is masked in logs; [Keep secrets out of logs](../how-to/keep-secrets-out-of-logs.md) "
         "says how to change it.",
         "## By key\n\nThe value of a key with one of these names is masked, whatever it holds. A blank stands for any "
         "separator or none, `*` for letters before or behind it; case and camelCase do not matter.",

@@ -30,9 +30,9 @@ _CHARACTERS = 50
 _PAIR = 2
 _VALUES = ("value", "input")  # names of what another item names
 _NAMES = 2048  # keys that are remembered
-_PLAIN = frozenset((NoneType, bool, float, date, datetime, time, timedelta, UUID))
+_PLAIN = frozenset((NoneType, bool, date, datetime, time, timedelta, UUID))
+_NUMBERS = frozenset((int, float))
 _SHORTEST_CARD = 10**12  # as a number
-_NUMBERS = (int, float, Decimal)
 
 _PLACEHOLDER = re.compile(
     r"%(?:\((?P<name>[^)]*)\))?[#0 +-]*(?P<width>\*?)\d*(?:\.(?P<precision>\*?)\d*)?[hlL]?(?P<kind>[a-zA-Z%])"
@@ -142,7 +142,7 @@ class Redactor:
         kind = type(value)
         if kind is str:
             return self._string(value, room)
-        if kind in _PLAIN or (kind is int and -_SHORTEST_CARD < value < _SHORTEST_CARD):
+        if kind in _PLAIN or (kind in _NUMBERS and -_SHORTEST_CARD < value < _SHORTEST_CARD):
             return value
         if id(value) in room.inside or len(room.inside) >= DEEPEST or room.left <= 0:
             return MASK
@@ -180,7 +180,9 @@ class Redactor:
         for key, item in room.take(value.items(), len(value)):
             if key in clear_names:  # as most are; no call is made for a short text that was seen before
                 kind = type(item)
-                is_known = kind in _PLAIN or (kind is str and item in clear)
+                is_known = (
+                    item in clear if kind is str else kind in _NUMBERS and -_SHORTEST_CARD < item < _SHORTEST_CARD
+                )
                 masked[key] = item if is_known else self._any(item, room)
             else:
                 name, is_secret = self._judged(key, item, value)
@@ -215,7 +217,9 @@ class Redactor:
         if fields:
             return self._mapping(fields, room)
         text = str(value)
-        return _unless_changed(value if isinstance(value, _NUMBERS) else text, text, self._string(text, room))
+        return _unless_changed(
+            value if isinstance(value, int | float | Decimal) else text, text, self._string(text, room)
+        )
 
     # --- Names --------------------------------------------------------------------------------------------------------
 

@@ -226,6 +226,16 @@ def test_every_number_with_a_checksum_is_found(number: str, around: str) -> None
 @given(CARDS)
 def test_a_card_number_is_found_as_a_number_too(card: str) -> None:
     assert REDACTOR.value([int(card), -int(card), Decimal(card)]) == [MASK, f"-{MASK}", MASK]
+    if len(card) < 16:  # else it may no longer be the same number
+        assert REDACTOR.value({"amount": float(card)}) == {"amount": f"{MASK}.0"}
+
+
+@UNHURRIED
+@given(st.emails())
+def test_an_address_is_found_however_odd(address: str) -> None:
+    assume("*@" not in address)  # what a mask of another kind ends in
+    for around in ("{}", "to <{}>", "to '{}'", "email={} sent", "/users/{}/orders"):
+        assert address not in REDACTOR.text(around.format(address))
 
 
 @UNHURRIED
