@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.soak.load import Kind
     from benchmarks.soak.run import Observed
 
-FILES_MORE = 2  # an ended worker's files may wait for the next scrape
+FILES_MORE = 4  # each of the four workers makes an archive with the first ended one that it folds
 MEBIBYTES_MORE = 3.0
 LISTED = 3  # how many of a kind are named
 LEAST_A_SECOND = 10

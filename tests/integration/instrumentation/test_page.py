@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 10.0
+SECONDS = 30.0
 LOOPBACK = "127.0.0.1"
 
 

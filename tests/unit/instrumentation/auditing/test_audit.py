@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 import instrumentation
 from instrumentation.auditing import AuditError, Auditor, auditor
@@ -402,7 +403,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_request_is_audited_with_its_correlation_id_and_the_metrics_say_how_many(environment: Path) -> None:
     app = FastAPI()
     store = ProcessStore()
-    instrumentation.instrument(app, store=store)
+    instrumentation.instrument(app, store=store, registry=CollectorRegistry())
 
     @app.post("/login")
     async def login() -> None:
