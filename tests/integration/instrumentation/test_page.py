@@ -173,7 +173,10 @@ def test_an_address_that_is_not_the_machines_stops_the_start(host: str) -> None:
         serve(page, host=host, port=free_port())
 
 
-def test_clients_that_say_nothing_do_not_stop_the_next_and_are_bounded(opened: list[OwnPort]) -> None:
+def test_clients_that_say_nothing_do_not_stop_the_next_and_are_bounded(
+    opened: list[OwnPort], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instrumentation.http.server._Handler.timeout", 10 * SECONDS)  # they stay until they leave
     port = own_port(opened).port
     silent = [socket.create_connection((LOOPBACK, port)) for _ in range(7)]
     assert answers(port)
