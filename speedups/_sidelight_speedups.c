@@ -197,7 +197,7 @@ typedef int (*EndedFunction)(Request *, PyObject *result); /* the result is NULL
 
 typedef struct {
     PyObject_HEAD
-    PyObject *inner;      /* a coroutine or an Awaited; NULL before a request has begun, and after the end */
+    PyObject *inner;      /* a coroutine; NULL before a request has begun, and after the end */
     Request *request;
     EndedFunction ended;  /* NULL where the request goes to Python's closure, or has not begun */
     enum { CREATED, SUSPENDED, RUNNING, ENDED } state;
@@ -449,7 +449,7 @@ receive_ended(Request *self, PyObject *message)
 static PyObject *
 coroutine_of(PyObject *awaitable)
 {
-    if (awaitable == NULL || PyCoro_CheckExact(awaitable) || Py_IS_TYPE(awaitable, &AwaitedType)) {
+    if (awaitable == NULL || PyCoro_CheckExact(awaitable)) {
         return awaitable;
     }
     PyObject *coroutine = PyObject_CallOneArg(known_awaiting, awaitable);

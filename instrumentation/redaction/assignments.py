@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from instrumentation.redaction.keys import COUNTABLE, takes_whole_line
+from instrumentation.redaction.keys import CLEAR, COUNTABLE, takes_whole_line
 from instrumentation.redaction.table import MASK
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _places(text: str, keys: Keys) -> list[_Place]:
     for match in _BACKWARDS.finditer(text[::-1]):
         closers, key, before = match.groups()
         is_quoted = closers[-1:] in _QUOTES
-        verdict = keys.verdict_backwards(key)
+        verdict = CLEAR if key.isdigit() else keys.verdict_backwards(key)  # such as a number of a line, new each time
         if before and not verdict:
             verdict = keys.with_words_before(key[::-1], before[::-1].lstrip(), quoted=is_quoted)
         if verdict:
@@ -88,17 +88,19 @@ def _value(text: str, place: _Place) -> tuple[int, int]:
     """From where to where the value goes; the same twice where it is none."""
     lead = _LEAD.match(text, place.start)
     start = lead.end() if lead else place.start
+    if _PLACEHOLDER.match(text, start):
+        return start, start
     quote = _QUOTE.match(text, start)
     if quote:
         return quote.end(), _closing(text, quote)
     opening = _OPENING.match(text, start)
     searched = _closed(text, opening.end() - 1) if opening else start
     stop = _STOPS[place.stop].search(text, searched)
-    while stop and stop[0] in _QUOTES and stop[0] not in text[:start]:  # it closes nothing
+    while stop and stop[0] in _QUOTES and text.find(stop[0], 0, start) < 0:  # it closes nothing
         stop = _STOPS[place.stop].search(text, stop.end())
     end = stop.start() if stop else len(text)
     bare = text[start:end].rstrip()
-    if _NOTHING.fullmatch(bare) or _PLACEHOLDER.match(bare) or (place.countable and _NUMBER.fullmatch(bare)):
+    if _NOTHING.fullmatch(bare) or (place.countable and _NUMBER.fullmatch(bare)):
         return start, start
     return start, max(searched, start + len(bare.rstrip(_CLOSERS) or bare))
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from itertools import islice
 from types import NoneType
 from typing import Any
@@ -32,6 +33,7 @@ _VALUES = ("value", "input")  # names of what another item names
 _NAMES = 2048  # keys that are remembered
 _PLAIN = frozenset((NoneType, bool, date, datetime, time, timedelta, UUID))
 _NUMBERS = frozenset((int, float))
+_SIMPLE = frozenset((str, int, float, bool, NoneType))
 _SHORTEST_CARD = 10**12  # as a number
 
 _PLACEHOLDER = re.compile(
@@ -81,6 +83,7 @@ class Redactor:
         allow = checked("allow", allow, is_let_through, LET_THROUGH)
         self._keys = Keys(checked("keys", keys, is_key, KEY), allow)
         self._texts = Texts(self._keys, allow, checked("patterns", patterns, is_pattern, PATTERN))
+        self._names_secrets = lru_cache(_NAMES)(self._named_secrets)
         self._clear_names: set[str] = set()
 
     def text(self, text: str) -> str:
@@ -111,6 +114,13 @@ class Redactor:
 
     def _formatted(self, template: str, args: object) -> str:
         named = args if isinstance(args, Mapping) else None
+        items = args if isinstance(args, tuple) else (args,) if named is None else named.values()
+        if (
+            _SIMPLE.issuperset(map(type, items))
+            and len(template) <= _LONGEST_NAME
+            and not self._names_secrets(template)
+        ):
+            return template % args
         given = iter(args if isinstance(args, tuple) else (args,))
         kept: list[object] = []
 
@@ -128,6 +138,13 @@ class Redactor:
             return match[0]
 
         return _PLACEHOLDER.sub(placed, template) % (named or (*kept, *given))
+
+    def _named_secrets(self, template: str) -> bool:
+        """Whether any placeholder is a secret's; ``_names_secrets`` remembers it."""
+        return any(
+            self._keys.verdict(match["name"]) if match["name"] else self._verdict_before(template, match.start())
+            for match in _PLACEHOLDER.finditer(template)
+        )
 
     def _verdict_before(self, template: str, at: int) -> int:
         match = _NAME_BEFORE.match(template[max(0, at - _LONGEST_NAME) : at][::-1])
@@ -168,8 +185,7 @@ class Redactor:
             text = str.__str__(value)
             return _unless_changed(value, text, self._string(text, room))
         if isinstance(value, bytes | bytearray | memoryview):
-            text = bytes(value).decode()
-            return MASK if "\0" in text else self._string(text, room)  # wide characters, or no text at all
+            return self._string(bytes(value).decode(), room)
         if isinstance(value, Sequence | AbstractSet):
             return self._collection(value, room)
         return self._object(value, room)
@@ -259,9 +275,7 @@ class Redactor:
 
     def _hides_itself(self, value: Any) -> bool:
         """Whether an object is a secret by its class, such as pydantic's SecretStr or Starlette's Secret."""
-        kind = type(value)
-        named = hasattr(kind, "get_secret_value") or self._keys.verdict(kind.__name__) != CLEAR
-        return named and not isinstance(value, BaseException)
+        return self._keys.verdict(type(value).__name__) != CLEAR and not isinstance(value, BaseException)
 
 
 def _is_secret(item: Any, verdict: int) -> bool:

@@ -35,7 +35,8 @@ HARMLESS = (
     "expires", "expiry", "expiration", "expired", "at", "in", "out", "on", "ttl", "age", "timeout", "duration",
     "seconds", "ms", "days", "required", "requested", "changed", "rotated", "revoked", "enabled", "disabled", "valid",
     "invalid", "verified", "missing", "present", "failed", "failure", "failures", "attempts", "retries", "sent",
-    "created", "updated", "issued", "deleted",
+    "created", "updated", "issued", "deleted", "error", "errors", "exception", "warning", "mismatch", "denied", "rejected",
+    "found",
 )  # fmt: skip
 """Last words of keys that say something about a secret and not the secret itself: ``token_count``."""
 

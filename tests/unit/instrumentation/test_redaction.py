@@ -67,6 +67,11 @@ def said(value: Any) -> Iterator[str]:
         ("Password:\n  hunter2\nuser: joe", "Password:\n  ***\nuser: joe"),
         ("Password:\nhunter2", "Password:\n***"),
         ("Password:\nuser: joe", "Password:\nuser: joe"),
+        ("pass%2577ord=hunter2", "password=***"),
+        (r"\ud83d pass\u0077ord=hunter2", "\ufffd password=***"),
+        ("password 2: hunter2", "password 2: ***"),
+        ("password=*':hunter2 of joe", "password=*** of joe"),
+        ('{"one time code 2": "x"}', '{"one time code 2": "***"}'),
         ("db_password='it''s' x", "db_password='***' x"),
         ("{'password': 'hun\\'ter2', 'user': 'joe'}", "{'password': '***', 'user': 'joe'}"),
         ('{"password":"hun\\"ter2","user":"joe"}', '{"password":"***","user":"joe"}'),
@@ -120,19 +125,21 @@ def test_a_secret_in_a_text_is_masked_and_the_rest_stays(text: str, masked: str)
         "order shipped",
         "password reset requested for user 7",
         "the token is expired",
-        "basic authentication is off, a bearer token is required",
+        "basic authentication is off, bearer credentials and a bearer token are required",
         "token_count=17 prompt_tokens: 512, tokens=3 password_min_length=8",
         "password=None has_token=true secret='' session: null, token: None",
         "WHERE token = $1 AND password = %(password_1)s",
         "Tokyo: sunny, author: Jane, compass: north, shipping: late, secretary: Joe",
+        "jwt.exceptions.ExpiredSignatureError: Signature has expired, PasswordMismatch: try again, TokenNotFound: 7",
         "if token != expected: raise; Token::new; tokens >= 3",
         "primary_key=7 cache_key=a:b key: value",
         "2026-11-22T08:28:14.123456Z took 12.7 ms, 99.5 %",
         "at 1763800000000 ms, 1763800000000000000 ns",
         "order 4111111111111112 and 1234567890123456",
+        "order 14111111111111111 and 41111111111111110037, whose first 19 digits pass",
         "a ratio of 0.4111111111111111, 7.4111111111111111 or 62433332.98205674",
         "4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7",
-        "a4111111111111111bcdef0123456789",  # 32 hexadecimal digits with a card number among them
+        "trace a4111111111111111bcdef0123456789.",  # 32 hexadecimal digits with a card number among them
         "e83c5163316f89bfbde7d9ab23ca2e25604af290",
         "123e4567-e89b-12d3-a456-426614174000",
         "GET /orders/{order}/items?page=2&sort=asc",
@@ -270,6 +277,13 @@ def secret_keys(draw: st.DrawFn) -> str:
 @given(secret_keys())
 def test_a_secrets_name_is_known_in_every_case(key: str) -> None:
     assert REDACTOR.value({key: "hunter2"}) == {key: MASK}
+
+
+@pytest.mark.parametrize(
+    "key", ["pIn", "pa\u200bssword", "\uff50\uff49\uff4e", "pass%77ord", f"{'x' * 200}_token", b"pin"]
+)
+def test_a_secrets_name_is_known_in_disguise(key: str | bytes) -> None:
+    assert list(REDACTOR.value({key: "hunter2"}).values()) == [MASK]
 
 
 @UNHURRIED
@@ -447,6 +461,22 @@ def test_containers_keep_their_kind_and_objects_become_dicts() -> None:
     assert value["list"] == ["a", "password=x"]
 
 
+def test_an_object_whose_class_is_a_secret_is_masked() -> None:
+    @dataclass
+    class AccessToken:
+        text: str
+
+    class InvalidTokenError(Exception):
+        pass
+
+    values = [Secret("abc"), SecretStr("abc"), AccessToken("abc"), InvalidTokenError("abc")]
+    assert REDACTOR.value(values) == [MASK, MASK, MASK, "InvalidTokenError: abc"]
+
+
+def test_a_set_of_objects_becomes_a_list() -> None:
+    assert REDACTOR.value({Login("joe", "x")}) == [{"user": "joe", "password": MASK, "raw": MASK}]
+
+
 def test_what_holds_no_secret_is_the_object_itself() -> None:
     for plain in (datetime.now(UTC), UUID(int=7), Decimal("12.50"), Shade.DARK, logging.INFO, 1e300, 10**40 * 9):
         assert REDACTOR.value(plain) is plain
@@ -596,7 +626,7 @@ def test_what_is_remembered_is_bounded_and_holds_no_secret() -> None:
 HOSTILE = [
     "a.", "a@", "@", "=", "a=", "password=", "token='", "token=(", "token=a('", "://a:b", "4", "4 ", "4444 ", "2.2.", "eyJ", "eyJ-",
     "-----BEGIN A-----", "-", "<a ", "<a>", "bearer ", "basic AAAAAAAA ", "%25", "%2525", "\\", "AA00 ", "AA00", "Z", '" ', "('a', ",
-    "--a ", "[parameters: ", "input_value=", "tokens=1 ", "password: a, b ", "\\u0041", "\u200b", "\ufdfa", "x://", "session 1: ",
+    "--a ", "[parameters: ", "input_value=", "tokens=1 ", "password: a, b ", "\\u0041", "\u200b", "\ufdfa", "x://", "session 1: ", "password: ? ", 'token=;";', "tokens: 1 ", "token: (' ",
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from instrumentation.http.routes import Route
 from tests.unit.speedups.layers import (
     END,
     GONE,
@@ -171,6 +172,20 @@ def test_a_thrown_exception_that_the_app_takes_ends_nothing(kind: str) -> None:
     with pytest.raises(StopIteration):
         running.throw(ValueError())
     assert (layer.counted(), layer.active()) == ({OK: 1}, 0)
+
+
+def test_a_thrown_exception_that_the_server_takes_does_not_keep_the_last_message_from_its_end(kind: str) -> None:
+    async def patient(message: Any) -> None:
+        if message is END:
+            with suppress(ValueError):
+                await pause()
+
+    layer = Layer(kind, answering)
+    running = layer.app(scope(), receive, patient)
+    running.send(None)
+    with pytest.raises(StopIteration):
+        running.throw(ValueError())
+    assert layer.counted() == {OK: 1}
 
 
 def test_what_is_sent_in_arrives(kind: str) -> None:
@@ -467,6 +482,55 @@ def test_an_app_that_calls_itself_without_end_is_a_recursion_error(kind: str) ->
     with pytest.raises(RecursionError):
         finish(layer.app(scope(), receive, send))
     assert layer.active() == 0
+
+
+# --- Templates --------------------------------------------------------------------------------------------------------
+
+
+class Chosen:
+    """What a router leaves in a scope."""
+
+    def __init__(self, path: str, original: Any = None) -> None:
+        self.path_format = path
+        self.original_route = original
+        self.starlette_route = None
+
+
+def routed(kind: str, known: Chosen, **left: Any) -> tuple[str, ...]:
+    """The template of a request whose router left this, where one object has been seen before."""
+
+    async def app(asked: Any, receive: Any, send: Any) -> None:
+        asked.update(left)
+        await answering(asked, receive, send)
+
+    layer = Layer(kind, app)
+    layer.routes.by_id[id(left.get("planted", known))] = Route(known, known.path_format, frozenset(), "")
+    finish(layer.app(scope(), receive, send))
+    return tuple(template for _, template, *_ in layer.counted())
+
+
+def test_a_route_that_is_known_has_its_template(kind: str) -> None:
+    route = Chosen("/items/{item}")
+    assert routed(kind, route, route=route) == ("/items/{item}",)
+
+
+def test_a_nested_route_has_its_context_s_template(kind: str) -> None:
+    route = Chosen("/{item}")
+    context = Chosen("/shops/{shop}/{item}", route)
+    left = {"route": route, "fastapi": {"effective_route_context": context}}
+    assert routed(kind, context, **left) == ("/shops/{shop}/{item}",)
+
+
+def test_a_context_of_another_route_is_not_this_one_s(kind: str) -> None:
+    route, other = Chosen("/plain"), Chosen("/other")
+    context = Chosen("/shops/{shop}/other", other)
+    left = {"route": route, "fastapi": {"effective_route_context": context}}
+    assert routed(kind, context, **left) == ("/plain",)
+
+
+def test_an_object_with_the_id_of_one_that_is_gone_has_its_own_template(kind: str) -> None:
+    route, gone = Chosen("/new"), Chosen("/old")
+    assert routed(kind, gone, route=route, planted=route) == ("/new",)
 
 
 # --- Listeners --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("pause"), st.none()),
     st.tuples(st.just("insist"), st.none()),
     st.tuples(st.just("raise"), ERRORS),
-    st.tuples(st.just("route"), st.sampled_from(["/health", "/items/{item}"])),
+    st.tuples(st.sampled_from(["route", "endpoint"]), st.sampled_from(["/health", "/items/{item}"])),
 )
 DRIVES = st.lists(st.one_of(st.just(("send", None)), st.just(("send", None)), st.tuples(st.just("throw"), ERRORS)))
 SCOPES = st.fixed_dictionaries(
@@ -60,9 +61,10 @@ class Chosen:
 
 @dataclass(repr=False)
 class Server:
-    """The other side: suspends, refuses or knows that the client has gone, as it was told."""
+    """The other side: suspends, takes errors, refuses or knows that the client has gone, as it was told."""
 
     suspends: bool
+    takes: bool
     refuses: int
     disconnects: int
     disconnected: bool
@@ -75,20 +77,23 @@ class Server:
 
     async def send(self, message: Any) -> None:
         self.sent += 1
-        if self.suspends:
-            await pause(f"send {self.sent}")
+        await self._pause(f"send {self.sent}")
         if self.sent == self.refuses:
             raise OSError("refused")
         self.trace.append(message)
 
     async def receive(self) -> Any:
         self.asked += 1
-        if self.suspends:
-            await pause(f"receive {self.asked}")
+        await self._pause(f"receive {self.asked}")
         return {"type": "http.disconnect" if self.asked >= self.disconnects else "http.request"}
 
+    async def _pause(self, name: str) -> None:
+        with suppress(ValueError if self.takes else ()):
+            if self.suspends:
+                await pause(name)
 
-SERVERS = st.tuples(st.booleans(), st.integers(0, 5), st.integers(1, 4), st.booleans())
+
+SERVERS = st.tuples(st.booleans(), st.booleans(), st.integers(0, 5), st.integers(1, 4), st.booleans())
 
 
 @dataclass
@@ -101,8 +106,8 @@ class App:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.trace.append({**scope, "sidelight": str(scope.get("sidelight"))})
         for name, value in self.actions:
-            if name == "route":
-                scope["route"] = Chosen(value)
+            if name in {"route", "endpoint"}:
+                scope[name] = Chosen(value)
             elif name == "raise":
                 raise value("app")
             elif name == "insist":

@@ -79,7 +79,11 @@ def test_one_that_grows_while_a_request_is_served(kind: str) -> None:
     assert (sum(layer.counted().values()), layer.active()) == (3, 0)
 
 
-@pytest.mark.parametrize("change", [lambda _: array("f"), lambda _: memoryview(bytes(8 * 100)).cast("d"), lambda _: ()])
+@pytest.mark.parametrize(
+    "change",
+    [lambda _: array("d"), lambda _: array("f"), lambda _: memoryview(bytes(800)).cast("d"), lambda _: ()],
+    ids=["too short", "of other numbers", "read only", "no buffer"],
+)
 def test_one_that_cannot_be_written_is_said_once_and_the_app_answers(
     kind: str, change: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
