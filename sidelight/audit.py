@@ -121,5 +121,5 @@ def _progress(files: Sequence[Path]) -> Iterator[Callable[[int], object]]:
         console=console, transient=True, disable=not console.is_terminal,
     )  # fmt: skip
     with bar:
-        task = bar.add_task("", total=sum(file.stat().st_size for file in every))
+        task = bar.add_task("", total=sum(file.stat().st_size for file in every if file.exists()))
         yield lambda read: bar.advance(task, read)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from io import BytesIO
 from itertools import takewhile
 from os.path import samestat
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -80,17 +81,30 @@ def verify(
         OSError: A file cannot be read.
     """
     reader = _Reader(keys, heads, continues=continues, progress=progress)
-    with files[-1].open("rb") as last:
+    with _last(files) as last:
         fault = reader.read([*_before(files, last), files[-1]], last)
     return Report(reader.lines, reader.files, f"{reader.seq}:{reader.seal.hex()}", fault, tuple(reader.notes))
+
+
+def _last(files: Sequence[Path]) -> BinaryIO:
+    """The last file, open; empty where it was just rotated and the next one is still to be made."""
+    try:
+        return files[-1].open("rb")
+    except FileNotFoundError:
+        if len(files) > 1 or not rotated(files[-1]):
+            raise
+        return BytesIO()
 
 
 def _before(files: Sequence[Path], last: BinaryIO) -> Sequence[Path]:
     """The files before the last one, which was opened first: it may be rotated at any time."""
     if len(files) > 1:
         return files[:-1]
+    before = [file for _, file in rotated(files[-1])]
+    if isinstance(last, BytesIO):
+        return before
     opened = os.fstat(last.fileno())
-    return list(takewhile(lambda file: not samestat(opened, file.stat()), (file for _, file in rotated(files[-1]))))
+    return list(takewhile(lambda file: not samestat(opened, file.stat()), before))
 
 
 class _Reader:

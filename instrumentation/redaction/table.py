@@ -110,7 +110,7 @@ PATTERNS = (
     Pattern(
         name="email",
         hides="e-mail addresses",
-        regex=rf"[^{_NO_MAIL}]{{0,64}}[^\s@,;:<>()\"\[\]\\*]@(?:[^{_NO_MAIL}.]{{1,63}}\.){{1,126}}[^{_NO_MAIL}.0-9][^{_NO_MAIL}.]{{1,62}}",
+        regex=rf"[^{_NO_MAIL}]{{0,64}}[^\s@,;:<>()\"\[\]\\*]@(?:[^{_NO_MAIL}.]{{1,63}}\.){{1,15}}[^{_NO_MAIL}.0-9][^{_NO_MAIL}.]{{1,62}}",
         needs=("@",),
     ),
 )

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -17,7 +18,7 @@ from instrumentation.auditing.trail import read_head, rotated
 from instrumentation.auditing.verify import Report, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[3]
 KEY = Key(b"the key of the shop, 32 bytes long")
@@ -43,12 +44,27 @@ for number in range(times):
 """
 
 
-def writing(
-    path: Path, name: str, times: int, largest: int = 1 << 30, before: Callable[[], None] | None = None
-) -> subprocess.Popen[str]:
-    """A process that writes, and says each entry that was accepted."""
-    argv = [sys.executable, "-c", PROGRAM, str(path), name, str(times), str(largest)]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=before)  # noqa: PLW1509 - tests start no threads
+class Writing(Protocol):
+    def __call__(
+        self, path: Path, name: str, times: int, largest: int = 1 << 30, before: Callable[[], None] | None = None
+    ) -> subprocess.Popen[str]: ...
+
+
+@pytest.fixture
+def writing() -> Iterator[Writing]:
+    """Starts processes that write, and say each entry that was accepted."""
+    with ExitStack() as stack:
+
+        def start(
+            path: Path, name: str, times: int, largest: int = 1 << 30, before: Callable[[], None] | None = None
+        ) -> subprocess.Popen[str]:
+            argv = [sys.executable, "-c", PROGRAM, str(path), name, str(times), str(largest)]
+            popen = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=before)  # noqa: PLW1509 - tests start no threads
+            stack.enter_context(popen)
+            stack.callback(popen.kill)
+            return popen
+
+        yield start
 
 
 def read(path: Path) -> Report:
@@ -63,7 +79,7 @@ def entries(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("largest", [1 << 30, 20_000], ids=["one file", "rotated all the time"])
-def test_many_processes_at_once_keep_one_chain_and_lose_nothing(largest: int, tmp_path: Path) -> None:
+def test_many_processes_at_once_keep_one_chain_and_lose_nothing(largest: int, tmp_path: Path, writing: Writing) -> None:
     path = tmp_path / "audit.log"
     writers = [writing(path, name, 200, largest) for name in "abcdef"]
     assert [len(writer.communicate(timeout=SECONDS)[0].split()) for writer in writers] == [200] * 6
@@ -76,7 +92,7 @@ def test_many_processes_at_once_keep_one_chain_and_lose_nothing(largest: int, tm
         assert [f'"number":{number},' in line for number, line in enumerate(own)] == [True] * 200
 
 
-def test_kill_9_in_the_midst_loses_no_entry_that_was_accepted(tmp_path: Path) -> None:
+def test_kill_9_in_the_midst_loses_no_entry_that_was_accepted(tmp_path: Path, writing: Writing) -> None:
     path = tmp_path / "audit.log"
     accepted = 0
     survivor = writing(path, "survivor", 400, 50_000)
@@ -96,7 +112,7 @@ def test_kill_9_in_the_midst_loses_no_entry_that_was_accepted(tmp_path: Path) ->
     assert len(entries(path)) >= accepted + 400
 
 
-def test_a_file_that_may_not_grow_refuses_and_is_whole_once_it_may_again(tmp_path: Path) -> None:
+def test_a_file_that_may_not_grow_refuses_and_is_whole_once_it_may_again(tmp_path: Path, writing: Writing) -> None:
     path = tmp_path / "audit.log"
     limit = 5_000
     limited = writing(path, "a", 100, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
@@ -108,7 +124,7 @@ def test_a_file_that_may_not_grow_refuses_and_is_whole_once_it_may_again(tmp_pat
     assert (report.fault, report.lines) == (None, len(accepted) + 2)
 
 
-def test_a_trail_that_is_rotated_can_be_read_meanwhile(tmp_path: Path) -> None:
+def test_a_trail_that_is_rotated_can_be_read_meanwhile(tmp_path: Path, writing: Writing) -> None:
     path = tmp_path / "audit.log"
     writer = writing(path, "a", 2000, 20_000)
     assert writer.stdout is not None

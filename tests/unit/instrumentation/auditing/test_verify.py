@@ -213,6 +213,16 @@ def test_every_file_that_is_removed_or_renamed_is_found(many: Path) -> None:
     )
 
 
+def test_between_two_files_the_trail_is_what_was_rotated(many: Path) -> None:
+    files, heads = len(rotated(many)), recorded(many)
+    many.rename(many.with_name(f"{many.name}.{files + 1:06}"))
+    assert read(many, heads).fault is None
+    rotated(many)[-1][1].unlink()
+    assert "is missing: entry " in str(read(many, heads).fault)
+    with pytest.raises(FileNotFoundError):
+        verify([rotated(many)[0][1], many], KEYS, heads)
+
+
 def test_files_that_were_archived_are_left_out_only_where_that_is_said(many: Path) -> None:
     heads = recorded(many)
     rotated(many)[0][1].unlink()
