@@ -9,7 +9,7 @@ UPGRADE ?= --upgrade
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PINS := pyproject.toml stack/pyproject.toml requirements/dev.txt requirements/bench.txt requirements/compiler.txt
-SPEEDUPS := speedups/pyproject.toml speedups/setup.py speedups/_sidelight_speedups.c
+SPEEDUPS := speedups/pyproject.toml speedups/setup.py $(wildcard speedups/*.c speedups/*.h)
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from itertools import accumulate, chain, groupby, islice
 from math import isfinite
-from operator import add, attrgetter, itemgetter
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,13 +17,14 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import REGISTRY
 from prometheus_client.utils import floatToGoString
 
-from instrumentation import catalog
+from instrumentation import catalog, compiled
 from instrumentation.catalog import Kind
 from instrumentation.collectors import Collectors
 from instrumentation.store import Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from types import ModuleType
 
     from prometheus_client.metrics_core import Metric as Family
     from prometheus_client.registry import Collector, CollectorRegistry
@@ -36,13 +37,17 @@ if TYPE_CHECKING:
     Labels = tuple[str, ...]
     Exemplars = Mapping[tuple[str, Labels, int], Exemplar]
     ByLabels = Mapping[Labels, Mapping[int, Exemplar]]
+    _Text = tuple[Series, bytes, bytes]  # a series, its labels, and what stands behind it
+    Write = Callable[[Iterable[_Text]], Iterator[bytes]]
 
 _go_text: Callable[[float], str] = floatToGoString
 _LONGEST_EXEMPLAR = 128  # OpenMetrics 1.0: characters of all label names and values together
 _END = b"# EOF\n"
 _KEPT_BYTES = 1 << 20  # a page of some 6,000 lines
-_BATCH = 32  # series that are written at once; more histograms no longer fit into the caches of the CPU
-_PARTS, _VALUE = 4, 2  # texts of a bucket's line, and which of them is its value; see _frame
+_BATCH = 32  # series that are written at once
+_PACE = 0.0002  # seconds of writing; an event loop that wants the interpreter would else wait for 5 ms, each time
+_PLACE = b"\0"  # where a histogram's labels go; see _frame
+_NAME_END = re.compile(rb"[{ ]")
 
 
 class Page(NamedTuple):
@@ -86,6 +91,7 @@ class Exposition:
         self._labels = _LabelTexts()
         self._buffers: list[BytesIO] = []
         self._collectors = Collectors(skip)
+        self._compiled = compiled.module()
 
     def page(self, accept: str = "", names: Iterable[str] = ()) -> Page:
         """The page as it is now.
@@ -98,8 +104,7 @@ class Exposition:
         openmetrics = content_type.startswith("application/openmetrics-text")
         wanted = frozenset(names)
         families = _families(self._store)
-        # A lone surrogate must not cost the page.
-        ours = (text.encode("utf-8", "replace") for text in self._ours(families, wanted, openmetrics=openmetrics))
+        ours = self._ours(families, wanted, openmetrics=openmetrics)
         taken = {name for rows in families for name in (rows[0].metric.name, _stem(rows[0].metric))}
         others = self._collectors.texts(self._asked_for(wanted), encode, wanted=wanted, taken=taken)
         return Page(self._joined(chain(ours, others, (_END if openmetrics else b"",))), content_type)
@@ -118,14 +123,22 @@ class Exposition:
             self._buffers.append(buffer)
         return joined
 
-    def _ours(self, families: Iterable[list[Series]], wanted: frozenset[str], *, openmetrics: bool) -> Iterator[str]:
+    def _ours(self, families: Iterable[list[Series]], wanted: frozenset[str], *, openmetrics: bool) -> Iterator[bytes]:
         exemplars = _by_series(self._exemplars) if openmetrics else {}
         for rows in families:
             metric = rows[0].metric
             labels = self._labels.of(metric, rows)
-            chunks = _family(rows, labels, exemplars.get(metric.name, {}), openmetrics=openmetrics)
+            found = exemplars.get(metric.name, {})
+            chunks = _family(rows, labels, self._writer(metric, found), openmetrics=openmetrics)
             whole = not wanted or metric.name in wanted or _stem(metric) in wanted
             yield from chunks if whole else _named(chunks, wanted)
+
+    def _writer(self, metric: Metric, exemplars: ByLabels) -> Write:
+        if metric.kind is not Kind.HISTOGRAM:
+            return _values
+        if self._compiled and not exemplars:
+            return partial(_compiled_histograms, self._compiled)
+        return partial(_histograms, exemplars)
 
     def _asked_for(self, wanted: frozenset[str]) -> dict[Collector, Sequence[str]]:
         """The user's collectors that may give what is wanted, each with its names."""
@@ -242,17 +255,18 @@ class _LabelTexts:
     """Label values as ``{a="b"}``, made once for each series and forgotten some time after it is gone."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[Labels, str]] = {}
+        self._known: dict[str, dict[Labels, bytes]] = {}
 
-    def of(self, metric: Metric, rows: Sequence[Series]) -> list[str]:
+    def of(self, metric: Metric, rows: Sequence[Series]) -> list[bytes]:
         """The text of each of a metric's series; empty where it has no labels."""
         known = self._known.setdefault(metric.name, {})
         if len(known) > 2 * len(rows):
             known.clear()
         return [known.get(row.labels) or self._made(metric, row.labels) for row in rows]
 
-    def _made(self, metric: Metric, labels: Labels) -> str:
-        text = self._known[metric.name][labels] = _label_text(metric.labels, labels)
+    def _made(self, metric: Metric, labels: Labels) -> bytes:
+        # A lone surrogate must not cost the page.
+        text = self._known[metric.name][labels] = _label_text(metric.labels, labels).encode("utf-8", "replace")
         return text
 
 
@@ -295,33 +309,31 @@ def _families(store: Store) -> list[list[Series]]:
     return [rows for rows in families.values() if rows]
 
 
-def _family(rows: Sequence[Series], labels: Sequence[str], exemplars: ByLabels, *, openmetrics: bool) -> Iterator[str]:
+def _family(rows: Sequence[Series], labels: Sequence[bytes], write: Write, *, openmetrics: bool) -> Iterator[bytes]:
     """The head of a family, then the text of its series in pieces."""
     metric = rows[0].metric
-    write = _histograms if metric.kind is Kind.HISTOGRAM else _values
     has_created = openmetrics and metric.kind is not Kind.GAUGE
-    ends = [_created(row, text) if has_created else "" for row, text in zip(rows, labels, strict=True)]
+    ends = [_created(row, text) if has_created else b"" for row, text in zip(rows, labels, strict=True)]
     yield _head(metric, openmetrics=openmetrics)
-    start = 0
-    for _, alike in groupby(rows, attrgetter("edges")):  # workers of two versions may have other edges
-        while batch := list(islice(alike, _BATCH)):
-            end = start + len(batch)
-            yield write(batch, labels[start:end], ends[start:end], exemplars)
-            start = end
-            if len(batch) == _BATCH:
-                time.sleep(0)  # an event loop that wants the interpreter would else wait for 5 ms, each time
+    series = zip(rows, labels, ends, strict=True)
+    rested = time.perf_counter()
+    while batch := list(islice(series, _BATCH)):
+        yield b"".join(write(batch))
+        if time.perf_counter() - rested > _PACE:
+            time.sleep(0)
+            rested = time.perf_counter()
 
 
-def _created(row: Series, labels: str) -> str:
+def _created(row: Series, labels: bytes) -> bytes:
     # Prometheus keeps milliseconds.
-    return f"{_stem(row.metric)}_created{labels} {row.created:.3f}\n" if row.created else ""
+    return b"%b_created%b %.3f\n" % (_stem(row.metric).encode(), labels, row.created) if row.created else b""
 
 
-def _head(metric: Metric, *, openmetrics: bool) -> str:
+def _head(metric: Metric, *, openmetrics: bool) -> bytes:
     name = _stem(metric) if openmetrics else metric.name
     kind = "info" if openmetrics and metric is catalog.TARGET_INFO else metric.kind
     text = _escaped(metric.help) if openmetrics else metric.help.replace("\\", r"\\").replace("\n", r"\n")
-    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
 
 
 def _stem(metric: Metric) -> str:
@@ -331,56 +343,57 @@ def _stem(metric: Metric) -> str:
     return metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
 
 
-def _values(rows: Sequence[Series], labels: Sequence[str], ends: Sequence[str], _: ByLabels) -> str:
-    name = rows[0].metric.name
-    return "".join(
-        f"{name}{text} {_number(row.slots[0])}\n{end}" for row, text, end in zip(rows, labels, ends, strict=True)
-    )
+def _values(batch: Iterable[_Text]) -> Iterator[bytes]:
+    for row, labels, end in batch:
+        yield b"%b%b %b\n%b" % (row.metric.name.encode(), labels, _number(row.slots[0]), end)
 
 
-def _histograms(rows: Sequence[Series], labels: Sequence[str], ends: Sequence[str], exemplars: ByLabels) -> str:
-    """Histograms of the same edges, column by column: the first bucket of all, the second of all, then what is left.
-
-    Row by row took almost half as long again.
-    """
-    name, edges = rows[0].metric.name, rows[0].edges
-    frame = _frame(edges)
-    width = len(frame)
-    texts = [*frame] * len(rows)
-    starts = [f'{name}_bucket{text[:-1]},le="' if text else f'{name}_bucket{{le="' for text in labels]
-    *buckets, sums = zip(*map(attrgetter("slots"), rows), strict=True)
-    counts: list[str] = []
-    for bucket, totals in enumerate(accumulate(buckets, _added)):
-        counts = [*map(repr, totals)]
-        texts[_PARTS * bucket :: width] = starts
-        texts[_PARTS * bucket + _VALUE :: width] = counts
-    for index, row in enumerate(rows if exemplars else ()):
-        for bucket, exemplar in exemplars.get(row.labels, {}).items():
-            if bucket <= len(edges):
-                texts[width * index + _PARTS * bucket + _VALUE] += _exemplar_text(exemplar)
-    texts[width - 1 :: width] = [
-        f"{name}_count{text} {count}\n{name}_sum{text} {_number(total)}\n{end}"
-        for text, count, total, end in zip(labels, counts, sums, ends, strict=True)
-    ]
-    return "".join(texts)
+def _compiled_histograms(module: ModuleType, batch: Iterable[_Text]) -> Iterator[bytes]:
+    for edges, alike in groupby(batch, lambda text: text[0].edges):  # workers of two versions may have other edges
+        rows = [*alike]
+        name = rows[0][0].metric.name.encode()
+        yield module.histograms(name, _edge_texts(edges), [(row.slots, labels, end) for row, labels, end in rows])
 
 
-def _added(totals: Iterable[float], counts: Iterable[float]) -> list[float]:
-    return [*map(add, totals, counts)]
+def _histograms(exemplars: ByLabels, batch: Iterable[_Text]) -> Iterator[bytes]:
+    """One histogram after the other: its labels, then its numbers, put into a text that all of them have in common."""
+    for row, labels, end in batch:
+        *counts, total = row.slots
+        totals = (*accumulate(counts),)
+        frame = _frame(row.metric.name, row.edges, has_labels=bool(labels))
+        text = frame.replace(_PLACE, labels[:-1].replace(b"%", b"%%")) % (*totals, totals[-1], _number(total))
+        found = exemplars.get(row.labels) if exemplars else None
+        yield _with_exemplars(text, found, len(row.edges)) if found else text
+        yield end
 
 
 @lru_cache(maxsize=64)
-def _frame(edges: tuple[float, ...]) -> tuple[str, ...]:
-    """The text of a histogram in parts, those empty that differ: a start, edge, value and end for each bucket; the rest."""
-    return (*(part for edge in _edge_names(edges) for part in ("", f'{edge}"}} ', "", "\n")), "")
+def _frame(name: str, edges: tuple[float, ...], *, has_labels: bool) -> bytes:
+    """The text of a histogram with places for its labels, but for the bracket behind them, and for its numbers."""
+    start, comma, bracket = (_PLACE.decode(), ",", "}") if has_labels else ("", "{", "")
+    buckets = (f'{name}_bucket{start}{comma}le="{edge}"}} %a\n' for edge in _edge_names(edges))
+    return f"{''.join(buckets)}{name}_count{start}{bracket} %a\n{name}_sum{start}{bracket} %b\n".encode()
+
+
+@lru_cache(maxsize=64)
+def _edge_texts(edges: tuple[float, ...]) -> tuple[bytes, ...]:
+    return tuple(edge.encode() for edge in _edge_names(edges))
+
+
+def _with_exemplars(text: bytes, exemplars: Mapping[int, Exemplar], last: int) -> bytes:
+    lines = text.split(b"\n")
+    for bucket, exemplar in exemplars.items():
+        if bucket <= last:
+            lines[bucket] += _exemplar_text(exemplar).encode("utf-8", "replace")
+    return b"\n".join(lines)
 
 
 def _edge_names(edges: tuple[float, ...]) -> Iterator[str]:
     return map(_go_text, (*edges, float("inf")))
 
 
-def _number(value: float) -> str:
-    return repr(value) if isfinite(value) else _go_text(value)
+def _number(value: float) -> bytes:
+    return b"%a" % value if isfinite(value) else _go_text(value).encode()
 
 
 def _by_series(exemplars: Exemplars) -> dict[str, dict[Labels, dict[int, Exemplar]]]:
@@ -396,15 +409,16 @@ def _exemplar_text(exemplar: Exemplar) -> str:
         return ""
     time = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
     labels = _label_text(tuple(exemplar.labels), tuple(exemplar.labels.values()))
-    return f" # {labels or '{}'} {_number(exemplar.value)}{time}"
+    return f" # {labels or '{}'} {_number(exemplar.value).decode()}{time}"
 
 
-def _named(chunks: Iterator[str], wanted: Collection[str]) -> Iterator[str]:
+def _named(chunks: Iterator[bytes], wanted: Collection[str]) -> Iterator[bytes]:
     """Of a family's text the lines of some samples, below its head; nothing where there are none."""
+    names = {name.encode("utf-8", "replace") for name in wanted}
     head = next(chunks)
-    lines = [line for chunk in chunks for line in chunk.split("\n") if re.split(r"[{ ]", line, maxsplit=1)[0] in wanted]
+    lines = [line for chunk in chunks for line in chunk.split(b"\n") if _NAME_END.split(line, maxsplit=1)[0] in names]
     if lines:
-        yield "\n".join((head.rstrip("\n"), *lines, ""))
+        yield b"\n".join((head.rstrip(b"\n"), *lines, b""))
 
 
 # --- prometheus_client's families --------------------------------------------------------------------------------------

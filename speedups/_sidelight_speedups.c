@@ -23,9 +23,11 @@
 #include <string.h>
 #include <time.h>
 
-/* As in instrumentation/http/compiled.py. Raised when this file and what it asks of instrumentation change together;
+#include "_rendering.h"
+
+/* As in instrumentation/compiled.py. Raised when this module and what it asks of instrumentation change together;
    the major version in pyproject.toml is the same number. */
-#define REVISION 1
+#define REVISION 2
 
 /* ---- What newer Pythons have, under the names that it has there ---- */
 
@@ -982,6 +984,8 @@ execute(PyObject *module)
 static PyMethodDef functions[] = {
     {"measuring", (PyCFunction)(void (*)(void))measuring, METH_VARARGS | METH_KEYWORDS,
      "An ASGI app that counts what goes through it; see instrumentation.http.middleware.measuring."},
+    {"histograms", rendering_histograms, METH_VARARGS,
+     "The text of histograms of the same edges; see instrumentation.exposition."},
     {0},
 };
 
@@ -999,7 +1003,7 @@ static PyModuleDef_Slot slots[] = {
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_sidelight_speedups",
-    .m_doc = "The request path of sidelight, compiled.",
+    .m_doc = "The request path and the page of sidelight, compiled.",
     .m_methods = functions,
     .m_slots = slots,
 };

@@ -3,4 +3,6 @@
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("_sidelight_speedups", ["_sidelight_speedups.c"])])
+setup(
+    ext_modules=[Extension("_sidelight_speedups", ["_sidelight_speedups.c", "_rendering.c"], depends=["_rendering.h"])]
+)

@@ -61,7 +61,9 @@ SIDELIGHT = Variant(
     modules=("instrumentation", "instrumentation.http"),
 )
 SIDELIGHT_SHARED = Variant(name="sidelight_shared", title="Sidelight, store of many workers")
-SIDELIGHT_COMPILED = Variant(name="sidelight_compiled", title="Sidelight, compiled")
+SIDELIGHT_COMPILED = Variant(
+    name="sidelight_compiled", title="Sidelight, compiled", distributions=("sidelight", "sidelight-speedups")
+)
 SIDELIGHT_COMPILED_SHARED = Variant(
     name="sidelight_compiled_shared", title="Sidelight, compiled, store of many workers"
 )

@@ -11,16 +11,15 @@ from prometheus_client import CollectorRegistry
 import instrumentation
 from benchmarks.asgi import body_of
 from benchmarks.variants import Installed
-from instrumentation.http import middleware
 from instrumentation.settings import parse_settings
 from instrumentation.store import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from fastapi import FastAPI
 
-    from instrumentation.http.middleware import ASGIApp
     from instrumentation.store import Store
 
 
@@ -32,10 +31,8 @@ def install(build: Callable[..., FastAPI]) -> Installed:
 METRICS_ALONE = parse_settings({"logging": {"enabled": False, "correlation_id": False}})
 
 
-def with_store(
-    build: Callable[..., FastAPI], store: Store, measuring: Callable[..., ASGIApp] = middleware.measuring
-) -> Installed:
-    """Instrument the service, counting in a store by one of the request paths: metrics alone, as the peers have them."""
-    with patch("instrumentation.http.fastest", lambda: measuring):
+def with_store(build: Callable[..., FastAPI], store: Store, compiled: ModuleType | None = None) -> Installed:
+    """Instrument the service, compiled or not, counting in a store: metrics alone, as the peers have them."""
+    with patch("instrumentation.compiled.module", lambda: compiled):
         app = instrumentation.instrument(build(), settings=METRICS_ALONE, store=store, registry=CollectorRegistry())
     return Installed(app, partial(body_of, app, "/metrics"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from _sidelight_speedups import measuring
+import _sidelight_speedups
 
 from benchmarks.variants.sidelight import with_store
 from instrumentation.store import LocalStore
@@ -19,4 +19,4 @@ if TYPE_CHECKING:
 
 def install(build: Callable[..., FastAPI]) -> Installed:
     """Instrument the service."""
-    return with_store(build, LocalStore(), measuring)
+    return with_store(build, LocalStore(), _sidelight_speedups)

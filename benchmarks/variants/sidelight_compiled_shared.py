@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from _sidelight_speedups import measuring
+import _sidelight_speedups
 
 from benchmarks.variants.sidelight import with_store
 from benchmarks.variants.sidelight_shared import shared_store
@@ -19,4 +19,4 @@ if TYPE_CHECKING:
 
 def install(build: Callable[..., FastAPI]) -> Installed:
     """Instrument the service."""
-    return with_store(build, shared_store(), measuring)
+    return with_store(build, shared_store(), _sidelight_speedups)

@@ -18,3 +18,6 @@ def measuring(
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp: ...
+def histograms(
+    name: bytes, edges: tuple[bytes, ...], rows: list[tuple[tuple[float, ...], bytes, bytes]], /
+) -> bytes: ...

@@ -1,21 +1,19 @@
-"""Whatever sends requests runs over both request paths: the one in Python and the compiled one."""
+"""Whatever sends requests, or reads a page, runs both in Python alone and with what is compiled."""
 
 from __future__ import annotations
 
 import _sidelight_speedups
 import pytest
 
-from instrumentation.http import middleware
-
-PATHS = {"python": middleware.measuring, "compiled": _sidelight_speedups.measuring}
+KINDS = {"python": None, "compiled": _sidelight_speedups}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if hasattr(metafunc.module, "Observed"):
-        metafunc.parametrize("request_path", PATHS, indirect=True)
+    if hasattr(metafunc.module, "Observed") or hasattr(metafunc.module, "Exposition"):
+        metafunc.parametrize("compiled_or_not", KINDS, indirect=True)
 
 
 @pytest.fixture(autouse=True)
-def request_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def compiled_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if hasattr(request, "param"):
-        monkeypatch.setattr("instrumentation.http.fastest", lambda: PATHS[request.param])
+        monkeypatch.setattr("instrumentation.compiled.module", lambda: KINDS[request.param])
