@@ -33,6 +33,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Dependencies and queues", panels=_dependencies(settings)),
         Row(title="Resources of each instance", panels=_resources(settings)),
         Row(title="Alerts and versions", panels=_watchers(settings)),
+        Row(title="Health and audit", panels=_health_and_audit(settings)),
         Row(title="Sidelight itself", panels=_itself()),
     )
 
@@ -323,6 +324,29 @@ def _watchers(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.COUNT,
             queries=(Query(expr=promql.number(select(catalog.TARGET_INFO.name), *version), legend=legend(*version)),),
             stacked=True,
+        ),
+    )
+
+
+def _health_and_audit(settings: Settings) -> tuple[Panel, ...]:
+    by = promql.service(settings)
+    check = (*by, "check")
+    up = select(catalog.HEALTH_CHECK_UP.name)
+    return (
+        graph(
+            title="Health checks",
+            description="Share of the instances where a check passes, by check; an instance that lacks a required one gets no requests.",
+            unit=Unit.RATIO,
+            queries=(Query(expr=f"{total(up, *check)} / {promql.number(up, *check)}", legend=legend(*check)),),
+            coloring=Coloring(base="red", above={1: "green"}),
+        ),
+        _counted("Audit entries", "Entries written to the audit trail, per second.", by, catalog.AUDIT_EVENTS),
+        _counted("Audit failures", "Entries that the audit trail lost, per second.", by, catalog.AUDIT_FAILURES),
+        _by_instance(
+            "Length of the audit trail",
+            "Number of the last entry; where it goes back, the trail was cut.",
+            Unit.COUNT,
+            promql.largest(select(catalog.AUDIT_ENTRIES.name), "instance"),
         ),
     )
 

@@ -12,8 +12,10 @@ from instrumentation.version import __version__
 
 if TYPE_CHECKING:
     from instrumentation.auditing import AuditError, audit, audit_async
+    from instrumentation.checks import http_check, redis_check, sqlalchemy_check, tcp_check
     from instrumentation.client import instrument_client
     from instrumentation.correlation import correlation_id
+    from instrumentation.environment import read_environment
     from instrumentation.errors import (
         AppError,
         AuthenticationError,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         SidelightError,
         ValidationError,
     )
+    from instrumentation.health import health_check
     from instrumentation.http import instrument
     from instrumentation.http.problems import problem_documents
     from instrumentation.logs import configure_logging, set_level
@@ -55,18 +58,24 @@ _HOME = {
     "SettingsError": "errors",
     "SidelightError": "errors",
     "ValidationError": "errors",
-    "configure_logging": "logs",
     "audit": "auditing",
     "audit_async": "auditing",
+    "configure_logging": "logs",
     "correlation_id": "correlation",
+    "health_check": "health",
+    "http_check": "checks",
     "instrument": "http",
     "instrument_client": "client",
     "load_settings": "settings",
     "problem_documents": "http.problems",
     "queue": "queues",
+    "read_environment": "environment",
+    "redis_check": "checks",
     "retry_with_backoff": "retry",
     "saw_user": "users",
     "set_level": "logs",
+    "sqlalchemy_check": "checks",
+    "tcp_check": "checks",
     "time_limit": "timeouts",
     "workflow": "workflows",
     "workflow_created": "workflows",
@@ -93,14 +102,20 @@ __all__ = [
     "audit_async",
     "configure_logging",
     "correlation_id",
+    "health_check",
+    "http_check",
     "instrument",
     "instrument_client",
     "load_settings",
     "problem_documents",
     "queue",
+    "read_environment",
+    "redis_check",
     "retry_with_backoff",
     "saw_user",
     "set_level",
+    "sqlalchemy_check",
+    "tcp_check",
     "time_limit",
     "workflow",
     "workflow_created",

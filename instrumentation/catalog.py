@@ -356,7 +356,6 @@ HEALTH_CHECK_UP = Metric(
     unit=Unit.COUNT,
     help="1 where a readiness check passes, 0 where it fails.",
     labels=("check",),
-    emitted=False,
 )
 AUDIT_EVENTS = Metric(
     name="audit_events_total",
@@ -365,7 +364,6 @@ AUDIT_EVENTS = Metric(
     help="Entries written to the audit trail.",
     labels=("event",),
     folded=("event",),
-    emitted=False,
 )
 AUDIT_FAILURES = Metric(
     name="audit_failures_total",
@@ -373,14 +371,12 @@ AUDIT_FAILURES = Metric(
     unit=Unit.COUNT,
     help="Entries that the audit trail lost, or that the disk may not have: disk_full, locked, unwritable or no_path.",
     labels=("reason",),
-    emitted=False,
 )
 AUDIT_ENTRIES = Metric(
     name="audit_entries",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
     help="Number of the last entry of the audit trail; where it goes back, the trail was cut.",
-    emitted=False,
 )
 SIDELIGHT_SERIES = Metric(
     name="sidelight_series",

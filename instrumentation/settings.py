@@ -125,6 +125,9 @@ def _increasing(edges: tuple[float, ...]) -> tuple[float, ...]:
 Seconds = Annotated[
     float, Field(gt=0, allow_inf_nan=False), Allowed(text="give seconds as a number above 0, such as 1.0")
 ]
+NoOrSomeSeconds = Annotated[
+    float, Field(ge=0, le=600), Allowed(text="give seconds as a number from 0 to 600, such as 5.0")
+]
 Ratio = Annotated[float, Field(gt=0, lt=1), Allowed(text="give a ratio between 0 and 1, such as 0.05")]
 BudgetRatio = Annotated[
     float,
@@ -634,9 +637,13 @@ class Tracing(Section):
 
 
 class Health(Section):
-    """The health pages."""
+    """The pages that probes ask, and the end of a process."""
 
-    check_timeout_seconds: Annotated[Seconds, Field(description=PLANNED)] = 2.0
+    live_path: UrlPath | None = "/health"
+    ready_path: UrlPath | None = "/ready"
+    check_timeout_seconds: Seconds = 0.8  # Kubernetes' probes wait for 1 s, by default
+    cache_seconds: NoOrSomeSeconds = 1.0  # however many ask: a check shall be no load for what it asks
+    drain_seconds: NoOrSomeSeconds = 0.0  # between SIGTERM and the end, not ready; where a preStop hook waits, 0
 
 
 class Collector(Section):

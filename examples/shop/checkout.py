@@ -3,10 +3,10 @@
 from typing import Annotated
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from pydantic import BaseModel, ConfigDict, Field
 
-from instrumentation import workflow, workflow_created
+from instrumentation import audit, workflow, workflow_created
 
 from .catalog import SKU_PATTERN, find
 from .mails import mails
@@ -43,12 +43,13 @@ router = APIRouter(tags=["checkout"])
 
 
 @router.post("/checkout", status_code=201)
-async def checkout(order: Order) -> Receipt:
+async def checkout(order: Order, customer: Annotated[str, Header(alias="x-customer")] = "a guest") -> Receipt:
     """Charge an order and mail the receipt; 404 where one of its items does not exist."""
     total_cents = sum(find(line.sku).price_cents * line.quantity for line in order.lines)
     workflow_created("checkout")
     with workflow("checkout") as run:
         run.cost_usd(await charge(total_cents))
     receipt = Receipt(order=uuid4(), total_cents=total_cents)
+    audit("order.placed", actor=customer, outcome="success", order=str(receipt.order))
     mails.send_later(receipt.order)
     return receipt

@@ -23,6 +23,11 @@ class Charge(BaseModel):
     cents: Annotated[int, Field(ge=0)]
 
 
+@provider.get("/health")
+async def health() -> None:
+    """Say that it is well."""
+
+
 @provider.post("/charges")
 async def charges(charge: Charge) -> float:
     """Take the money, and a moment; answer with the fee in US dollars."""
@@ -55,3 +60,8 @@ async def _charge(cents: int) -> float:
         response = await client.post("/charges", json={"cents": cents})
     response.raise_for_status()
     return float(response.json())
+
+
+async def answers() -> None:
+    """Whether the provider is well, for ``health_check``."""
+    (await client.get("/health")).raise_for_status()

@@ -44,6 +44,8 @@ FLUSH_SECONDS = 5.0
 _THREADS = 4  # they wait for the disk together: one fsync serves all entries before it
 _WAITING = 1000  # entries; more only wait where the disk hangs
 _REASONS = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.ETIMEDOUT: "locked"}
+_OTHER_REASON = "unwritable"
+_ALL_REASONS = (*dict.fromkeys(_REASONS.values()), _OTHER_REASON)
 
 
 class AuditError(SidelightError):
@@ -91,6 +93,8 @@ class Auditor:
     def begin(self) -> None:
         """Open the files before the first entry, so that one that cannot be written is known at the start."""
         if self._trail is not None:
+            for reason in _ALL_REASONS:  # born at 0, so that the first failure is not lost to rate()
+                add(self._store, AUDIT_FAILURES, (reason,), 0.0)
             try:
                 self._trail.open()
             except OSError as error:
@@ -199,7 +203,7 @@ class Auditor:
             ) from error
 
     def _lost(self, error: OSError, what: str) -> None:
-        add(self._store, AUDIT_FAILURES, (_REASONS.get(error.errno or 0, "unwritable"),), 1.0)
+        add(self._store, AUDIT_FAILURES, (_REASONS.get(error.errno or 0, _OTHER_REASON),), 1.0)
         _log.error("audit trail %s: %s: %s", self._trail and self._trail.path, what, error.strerror)
 
     # --- What can wait ------------------------------------------------------------------------------------------------

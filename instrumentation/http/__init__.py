@@ -96,8 +96,6 @@ def instrument(
         recorder.prime()  # a scrape that comes before the first request sees the series at 0
         await page(scope, receive, send)
 
-    if path is not None:
-        pages[path] = primed_page
     measuring = fastest()
 
     def layer(inner: ASGIApp) -> ASGIApp:
@@ -110,13 +108,17 @@ def instrument(
                 _begin(each.end for each in features if each.end)
 
         within = reduce(lambda app, wrap: wrap(app), (each.layer for each in features if each.layer), inner)
+        taken = {route.template for route in routes}  # a service's own page of a path wins
+        answered = {at: answer for at, answer in pages.items() if at not in taken}
+        if path is not None:
+            answered[path] = primed_page
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
         return measuring(
             within,
             recorder=recorder,
             routes=routes,
             excluded=excluded,
-            direct={**dict.fromkeys(excluded, inner), **pages},
+            direct={**dict.fromkeys(excluded, inner), **answered},
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if settings.metrics.exemplars else None,
             listeners=listeners,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from threading import get_ident
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from instrumentation import resources
 from instrumentation.auditing import auditor_of
+from instrumentation.health import checks_of
 from instrumentation.http.correlation import correlating
+from instrumentation.http.health import health_pages
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
+from instrumentation.shutdown import shutdown
 from instrumentation.users import users_of
 
 if TYPE_CHECKING:
@@ -96,6 +101,19 @@ def correlation(app: Instrumented) -> Feature:
     return Feature(layer=correlating) if app.settings.logging.correlation_id else Feature()
 
 
+def health(app: Instrumented) -> Feature:
+    """The pages of probes, and the end that they are told of; its line stands behind whatever else ends."""
+    checks, settings = checks_of(app.store), app.settings.health
+    checks.settle(settings)
+
+    def begin() -> None:
+        with suppress(RuntimeError):  # no event loop, or not asyncio's
+            checks.begin(asyncio.get_running_loop())
+        shutdown().begin(settings.drain_seconds)
+
+    return Feature(pages=health_pages(settings, checks), begin=begin, end=shutdown().end)
+
+
 def logs(app: Instrumented) -> Feature:
     """Structured logs and the access line, where the service has not set up logs of its own."""
     if not app.settings.logging.enabled:
@@ -114,6 +132,7 @@ FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     active_users,
     audit_trail,
     correlation,
+    health,
     logs,
 )
 """Every feature, the innermost layer first."""

@@ -88,7 +88,7 @@ def write(folder: Path, webhook: str) -> Files:
         webhook: Where Alertmanager posts to.
     """
     sidelight = folder / "sidelight.yaml"
-    sidelight.write_text(yaml.safe_dump(document(webhook), sort_keys=False))
+    sidelight.write_text(yaml.safe_dump(document(webhook, str(folder / "audit.log")), sort_keys=False))
     settings = load_settings(sidelight, environ={})
     for name, text in generated(settings).items():
         (folder / name).write_text(text)

@@ -102,17 +102,19 @@ PHASES = (
 """The demo from beginning to end. Watchdog resolves in no phase: it must never."""
 
 
-def document(webhook: str) -> dict[str, Any]:
+def document(webhook: str, audit: str) -> dict[str, Any]:
     """``sidelight.yaml`` at demo speed: shorter times, a webhook, and else what every service gets.
 
     Args:
         webhook: Where Alertmanager posts to.
+        audit: Where the shop keeps its audit trail.
     """
     receiver = {"webhook": {"url": webhook}}
     return {
         "service": {"name": SERVICE, "version": OLD_VERSION, "environment": "demo"},
         "metrics": {"scrape_interval": "1s"},
         "users": {"window": "2s"},
+        "audit": {"path": audit},
         "http": {"duration_buckets": sorted({*Http().duration_buckets, 1.5})},  # 1.3 s shall not read as 2.4 s
         "alerting": {
             "window": "10s",

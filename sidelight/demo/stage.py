@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -60,6 +61,7 @@ class Shops:
     def __init__(self, parts: ExitStack, files: Files) -> None:
         self._parts = parts
         self._files = files
+        self._audit_key = secrets.token_hex(32)
 
     def start(self, version: str) -> Shop:
         """Start a version and wait until it serves."""
@@ -72,6 +74,7 @@ class Shops:
                 ready_path="/health",
                 env={
                     "SHOP_FAULTS": "1",
+                    "SIDELIGHT_AUDIT_KEY": self._audit_key,
                     "SIDELIGHT_CONFIG": str(self._files.sidelight),
                     "OTEL_SERVICE_NAME": SERVICE,
                     "OTEL_RESOURCE_ATTRIBUTES": f"service.version={version}",

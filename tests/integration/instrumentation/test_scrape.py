@@ -41,10 +41,16 @@ SECONDS = 30.0
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     folder = tmp_path_factory.mktemp("shop")
-    env = {"OTEL_SERVICE_NAME": "shop", "OTEL_RESOURCE_ATTRIBUTES": "service.version=7.3.0"}
+    (folder / "sidelight.yaml").write_text(yaml.safe_dump({"audit": {"path": str(folder / "audit.log")}}))
+    env = {
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_RESOURCE_ATTRIBUTES": "service.version=7.3.0",
+        "SIDELIGHT_CONFIG": str(folder / "sidelight.yaml"),
+        "SIDELIGHT_AUDIT_KEY": "the key of the shop, 32 bytes long",
+    }
     with processes.uvicorn("examples.shop.main:app", log=folder / "shop.log", env=env, cwd=ROOT) as process:
         with httpx.Client(base_url=process.url, trust_env=False, headers={"x-customer": "7"}) as client:
-            for path in ("/catalog/items", "/catalog/items/sofa", "/search?q=a", "/wp-login.php"):
+            for path in ("/catalog/items", "/catalog/items/sofa", "/search?q=a", "/wp-login.php", "/ready"):
                 client.get(path)
             sku = client.get("/catalog/items").json()[0]["sku"]
             assert client.post("/checkout", json={"lines": [{"sku": sku}]}).status_code == 201

@@ -124,7 +124,8 @@ def test_a_checkout_is_a_workflow_with_its_cost() -> None:
 
 def test_health_answers_and_is_not_counted() -> None:
     def ask() -> None:
-        assert request("GET", "/health").json() == {"status": "ok"}
+        assert request("GET", "/health").json() == {"status": "alive"}
+        assert request("GET", "/ready").json()["checks"]["payments"]["status"] == "up"
 
     assert added(ask) == {}
 

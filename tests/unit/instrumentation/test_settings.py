@@ -152,8 +152,8 @@ OTHER_FAULTS = {
     ),
     "a grouping without job": ("alerting: {group_by: [team]}", "give each label once and job among them"),
     "a planned key": (
-        "health: {check_timeout_seconds: 9.0}",
-        "health.check_timeout_seconds: got 9.0; this version does not read the key yet",
+        "slo: {availability: 0.99}",
+        "slo.availability: got 0.99; this version does not read the key yet",
     ),
     "registers that are no power of 2": (
         "users: {registers: 1000}",

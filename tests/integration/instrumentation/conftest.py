@@ -1,4 +1,4 @@
-"""The servers that keep queues: real ones, on free ports of loopback, ended whatever happens."""
+"""The servers that keep queues and data: real ones, on free ports of loopback, ended whatever happens."""
 
 from __future__ import annotations
 

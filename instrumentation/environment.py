@@ -1,0 +1,100 @@
+"""What a service needs from its environment, read at start-up: all that is missing or wrong in one message."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from instrumentation.errors import Fault, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_LARGEST_FILE = 1 << 20  # bytes
+
+
+def read_environment(model: type[_Model], environ: Mapping[str, str] | None = None) -> _Model:
+    """Read variables, and files that variables name, into a pydantic model.
+
+    The field ``database_url`` is read from ``DATABASE_URL``, or from the file that ``DATABASE_URL_FILE`` names. What is a
+    secret should be a ``SecretStr``, so that no log and no error shows it; this shows no value whatever its type.
+
+    Args:
+        model: The fields; those without a default are required.
+        environ: The environment; by default the process's own.
+
+    Raises:
+        SettingsError: With every fault, one line each.
+
+    >>> from pydantic import SecretStr, create_model
+    >>> Environment = create_model("Environment", database_url=(SecretStr, ...), workers=(int, 4))
+    >>> read_environment(Environment, {"DATABASE_URL": "postgresql://shop:hunter2@db/shop"})
+    Environment(database_url=SecretStr('**********'), workers=4)
+    >>> read_environment(Environment, {"WORKERS": "many"})
+    Traceback (most recent call last):
+    instrumentation.errors.SettingsError: DATABASE_URL: is not set; set it, or DATABASE_URL_FILE to a file that holds it.
+    WORKERS: cannot be used; input should be a valid integer, unable to parse string as an integer.
+    """
+    environ = os.environ if environ is None else environ
+    given: dict[str, str] = {}
+    faults: list[Fault] = []
+    for name, field in model.model_fields.items():
+        try:
+            value = _value(name.upper(), environ)
+        except SettingsError as error:
+            faults += error.faults
+        else:
+            if value is not None:
+                given[field.alias or name] = value
+    found = {fault.source.removesuffix("_FILE").lower() for fault in faults}
+    try:
+        made = model.model_validate(given)
+    except ValidationError as error:
+        names = {field.alias or name: name for name, field in model.model_fields.items()}
+        for detail in error.errors(include_input=False, include_url=False):
+            name = names.get(str(detail["loc"][0]), "") if detail["loc"] else ""
+            if name not in found:
+                faults.append(_fault_of(name.upper() or "environment", detail["type"], detail["msg"]))
+    if faults:
+        raise SettingsError(faults)
+    return made
+
+
+def _value(variable: str, environ: Mapping[str, str]) -> str | None:
+    file = f"{variable}_FILE"
+    if variable in environ and file in environ:
+        raise _fault(file, f"is set, and so is {variable}", "set one of the two")
+    if variable in environ:
+        value = environ[variable]
+        if not value.strip():
+            raise _fault(variable, "is set and empty", "give a value, or leave the variable out")
+        return value
+    return _read(file, environ[file]) if file in environ else None
+
+
+def _read(variable: str, file: str) -> str:
+    try:
+        with Path(file).open(encoding="utf-8") as stream:
+            text = stream.read(_LARGEST_FILE + 1).strip()
+    except OSError as error:
+        raise _fault(variable, f"{file} cannot be read ({error.strerror})", "give a file that holds it") from None
+    except UnicodeDecodeError:
+        raise _fault(variable, f"{file} is not UTF-8", "give a file that holds a text") from None
+    if not 1 <= len(text) <= _LARGEST_FILE:
+        raise _fault(variable, f"{file} is {'empty' if not text else 'too large'}", "give a file that holds it")
+    return text
+
+
+def _fault_of(variable: str, kind: str, said: str) -> Fault:
+    if kind == "missing":
+        allowed = f"set it, or {variable}_FILE to a file that holds it"
+        return Fault(source=variable, path="", problem="is not set", allowed=allowed)
+    return Fault(source=variable, path="", problem="cannot be used", allowed=said[:1].lower() + said[1:])
+
+
+def _fault(variable: str, problem: str, allowed: str) -> SettingsError:
+    return SettingsError([Fault(source=variable, path="", problem=problem, allowed=allowed)])
