@@ -9,7 +9,7 @@ from benchmarks import machine, results
 from benchmarks.console import say
 from benchmarks.effort import FULL, QUICK
 from benchmarks.sections import IN_QUICK, SECTIONS
-from benchmarks.variants import VARIANTS, WITH_LOGS
+from benchmarks.variants import VARIANTS, WITH_LOGS, WITH_TRACES
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -22,7 +22,7 @@ def main() -> None:
     for name in names:
         tables.append(SECTIONS[name](QUICK if options.quick else FULL))
         say(f"{tables[-1].as_text()}\n")
-    facts = machine.facts(name for variant in (*VARIANTS, *WITH_LOGS) for name in variant.distributions)
+    facts = machine.facts(name for variant in (*VARIANTS, *WITH_LOGS, *WITH_TRACES) for name in variant.distributions)
     say("\n".join(f"{name}: {value}" for name, value in facts.items()))
     is_full = len(tables) == len(SECTIONS) and not options.quick
     folder = options.output or (RESULTS if is_full else None)

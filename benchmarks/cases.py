@@ -150,6 +150,13 @@ CASES = (
     ),
 )
 
+TRACES = Case(
+    name="tracing",
+    title="Response endpoint with metrics and traces",
+    build=one_response,
+    path="/items/7",
+    template="/items/{item}",
+)
 LOGS = Case(
     name="logs",
     title="Response endpoint with metrics, correlation id and JSON access line",

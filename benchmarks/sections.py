@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks import audit, importing, memory, merging, redaction, rendering, request_path
-from benchmarks.cases import CASES, LOGS
-from benchmarks.variants import VARIANTS, WITH_LOGS
+from benchmarks.cases import CASES, LOGS, TRACES
+from benchmarks.variants import VARIANTS, WITH_LOGS, WITH_TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, Callable[[Effort], Table]] = {
     **{case.name: partial(request_path.table, case, VARIANTS) for case in CASES},
     LOGS.name: partial(request_path.table, LOGS, WITH_LOGS),
+    TRACES.name: partial(request_path.table, TRACES, WITH_TRACES),
     "redaction": redaction.table,
     "audit": audit.table,
     "rendering": partial(rendering.table, VARIANTS),

@@ -384,6 +384,13 @@ def _itself() -> tuple[Panel, ...]:
             Unit.COUNT,
             total(rate(catalog.SIDELIGHT_SERIES_FOLDED.name), "instance"),
         ),
+        _by_instance(
+            "Spans",
+            "Sampled spans per second, by outcome: those that were not exported are missing in the traces.",
+            Unit.PER_SECOND,
+            total(rate(catalog.SIDELIGHT_SPANS.name), "instance", "outcome"),
+            "outcome",
+        ),
         graph(
             title="Log records",
             description="Log records written per second, by level; access lines are among them.",

@@ -409,6 +409,13 @@ SIDELIGHT_WORKERS = Metric(
     unit=Unit.COUNT,
     help="Worker processes alive that count together.",
 )
+SIDELIGHT_SPANS = Metric(
+    name="sidelight_spans_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Sampled spans, by outcome: exported, failed where the collector did not take them, dropped where too many waited.",
+    labels=("outcome",),
+)
 SIDELIGHT_STORE_BYTES = Metric(
     name="sidelight_store_bytes",
     kind=Kind.GAUGE,

@@ -14,6 +14,7 @@ from instrumentation.correlation import correlation_headers
 from instrumentation.errors import InstrumentationError
 from instrumentation.http.recorder import METHODS, OTHER_METHOD
 from instrumentation.store import default_store, observe
+from instrumentation.tracing.clients import follow_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +60,7 @@ def instrument_client(
         mounts = inner._mounts  # noqa: SLF001 - as above
         mounts.update({pattern: _measured(mounted, calls) for pattern, mounted in mounts.items()})
         setattr(inner, _MARK, True)
+        follow_client(inner)
     return client
 
 

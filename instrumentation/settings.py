@@ -543,7 +543,7 @@ class Metrics(Section):
     port: Annotated[int | None, Field(ge=1, le=65535), Allowed(text="give a port from 1 to 65535, or null")] = None
     token_file: FilePath | None = None
     series_limit: Count = 2000
-    exemplars: Annotated[bool, Allowed(text="give true or false")] = False  # each request then asks for its span
+    exemplars: Annotated[bool | None, Allowed(text="give true, false, or null")] = None  # null: where there are traces
     scrape_interval: PrometheusDuration = Duration("15s")
     read_timeout_seconds: Annotated[  # for all queues and disks together: they are read side by side
         Seconds, Field(le=5), Allowed(text="give seconds above 0 and at most 5, since Prometheus gives up after 10")
@@ -632,8 +632,11 @@ class Audit(Section):
 class Tracing(Section):
     """Traces; off where no endpoint is set."""
 
-    endpoint: Annotated[WebAddress | None, Field(description=PLANNED)] = None
-    sample_ratio: Annotated[float, Field(description=PLANNED)] = 1.0
+    endpoint: WebAddress | None = None  # such as http://localhost:4318, where the sidecar listens
+    protocol: Annotated[Literal["http/protobuf", "grpc"], Allowed(text="give http/protobuf or grpc")] = "http/protobuf"
+    sample_ratio: Share = 1.0  # of the traces that begin here; for the others the caller has decided
+    queue_size: Count = 2048  # spans that wait; about 2 kB each
+    timeout_seconds: Seconds = 5.0  # of one batch, attempts again included
 
 
 class Health(Section):

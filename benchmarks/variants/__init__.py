@@ -113,6 +113,14 @@ BUNDLE = Variant(
 )
 WITH_LOGS = (BARE, SIDELIGHT_LOGS, BUNDLE)
 """Metrics, a correlation id and a JSON access line together."""
+TRACED = ("sidelight", "opentelemetry-sdk", "opentelemetry-instrumentation-fastapi")
+WITH_TRACES = (
+    BARE,
+    Variant(name="sidelight", title="Sidelight, no traces", distributions=("sidelight",)),
+    Variant(name="sidelight_sampled_out", title="Sidelight, traces, none sampled", distributions=TRACED),
+    Variant(name="sidelight_sampled", title="Sidelight, traces, every request sampled and sent", distributions=TRACED),
+)
+"""Metrics, and traces by OpenTelemetry's own instrumentation."""
 HAS_SHARED_STORE = find_spec("instrumentation.store.shared") is not None
 VARIANTS = tuple(row for row in EVERY if row is not SIDELIGHT_SHARED or HAS_SHARED_STORE)
 """Every row that can be measured."""

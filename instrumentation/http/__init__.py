@@ -87,7 +87,7 @@ def instrument(
         expected=lambda: _expected(routes, excluded),
         starting=lambda: _begin(beginnings),
     )
-    features = [make(Instrumented(settings, store, recorder, user_id)) for make in FEATURES]
+    features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
@@ -97,6 +97,9 @@ def instrument(
         await page(scope, receive, send)
 
     measuring = fastest()
+    has_exemplars = settings.metrics.exemplars
+    if has_exemplars is None:
+        has_exemplars = settings.tracing.endpoint is not None
 
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +123,7 @@ def instrument(
             excluded=excluded,
             direct={**dict.fromkeys(excluded, inner), **answered},
             other={"lifespan": lifespan, "websocket": websocket},
-            exemplars=exemplars if settings.metrics.exemplars else None,
+            exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
         )
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from threading import get_ident
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrumentation import resources
 from instrumentation.auditing import auditor_of
@@ -16,6 +16,7 @@ from instrumentation.http.health import health_pages
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
+from instrumentation.tracing import traces_of
 from instrumentation.users import users_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from instrumentation.http.middleware import ASGIApp, Key, Listener, Scope
     from instrumentation.http.recorder import HttpRecorder
+    from instrumentation.http.routes import Routes
     from instrumentation.http.users import FindUser
     from instrumentation.settings import Settings
     from instrumentation.store import Store
@@ -32,12 +34,16 @@ class Instrumented(NamedTuple):
     """An app that is being instrumented.
 
     Attributes:
+        app: The app.
+        routes: Its routes.
         settings: How.
         store: Where to count.
         recorder: Counts its requests.
         user_id: Gives the id of a request's user; None where nobody asks.
     """
 
+    app: Any
+    routes: Routes
     settings: Settings
     store: Store
     recorder: HttpRecorder
@@ -96,6 +102,22 @@ def audit_trail(app: Instrumented) -> Feature:
     return Feature(begin=auditor.begin, end=auditor.end)
 
 
+def tracing(app: Instrumented) -> Feature:
+    """Traces, where they have somewhere to go; else OpenTelemetry is not even loaded."""
+    if app.settings.tracing.endpoint is None:
+        return Feature()
+    traces = traces_of(app.store, app.settings)
+    from instrumentation.tracing.traces import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
+
+    excluded = app.settings.http.excluded_routes
+    is_instrumented = traces.instrument(app.app, excluded)
+
+    def layer(inner: ASGIApp) -> ASGIApp:
+        return naming_spans(inner if is_instrumented else traces.layer(excluded)(inner), app.routes)
+
+    return Feature(layer=layer, begin=traces.begin, end=traces.end)
+
+
 def correlation(app: Instrumented) -> Feature:
     """The correlation id."""
     return Feature(layer=correlating) if app.settings.logging.correlation_id else Feature()
@@ -131,6 +153,7 @@ FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     resource_use,
     active_users,
     audit_trail,
+    tracing,
     correlation,
     health,
     logs,

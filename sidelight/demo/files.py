@@ -80,15 +80,16 @@ def prometheus_config(settings: Settings, alertmanager: str) -> dict[str, object
     }
 
 
-def write(folder: Path, webhook: str) -> Files:
+def write(folder: Path, webhook: str, traces: str) -> Files:
     """Write the settings, and the rules and Alertmanager's configuration generated from them.
 
     Args:
         folder: Where to.
         webhook: Where Alertmanager posts to.
+        traces: Where the shop sends its spans.
     """
     sidelight = folder / "sidelight.yaml"
-    sidelight.write_text(yaml.safe_dump(document(webhook, str(folder / "audit.log")), sort_keys=False))
+    sidelight.write_text(yaml.safe_dump(document(webhook, str(folder / "audit.log"), traces), sort_keys=False))
     settings = load_settings(sidelight, environ={})
     for name, text in generated(settings).items():
         (folder / name).write_text(text)

@@ -97,6 +97,8 @@ def _play(folder: Path, interrupts: Interrupts, console: Console, *, keep: bool)
         faults = verdict(PHASES, spans, episodes)
         ending = Ending(faults=faults, seconds=clock(), made=stage.load.made, lost=stage.load.lost)
         report(console, PHASES, episodes, ending)
+        console.print("One request, followed; the secrets that it carried stand nowhere:", highlight=False)
+        console.print(str(stage.follow()), soft_wrap=True, markup=False, highlight=False)
         if keep:
             _stay(console, stage, interrupts)
     return 1 if faults else 0

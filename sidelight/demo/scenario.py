@@ -102,12 +102,13 @@ PHASES = (
 """The demo from beginning to end. Watchdog resolves in no phase: it must never."""
 
 
-def document(webhook: str, audit: str) -> dict[str, Any]:
+def document(webhook: str, audit: str, traces: str) -> dict[str, Any]:
     """``sidelight.yaml`` at demo speed: shorter times, a webhook, and else what every service gets.
 
     Args:
         webhook: Where Alertmanager posts to.
         audit: Where the shop keeps its audit trail.
+        traces: Where the shop sends its spans.
     """
     receiver = {"webhook": {"url": webhook}}
     return {
@@ -115,6 +116,7 @@ def document(webhook: str, audit: str) -> dict[str, Any]:
         "metrics": {"scrape_interval": "1s"},
         "users": {"window": "2s"},
         "audit": {"path": audit},
+        "tracing": {"endpoint": traces},
         "http": {"duration_buckets": sorted({*Http().duration_buckets, 1.5})},  # 1.3 s shall not read as 2.4 s
         "alerting": {
             "window": "10s",

@@ -12,8 +12,10 @@ import httpx
 from sidelight import processes
 from sidelight.demo.errors import DemoError
 from sidelight.demo.files import write
+from sidelight.demo.followed import follow
 from sidelight.demo.load import flowing
 from sidelight.demo.scenario import OLD_VERSION, SERVICE
+from sidelight.demo.spans import receiving
 from sidelight.demo.watch import Watch
 from sidelight.demo.webhook import listening
 from sidelight.share import examples_folder
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 
     from instrumentation.settings import Settings
     from sidelight.demo.files import Files
+    from sidelight.demo.followed import Followed
     from sidelight.demo.load import Load
     from sidelight.demo.scenario import Phase
+    from sidelight.demo.spans import Spans
     from sidelight.demo.webhook import Webhook
     from sidelight.processes import Process
 
@@ -94,6 +98,7 @@ class Stage:
         alertmanager: The Alertmanager.
         prometheus: The Prometheus.
         webhook: Hears what Alertmanager delivers.
+        spans: Hears what the shop sends of its traces.
         load: The customers.
         watch: Reads from Prometheus.
         files: What the parts read.
@@ -104,6 +109,7 @@ class Stage:
     alertmanager: Process
     prometheus: Process
     webhook: Webhook
+    spans: Spans
     load: Load
     watch: Watch
     files: Files
@@ -138,6 +144,14 @@ class Stage:
             if not process.running:
                 message = f"{name} ended in the middle of the demo; the end of its log:\n{process.tail()}"
                 raise DemoError(message, code="demo_part_ended", details={"argv": process.argv})
+
+    def follow(self) -> Followed:
+        """Follow one request of the shop through everything that it leaves.
+
+        Raises:
+            DemoError: Something of it is missing, or a secret is not.
+        """
+        return follow(self.shop.url, self.shop.process.log, self.spans, self.files.folder)
 
     def enact(self, phase: Phase) -> Iterator[str]:
         """Make a phase happen; gives, as long as that takes, what it waits for.
@@ -186,7 +200,8 @@ def running(folder: Path, *, epoch: float, clock: Callable[[], float], check: Ca
             return parts.enter_context(part)
 
         webhook = begin(listening(clock))
-        files = write(folder, webhook.url)
+        spans = begin(receiving())
+        files = write(folder, webhook.url, spans.url)
         shops = Shops(begin(ExitStack()), files)
         shop = shops.start(OLD_VERSION)
         files.write_targets([shop.instance])
@@ -201,6 +216,7 @@ def running(folder: Path, *, epoch: float, clock: Callable[[], float], check: Ca
             alertmanager=alertmanager,
             prometheus=prometheus,
             webhook=webhook,
+            spans=spans,
             load=begin(flowing(shop.url)),
             watch=Watch(client, settings=files.settings, epoch=epoch, clock=clock),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,7 +78,13 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 def test_every_alert_fires_is_delivered_and_resolves_and_no_other_does(demo: Demo) -> None:
     lines = demo.reads("the demo says no such thing")
     assert demo.popen.wait() == 0, "\n".join(lines)
-    assert lines[-1].startswith("As it should be: every alert fired, was delivered and resolved, and no other did.")
+    end = next(number for number, line in enumerate(lines) if line.startswith("As it should be: "))
+    assert lines[end].startswith("As it should be: every alert fired, was delivered and resolved, and no other did.")
+    said, *followed = lines[end + 1 :]
+    assert said == "One request, followed; the secrets that it carried stand nowhere:"
+    assert [line.split("  ")[1] for line in followed] == ["answer", "problem document", "log", "trace"]
+    assert len({re.search(r"correlation[_-]id\W+([0-9a-f]{32})", line)[1] for line in followed}) == 1  # type: ignore[index]
+    assert len(set(re.findall(r"trace_id\W+([0-9a-f]{32})", "\n".join(followed)))) == 1
     rows = [line.split()[:3] for line in lines[lines.index(next(line for line in lines if "Alert  " in line)) :]]
     assert [row for row in rows if row[2:] in (["delivered"], ["resolved"])] == [
         ["Watchdog", "none", "delivered"],

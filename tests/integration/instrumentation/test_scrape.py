@@ -27,6 +27,7 @@ NOT_IN_THE_SHOP = (
     "http_server_response_body_",
     "container_",
     "retries_",
+    "sidelight_spans_",
 )
 OURS = {
     name: labels

@@ -182,7 +182,7 @@ class Prometheus:
 
 def watch(answer: Callable[[httpx.Request], httpx.Response]) -> Watch:
     client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://prometheus")
-    settings = parse_settings(document("http://127.0.0.1:7/alerts", "audit.log"))
+    settings = parse_settings(document("http://127.0.0.1:7/alerts", "audit.log", "http://127.0.0.1:8"))
     return Watch(client, settings=settings, epoch=EPOCH, clock=lambda: 7.0)
 
 

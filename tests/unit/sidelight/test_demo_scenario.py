@@ -25,7 +25,7 @@ LENGTH = re.compile(r"round\(\d+ ")  # the window in seconds, in front of a rate
 
 @pytest.fixture
 def settings() -> Settings:
-    return parse_settings(document(WEBHOOK, "audit.log"))
+    return parse_settings(document(WEBHOOK, "audit.log", "http://127.0.0.1:8"))
 
 
 def timeless(text: str) -> str:
@@ -96,8 +96,8 @@ def test_the_demo_ends_within_four_minutes() -> None:
 
 
 def test_every_folder_holds_the_settings_and_what_was_generated_from_them(tmp_path: Path, settings: Settings) -> None:
-    files = write(tmp_path, WEBHOOK)
-    assert files.settings == parse_settings(document(WEBHOOK, str(tmp_path / "audit.log")))
+    files = write(tmp_path, WEBHOOK, "http://127.0.0.1:8")
+    assert files.settings == parse_settings(document(WEBHOOK, str(tmp_path / "audit.log"), "http://127.0.0.1:8"))
     for name, text in generated(settings).items():
         assert (tmp_path / name).read_text() == text
 
@@ -109,7 +109,7 @@ def test_prometheus_scrapes_and_evaluates_as_often_as_the_settings_say(settings:
 
 
 def test_targets_are_replaced_at_once(tmp_path: Path) -> None:
-    files = write(tmp_path, WEBHOOK)
+    files = write(tmp_path, WEBHOOK, "http://127.0.0.1:8")
     files.write_targets(["127.0.0.1:7"])
     files.write_targets(["127.0.0.1:7", "127.0.0.1:13"])
     assert yaml.safe_load((tmp_path / "targets.json").read_text()) == [{"targets": ["127.0.0.1:7", "127.0.0.1:13"]}]

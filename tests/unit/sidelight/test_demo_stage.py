@@ -31,6 +31,7 @@ class Parts:
             prometheus=self.process("prometheus"),
             alertmanager=self.process("alertmanager"),
             webhook=SimpleNamespace(),  # type: ignore[arg-type]
+            spans=SimpleNamespace(),  # type: ignore[arg-type]
         )
 
     def process(self, name: str) -> Any:

@@ -1,0 +1,52 @@
+"""Ours with metrics and a span of each request, which is masked and sent to a receiver in another process."""
+
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from prometheus_client import CollectorRegistry
+
+import instrumentation
+from benchmarks.asgi import body_of
+from benchmarks.variants import Installed
+from instrumentation.settings import parse_settings
+from instrumentation.store import LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+RECEIVER = """
+import sys
+from sidelight.demo.spans import receiving
+
+with receiving() as spans:
+    print(spans.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def install(build: Callable[..., FastAPI], sample_ratio: float = 1.0) -> Installed:
+    """Instrument the service."""
+    receiver = subprocess.Popen(  # noqa: S603 - ours
+        [sys.executable, "-c", RECEIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(receiver.communicate)  # it ends with its standard input
+    url = "" if receiver.stdout is None else receiver.stdout.readline().strip()
+    settings = parse_settings(
+        {
+            "logging": {"enabled": False, "correlation_id": False},
+            "metrics": {"exemplars": False},
+            "tracing": {"endpoint": url, "sample_ratio": sample_ratio},
+        }
+    )
+    # With a provider for the whole process, FastAPI's own telemetry would observe the bare app too.
+    with patch("instrumentation.compiled.module", lambda: None), patch("opentelemetry.trace.set_tracer_provider"):
+        app = instrumentation.instrument(build(), settings=settings, store=LocalStore(), registry=CollectorRegistry())
+    return Installed(app, partial(body_of, app, "/metrics"))

@@ -1,0 +1,52 @@
+"""Traces: a span for each request and each call, in batches to the collector beside the service.
+
+Nothing here loads OpenTelemetry but ``traces_of``, which is asked only where ``tracing.endpoint`` is set.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from instrumentation.errors import Fault, SettingsError
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Settings
+    from instrumentation.store import Store
+    from instrumentation.tracing.traces import Traces
+
+_EXTRAS = {"http/protobuf": "tracing", "grpc": "tracing-grpc"}
+_EXPORTERS = {
+    "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
+}
+_known: WeakKeyDictionary[Store, Traces] = WeakKeyDictionary()
+
+
+def traces_of(store: Store, settings: Settings) -> Traces:
+    """The traces of a store, which count there; made on first use, and later settings are those of the first.
+
+    Raises:
+        SettingsError: OpenTelemetry is not installed.
+    """
+    if store not in _known:
+        _refuse_without_opentelemetry(settings.tracing.protocol)
+        from instrumentation.tracing.traces import Traces  # noqa: PLC0415 - it loads OpenTelemetry
+
+        _known[store] = Traces(settings, store)
+    return _known[store]
+
+
+def _refuse_without_opentelemetry(protocol: str) -> None:
+    try:
+        for module in ("opentelemetry.instrumentation.fastapi", _EXPORTERS[protocol]):
+            import_module(module)
+    except ImportError as error:
+        fault = Fault(
+            source="settings",
+            path="tracing.endpoint",
+            problem=f"traces need {error.name}, which is not installed",
+            allowed=f"install sidelight[{_EXTRAS[protocol]}], or leave the endpoint out",
+        )
+        raise SettingsError([fault]) from None
