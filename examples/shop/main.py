@@ -8,13 +8,14 @@ from fastapi import FastAPI
 
 import instrumentation
 
-from . import catalog, checkout, faults, payments, search
+from . import catalog, checkout, faults, payments, search, stock
 from .mails import mails
 
 app = FastAPI(title="Shop", lifespan=mails.sending)
 app.include_router(catalog.router, prefix="/catalog")
 app.include_router(search.router)
 app.include_router(checkout.router)
+app.include_router(stock.router)
 
 
 if os.environ.get("SHOP_FAULTS") == "1":

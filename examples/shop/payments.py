@@ -1,10 +1,11 @@
 """The payment provider: a service of somebody else, which lives in this process so that the example needs no network."""
 
 import asyncio
+from itertools import count
 from typing import Annotated
 
 import httpx
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, Field
 
 from instrumentation import ExternalServiceError, instrument_client, retry_with_backoff, time_limit
@@ -13,8 +14,10 @@ PROVIDER_SECONDS = 0.01
 SHARE = 0.029  # of the amount, with a fixed part: what card payment providers usually take
 FIXED_USD = 0.30
 LIMIT_SECONDS = 2.0
+BUSY = 20  # every so many charges the provider is
 
 provider = FastAPI(title="Payments")
+numbers = count(1)
 
 
 class Charge(BaseModel):
@@ -30,8 +33,10 @@ async def health() -> None:
 
 @provider.post("/charges")
 async def charges(charge: Charge) -> float:
-    """Take the money, and a moment; answer with the fee in US dollars."""
+    """Take the money, and a moment; answer with the fee in US dollars. Now and then ask to come again."""
     await asyncio.sleep(PROVIDER_SECONDS)
+    if next(numbers) % BUSY == 0:
+        raise HTTPException(503, "Busy; try again.")
     return FIXED_USD + SHARE * charge.cents / 100
 
 

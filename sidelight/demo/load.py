@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -17,7 +19,12 @@ RATE = 50.0  # requests per second
 MOST = 200  # requests under way; 50 a second of 1.3 s are 65
 TIMEOUT = 10.0  # seconds
 CUSTOMERS = 97  # different ones; a prime, so that each meets every route
+STOCK = "/stock"
+WATCHED, PAUSE = 3.0, 0.5  # seconds that a customer looks at the stock, and then does not
 KEPT = 0  # connections; uvicorn closes some after an answer, and a request on one that is just closing is lost
+
+
+GONE = "lamp-of-last-year"  # an old link: 404
 
 
 class Request(NamedTuple):
@@ -35,7 +42,7 @@ REQUESTS = (
     Request("GET", "/search?q=bulb"),
     Request("GET", "/catalog/items/dimmer"),
     Request("POST", "/checkout", {"lines": [{"sku": "lamp-brass"}, {"sku": "bulb-warm", "quantity": 2}]}),
-    Request("GET", "/catalog/items"),
+    Request("GET", f"/catalog/items/{GONE}"),
     Request("GET", "/search?q=lamp"),
     Request("GET", "/catalog/items/cable-red"),
     Request("POST", "/checkout", {"lines": [{"sku": "shade-linen"}]}),
@@ -74,6 +81,7 @@ class Load:
         """Make requests until the end, then give up those under way."""
         under_way: set[asyncio.Task[None]] = set()
         async with httpx.AsyncClient(transport=self._transport, timeout=TIMEOUT, trust_env=False) as client:
+            watching = asyncio.create_task(self._watch())
             async for request in self._customers():
                 self.made += 1
                 if len(under_way) >= MOST:
@@ -82,9 +90,9 @@ class Load:
                 task = asyncio.create_task(self._send(client, request, self.made % CUSTOMERS))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
-            for task in under_way:
+            for task in (watching, *under_way):
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(watching, *under_way, return_exceptions=True)
 
     async def _customers(self) -> AsyncIterator[Request]:
         """Each at its moment, however long the requests before take; moments that were missed are made up for."""
@@ -95,6 +103,15 @@ class Load:
             if self._stopping:
                 return
             yield request
+
+    async def _watch(self) -> None:
+        """A customer who looks at the stock for a while, again and again."""
+        while True:
+            url = self.url.replace("http", "ws", 1) + STOCK
+            with suppress(OSError, WebSocketException, TimeoutError):
+                async with connect(url, open_timeout=TIMEOUT, proxy=None):
+                    await asyncio.sleep(WATCHED)
+            await asyncio.sleep(PAUSE)
 
     async def _send(self, client: httpx.AsyncClient, request: Request, customer: int) -> None:
         headers = {"x-customer": f"customer-{customer}"}

@@ -117,7 +117,11 @@ def document(webhook: str, audit: str, traces: str) -> dict[str, Any]:
         "users": {"window": "2s"},
         "audit": {"path": audit},
         "tracing": {"endpoint": traces},
-        "http": {"duration_buckets": sorted({*Http().duration_buckets, 1.5})},  # 1.3 s shall not read as 2.4 s
+        "http": {
+            "duration_buckets": sorted({*Http().duration_buckets, 1.5}),  # 1.3 s shall not read as 2.4 s
+            "body_sizes": True,
+        },
+        "budget": {"daily_usd": 1e6},  # far off: what it costs is shown, and nothing fires
         "alerting": {
             "window": "10s",
             "evaluation_interval": "1s",

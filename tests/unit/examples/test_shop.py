@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from examples.shop.catalog import ITEMS
 from examples.shop.main import app
-from sidelight.demo.load import REQUESTS
+from examples.shop.payments import BUSY
+from sidelight.demo.load import GONE, REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,4 +139,19 @@ def test_faults_are_not_to_be_had_without_asking() -> None:
 
 def test_the_shop_has_what_the_demo_asks_of_it() -> None:
     for method, path, body in REQUESTS:
-        assert request(method, path, body).status_code in {200, 201}, path
+        assert request(method, path, body).status_code in ({404} if GONE in path else {200, 201}), path
+
+
+def test_a_payment_provider_that_is_busy_is_asked_again() -> None:
+    before = page().get(("retries_total",), 0)
+    for _ in range(BUSY):
+        assert request("POST", "/checkout", ORDER).status_code == 201
+    assert page()[("retries_total",)] == before + 1
+
+
+def test_the_stock_is_told_until_the_customer_leaves() -> None:
+    with TestClient(app) as client:
+        with client.websocket_connect("/stock") as socket:
+            assert socket.receive_json() == {"sku": next(iter(ITEMS)), "left": 40}
+        rows = client.get("/metrics").text
+    assert 'websocket_server_connection_duration_seconds_count{http_route="/stock"} 1' in rows

@@ -34,7 +34,7 @@ def timeless(text: str) -> str:
 
 
 def test_the_rules_are_those_of_every_service_but_for_their_times(settings: Settings) -> None:
-    demo, usual = generated(settings)["rules.yaml"], generated(Settings())["rules.yaml"]
+    demo, usual = generated(settings)["rules.yaml"], generated(Settings(budget=settings.budget))["rules.yaml"]
     assert demo != usual
     assert timeless(demo) == timeless(usual)
 
@@ -66,6 +66,7 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "MemoryNearLimit",
         "DiskFillingUp",
         "WorkflowFailures",
+        "DailyCostOverBudget",
     }
 
 

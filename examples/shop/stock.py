@@ -1,0 +1,26 @@
+"""What is left of each item, told as it changes: a websocket that customers leave open."""
+
+import asyncio
+from itertools import count
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from .catalog import ITEMS
+
+SECONDS = 0.5  # between two messages
+MOST = 40  # of an item
+
+router = APIRouter(tags=["stock"])
+
+
+@router.websocket("/stock")
+async def stock(socket: WebSocket) -> None:
+    """Tell the stock of one item after the other, until the customer leaves."""
+    await socket.accept()
+    try:
+        for turn in count():
+            for sku in ITEMS:
+                await socket.send_json({"sku": sku, "left": MOST - turn % MOST})
+                await asyncio.sleep(SECONDS)
+    except WebSocketDisconnect:
+        return
