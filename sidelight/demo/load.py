@@ -9,8 +9,6 @@ from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -106,6 +104,9 @@ class Load:
 
     async def _watch(self) -> None:
         """A customer who looks at the stock for a while, again and again."""
+        from websockets.asyncio.client import connect  # noqa: PLC0415 - prepare() says first where it is missing
+        from websockets.exceptions import WebSocketException  # noqa: PLC0415
+
         while True:
             url = self.url.replace("http", "ws", 1) + STOCK
             with suppress(OSError, WebSocketException, TimeoutError):

@@ -15,7 +15,8 @@ from sidelight import tools
 from sidelight.demo.director import POLL, Director
 from sidelight.demo.errors import DemoError
 from sidelight.demo.interrupts import Interrupted, noticed
-from sidelight.demo.scenario import PHASES
+from sidelight.demo.panels import seen
+from sidelight.demo.scenario import AFTERWARDS, PHASES
 from sidelight.demo.stage import running
 from sidelight.demo.verdict import verdict
 from sidelight.demo.view import Ending, report, showing
@@ -59,7 +60,7 @@ def prepare() -> None:
         DemoError: Something is not.
         ToolError: There is no Prometheus or no Alertmanager.
     """
-    for package in ("fastapi", "uvicorn"):
+    for package in ("fastapi", "uvicorn", "websockets"):
         if find_spec(package) is None:
             message = (
                 f"The demo's shop needs {package}, which is not installed; run pip install 'sidelight-stack[demo]'."
@@ -95,10 +96,16 @@ def _play(folder: Path, interrupts: Interrupts, console: Console, *, keep: bool)
             spans = director.play(PHASES)
         episodes = director.timeline.episodes
         faults = verdict(PHASES, spans, episodes)
+        if not faults:
+            list(stage.enact(AFTERWARDS))
+            panels = seen(stage.watch, stage.settings, pause=interrupts.pause)
+            faults = panels.faults
         ending = Ending(faults=faults, seconds=clock(), made=stage.load.made, lost=stage.load.lost)
         report(console, PHASES, episodes, ending)
         console.print("One request, followed; the secrets that it carried stand nowhere:", highlight=False)
         console.print(str(stage.follow()), soft_wrap=True, markup=False, highlight=False)
+        if not faults:
+            console.print(str(panels), soft_wrap=True, markup=False, highlight=False)
         if keep:
             _stay(console, stage, interrupts)
     return 1 if faults else 0

@@ -101,6 +101,11 @@ PHASES = (
 )
 """The demo from beginning to end. Watchdog resolves in no phase: it must never."""
 
+AFTERWARDS = Phase(
+    name="afterwards", happens="Every 50th request fails, so that the tables have something too.", error_ratio=0.02
+)
+"""What happens once the demo has ended, for as long as it is left running."""
+
 
 def document(webhook: str, audit: str, traces: str) -> dict[str, Any]:
     """``sidelight.yaml`` at demo speed: shorter times, a webhook, and else what every service gets.

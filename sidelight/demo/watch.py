@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 HISTORY = "1m"  # more than the longest pause between two looks
+LOOK = "2s"  # between two points of a graph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,21 @@ class Watch:
         value = self._value(f'up{{instance="{instance}"}}')
         return None if value is None else value == 1
 
+    def shows(self, expression: str, *, now: bool = False) -> bool:
+        """Whether an expression gives numbers: now, or else at any moment since the demo began.
+
+        Raises:
+            DemoError: Prometheus does not answer.
+        """
+        at = self._clock()
+        if now:
+            values = [row["value"][1] for row in self._query(expression, at)]
+        else:
+            span = {"start": f"{self._epoch:.3f}", "end": f"{self._epoch + at:.3f}", "step": LOOK}
+            rows = self._ask("query_range", {"query": expression, **span})
+            values = [value for row in rows for _, value in row["values"]]
+        return any(map(isfinite, map(float, values)))
+
     def _sightings(self, row: Any) -> list[Sighting]:
         firing = row["metric"]["alertstate"] == "firing"
         return [Sighting(key=_key(row), firing=firing, at=float(at) - self._epoch) for at, _ in row["values"]]
@@ -90,11 +107,13 @@ class Watch:
         return float(rows[0]["value"][1]) if rows else None
 
     def _query(self, expression: str, at: float) -> list[Any]:
-        parameters = {"query": expression, "time": f"{self._epoch + at:.3f}"}
+        return self._ask("query", {"query": expression, "time": f"{self._epoch + at:.3f}"})
+
+    def _ask(self, how: str, parameters: dict[str, str]) -> list[Any]:
         try:
-            response = self._client.get("/api/v1/query", params=parameters).raise_for_status()
+            response = self._client.get(f"/api/v1/{how}", params=parameters).raise_for_status()
         except httpx.HTTPError as error:
-            message = f"Prometheus does not answer the query {expression}: {error or type(error).__name__}."
+            message = f"Prometheus does not answer the query {parameters['query']}: {error or type(error).__name__}."
             raise DemoError(message, code="demo_prometheus_silent") from error
         result: list[Any] = response.json()["data"]["result"]
         return result

@@ -219,6 +219,29 @@ def test_an_instance_is_scraped_or_down_or_unknown(rows: list[dict[str, Any]], e
     assert list(prometheus.asked) == ['up{instance="127.0.0.1:7"}']
 
 
+@pytest.mark.parametrize(
+    ("rows", "now", "shown"),
+    [
+        ([value("7")], True, True),
+        ([value("NaN")], True, False),
+        ([], True, False),
+        ([{"values": [[EPOCH, "NaN"], [EPOCH + 2, "0"]]}], False, True),
+        ([{"values": [[EPOCH, "+Inf"]]}], False, False),
+        ([], False, False),
+    ],
+)
+def test_what_shows_is_a_number_now_or_at_any_moment(rows: list[dict[str, Any]], now: bool, shown: bool) -> None:  # noqa: FBT001
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json={"data": {"result": rows}})
+
+    assert watch(answer).shows("up", now=now) is shown
+    span = {"time": "1700000007.000"} if now else {"start": "1700000000.000", "end": "1700000007.000", "step": "2s"}
+    assert dict(asked[0].url.params) == {"query": "up", **span}
+
+
 def test_a_prometheus_that_is_silent_is_named() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)

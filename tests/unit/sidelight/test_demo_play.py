@@ -28,7 +28,7 @@ def test_only_the_tools_of_the_demo_are_brought(complete: list[tuple[str, ...]])
     assert complete == [("prometheus", "alertmanager")]
 
 
-@pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn", "websockets"])
 def test_a_missing_package_is_named_before_anything_is_brought(
     complete: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
