@@ -17,9 +17,11 @@ from alerts.queue_backlog import QUEUE_BACKLOG_GROWING
 from alerts.recording import deployment_rules, http_rules, queue_rules, resource_rules, workflow_rules
 from alerts.rule_tests import slowed, to_test_file
 from alerts.rules import Alert, AlertRule, RecordingRule, RuleGroup, to_rule_file
+from alerts.service_absent import SERVICE_ABSENT
 from alerts.service_down import SERVICE_DOWN
 from alerts.users import users_rules, users_tests
 from alerts.watchdog import WATCHDOG
+from alerts.watchers import SCRAPES_SLOW, SERIES_LIMIT_REACHED
 from alerts.workflow_failures import WORKFLOW_FAILURES
 
 if TYPE_CHECKING:
@@ -34,12 +36,15 @@ ALERTS = (
     HIGH_LATENCY_P95,
     DEPLOYMENT_COMPLETED,
     SERVICE_DOWN,
+    SERVICE_ABSENT,
     QUEUE_BACKLOG_GROWING,
     CPU_SATURATED,
     MEMORY_NEAR_LIMIT,
     DISK_FILLING_UP,
     WORKFLOW_FAILURES,
     DAILY_COST_OVER_BUDGET,
+    SERIES_LIMIT_REACHED,
+    SCRAPES_SLOW,
     WATCHDOG,
 )
 """Every alert. Adding one is a module and a line here."""

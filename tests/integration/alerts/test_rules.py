@@ -228,6 +228,26 @@ MUTATIONS = {
             "job_instance_day:workflow_cost_usd_total:sum",
         ),
     },
+    ("availability", "ServiceAbsent"): {
+        "what is there is gone": ("unless on (job) job_service_version:target_info:count", "and on (job) up"),
+        "what is down is gone": ("\n      unless on (job) sum by (job) (up) == 0", ""),
+        "it must have targets": (
+            "unless on (job) job_service_version:target_info:count",
+            "unless on (job) up",
+        ),
+    },
+    ("watchers", "series are folded|series is folded"): {
+        "one instance counts": ("sum by (job) (increase(sidelight", "max by (job) (increase(sidelight"),
+        "it always fires": (
+            "(increase(sidelight_series_folded_total[5m])) > 0",
+            "(increase(sidelight_series_folded_total[5m])) >= 0",
+        ),
+    },
+    ("watchers", "ScrapeSlow|is slow"): {
+        "the threshold moves up": ("[5m])) > 2.5", "[5m])) > 2.51"),
+        "the threshold moves down": ("[5m])) > 2.5", "[5m])) > 2.49"),
+        "jobs that are not ours are watched": ("\n      and on (job) job_service_version:target_info:count", ""),
+    },
     ("meta", "Watchdog"): {"the watchdog sleeps": ("vector(1)", "vector(1) < 1")},
 }
 """The group that a rule stands in and the tests that look at it, to what is changed in the rules."""

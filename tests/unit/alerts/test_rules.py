@@ -234,6 +234,7 @@ NUMBERS_THAT_MATTER = [
     ("alerting.keep_firing_for", "4m"),
     ("alerting.evaluation_interval", "60s"),
     ("alerting.deployment_lookback", "30m"),
+    ("alerting.slow_scrape_seconds", 5.0),
     ("alerting.notification.group_wait", "60s"),
     ("alerting.notification.group_interval", "10m"),
     ("alerting.notification.repeat_interval", "8h"),

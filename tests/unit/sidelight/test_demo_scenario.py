@@ -67,6 +67,9 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "DiskFillingUp",
         "WorkflowFailures",
         "DailyCostOverBudget",
+        "ServiceAbsent",
+        "SeriesLimitReached",
+        "ScrapeSlow",
     }
 
 
