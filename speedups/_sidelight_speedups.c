@@ -410,8 +410,8 @@ request_ended(Request *self, PyObject *result)
         handled = PyErr_GetHandledException();
         PyErr_SetHandledException(raised);
     }
-    int failed = add(self->buffer, self->active, -1.0) < 0
-                 || (request_counts(self, seconds) < 0 && request_forgives(self) < 0);
+    int failed = (add(self->buffer, self->active, -1.0) < 0 || request_counts(self, seconds) < 0)
+                 && request_forgives(self) < 0;
     if (raised != NULL) {
         PyErr_SetHandledException(handled);
         Py_XDECREF(handled);
@@ -436,9 +436,12 @@ last_message_ended(Request *self, PyObject *result)
 static int
 receive_ended(Request *self, PyObject *message)
 {
-    PyObject *kind = message != NULL ? PyObject_GetItem(message, str_type) : NULL;
+    if (message == NULL) {
+        return 0;
+    }
+    PyObject *kind = PyObject_GetItem(message, str_type);
     if (kind == NULL) {
-        return -1;
+        return request_forgives(self); /* a message without a type is the app's to refuse */
     }
     self->gone = self->gone || (is(kind, str_disconnect) && self->ended == 0.0);
     Py_DECREF(kind);

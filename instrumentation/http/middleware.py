@@ -121,8 +121,11 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         async def heard() -> Message:
             nonlocal gone
             message = await receive()
-            if message["type"] == "http.disconnect" and not ended:
-                gone = True
+            try:
+                if message["type"] == "http.disconnect" and not ended:
+                    gone = True
+            except Exception as fault:  # noqa: BLE001 - a message without a type is the app's to refuse
+                recorder.could_not_count(fault)
             return message
 
         began = perf_counter()
@@ -133,8 +136,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             raise
         finally:
             seconds = (ended or perf_counter()) - began
-            buffer[active] -= 1.0
             try:
+                buffer[active] -= 1.0
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")
                 nested = scope.get("fastapi")

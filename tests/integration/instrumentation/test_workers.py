@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 import pytest
@@ -29,6 +29,7 @@ BIN = Path(sys.executable).parent
 WORKERS = 3
 CLIENTS = 2
 SECONDS = 30.0
+T = TypeVar("T")
 
 APP = """
 import os
@@ -62,13 +63,16 @@ SERVERS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+REPLACING = {"uvicorn": ("--limit-max-requests", "30"), "gunicorn": ("--max-requests", "30")}
+
+
 @contextmanager
-def serving(server: str, folder: Path) -> Iterator[Process]:
+def serving(server: str, folder: Path, *more: str) -> Iterator[Process]:
     folder.mkdir(exist_ok=True)
     (folder / "service.py").write_text(APP)
     port = processes.free_port()
     url = f"http://127.0.0.1:{port}"
-    program, *arguments = (part.format(port=port, workers=WORKERS) for part in SERVERS[server])
+    program, *arguments = (part.format(port=port, workers=WORKERS) for part in (*SERVERS[server], *more))
     argv = (sys.executable, "-m", program, *arguments) if program == "uvicorn" else (BIN / program, *arguments)
     env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(folder)))}
     with processes.start(
@@ -77,14 +81,19 @@ def serving(server: str, folder: Path) -> Iterator[Process]:
         yield running
 
 
-def pid(url: str) -> int:
-    """One request on a connection of its own, so that any worker may take it; tried again where a worker died."""
+def read(ask: Callable[[], T]) -> T:
+    """What is answered; asked again where a worker died."""
     for _ in range(50):
         try:
-            return int(httpx.get(f"{url}/pid", timeout=10, trust_env=False).json())
+            return ask()
         except httpx.TransportError:
             time.sleep(0.05)
     raise AssertionError("no worker answers")
+
+
+def pid(url: str) -> int:
+    """One request on a connection of its own, so that any worker may take it."""
+    return read(lambda: int(httpx.get(f"{url}/pid", timeout=10, trust_env=False).json()))
 
 
 def counted(url: str, status: int = 200) -> float:
@@ -126,6 +135,20 @@ def test_a_killed_worker_leaves_its_counts_and_no_files(server: str, tmp_path: P
         assert set(counts) == {asked + more}
         folder = next(path.parent for path in family_files(next(iter(pids))))
         assert not list(folder.glob(f"{victim}-*"))
+
+
+@pytest.mark.parametrize("server", REPLACING)
+def test_workers_that_are_replaced_after_some_requests_take_no_count_along(server: str, tmp_path: Path) -> None:
+    with serving(server, tmp_path / "service", *REPLACING[server]) as running:
+        pids: set[int] = set()
+        asked = 0
+        while len(pids) < WORKERS + 3:
+            known = len(pids)
+            newer, more = ask_until(lambda newer: len(newer | pids) > known, running.url)  # noqa: B023 - called at once
+            pids |= newer
+            asked += more
+            assert read(lambda: counted(running.url)) == asked
+    assert len(pids) >= WORKERS + 3
 
 
 class Clients:

@@ -614,6 +614,26 @@ def test_what_is_no_message_is_handed_on_and_said_once(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("message", [None, {}, 7], ids=str)
+def test_what_a_server_gives_and_is_no_message_is_the_apps_to_refuse(
+    kind: str, message: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = []
+
+    async def odd() -> Any:
+        return message
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        heard.extend([await receive(), await receive()])
+        await answering(scope, receive, send)
+
+    layer = Layer(kind, app)
+    finish(layer.app(scope(), odd, send))
+    assert heard == [message, message]
+    assert layer.counted() == {OK: 1}
+    assert len(caplog.records) == 1
+
+
 def test_a_message_of_an_unknown_type_is_handed_on(kind: str) -> None:
     sent = []
 

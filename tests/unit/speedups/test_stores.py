@@ -99,6 +99,24 @@ def test_one_that_cannot_be_written_is_said_once_and_the_app_answers(
     assert len(caplog.records) == 1
 
 
+def test_one_that_goes_away_while_a_request_is_served_is_said_once_and_the_app_answers(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = []
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    async def last(asked: Any, receive: Any, send: Any) -> None:
+        await answering(asked, receive, send)
+        layer.store.buffer.release()  # a view of a file that is closed: whoever writes gets a ValueError
+
+    layer = Layer(kind, last, store=Changed(lambda _: memoryview(bytearray(800)).cast("d")))
+    finish(layer.app(scope(), receive, keep))
+    assert sent == [START, END]
+    assert len(caplog.records) == 1
+
+
 def test_one_of_other_numbers_is_written_item_by_item(kind: str) -> None:
     small = array("f", [0.0] * 100)
     layer = Layer(kind, answering, store=Changed(lambda _: small))
