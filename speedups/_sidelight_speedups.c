@@ -246,7 +246,12 @@ request_begins(Request *self)
         place = PyObject_CallMethodObjArgs(measured->recorder, str_active, self->shard, self->method, NULL);
     }
     is_usual = place != NULL && (self->active = PyLong_AsSsize_t(place)) >= 0
-               && add(self->buffer, self->active, 1.0) == 0 && PyDict_SetItem(scope, str_seen, self->send) == 0;
+               && PyDict_SetItem(scope, str_seen, self->send) == 0;
+    if (is_usual && add(self->buffer, self->active, 1.0) < 0) {
+        is_usual = 0;
+        PyErr_Clear();
+        PyDict_DelItem(scope, str_seen);
+    }
 done:
     Py_XDECREF(type);
     Py_XDECREF(path);
@@ -915,7 +920,9 @@ measured_knows(Measured *self) /* what can be read in advance */
     if (has_table != NULL && edges != NULL && PyTuple_Check(edges)) {
         self->has_table = PyObject_IsTrue(has_table) != 0;
         self->edges_count = PyTuple_GET_SIZE(edges);
-        self->edges = PyMem_New(double, self->edges_count);
+        if ((self->edges = PyMem_New(double, self->edges_count)) == NULL) {
+            PyErr_NoMemory();
+        }
         for (Py_ssize_t i = 0; self->edges != NULL && i < self->edges_count; i++) {
             self->edges[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(edges, i));
         }
