@@ -203,6 +203,48 @@ class Go:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Collector:
+    """An OpenTelemetry Collector of few components, by its own builder.
+
+    Attributes:
+        builder: The builder's module.
+        takes: As for ``Go``.
+    """
+
+    builder: str = "go.opentelemetry.io/collector/cmd/builder"
+    takes: str
+
+    def __str__(self) -> str:
+        return f"OpenTelemetry's builder (about {self.takes})"
+
+    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+        """Build the builder, then what the manifest names.
+
+        Raises:
+            ToolError: Go cannot be had, or one of its commands fails.
+        """
+        from collector.manifest import to_manifest  # noqa: PLC0415 - everything else here needs the standard library only
+
+        go = toolbox.tool("go")
+        work = folder / "module"
+        work.mkdir()
+        environ = {
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "",
+            "GOWORK": "off",
+            "GOTOOLCHAIN": "local",
+            "GOBIN": str(work),
+            "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # the builder calls it by its name
+        }
+        wanted = f"{self.builder}@v{release.version}"
+        toolbox.network(str(go), "install", wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
+        (work / "builder.yaml").write_text(to_manifest(str(folder / "bin")))
+        builder = str(work / "builder")
+        toolbox.network(builder, "--config", "builder.yaml", timeout=40 * MINUTE, cwd=work, environ=environ)
+        shutil.rmtree(work)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wheel:
     """A wheel from PyPI that holds programs.
 
@@ -346,6 +388,13 @@ RELEASES = (
                 takes="two and a half minutes",
             ),
         ),
+    ),
+    Release(
+        name="collector",
+        version="0.159.0",
+        serves=("0.159", "0.160"),
+        programs=(Program(name="otelcol", files=("otelcol-sidelight",)),),
+        sources=(Collector(takes="three minutes"),),
     ),
     Release(
         name="redis",

@@ -88,8 +88,8 @@ def _attributes(pairs: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def receiving() -> Iterator[Spans]:
-    """Listen on a free port of loopback until the context ends."""
+def receiving(port: int = 0) -> Iterator[Spans]:
+    """Listen on a port of loopback, by default a free one, until the context ends."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 5.0  # seconds for a sender that says nothing
@@ -113,7 +113,7 @@ def receiving() -> Iterator[Spans]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is Python's
             """Stay silent: the terminal is the view's."""
 
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+    with ThreadingHTTPServer((LOOPBACK, port), Handler) as server:
         server.daemon_threads = True
         spans = Spans(f"http://{LOOPBACK}:{server.server_port}")
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)

@@ -1,0 +1,58 @@
+"""The gateway: takes the traces of all sidecars, keeps the telling ones, and hands them to where traces live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector import parts
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Settings
+
+DECIDES_AFTER = "10s"  # from the first span of a trace on; longer requests are judged by what came until then
+MOST_TRACES = 50_000  # that wait for their decision
+
+
+def gateway_config(settings: Settings) -> dict[str, object]:
+    """The configuration as data.
+
+    A trace is kept where it failed, where it took longer than the warning for p95, or by chance. One gateway sees whole
+    traces; several need the same trace id to come to the same one.
+    """
+    collector = settings.collector
+    http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
+    return {
+        "extensions": parts.extensions(),
+        "receivers": {
+            "otlp": {
+                "protocols": {"grpc": {"endpoint": f"{parts.POD}:{grpc}"}, "http": {"endpoint": f"{parts.POD}:{http}"}},
+            },
+        },
+        "processors": {
+            "memory_limiter": parts.memory_limiter(settings),
+            "tail_sampling": {
+                "decision_wait": f"${{env:SIDELIGHT_DECISION_WAIT:-{DECIDES_AFTER}}}",
+                "num_traces": MOST_TRACES,
+                "policies": [
+                    {"name": "failed", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
+                    {"name": "slow", "type": "latency", "latency": {"threshold_ms": _slow_milliseconds(settings)}},
+                    {
+                        "name": "some",
+                        "type": "probabilistic",
+                        "probabilistic": {"sampling_percentage": collector.kept_ratio * 100},
+                    },
+                ],
+            },
+        },
+        "exporters": {"otlp_http/backend": parts.exporter(settings, collector.traces_endpoint)},
+        "service": parts.service(("memory_limiter", "tail_sampling"), "otlp_http/backend"),
+    }
+
+
+def to_gateway_config(settings: Settings) -> str:
+    """The text of the gateway's configuration file."""
+    return parts.to_config(gateway_config(settings))
+
+
+def _slow_milliseconds(settings: Settings) -> int:
+    return round(settings.thresholds.latency_p95_seconds.warning * 1000)

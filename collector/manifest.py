@@ -1,0 +1,48 @@
+"""What the collector is built of: the manifest of OpenTelemetry's own builder, with no component that no configuration names."""
+
+from __future__ import annotations
+
+import yaml
+
+VERSION = "0.159.0"
+"""Of the collector and of everything in it; the stable modules have a number of their own."""
+
+STABLE = "1.65.0"
+PROGRAM = "otelcol-sidelight"
+
+_CORE = "go.opentelemetry.io/collector"
+_CONTRIB = "github.com/open-telemetry/opentelemetry-collector-contrib"
+_COMPONENTS = {
+    "receivers": (f"{_CORE}/receiver/otlpreceiver",),
+    "processors": (
+        f"{_CORE}/processor/memorylimiterprocessor",
+        f"{_CONTRIB}/processor/redactionprocessor",
+        f"{_CONTRIB}/processor/tailsamplingprocessor",
+    ),
+    "exporters": (f"{_CORE}/exporter/otlphttpexporter",),
+    "extensions": (
+        f"{_CONTRIB}/extension/healthcheckextension",
+        f"{_CONTRIB}/extension/storage/filestorage",
+    ),
+}
+_PROVIDERS = (f"{_CORE}/confmap/provider/envprovider", f"{_CORE}/confmap/provider/fileprovider")
+
+
+def manifest(output: str = "./build") -> dict[str, object]:
+    """The manifest as data.
+
+    Args:
+        output: The folder that the builder writes sources and program to.
+    """
+    parts = {part: [{"gomod": f"{module} v{VERSION}"} for module in modules] for part, modules in _COMPONENTS.items()}
+    return {
+        "dist": {"name": PROGRAM, "version": VERSION, "output_path": output},
+        **parts,
+        "providers": [{"gomod": f"{module} v{STABLE}"} for module in _PROVIDERS],
+    }
+
+
+def to_manifest(output: str = "./build") -> str:
+    """The text of the manifest."""
+    text = yaml.safe_dump(manifest(output), sort_keys=False)
+    return f"# Written by `sidelight build`; for `builder --config` of OpenTelemetry Collector {VERSION}.\n{text}"
