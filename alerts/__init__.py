@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.alertmanager import to_alertmanager_config
+from alerts.collectors import COLLECTOR_DROPPING_DATA, COLLECTOR_QUEUE_FILLING
 from alerts.cost import cost_rules
 from alerts.cpu import CPU_SATURATED
 from alerts.daily_cost import DAILY_COST_OVER_BUDGET
@@ -45,6 +46,8 @@ ALERTS = (
     DAILY_COST_OVER_BUDGET,
     SERIES_LIMIT_REACHED,
     SCRAPES_SLOW,
+    COLLECTOR_DROPPING_DATA,
+    COLLECTOR_QUEUE_FILLING,
     WATCHDOG,
 )
 """Every alert. Adding one is a module and a line here."""

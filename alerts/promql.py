@@ -15,11 +15,23 @@ if TYPE_CHECKING:
 
 Labels = frozenset[str]
 
-# What Prometheus itself adds to every target, and ALERTS for every rule.
+# What Prometheus itself adds to every target, ALERTS for every rule, and what collectors say of themselves.
 _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
     "up": (),
     "scrape_duration_seconds": (),
     "scrape_samples_scraped": (),
+    **dict.fromkeys(
+        (
+            "otelcol_exporter_queue_size",
+            "otelcol_exporter_queue_capacity",
+            "otelcol_exporter_enqueue_failed_spans",
+            "otelcol_exporter_send_failed_spans",
+            "otelcol_exporter_sent_spans",
+        ),
+        ("exporter", "data_type"),
+    ),
+    "otelcol_receiver_accepted_spans": ("receiver", "transport"),
+    "otelcol_receiver_refused_spans": ("receiver", "transport"),
     "ALERTS": ("alertname", "alertstate", "severity", "service_version", "kind"),
 }
 _TARGET_LABELS = ("job", "instance")

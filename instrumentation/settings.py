@@ -480,6 +480,7 @@ class Alerting(Section):
     keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is no recovery
     evaluation_interval: PrometheusDuration = Duration("30s")
     deployment_lookback: PrometheusDuration = Duration("15m")
+    collector_queue_ratio: Ratio = 0.5  # a collector that is well empties its queue at once
     slow_scrape_seconds: Seconds = 2.5  # a quarter of the 10 s after which Prometheus gives up
     runbook_base_url: WebAddress = "https://sidelight.example/runbooks"
     notification: Notification = Notification()

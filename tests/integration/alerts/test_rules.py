@@ -248,6 +248,24 @@ MUTATIONS = {
         "the threshold moves down": ("[5m])) > 2.5", "[5m])) > 2.49"),
         "jobs that are not ours are watched": ("\n      and on (job) job_service_version:target_info:count", ""),
     },
+    ("collector", "CollectorDroppingData|spans grows"): {
+        "what does not fit is no loss": (
+            "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 0",
+            "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 1e9",
+        ),
+        "what is refused is no loss": (
+            "(increase(otelcol_receiver_refused_spans[5m])) > 0",
+            "(increase(otelcol_receiver_refused_spans[5m])) > 1e9",
+        ),
+        "what was ever lost counts": (
+            "(increase(otelcol_exporter_send_failed_spans[5m])) > 0",
+            "(otelcol_exporter_send_failed_spans) > 0",
+        ),
+    },
+    ("collector", "CollectorQueueFilling"): {
+        "the threshold moves up": ("queue_capacity) > 0.5", "queue_capacity) > 0.501"),
+        "the threshold moves down": ("queue_capacity) > 0.5", "queue_capacity) > 0.499"),
+    },
     ("meta", "Watchdog"): {"the watchdog sleeps": ("vector(1)", "vector(1) < 1")},
 }
 """The group that a rule stands in and the tests that look at it, to what is changed in the rules."""

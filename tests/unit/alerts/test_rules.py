@@ -235,6 +235,7 @@ NUMBERS_THAT_MATTER = [
     ("alerting.evaluation_interval", "60s"),
     ("alerting.deployment_lookback", "30m"),
     ("alerting.slow_scrape_seconds", 5.0),
+    ("alerting.collector_queue_ratio", 0.8),
     ("alerting.notification.group_wait", "60s"),
     ("alerting.notification.group_interval", "10m"),
     ("alerting.notification.repeat_interval", "8h"),

@@ -70,6 +70,8 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "ServiceAbsent",
         "SeriesLimitReached",
         "ScrapeSlow",
+        "CollectorDroppingData",
+        "CollectorQueueFilling",
     }
 
 
