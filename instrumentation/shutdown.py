@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -83,19 +84,19 @@ class Shutdown:
             self._hand_on(number)
 
     def _hand_on(self, number: int) -> None:
-        """Let the signal come again, for whoever has heard it before."""
-        if self._step_aside(number):
+        """Tell whoever has heard the signal before. Event loops hear it by themselves; twice is once too often for some."""
+        before = self._before.get(number)
+        self._step_aside(number)
+        if callable(before):
+            before(number, None)
+        elif before == signal.SIG_DFL:
             os.kill(os.getpid(), number)
 
-    def _step_aside(self, number: int) -> bool:
+    def _step_aside(self, number: int) -> None:
         before = self._before.pop(number, None)
-        if before is None or signal.getsignal(number) != self._hear:
-            return False
-        try:
-            signal.signal(number, before)
-        except ValueError:  # not the main thread
-            return False
-        return True
+        if before is not None and signal.getsignal(number) == self._hear:
+            with suppress(ValueError):  # not the main thread
+                signal.signal(number, before)
 
     def _forget(self) -> None:
         """A forked child hears signals as its parent did, and has not begun to end."""

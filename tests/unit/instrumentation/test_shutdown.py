@@ -6,7 +6,10 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +19,7 @@ from instrumentation.shutdown import Shutdown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).parents[3]
 TERM, INT = signal.SIGTERM, signal.SIGINT
 
 
@@ -159,3 +163,31 @@ def test_a_server_that_begins_again_has_not_begun_to_end(ending: Shutdown) -> No
     ending.end()
     ending.begin(0.0)
     assert not ending.has_begun
+
+
+def test_a_loop_that_handles_signals_hears_each_once(ending: Shutdown) -> None:
+    told: list[int] = []
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(TERM, told.append, 1)
+        try:
+            ending.begin(0.0)
+            os.kill(os.getpid(), TERM)
+            for _ in range(20):
+                await asyncio.sleep(0.005)
+        finally:
+            ending.end()
+            loop.remove_signal_handler(TERM)
+
+    asyncio.run(story())
+    assert told == [1]
+
+
+def test_where_nobody_heard_it_the_process_ends_by_it() -> None:
+    program = (
+        "import os, signal; from instrumentation.shutdown import Shutdown; ending = Shutdown(); ending.begin(0.0); "
+    )
+    program += "os.kill(os.getpid(), signal.SIGTERM); print('still here')"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout) == (-TERM, b"")
