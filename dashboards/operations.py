@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alerts.users import active_users
@@ -21,6 +22,7 @@ _QUANTILES = (0.5, _P95, 0.99)
 _LISTED = 10
 _CLASS_COLORS = {"1xx": "purple", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _NO_REQUESTS = "no requests"
+_UNLIMITED = "nothing limits a container here"
 _TROUBLE = 'kind!="event"'  # a completed deployment is news, no trouble
 
 
@@ -272,12 +274,14 @@ def _resources(settings: Settings) -> tuple[Panel, ...]:
             "CPU cores that the container may use; no line where nothing limits it.",
             Unit.COUNT,
             total(select(catalog.CONTAINER_CPU_LIMIT.name), "instance"),
+            empty=_UNLIMITED,
         ),
         _by_instance(
             "CPU throttled",
             "Seconds per second that the container was held back by its CPU limit.",
             Unit.RATIO,
             total(rate(throttled.name), "instance"),
+            empty=_UNLIMITED,
         ),
         _by_instance("Memory", "Resident memory.", Unit.BYTES, total(select(memory.name), "instance")),
         _memory_graph("Memory of limit", by, thresholds.memory_used_ratio),
@@ -406,9 +410,9 @@ def _itself() -> tuple[Panel, ...]:
     )
 
 
-def _by_instance(title: str, description: str, unit: Unit, expr: str, *labels: str) -> Panel:
+def _by_instance(title: str, description: str, unit: Unit, expr: str, *labels: str, empty: str = "no data") -> Panel:
     query = Query(expr=expr, legend=legend("instance", *labels))
-    return graph(title=title, description=description, unit=unit, queries=(query,))
+    return graph(title=title, description=description, unit=unit, queries=(query,), empty=empty)
 
 
 def _error_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
@@ -459,7 +463,7 @@ def _memory_graph(title: str, _by: tuple[str, ...], levels: Levels, *matchers: s
     used, limit = catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT
     description = f"Memory that cannot be dropped at once, as a share of the container's limit. {said(levels)}"
     query = Query(expr=promql.of_limit(used, limit, "instance", matchers=matchers), legend=legend("instance"))
-    return _judged(title, description, Unit.RATIO, query, levels)
+    return replace(_judged(title, description, Unit.RATIO, query, levels), empty=_UNLIMITED)
 
 
 def _disk_graph(title: str, _by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:

@@ -112,7 +112,7 @@ def _play(folder: Path, interrupts: Interrupts, console: Console, *, keep: bool)
 
 
 def _stay(console: Console, stage: Stage, interrupts: Interrupts) -> None:
-    console.print("Everything goes on running until Ctrl-C:")
+    console.print(f"Everything goes on running until Ctrl-C. {AFTERWARDS.happens}")
     _print_addresses(console, stage)
     with suppress(Interrupted):  # after the verdict it is the ordinary end
         while True:
