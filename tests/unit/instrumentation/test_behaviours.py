@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.applications import Starlette
@@ -110,9 +110,14 @@ async def upload(request: Request) -> Response:
     return PlainTextResponse(ran(f"{len(await request.body())} bytes"))
 
 
+async def file(request: Request) -> Response:
+    del request
+    return FileResponse(HERE, background=BackgroundTask(ran, "file"))
+
+
 ENDPOINTS = {
     "/items/{item}": item, "/broken": broken, "/gateway": gateway, "/moved": moved, "/stream": stream, "/events": events,
-    "/breaks": breaks, "/later": later, "/waits": waits, "/upload": upload,
+    "/breaks": breaks, "/later": later, "/waits": waits, "/upload": upload, "/file": file,
 }  # fmt: skip
 
 
@@ -197,6 +202,10 @@ def added() -> FastAPI:
     return app
 
 
+def files() -> Starlette:
+    return Starlette(routes=[Mount("/static", StaticFiles(directory=HERE.parent))])
+
+
 def root_mounted() -> FastAPI:
     app = FastAPI()
     app.add_api_route("/x", lambda: ran("x"))
@@ -270,8 +279,8 @@ def teapot() -> None:
     raise KeyError("teapot")
 
 
-def caught() -> FastAPI:
-    app = fastapi_service()
+def caught(make: Callable[[], Any] = fastapi_service) -> Any:
+    app = make()
     app.add_exception_handler(Exception, lambda *_: PlainTextResponse(ran("handler"), 501))
     return app
 
@@ -321,7 +330,7 @@ class Based(BaseHTTPMiddleware):
         return await call_next(request)
 
 
-def within(middleware: Any, make: Callable[[], FastAPI] = deep, **options: Any) -> FastAPI:
+def within(middleware: Any, make: Callable[[], Any] = deep, **options: Any) -> Any:
     app = make()
     app.add_middleware(middleware, **options)
     return app
@@ -487,6 +496,7 @@ CASES: dict[str, Case] = {
         "GET /static/test_http.py", ("GET", "/static/{path}", "200", ""), added
     ),
     "StaticFiles, no such file": Case("GET /static/none.css", ("GET", "/static/{path}", "404", ""), added),
+    "StaticFiles, on Starlette alone": Case("GET /static/test_http.py", ("GET", "/static/{path}", "200", ""), files),
     "StaticFiles mounted at the root": Case("GET /test_http.py", ("GET", "/{path}", "200", ""), root_mounted),
     "a route class of your own": Case("GET /timed/7", ("GET", "/timed/{what}", "200", ""), custom_route),
     "an endpoint that is a class": Case("GET /a/1", ("GET", "/a/{a}", "200", ""), classes),
@@ -505,6 +515,12 @@ CASES: dict[str, Case] = {
         "GET /v0/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), lambda: within(Rewriting)
     ),
     "BaseHTTPMiddleware": Case("GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), lambda: within(Based)),
+    "a middleware that copies the scope, on Starlette alone": Case(
+        "GET /items/7", ("GET", "/items/{item}", "200", ""), lambda: within(Copying, starlette_service)
+    ),
+    "BaseHTTPMiddleware, on Starlette alone": Case(
+        "GET /items/7", ("GET", "/items/{item}", "200", ""), lambda: within(Based, starlette_service)
+    ),
     "a root path that is part of the path": Case(
         "GET /api/v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), deep, {"root_path": "/api"}
     ),
@@ -527,6 +543,8 @@ CASES: dict[str, Case] = {
     ),
     "a method that somebody made up": Case("BREW /items/7", ("_OTHER", "/items/{item}", "405", ""), fastapi_service),
     "HEAD": Case("HEAD /plain/x", ("HEAD", "/plain/{name}", "200", ""), added),
+    "HEAD, on Starlette alone": Case("HEAD /items/7", ("HEAD", "/items/{item}", "200", ""), starlette_service),
+    "OPTIONS, on Starlette alone": Case("OPTIONS /items/7", ("OPTIONS", "/items/{item}", "405", ""), starlette_service),
     "OPTIONS": Case("OPTIONS /plain/x", ("OPTIONS", "/plain/{name}", "200", ""), added),
     "a preflight that CORSMiddleware answers": Case(
         "OPTIONS /v1/a/b/1/c/2/leaf", ("OPTIONS", "/v1/a/b/{b}/c/{c}/leaf", "200", ""),
@@ -542,6 +560,15 @@ CASES: dict[str, Case] = {
     "an exception without a handler": Case("GET /broken", ("GET", "/broken", "500", "500")),
     "an exception with a handler: what that answers": Case("GET /teapot", ("GET", "/teapot", "418", ""), failing),
     "an exception with a handler for all: what that answers": Case("GET /broken", ("GET", "/broken", "501", "501"), caught),
+    "an exception with a handler for all, on Starlette alone": Case(
+        "GET /broken", ("GET", "/broken", "501", "501"), lambda: caught(starlette_service)
+    ),
+    "an exception in a middleware, on Starlette alone": Case(
+        "GET /items/7", ("GET", "/items/{item}", "500", "500"), lambda: within(Failing, starlette_service)
+    ),
+    "an exception in a middleware around a bare ASGI app": Case(
+        "GET /items/7", ("GET", "", "500", "500"), lambda: Failing(bare_service())
+    ),
     "an exception in a middleware": Case(
         "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "500", "500"), lambda: within(Failing)
     ),
@@ -599,6 +626,10 @@ CASES: dict[str, Case] = {
     "announced trailers that never come: broken off": Case(
         "GET /", ("GET", "", "200", "response_aborted"), lambda: bare(TRAILED, END)
     ),
+    "a FileResponse where the server can send files": Case(
+        "GET /file", ("GET", "/file", "200", ""), scope={"extensions": {"http.response.pathsend": {}}}
+    ),
+    "a FileResponse": Case("GET /file", ("GET", "/file", "200", "")),
     "a file that the server sends (pathsend)": Case("GET /", ("GET", "", "200", ""), lambda: bare(START, PATHSEND)),
     "a file that the server sends, then trailers": Case(
         "GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, PATHSEND, TRAILERS)
