@@ -139,7 +139,7 @@ def test_nothing_is_half_written_when_a_move_fails(tmp_path: Path, monkeypatch: 
         build(Settings(), tmp_path, ["collector"])
     assert error.value.code == "output_unwritable"
     assert target.read_text() == "old"
-    assert [path.name for path in target.parent.iterdir()] == ["sidecar.yaml"]
+    assert sorted(path.name for path in target.parent.iterdir()) == ["builder.yaml", "gateway.yaml", "sidecar.yaml"]
 
 
 def test_an_output_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_sound_settings_are_said_to_be_sound(tmp_path: Path) -> None:
 def test_build_says_what_it_wrote(tmp_path: Path) -> None:
     ended = sidelight("build", "collector", "--output", "out", cwd=tmp_path)
     assert ended.returncode == 0
-    assert ended.stdout == "written collector/generated/sidecar.yaml\n1 files, 1 changed\n"
+    written = [f"written collector/generated/{name}.yaml\n" for name in ("builder", "gateway", "sidecar")]
+    assert ended.stdout == f"{''.join(written)}3 files, 3 changed\n"
 
 
 def test_an_unknown_part_is_a_sentence_and_exit_1(tmp_path: Path) -> None:
