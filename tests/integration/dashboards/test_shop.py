@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +19,15 @@ if TYPE_CHECKING:
 
     from sidelight.demo.stage import Stage
 
-ROOT = Path(__file__).parents[3]
+# The shop, which finds itself in a recorded container: limits are nothing a test can rely on.
+LIMITED_SHOP = """
+import os
+from functools import partial
+from pathlib import Path
+from instrumentation import resources
+resources.Container = partial(resources.Container, Path(os.environ["RECORDED_ROOT"]))
+from examples.shop.main import app
+"""
 TROUBLE = Phase(name="", happens="", error_ratio=0.08, version=NEW_VERSION)
 
 
@@ -29,10 +36,11 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The demo's parts, with the shop in a container, while another version of it is rolled out, and fails."""
     folder, container = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("container")
     plant(container, "v2-kubernetes")
+    (container / "limited_shop.py").write_text(LIMITED_SHOP)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECORDED_ROOT", str(container))
-        patch.setattr(stage, "examples_folder", lambda: ROOT)
-        shop = partial(processes.uvicorn, "tests.integration.dashboards.limited_shop:app")
+        patch.setattr(stage, "examples_folder", lambda: container)
+        shop = partial(processes.uvicorn, "limited_shop:app")
         patch.setattr(stage.processes, "uvicorn", lambda _, **options: shop(**options))
         epoch = time.time()
         with stage.running(folder, epoch=epoch, clock=lambda: time.time() - epoch, check=lambda: None) as played:
