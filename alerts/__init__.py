@@ -16,10 +16,11 @@ from alerts.latency import HIGH_LATENCY_P95
 from alerts.memory import MEMORY_NEAR_LIMIT
 from alerts.queue_backlog import QUEUE_BACKLOG_GROWING
 from alerts.recording import deployment_rules, http_rules, queue_rules, resource_rules, workflow_rules
-from alerts.rule_tests import slowed, to_test_file
+from alerts.rule_tests import to_test_file
 from alerts.rules import Alert, AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.service_absent import SERVICE_ABSENT
 from alerts.service_down import SERVICE_DOWN
+from alerts.slo import ERROR_BUDGET_BURN, slo_rules
 from alerts.users import users_rules, users_tests
 from alerts.watchdog import WATCHDOG
 from alerts.watchers import SCRAPES_SLOW, SERIES_LIMIT_REACHED
@@ -28,6 +29,7 @@ from alerts.workflow_failures import WORKFLOW_FAILURES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from alerts.rule_tests import RuleTest
     from instrumentation.settings import Settings
 
 __all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "generated", "groups"]
@@ -35,6 +37,7 @@ __all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "genera
 ALERTS = (
     HIGH_ERROR_RATE,
     HIGH_LATENCY_P95,
+    ERROR_BUDGET_BURN,
     DEPLOYMENT_COMPLETED,
     SERVICE_DOWN,
     SERVICE_ABSENT,
@@ -54,7 +57,7 @@ ALERTS = (
 
 # What each group records before its alerts; ServiceDown reads what the deployment group recorded over a day.
 _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
-    "http": http_rules,
+    "http": lambda settings: [*http_rules(settings), *slo_rules(settings)],
     "deployment": deployment_rules,
     "users": users_rules,
     "queues": queue_rules,
@@ -80,12 +83,16 @@ def _group(settings: Settings, name: str) -> RuleGroup:
 
 def generated(settings: Settings) -> dict[str, str]:
     """File name to text, of all that this package writes."""
-    slow = slowed(settings)
-    tests = [test for alert in ALERTS if not alert.slow for test in alert.tests(settings)] + users_tests(settings)
-    slow_tests = [test for alert in ALERTS if alert.slow for test in alert.tests(slow)]
     return {
         "rules.yaml": to_rule_file(groups(settings)),
-        "rules_test.yaml": to_test_file(tests, settings, "rules.yaml"),
-        "rules_slow_test.yaml": to_test_file(slow_tests, slow, "rules.yaml"),
+        "rules_test.yaml": _test_file(settings, *users_tests(settings)),
+        "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
+        "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings),
     }
+
+
+def _test_file(settings: Settings, *more: RuleTest, pace: Callable[[Settings], Settings] | None = None) -> str:
+    paced = pace(settings) if pace else settings
+    tests = [test for alert in ALERTS if alert.pace == pace for test in alert.tests(paced)]
+    return to_test_file([*tests, *more], paced, "rules.yaml")

@@ -8,7 +8,7 @@ from alerts.boundary import Story, story_test
 from alerts.filling import filling_tests
 from alerts.levels import level_rule, levels
 from alerts.recording import recorded
-from alerts.rule_tests import Clock, RuleTest, Series, clock
+from alerts.rule_tests import Clock, RuleTest, Series, clock, slowed
 from alerts.rules import Alert
 from alerts.trends import leads_beyond
 from instrumentation import catalog
@@ -91,5 +91,5 @@ DISK_FILLING_UP = Alert(
     meaning="a file system is nearly full and will soon be, or is too full to wait",
     rules=disk_filling_up,
     tests=disk_filling_up_tests,
-    slow=True,
+    pace=slowed,
 )

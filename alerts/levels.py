@@ -61,9 +61,9 @@ class Level:
         '(a unless a{job="search"})'
         """
         if not self.before:
-            return series + _matchers(self.match)
-        left_out = [f"unless {series}{_matchers(match)}" for match in self.before]
-        return f"({' '.join([series + _matchers(self.match), *left_out])})"
+            return series + matchers(self.match)
+        left_out = [f"unless {series}{matchers(match)}" for match in self.before]
+        return f"({' '.join([series + matchers(self.match), *left_out])})"
 
     def judges(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels is judged by this level."""
@@ -154,7 +154,12 @@ def _of_severity(
     return found
 
 
-def _matchers(match: Mapping[str, str]) -> str:
+def matchers(match: Mapping[str, str]) -> str:
+    """The labels of an override as they stand behind a series.
+
+    >>> matchers({"job": "search"}), matchers({})
+    ('{job="search"}', '')
+    """
     if not match:
         return ""
     return "{" + ", ".join(f"{label}={_quoted(value)}" for label, value in match.items()) + "}"

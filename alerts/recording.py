@@ -67,6 +67,35 @@ class Recorded:
         return f"{self.level}:{_DURATION}:p95_rate{self.window}"
 
     @property
+    def objective(self) -> str:
+        """The share of requests that must be good, 0 to 1, of each objective."""
+        return f"{self.level}_slo:objective:ratio"
+
+    @property
+    def slo_bad(self) -> str:
+        """Requests per second that count against each objective."""
+        return f"{self.level}_slo:http_server_requests_bad:rate{self.window}"
+
+    @property
+    def slo_bad_quarters(self) -> str:
+        """The same, averaged over a quarter of an hour, so that days are read with few points."""
+        return f"{self.level}_slo:http_server_requests_bad:avg15m"
+
+    @property
+    def request_quarters(self) -> str:
+        """Requests per second, averaged over a quarter of an hour."""
+        return f"{self.level}:http_server_requests:avg15m"
+
+    def budget_burn(self, window: str) -> str:
+        """How many times as fast as it may each objective's error budget was spent; absent where there was no request."""
+        return f"{self.level}_slo:error_budget_burn:ratio_rate{window}"
+
+    @property
+    def budget_left(self) -> str:
+        """What is left of each objective's error budget, 1 and less; below 0 it is overspent."""
+        return f"{self.level}_slo:error_budget_left:ratio"
+
+    @property
     def versions(self) -> str:
         """Instances of each version."""
         return f"{self.level}_service_version:{catalog.TARGET_INFO.name}:count"

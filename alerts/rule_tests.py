@@ -102,12 +102,21 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleTest:
-    """One test: a history and what must be true of it."""
+    """One test: a history and what must be true of it.
+
+    Attributes:
+        name: What it says.
+        series: The history.
+        alerts: What fires.
+        values: What is recorded.
+        interval: The time between two samples; by default ``metrics.scrape_interval``.
+    """
 
     name: str
     series: tuple[Series, ...]
     alerts: tuple[At, ...] = ()
     values: tuple[Value, ...] = ()
+    interval: Duration | None = None
 
     def document(self, settings: Settings) -> dict[str, object]:
         """The test as promtool reads it."""
@@ -118,7 +127,7 @@ class RuleTest:
             checks["promql_expr_test"] = [check.document() for check in self.values]
         return {
             "name": self.name,
-            "interval": str(settings.metrics.scrape_interval),
+            "interval": str(self.interval or settings.metrics.scrape_interval),
             "input_series": [series.document() for series in self.series],
             **checks,
         }
@@ -184,7 +193,8 @@ def clock(
 def slowed(settings: Settings) -> Settings:
     """The same rules scraped and evaluated less often, so that a trend over hours is still some hundred points.
 
-    Only gauges can be tested so: the range of a rate holds too few samples then. A gauge is forgotten after 5 minutes.
+    The range of a rate holds too few samples then, so tests of counters give an interval of their own. A gauge is
+    forgotten after 5 minutes.
     """
     points = settings.alerting.trend.disk_window.seconds // _POINTS
     pace = Duration.of(min(max(settings.alerting.evaluation_interval.seconds, points), _FORGOTTEN - 60))
@@ -238,6 +248,7 @@ _FUNCTIONS: Mapping[str, Callable[[str], str]] = {
     "humanizeDuration": _humanize_duration,
     "humanize": lambda text: f"{float(text):.4g}",
     'printf "%.0f"': lambda text: f"{float(text):.0f}",
+    'printf "%.1f"': lambda text: f"{float(text):.1f}",
     'printf "%.2f"': lambda text: f"{float(text):.2f}",
 }
 

@@ -122,7 +122,7 @@ class Alert:
         meaning: Half a sentence for indexes: the alert means that ...
         rules: Settings to rules, one for each severity and override.
         tests: Settings to promtool tests.
-        slow: Whether its tests last for hours, and so are evaluated less often than the rules are.
+        pace: Gives the settings of its tests where they last for hours, and so are evaluated less often than the rules are.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Alert:
     meaning: str
     rules: Callable[[Settings], list[AlertRule]]
     tests: Callable[[Settings], list[RuleTest]]
-    slow: bool = False
+    pace: Callable[[Settings], Settings] | None = None
 
 
 def number(value: float) -> str:

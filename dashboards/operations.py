@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from alerts.recording import recorded as names
+from alerts.slo import BURNS
 from alerts.users import active_users
 from dashboards import expressions as promql
 from dashboards.expressions import ERROR, RANGE, RATE, ROUTE, legend, rate, select, total
@@ -31,6 +33,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Now", panels=_now(settings), per_line=5, height=4),
         Row(title="Requests", panels=_requests(settings)),
         *(_own_thresholds(settings, override) for override in settings.thresholds.overrides),
+        Row(title="Error budget", panels=_error_budget(settings)),
         Row(title="Routes", panels=_routes(settings)),
         Row(title="Dependencies and queues", panels=_dependencies(settings)),
         Row(title="Resources of each instance", panels=_resources(settings)),
@@ -193,6 +196,43 @@ def _own_thresholds(settings: Settings, override: Override) -> Row:
 
 def _merged(base: Levels, own: Levels) -> Levels:
     return base.model_copy(update=own.model_dump(exclude_none=True))
+
+
+def _error_budget(settings: Settings) -> tuple[Panel, ...]:
+    of, period = names(settings), settings.slo.period
+    objective = (*promql.service(settings), "slo")
+    left, pace = promql.recorded(of.budget_left), promql.recorded(of.budget_burn("1h"))
+    paces = sorted({burn.factor(period) for burn in BURNS if burn.severity == "critical"})
+    return (
+        graph(
+            title="Error budget left",
+            description=f"What is left of what {period} allow, by objective; below 0 % it is overspent.",
+            unit=Unit.RATIO,
+            queries=(Query(expr=left, legend=legend(*objective)),),
+            coloring=Coloring(base="red", above={0: "yellow", 0.25: "green"}),
+            empty=_NO_REQUESTS,
+        ),
+        graph(
+            title="Error budget burn",
+            description=(
+                f"How many times as fast as it may the last hour spent the budget; at 1 it lasts for {period},"
+                f" an hour above {paces[-1]:g} is a page."
+            ),
+            unit=Unit.COUNT,
+            queries=(Query(expr=pace, legend=legend(*objective)),),
+            coloring=Coloring(base="green", above={1: "yellow", paces[-1]: "red"}),
+            empty=_NO_REQUESTS,
+        ),
+        graph(
+            title="Error budget lasts",
+            description=f"How long the rest of the budget lasts at the pace of the last hour; {period} at most.",
+            unit=Unit.SECONDS,
+            queries=(
+                Query(expr=f"clamp({left}, 0, 1) * {period.seconds} / clamp_min({pace}, 1)", legend=legend(*objective)),
+            ),
+            empty=_NO_REQUESTS,
+        ),
+    )
 
 
 def _routes(settings: Settings) -> tuple[Panel, ...]:

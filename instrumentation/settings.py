@@ -18,7 +18,7 @@ from instrumentation.redaction import allowed as redaction
 from instrumentation.settings_faults import Allowed, as_faults, fault, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 DEFAULT_FILE = "sidelight.yaml"
 FILE_VARIABLE = "SIDELIGHT_CONFIG"
@@ -60,11 +60,19 @@ def _check_order(warning: float | None, critical: float | None, *, key: str = ""
         raise fault("give a warning at or below critical, since a warning comes first", key=key, problem=problem)
 
 
+def _check_matches(overrides: Sequence[Override | ObjectivesOverride]) -> None:
+    matches = [override.match for override in overrides]
+    for index, match in enumerate(matches):
+        if match in matches[:index]:
+            raise fault("give each match once, since the first counts", key=f"overrides.{index}.match")
+
+
 DURATION = "give a duration such as 30s, 5m or 1h30m"
 LABEL_NAME = "give a Prometheus label name: letters, digits and _, not starting with a digit"
 WEB_ADDRESS = "give an http:// or https:// address without user, password, ? or #"
 URL_PATH = "give a path that starts with /, such as /metrics"
 REGISTERS = "give a power of 2 from 16 to 16384, such as 1024; each is a series of every instance"
+SLO_PERIOD = "give a duration from 7d to 90d, such as 30d, since the longest window of the alert is 3d"
 USERS_WINDOW = "give a duration of at most 4m, since Prometheus forgets a series after 5m"
 ABSOLUTE_PATH = "give an absolute path, such as /var/lib/shop"
 INCREASING = "give increasing seconds, each once, such as [0.1, 0.5, 1.0]"
@@ -91,6 +99,12 @@ def _url_path(value: str) -> str:
 def _registers(value: int) -> int:
     if not 16 <= value <= 16384 or value & (value - 1):  # noqa: PLR2004 - REGISTERS says them
         raise fault(REGISTERS)
+    return value
+
+
+def _slo_period(value: Duration) -> Duration:
+    if not Duration("7d").seconds <= value.seconds <= Duration("90d").seconds:
+        raise fault(SLO_PERIOD)
     return value
 
 
@@ -144,6 +158,11 @@ Text = Annotated[
     Allowed(text="give a text of 1 to 200 characters, in quotes if it looks like a number"),
 ]
 LabelName = Annotated[Text, AfterValidator(_label_name), Allowed(text=LABEL_NAME)]
+Match = Annotated[
+    dict[LabelName, Text],
+    Field(min_length=1),
+    Allowed(text="give at least one label and its value, such as {job: search}"),
+]
 WebAddress = Annotated[Text, AfterValidator(_web_address), Allowed(text=WEB_ADDRESS)]
 UrlPath = Annotated[Text, AfterValidator(_url_path), Allowed(text=URL_PATH)]
 Folder = Annotated[Text, AfterValidator(_absolute), Allowed(text=ABSOLUTE_PATH)]
@@ -160,20 +179,12 @@ LogLevel = Annotated[
 ]
 LogFormat = Annotated[Literal["auto", "json", "console"], Allowed(text="give one of auto, json, console")]
 LoggerName = Annotated[Text, Allowed(text="give the name of a logger, such as sqlalchemy.engine")]
-PLANNED = "not read by this version"
 
 
 class Section(BaseModel):
-    """A group of keys; none may be misspelt, none changes once read, and a planned one is refused until it works."""
+    """A group of keys; none may be misspelt, and none changes once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-    @model_validator(mode="after")
-    def _refuse_planned(self) -> Self:
-        for key, field in type(self).model_fields.items():
-            if field.description == PLANNED and getattr(self, key) != field.get_default(call_default_factory=True):
-                raise fault("this version does not read the key yet, so leave it out", key=key)
-        return self
 
 
 class Service(Section):
@@ -292,11 +303,7 @@ _PARTS = {
 class Override(Section):
     """Other thresholds where every label of ``match`` has the value given; the first override that matches counts."""
 
-    match: Annotated[
-        dict[LabelName, Text],
-        Field(min_length=1),
-        Allowed(text="give at least one label and its value, such as {job: search}"),
-    ]
+    match: Match
     error_ratio: RatioOverride = RatioOverride()
     latency_p95_seconds: SecondsOverride = SecondsOverride()
     cpu_used_ratio: RatioOverride = RatioOverride()
@@ -338,10 +345,7 @@ class Thresholds(Section):
 
     @model_validator(mode="after")
     def _each_match_once(self) -> Self:
-        matches = [override.match for override in self.overrides]
-        for index, match in enumerate(matches):
-            if match in matches[:index]:
-                raise fault("give each match once, since the first counts", key=f"overrides.{index}.match")
+        _check_matches(self.overrides)
         return self
 
     @model_validator(mode="after")
@@ -506,18 +510,58 @@ class Alerting(Section):
 
 
 class LatencyObjective(Section):
-    """The share of requests that are to be faster than so many seconds."""
+    """The share of requests that are to be answered within so many seconds."""
 
-    ratio: Annotated[Ratio, Field(description=PLANNED)] = 0.99
-    seconds: Annotated[Seconds, Field(description=PLANNED)] = 0.5
+    ratio: Ratio = 0.99
+    seconds: Seconds = 0.5  # becomes a bucket edge
 
 
-class Slo(Section):
-    """Service level objectives."""
+class Objectives(Section):
+    """What a service promises its users."""
 
-    availability: Annotated[Ratio, Field(description=PLANNED)] = 0.999
+    availability: Ratio = 0.999  # the share of requests that are to be answered without an error
     latency: LatencyObjective = LatencyObjective()
-    period: Annotated[PrometheusDuration, Field(description=PLANNED)] = Duration("30d")
+
+
+class LatencyObjectiveOverride(Section):
+    """Another latency objective; a part that is left out stays as it is for all."""
+
+    ratio: Ratio | None = None
+    seconds: Seconds | None = None
+
+
+class ObjectivesOverride(Section):
+    """Other objectives where every label of ``match`` has the value given; the first override that matches counts."""
+
+    match: Match
+    availability: Ratio | None = None
+    latency: LatencyObjectiveOverride = LatencyObjectiveOverride()
+
+
+class Slo(Objectives):
+    """Service level objectives; what they leave is the error budget of the period."""
+
+    period: Annotated[PrometheusDuration, AfterValidator(_slo_period), Allowed(text=SLO_PERIOD)] = Duration("30d")
+    overrides: Annotated[
+        tuple[ObjectivesOverride, ...], Field(strict=False), Allowed(text="give a list of overrides")
+    ] = ()
+
+    def of(self, override: ObjectivesOverride) -> Objectives:
+        """The objectives of what an override matches."""
+        own = override.latency.model_dump(exclude_none=True)
+        return Objectives(
+            availability=override.availability or self.availability, latency=self.latency.model_copy(update=own)
+        )
+
+    @property
+    def latencies(self) -> frozenset[float]:
+        """Every latency in seconds that something is to be answered within."""
+        return frozenset({self.latency.seconds, *(self.of(override).latency.seconds for override in self.overrides)})
+
+    @model_validator(mode="after")
+    def _each_match_once(self) -> Self:
+        _check_matches(self.overrides)
+        return self
 
 
 class Budget(Section):
@@ -705,7 +749,7 @@ class Settings(Section):
 
         A quantile is compared exactly with a value if and only if the value is an edge.
         """
-        latencies = self.thresholds.latencies
+        latencies = self.thresholds.latencies | self.slo.latencies
         edges = sorted({*self.http.duration_buckets, *latencies})
         if edges[-1] in latencies:  # a quantile never reads above the last edge, so no threshold may be the last
             edges.append(2 * edges[-1])
@@ -735,15 +779,18 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _overrides_match_grouped_labels(self) -> Self:
-        for index, override in enumerate(self.thresholds.overrides):
-            allowed = [*self.alerting.group_by, *sorted(override.labels)]
-            for label in override.match:
-                if label not in allowed:
-                    raise fault(
-                        f"give one of {', '.join(allowed)}",
-                        key=f"thresholds.overrides.{index}.match.{label}",
-                        problem="got a label that alerting.group_by does not keep",
-                    )
+        thresholds = [("thresholds", override.match, override.labels) for override in self.thresholds.overrides]
+        objectives = [("slo", override.match, frozenset[str]()) for override in self.slo.overrides]
+        for overrides in (thresholds, objectives):
+            for index, (section, match, labels) in enumerate(overrides):
+                allowed = [*self.alerting.group_by, *sorted(labels)]
+                for label in match:
+                    if label not in allowed:
+                        raise fault(
+                            f"give one of {', '.join(allowed)}",
+                            key=f"{section}.overrides.{index}.match.{label}",
+                            problem="got a label that alerting.group_by does not keep",
+                        )
         return self
 
 

@@ -108,6 +108,23 @@ def verify(  # noqa: PLR0913 - each is an option
         typer.echo(line)
 
 
+slo = typer.Typer(no_args_is_help=True, help="Service level objectives.")
+app.add_typer(slo, name="slo")
+
+
+@slo.callback()
+def _slo() -> None:
+    """Keep `import` a command of its own."""
+
+
+@slo.command("import")
+def import_(paths: Annotated[list[Path], typer.Argument(help="Files with OpenSLO documents.")]) -> None:
+    """Print the section slo of sidelight.yaml that holds what OpenSLO documents promise."""
+    from sidelight.openslo import imported  # noqa: PLC0415
+
+    typer.echo(imported(paths), nl=False)
+
+
 def main() -> None:
     """Run a command; a fault of the user's is a sentence on stderr, settings faults exit with 2 and others with 1."""
     try:

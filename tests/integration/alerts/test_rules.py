@@ -56,6 +56,15 @@ SETTINGS: dict[str, object] = {
             ]
         },
         "alerting": {"group_by": ["job", "namespace"]},
+        "slo": {
+            "availability": 0.97,
+            "latency": {"ratio": 0.95, "seconds": 1.0},
+            "period": "7d",
+            "overrides": [
+                {"match": {"job": "search"}, "availability": 0.9, "latency": {"seconds": 2.2}},
+                {"match": {"namespace": "batch"}, "latency": {"ratio": 0.5}},
+            ],
+        },
     },
     "other times": {
         "metrics": {"scrape_interval": "30s"},
@@ -96,7 +105,7 @@ SETTINGS: dict[str, object] = {
     },
 }
 OLDEST = [("promtool-oldest", name) for name in ("a budget", "overrides and more labels")]  # each takes long
-TESTS = ("rules_test.yaml", "rules_slow_test.yaml")
+TESTS = ("rules_test.yaml", "rules_slow_test.yaml", "rules_slo_test.yaml")
 BUDGET = parse_settings(SETTINGS["a budget"])  # with it there is every rule
 
 
@@ -141,6 +150,26 @@ MUTATIONS = {
         "one slow request is enough": ("}))) >= 3", "}))) >= 1"),
     },
     ("http", "the p95"): {"an idle p95 is NaN": (" >= 0\n", "\n")},
+    ("http", "ErrorBudgetBurn"): {
+        "a slower pace is enough for a page": (
+            "rate6h > 6 and job_slo:error_budget_burn:ratio_rate30m > 6",
+            "rate6h > 5.8 and job_slo:error_budget_burn:ratio_rate30m > 5.8",
+        ),
+        "a page needs a faster pace": ("rate6h > 6 ", "rate6h > 6.2 "),
+        "an hour needs a faster pace": ("rate1h > 14.4 ", "rate1h > 14.8 "),
+        "a slower pace is enough for an hour": (
+            "rate1h > 14.4 and job_slo:error_budget_burn:ratio_rate5m > 14.4",
+            "rate1h > 14 and job_slo:error_budget_burn:ratio_rate5m > 14",
+        ),
+        "what is over goes on": (" and job_slo:error_budget_burn:ratio_rate30m > 6)", ")"),
+        "a ticket needs a faster pace": ("rate3d > 1 ", "rate3d > 1.1 "),
+        "what is kept is a ticket": (
+            "rate3d > 1 and job_slo:error_budget_burn:ratio_rate6h > 1",
+            "rate3d > 0.9 and job_slo:error_budget_burn:ratio_rate6h > 0.9",
+        ),
+        "slow is not bad": ('"slo", "latency", "", "")\n', '"slo", "availability", "", "")\n'),
+        "another objective": ("+ 0.999,", "+ 0.99,"),
+    },
     ("deployment", "DeploymentCompleted"): {
         "a rollout counts while the old version runs": (") == 1) + time()", ") >= 1) + time()"),
         "a first install counts": (" and on (job) job:target_info:time_replaced", ""),

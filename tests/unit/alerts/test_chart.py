@@ -73,9 +73,10 @@ def test_places_stay_open_in_the_rules() -> None:
 
 def test_a_recorded_series_names_the_alerts_that_read_it_by_way_of_others() -> None:
     rules = {rule.get("record"): rule for group in rules_file(Settings())["groups"] for rule in group["rules"]}
-    assert rules["job:http_server_request_errors:rate5m"]["readers"] == [
-        "HighErrorRate.critical",
-        "HighErrorRate.warning",
+    assert rules["job_slo:error_budget_burn:ratio_rate30m"]["readers"] == ["ErrorBudgetBurn.critical"]
+    assert rules["job:http_server_request_duration_seconds:p95_rate5m"]["readers"] == [
+        "HighLatencyP95.critical",
+        "HighLatencyP95.warning",
     ]
     assert rules["job_service_version:target_info:count"]["readers"] == [
         "DeploymentCompleted.info",
@@ -88,7 +89,11 @@ def test_a_recorded_series_names_the_alerts_that_read_it_by_way_of_others() -> N
 
 def test_what_a_dashboard_shows_is_recorded_whatever_becomes_of_the_alerts() -> None:
     rules = {rule.get("record"): rule for group in rules_file(BUDGET)["groups"] for rule in group["rules"]}
-    for record in ("job:workflow_cost_usd:increase_today", "job_instance:workflow_cost_usd_total:sum"):
+    for record in (
+        "job:workflow_cost_usd:increase_today",
+        "job_instance:workflow_cost_usd_total:sum",
+        "job:http_server_requests:rate5m",
+    ):
         assert rules[record]["readers"] == []
 
 

@@ -257,7 +257,7 @@ def test_every_number_is_used(path: str, value: object) -> None:
         assert differing == {"alertmanager.yaml"}
     else:
         assert "rules.yaml" in differing
-        assert differing & {"rules_test.yaml", "rules_slow_test.yaml"}
+        assert differing & {"rules_test.yaml", "rules_slow_test.yaml", "rules_slo_test.yaml"}
 
 
 def test_no_number_is_left_out() -> None:

@@ -24,6 +24,7 @@ PROMISED = {
         "dependencies": "Dependency latency p95",
         "slowest routes": "Slowest routes",
         "most failing routes": "Most failing routes",
+        "error budget": "Error budget left",
         "firing alerts": "Firing alerts",
     },
     "business": {

@@ -151,9 +151,21 @@ OTHER_FAULTS = {
         ),
     ),
     "a grouping without job": ("alerting: {group_by: [team]}", "give each label once and job among them"),
-    "a planned key": (
-        "slo: {availability: 0.99}",
-        "slo.availability: got 0.99; this version does not read the key yet",
+    "an objective in percent": (
+        "slo: {availability: 99.9}",
+        "slo.availability: got 99.9; give a ratio between 0 and 1, such as 0.05",
+    ),
+    "a period of objectives that the alert's windows do not fit": (
+        "slo: {period: 1d}",
+        'slo.period: got "1d"; give a duration from 7d to 90d, such as 30d, since the longest window of the alert is 3d.',
+    ),
+    "objectives of the same match twice": (
+        "slo: {overrides: [{match: {job: a}}, {match: {job: a}}]}",
+        "slo.overrides.1.match: got",
+    ),
+    "objectives by a label that is not kept": (
+        "slo: {overrides: [{match: {team: a}}]}",
+        "slo.overrides.0.match.team: got a label that alerting.group_by does not keep; give one of job",
     ),
     "registers that are no power of 2": (
         "users: {registers: 1000}",

@@ -60,6 +60,7 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
     asked = {key for phase in PHASES for key in (*phase.fires, *phase.resolves)}
     assert asked <= known
     assert {key.alert for key in known - asked} == {
+        "ErrorBudgetBurn",
         "ServiceDown",
         "QueueBacklogGrowing",
         "CPUSaturated",
