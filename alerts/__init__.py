@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts import messages
 from alerts.alertmanager import to_alertmanager_config
 from alerts.collectors import COLLECTOR_DROPPING_DATA, COLLECTOR_QUEUE_FILLING
 from alerts.cost import cost_rules
@@ -89,6 +90,7 @@ def generated(settings: Settings) -> dict[str, str]:
         "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings),
+        messages.FILE: messages.to_template_file(),
     }
 
 

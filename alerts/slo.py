@@ -89,9 +89,14 @@ def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
 
 
 def _average(series: str, quarters: str, window: Duration) -> str:
-    """Of a day and more the quarters are read, each once, since the points of so long a window cost too much."""
+    """Of a day and more the quarters are read, each once, since the points of so long a window cost too much.
+
+    They are those of the clock, of which a service that is younger has none: its only one counts.
+    """
     is_long = window.seconds >= Duration("1d").seconds
-    return f"avg_over_time({quarters}[{window}:15m])" if is_long else f"avg_over_time({series}[{window}])"
+    return (
+        f"(avg_over_time({quarters}[{window}:15m]) or {quarters})" if is_long else f"avg_over_time({series}[{window}])"
+    )
 
 
 def _seconds(window: Duration) -> int:

@@ -69,6 +69,11 @@ def _check_matches(overrides: Sequence[Override | ObjectivesOverride]) -> None:
 
 DURATION = "give a duration such as 30s, 5m or 1h30m"
 LABEL_NAME = "give a Prometheus label name: letters, digits and _, not starting with a digit"
+ADDRESS = "give one e-mail address, such as oncall@example.com"
+HOST_AND_PORT = "give host and port, such as smtp.example.com:587"
+NAME = "give small letters, digits and -, such as payments"
+TIME_OF_DAY = 'give a time of day in quotes, from "00:00" to "24:00"'
+LOCATION = "give a place of the time zone database, such as Europe/Berlin, or UTC"
 WEB_ADDRESS = "give an http:// or https:// address without user, password, ? or #"
 URL_PATH = "give a path that starts with /, such as /metrics"
 REGISTERS = "give a power of 2 from 16 to 16384, such as 1024; each is a series of every instance"
@@ -162,6 +167,35 @@ Match = Annotated[
     dict[LabelName, Text],
     Field(min_length=1),
     Allowed(text="give at least one label and its value, such as {job: search}"),
+]
+Address = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[^@\s,]+@[^@\s,]+", allowed=ADDRESS)),
+    Allowed(text=ADDRESS),
+]
+HostAndPort = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[^:/\s@]+:[0-9]{1,5}", allowed=HOST_AND_PORT)),
+    Allowed(text=HOST_AND_PORT),
+]
+ObjectName = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", allowed=NAME)),
+    Allowed(text=NAME),
+]
+TimeOfDay = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", allowed=TIME_OF_DAY)),
+    Allowed(text=TIME_OF_DAY),
+]
+Weekday = Annotated[
+    Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+    Allowed(text="give a weekday in English and small letters, such as saturday"),
+]
+Location = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[A-Z]\w*(/[\w+-]+)*", allowed=LOCATION)),
+    Allowed(text=LOCATION),
 ]
 WebAddress = Annotated[Text, AfterValidator(_web_address), Allowed(text=WEB_ADDRESS)]
 UrlPath = Annotated[Text, AfterValidator(_url_path), Allowed(text=URL_PATH)]
@@ -450,12 +484,38 @@ class PagerDuty(Section):
     routing_key_file: FilePath
 
 
+class Email(Section):
+    """An address, and the server that takes the mail; its password is read from a file (Alertmanager >= 0.25)."""
+
+    to: Address
+    from_: Annotated[Address, Field(alias="from")]
+    smarthost: HostAndPort
+    auth_username: Text | None = None
+    auth_password_file: FilePath | None = None
+    require_tls: bool = True
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.auth_username is None) != (self.auth_password_file is None):
+            raise fault("give auth_username and auth_password_file, or neither")
+        return self
+
+
+class Opsgenie(Section):
+    """An Opsgenie team's integration; its key is a secret and is read from a file."""
+
+    api_key_file: FilePath
+    api_url: WebAddress | None = None  # of the European instance, https://api.eu.opsgenie.com/
+
+
 class Receiver(Section):
     """Where one kind of alert goes; everything left out means: shown by Alertmanager, sent nowhere."""
 
     webhook: Webhook | None = None
     slack: Slack | None = None
     pagerduty: PagerDuty | None = None
+    email: Email | None = None
+    opsgenie: Opsgenie | None = None
 
 
 class Receivers(Section):
@@ -466,6 +526,50 @@ class Receivers(Section):
     warning: Receiver | None = None
     info: Receiver | None = None
     watchdog: Receiver | None = None
+
+
+class TeamReceivers(Section):
+    """Who of a team hears what; a severity without one goes to the team's default, and without that as for all."""
+
+    default: Receiver | None = None
+    critical: Receiver | None = None
+    warning: Receiver | None = None
+    info: Receiver | None = None
+
+
+class Team(Section):
+    """Alerts that go to a team rather than to all: those where every label of ``match`` has the value given."""
+
+    name: ObjectName
+    match: Match
+    receivers: TeamReceivers = TeamReceivers()
+
+
+class MuteTime(Section):
+    """When alerts of some severities are not sent; critical ones always are."""
+
+    name: ObjectName
+    severities: Annotated[
+        tuple[Literal["warning", "info"], ...],
+        Field(strict=False, min_length=1),
+        Allowed(text="give warning, info or both, such as [warning]; what is critical is always sent"),
+    ] = ("warning", "info")
+    start: Annotated[TimeOfDay, Field(alias="from")] = "00:00"
+    end: Annotated[TimeOfDay, Field(alias="to")] = "24:00"  # before the start: it goes on past midnight
+    weekdays: Annotated[
+        tuple[Weekday, ...], Field(strict=False), Allowed(text="give a list of weekdays, such as [saturday, sunday]")
+    ] = ()  # each is judged at its own time: none means every day
+    location: Location = "UTC"
+
+    @model_validator(mode="after")
+    def _some_time(self) -> Self:
+        if self.start in (self.end, "24:00"):
+            raise fault(
+                "give different times, and 24:00 only as the end",
+                key="from",
+                problem=f"got {shown(self.start)} with to {shown(self.end)}",
+            )
+        return self
 
 
 class Alerting(Section):
@@ -489,6 +593,17 @@ class Alerting(Section):
     runbook_base_url: WebAddress = "https://sidelight.example/runbooks"
     notification: Notification = Notification()
     receivers: Receivers = Receivers()
+    teams: Annotated[tuple[Team, ...], Field(strict=False), Allowed(text="give a list of teams")] = ()
+    mute_times: Annotated[tuple[MuteTime, ...], Field(strict=False), Allowed(text="give a list of mute times")] = ()
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Self:
+        for section, entries in (("teams", self.teams), ("mute_times", self.mute_times)):
+            names = [entry.name for entry in entries]
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    raise fault("give each name once", key=f"{section}.{index}.name")
+        return self
 
     @model_validator(mode="after")
     def _job_is_grouped(self) -> Self:

@@ -8,7 +8,7 @@ from alerts import ALERTS, groups
 from alerts.rules import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.table import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
-from instrumentation.settings import ObjectivesOverride, Override, Receiver, Section, Settings
+from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings_faults import allowed_text, section_of
 from sidelight.behaviours import GROUPS, behaviours
 
@@ -79,7 +79,7 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
             yield f"`{key}`", _default(field), _allowed(field, inner)
-        if inner in (Override, ObjectivesOverride):
+        if inner in (Override, ObjectivesOverride, Team, MuteTime):
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")

@@ -336,9 +336,34 @@ RECEIVERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("receivers", [{}, RECEIVERS], ids=["none", "three kinds"])
-def test_alertmanager_accepts_its_configuration(receivers: object, tmp_path: Path) -> None:
-    settings = parse_settings({"alerting": {"receivers": receivers}})
+MAIL = {"to": "oncall@shop.example", "from": "alerts@shop.example", "smarthost": "smtp.shop.example:587"}
+EVERYTHING: dict[str, Any] = {
+    "receivers": {
+        **RECEIVERS,
+        "warning": {
+            "email": {**MAIL, "auth_username": "alerts", "auth_password_file": "/run/secrets/smtp"},
+            "opsgenie": {"api_key_file": "/run/secrets/opsgenie", "api_url": "https://api.eu.opsgenie.com/"},
+        },
+    },
+    "teams": [
+        {
+            "name": "payments",
+            "match": {"job": 'check"out\\', "team": "payments"},
+            "receivers": {"critical": RECEIVERS["critical"], "info": {}},
+        }
+    ],
+    "mute_times": [
+        {"name": "nights", "from": "22:00", "to": "06:30", "location": "Europe/Berlin"},
+        {"name": "weekends", "weekdays": ["saturday", "sunday"], "severities": ["warning"]},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "alerting", [{}, {"receivers": RECEIVERS}, EVERYTHING], ids=["none", "three kinds", "everything"]
+)
+def test_alertmanager_accepts_its_configuration(alerting: object, tmp_path: Path) -> None:
+    settings = parse_settings({"alerting": alerting})
     write(tmp_path, generated(settings))
     checked = run(tool("amtool"), "check-config", "alertmanager.yaml", cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from alerts.alertmanager import alertmanager_config
-from instrumentation.settings import Settings, parse_settings
+from alerts.messages import message, to_template_file
+from instrumentation.settings import Receiver, Settings, parse_settings
 
 
 def receivers(settings: Settings) -> dict[str, Any]:
@@ -33,10 +36,9 @@ def test_what_has_no_receiver_of_its_own_goes_to_the_default() -> None:
         )
     )
     assert made["warning"]["webhook_configs"] == [{"url": "http://hooks.example/a", "send_resolved": True}]
-    assert made["critical"] == {
-        "name": "critical",
-        "pagerduty_configs": [{"routing_key_file": "/run/secrets/pagerduty", "send_resolved": True}],
-    }
+    (pagerduty,) = made["critical"]["pagerduty_configs"]
+    assert pagerduty["routing_key_file"] == "/run/secrets/pagerduty"
+    assert pagerduty["send_resolved"] is True
 
 
 def test_an_event_is_not_announced_again_when_it_is_over() -> None:
@@ -63,3 +65,59 @@ def test_grouping_and_inhibition_keep_the_labels_of_group_by() -> None:
     config: Any = alertmanager_config(parse_settings({"alerting": {"group_by": ["job", "cluster"]}}))
     assert config["route"]["group_by"] == ["alertname", "job", "cluster"]
     assert [rule["equal"] for rule in config["inhibit_rules"]] == [["alertname", "job", "cluster"], ["job", "cluster"]]
+
+
+def test_a_team_hears_what_is_its_own_and_the_rest_as_all_do() -> None:
+    a, b, c = ({"webhook": {"url": f"http://hooks.example/{name}"}} for name in "abc")
+    teams = [
+        {"name": "payments", "match": {"job": "checkout"}, "receivers": {"critical": c}},
+        {"name": "search", "match": {"job": "search"}, "receivers": {"default": c, "info": {}}},
+    ]
+    made = receivers(parse_settings({"alerting": {"receivers": {"default": a, "critical": b}, "teams": teams}}))
+    heard = {
+        name: [one["url"][-1] for one in receiver.get("webhook_configs", [])]
+        for name, receiver in made.items()
+        if "-" in name
+    }
+    assert heard == {
+        "payments-default": ["a"],
+        "payments-info": ["a"],
+        "payments-critical": ["c"],
+        "payments-warning": ["a"],
+        "search-default": ["c"],
+        "search-info": [],
+        "search-critical": ["c"],
+        "search-warning": ["c"],
+    }
+
+
+def test_a_mute_time_past_midnight_is_two() -> None:
+    nights = {"name": "nights", "from": "22:00", "to": "06:30", "weekdays": ["friday"], "location": "Europe/Berlin"}
+    config: Any = alertmanager_config(parse_settings({"alerting": {"mute_times": [nights]}}))
+    assert config["time_intervals"] == [
+        {
+            "name": "nights",
+            "time_intervals": [
+                {
+                    "times": [
+                        {"start_time": "22:00", "end_time": "24:00"},
+                        {"start_time": "00:00", "end_time": "06:30"},
+                    ],
+                    "weekdays": ["friday"],
+                    "location": "Europe/Berlin",
+                }
+            ],
+        }
+    ]
+    muted = {route["receiver"]: route.get("mute_time_intervals") for route in config["route"]["routes"]}
+    assert muted == {"watchdog": None, "info": ["nights"], "critical": None, "warning": ["nights"]}
+
+
+def test_every_template_that_a_receiver_uses_is_defined() -> None:
+    defined = set(re.findall(r'define "([\w.]+)"', to_template_file()))
+    used = {
+        name
+        for kind in Receiver.model_fields
+        for name in re.findall(r'template "([\w.]+)"', json.dumps(message(kind)).replace('\\"', '"'))
+    }
+    assert used == defined

@@ -240,6 +240,10 @@ NUMBERS_THAT_MATTER = [
     ("alerting.notification.group_interval", "10m"),
     ("alerting.notification.repeat_interval", "8h"),
     ("alerting.notification.watchdog_interval", "2m"),
+    ("slo.availability", 0.99),
+    ("slo.latency.ratio", 0.95),
+    ("slo.latency.seconds", 0.25),
+    ("slo.period", "28d"),
 ]
 
 
@@ -261,10 +265,10 @@ def test_every_number_is_used(path: str, value: object) -> None:
 
 
 def test_no_number_is_left_out() -> None:
-    others = {"group_by", "runbook_base_url", "receivers", "overrides"}
+    others = {"group_by", "runbook_base_url", "receivers", "teams", "mute_times", "overrides"}
     found = {
         key
-        for section in ("thresholds", "alerting", "budget")
+        for section in ("thresholds", "alerting", "budget", "slo")
         for key in leaves(Settings.model_fields[section].annotation, f"{section}.", others)
     }
     assert found == {path for path, _ in NUMBERS_THAT_MATTER}

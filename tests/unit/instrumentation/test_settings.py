@@ -151,6 +151,34 @@ OTHER_FAULTS = {
         ),
     ),
     "a grouping without job": ("alerting: {group_by: [team]}", "give each label once and job among them"),
+    "a mute time for what is critical": (
+        "alerting: {mute_times: [{name: nights, severities: [critical]}]}",
+        'alerting.mute_times.0.severities.0: got "critical"; give warning, info or both',
+    ),
+    "a mute time of no length": (
+        "alerting: {mute_times: [{name: a, from: '07:00', to: '07:00'}]}",
+        'alerting.mute_times.0.from: got "07:00" with to "07:00"; give different times, and 24:00 only as the end.',
+    ),
+    "a time of day that is none": (
+        "alerting: {mute_times: [{name: a, from: '7:00'}]}",
+        'alerting.mute_times.0.from: got "7:00"; give a time of day in quotes, from "00:00" to "24:00".',
+    ),
+    "a place that is none": (
+        "alerting: {mute_times: [{name: a, location: my desk}]}",
+        'alerting.mute_times.0.location: got "my desk"; give a place of the time zone database, such as Europe/Berlin',
+    ),
+    "two teams of one name": (
+        "alerting: {teams: [{name: a, match: {job: a}}, {name: a, match: {job: b}}]}",
+        "alerting.teams.1.name: got",
+    ),
+    "a mail server without a port": (
+        "alerting: {receivers: {default: {email: {to: a@b.example, from: a@b.example, smarthost: smtp}}}}",
+        'alerting.receivers.default.email.smarthost: got "smtp"; give host and port, such as smtp.example.com:587.',
+    ),
+    "a mail user without a password": (
+        "alerting: {receivers: {default: {email: {to: a@b.c, from: a@b.c, smarthost: 'b:25', auth_username: a}}}}",
+        "give auth_username and auth_password_file, or neither",
+    ),
     "an objective in percent": (
         "slo: {availability: 99.9}",
         "slo.availability: got 99.9; give a ratio between 0 and 1, such as 0.05",

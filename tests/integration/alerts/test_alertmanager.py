@@ -1,0 +1,283 @@
+"""A running Alertmanager on the generated configuration: who hears what, what is held back, and how a message reads."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from alerts import generated, messages
+from instrumentation.settings import parse_settings
+from sidelight import processes
+from sidelight.tools import tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DEADLINE = 60.0  # seconds; the machine may be busy
+ALERT = {
+    "status": "firing",
+    "labels": {"alertname": "HighErrorRate", "job": "shop", "severity": "critical"},
+    "annotations": {
+        "summary": "Too many requests are answered with an error.",
+        "description": "shop answered 6.25% of its requests of the last 5m with an error; the limit is 5%. <b>&",
+        "runbook_url": "https://runbooks.example/HighErrorRate.md",
+        "dashboard_url": "https://grafana.example/d/sidelight-operations?var-job=shop",
+    },
+    "startsAt": "2026-11-27T03:12:00Z",
+    "endsAt": "2026-11-27T03:47:00Z",
+}
+
+
+class Sink:
+    """Takes what Alertmanager posts, by the path it posts it to."""
+
+    def __init__(self) -> None:
+        self.heard: queue.Queue[tuple[str, Any]] = queue.Queue()
+        heard = self.heard
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                heard.put((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, *_: object) -> None:
+                """Silence: the test's output is for the test."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def until(self, wanted: set[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
+        """Path, alert and status of what arrives until all that is wanted did."""
+        found: set[tuple[str, str, str]] = set()
+        deadline = time.monotonic() + DEADLINE
+        while not wanted <= found and time.monotonic() < deadline:
+            try:
+                path, body = self.heard.get(timeout=1)
+            except queue.Empty:
+                continue
+            found |= {(path, one["labels"]["alertname"], one["status"]) for one in body["alerts"]}
+        return found
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    sink = Sink()
+    thread = threading.Thread(target=sink.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield sink
+    sink.server.shutdown()
+    thread.join()
+    sink.server.server_close()
+
+
+@contextmanager
+def alertmanager(folder: Path, **alerting: object) -> Iterator[httpx.Client]:
+    notification = {"group_wait": "1s", "group_interval": "1s", "watchdog_interval": "1s"}
+    for name, text in generated(parse_settings({"alerting": {"notification": notification, **alerting}})).items():
+        (folder / name).write_text(text)
+    with (
+        processes.alertmanager(folder / "alertmanager.yaml", folder / "data") as process,
+        httpx.Client(base_url=process.url) as client,
+    ):
+        yield client
+
+
+def post(client: httpx.Client, *alerts: dict[str, str], ends: bool = False) -> None:
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))
+    times = {"endsAt": moment} if ends else {}
+    client.post("/api/v2/alerts", json=[{"labels": labels, **times} for labels in alerts]).raise_for_status()
+
+
+def labels(alertname: str, severity: str, job: str = "shop") -> dict[str, str]:
+    return {"alertname": alertname, "severity": severity, "job": job}
+
+
+def hook(sink: Sink, path: str) -> dict[str, Any]:
+    return {"webhook": {"url": f"{sink.url}/{path}"}}
+
+
+def inhibited(client: httpx.Client) -> set[tuple[str, str, str]]:
+    alerts = client.get("/api/v2/alerts").json()
+    return {
+        (one["labels"]["alertname"], one["labels"]["severity"], one["labels"].get("job", ""))
+        for one in alerts
+        if one["status"]["inhibitedBy"]
+    }
+
+
+def test_each_severity_and_each_team_hears_its_own(sink: Sink, tmp_path: Path) -> None:
+    receivers = {"default": hook(sink, "default"), "critical": hook(sink, "pager"), "watchdog": hook(sink, "switch")}
+    payments = {"name": "payments", "match": {"job": "checkout"}, "receivers": {"default": hook(sink, "payments")}}
+    with alertmanager(tmp_path, receivers=receivers, teams=[payments]) as client:
+        post(
+            client,
+            labels("HighErrorRate", "critical"),
+            labels("HighLatencyP95", "warning"),
+            labels("MemoryNearLimit", "critical", "checkout"),
+            labels("DiskFillingUp", "warning", "checkout"),
+            {"alertname": "Watchdog", "severity": "none"},
+            labels("OfTheUser", "page"),
+        )
+        wanted = {
+            ("/pager", "HighErrorRate", "firing"),
+            ("/default", "HighLatencyP95", "firing"),
+            ("/payments", "MemoryNearLimit", "firing"),
+            ("/payments", "DiskFillingUp", "firing"),
+            ("/switch", "Watchdog", "firing"),
+            ("/default", "OfTheUser", "firing"),
+        }
+        assert sink.until(wanted) == wanted
+
+
+def test_what_is_explained_by_something_worse_is_held_back_and_nothing_else(sink: Sink, tmp_path: Path) -> None:
+    with alertmanager(tmp_path, receivers={"default": hook(sink, "all")}) as client:
+        post(client, labels("HighErrorRate", "critical"), labels("ServiceDown", "critical", "checkout"))
+        sink.until({("/all", "HighErrorRate", "firing"), ("/all", "ServiceDown", "firing")})
+        post(
+            client,
+            labels("HighErrorRate", "warning"),
+            labels("HighErrorRate", "warning", "search"),
+            labels("HighLatencyP95", "warning"),
+            labels("HighLatencyP95", "critical", "checkout"),
+            labels("DeploymentCompleted", "info", "checkout"),
+        )
+        wanted = {
+            ("/all", "HighErrorRate", "firing"),
+            ("/all", "HighLatencyP95", "firing"),
+            ("/all", "DeploymentCompleted", "firing"),
+        }
+        assert wanted <= sink.until(wanted)
+        assert inhibited(client) == {("HighErrorRate", "warning", "shop"), ("HighLatencyP95", "critical", "checkout")}
+
+
+def test_the_end_of_an_event_is_not_sent_and_the_end_of_an_alert_is(sink: Sink, tmp_path: Path) -> None:
+    both = (labels("DeploymentCompleted", "info"), labels("HighErrorRate", "critical"))
+    with alertmanager(tmp_path, receivers={"default": hook(sink, "all")}) as client:
+        post(client, *both)
+        sink.until({("/all", "DeploymentCompleted", "firing"), ("/all", "HighErrorRate", "firing")})
+        post(client, *both, ends=True)
+        heard = sink.until({("/all", "HighErrorRate", "resolved")})
+        post(client, labels("Later", "critical"))
+        heard |= sink.until({("/all", "Later", "firing")})
+    assert ("/all", "HighErrorRate", "resolved") in heard
+    assert ("/all", "DeploymentCompleted", "resolved") not in heard
+
+
+def test_in_a_mute_time_a_warning_waits_and_what_is_critical_is_sent(sink: Sink, tmp_path: Path) -> None:
+    always = {"name": "always", "severities": ["warning"]}
+    receivers = {"default": hook(sink, "all")}
+    with alertmanager(tmp_path, receivers=receivers, mute_times=[always]) as client:
+        post(client, labels("HighErrorRate", "warning"))
+        post(client, labels("HighLatencyP95", "critical"))
+        heard = sink.until({("/all", "HighLatencyP95", "firing")})
+        post(client, labels("Later", "critical"))
+        heard |= sink.until({("/all", "Later", "firing")})
+    assert heard == {("/all", "HighLatencyP95", "firing"), ("/all", "Later", "firing")}
+
+
+def test_slack_gets_a_message_to_act_on(sink: Sink, tmp_path: Path) -> None:
+    (tmp_path / "slack").write_text(f"{sink.url}/slack")
+    slack = {"slack": {"api_url_file": str(tmp_path / "slack"), "channel": "#shop"}}
+    with alertmanager(tmp_path, receivers={"default": slack}) as client:
+        alert = {key: ALERT[key] for key in ("labels", "annotations")}
+        client.post("/api/v2/alerts", json=[alert]).raise_for_status()
+        path, body = sink.heard.get(timeout=DEADLINE)
+    (attachment,) = body["attachments"]
+    assert (path, body["channel"]) == ("/slack", "#shop")
+    assert attachment["title"] == "CRITICAL: HighErrorRate of shop"
+    assert attachment["title_link"] == "https://grafana.example/d/sidelight-operations?var-job=shop"
+    assert attachment["color"] == "danger"
+    lines = attachment["text"].splitlines()
+    assert lines[0] == "Too many requests are answered with an error."
+    assert lines[1].endswith("with an error; the limit is 5%. &lt;b&gt;&amp;")
+    assert lines[2].startswith("Since 20")
+    assert lines[3] == "<https://grafana.example/d/sidelight-operations?var-job=shop|Dashboard>"
+    assert lines[4] == "<https://runbooks.example/HighErrorRate.md|Runbook>"
+
+
+def rendered(folder: Path, name: str, *alerts: dict[str, Any], kind: str = "text") -> str:
+    (folder / messages.FILE).write_text(messages.to_template_file())
+    common = {key: alerts[0][key] for key in ("labels", "annotations")}
+    data = {
+        "receiver": "critical",
+        "status": "resolved" if all(alert["status"] == "resolved" for alert in alerts) else "firing",
+        "alerts": alerts,
+        "groupLabels": {"alertname": "HighErrorRate"},
+        "commonLabels": common["labels"],
+        "commonAnnotations": common["annotations"],
+        "externalURL": "http://alertmanager.example",
+    }
+    (folder / "data.json").write_text(json.dumps(data))
+    ended = subprocess.run(
+        [
+            tool("amtool"),
+            "template",
+            "render",
+            f"--template.glob={folder / messages.FILE}",
+            f'--template.text={{{{ template "sidelight.{name}" . }}}}',
+            f"--template.data={folder / 'data.json'}",
+            f"--template.type={kind}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return ended.stdout
+
+
+def test_a_text_says_what_since_when_and_where_to_look(tmp_path: Path) -> None:
+    assert rendered(tmp_path, "text", ALERT).strip().splitlines() == [
+        "Too many requests are answered with an error.",
+        "shop answered 6.25% of its requests of the last 5m with an error; the limit is 5%. <b>&",
+        "Since 2026-11-27 03:12 UTC",
+        "Dashboard: https://grafana.example/d/sidelight-operations?var-job=shop",
+        "Runbook: https://runbooks.example/HighErrorRate.md",
+    ]
+
+
+def test_a_text_of_what_is_over_says_from_when_to_when(tmp_path: Path) -> None:
+    over = {**ALERT, "status": "resolved"}
+    assert "Over: 2026-11-27 03:12 to 03:47 UTC" in rendered(tmp_path, "text", over)
+    assert rendered(tmp_path, "title", over).strip() == "RESOLVED: HighErrorRate of shop"
+    assert rendered(tmp_path, "color", over).strip() == "good"
+
+
+def test_an_alert_without_annotations_still_has_its_name(tmp_path: Path) -> None:
+    bare = {**ALERT, "annotations": {}}
+    assert rendered(tmp_path, "text", bare).strip().splitlines() == ["HighErrorRate", "Since 2026-11-27 03:12 UTC"]
+    assert rendered(tmp_path, "link", bare).strip() == "http://alertmanager.example"
+
+
+def test_of_many_alerts_ten_are_told_and_the_rest_is_counted(tmp_path: Path) -> None:
+    text = rendered(tmp_path, "text", *[ALERT] * 12)
+    assert text.count("Since ") == 10
+    assert text.rstrip().endswith("These are 10 of 12 alerts; all of them: http://alertmanager.example")
+    assert rendered(tmp_path, "title", *[ALERT] * 12).strip() == "CRITICAL: HighErrorRate of shop (12 alerts)"
+
+
+def test_a_mail_escapes_what_an_alert_says(tmp_path: Path) -> None:
+    page = rendered(tmp_path, "html", ALERT, kind="html")
+    assert "the limit is 5%. &lt;b&gt;&amp;</p>" in page
+    assert '<a href="https://runbooks.example/HighErrorRate.md">Runbook</a>' in page
+
+
+@pytest.mark.parametrize(
+    ("severity", "priority"), [("critical", "P1"), ("warning", "P3"), ("info", "P5"), ("page", "P5")]
+)
+def test_a_severity_is_a_priority_of_opsgenie(severity: str, priority: str, tmp_path: Path) -> None:
+    alert = {**ALERT, "labels": {**ALERT["labels"], "severity": severity}}  # type: ignore[dict-item]
+    assert rendered(tmp_path, "priority", alert).strip() == priority
