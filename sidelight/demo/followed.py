@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sidelight.demo.spans import Received, Spans
 
 PATH = "/catalog/items/no-such-lamp"
+TRIES = 5  # every 50th request fails on purpose, and with the load beside it that may be two in a row
 SECONDS = 30.0  # spans are sent within one or two, and a busy machine needs a few
 HEADER = "x-correlation-id"
 
@@ -63,13 +65,16 @@ def follow(url: str, log: Path, spans: Spans, folder: Path, *, pause: Callable[[
     planted = [f"planted-{secrets.token_hex(12)}" for _ in range(3)]
     password, token, cookie = planted
     try:
-        answer = httpx.get(
-            f"{url}{PATH}",
-            params={"password": password},
-            headers={"authorization": f"Bearer {token}", "cookie": f"session={cookie}"},
-            timeout=SECONDS,
-            trust_env=False,
-        )
+        for _ in range(TRIES):
+            answer = httpx.get(
+                f"{url}{PATH}",
+                params={"password": password},
+                headers={"authorization": f"Bearer {token}", "cookie": f"session={cookie}"},
+                timeout=SECONDS,
+                trust_env=False,
+            )
+            if answer.status_code == HTTPStatus.NOT_FOUND:
+                break
         current = answer.headers[HEADER]
         deadline = time.monotonic() + SECONDS
         while not (found := _found(current, log, spans)):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ID = "7" * 32
 SPAN = Received("GET /items/{sku}", "3" * 32, "5" * 16, "", {"correlation_id": ID}, {}, ())
+FAILED = b"Internal Server Error"
 LINE = {"event": "request", "route": "/items/{sku}", "status": 404, "correlation_id": ID, "trace_id": "3" * 32}
 
 
@@ -29,7 +30,7 @@ def shop(answer: Callable[[BaseHTTPRequestHandler], bytes], header: str = "x-cor
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = answer(self)
-            self.send_response(404)
+            self.send_response(500 if body == FAILED else 404)
             self.send_header(header, ID)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -62,6 +63,12 @@ def test_what_was_found_is_shown_line_by_line(tmp_path: Path) -> None:
     assert [line.split()[0] for line in found.splitlines()] == ["answer", "problem", "log", "trace"]
     assert found.count(ID) == 4
     assert found.count("3" * 32) == 2
+
+
+def test_an_answer_that_fails_on_purpose_is_asked_for_again(tmp_path: Path) -> None:
+    answers = iter([FAILED, FAILED, document(None), b"the metrics"])
+    with shop(lambda _: next(answers)) as url:
+        assert followed_by(url, tmp_path, json.dumps(LINE), [SPAN]).document["status"] == 404
 
 
 @pytest.mark.parametrize(("line", "spans"), [("{}", [SPAN]), (json.dumps(LINE), [])], ids=["no line", "no span"])
