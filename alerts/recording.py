@@ -198,18 +198,19 @@ def http_rules(settings: Settings) -> list[RecordingRule]:
         RecordingRule(
             record=of.requests,
             expr=f"sum by ({of.by}) (rate({_DURATION}_count[{of.window}]))",
+            shown=True,
         ),
         RecordingRule(
             record=of.errors,
             expr=f'sum by ({of.by}) (rate({_DURATION}_count{{error_type!=""}}[{of.window}]))\nor\n0 * {of.requests}',
         ),
-        RecordingRule(record=of.error_ratio, expr=f"{of.errors} / ({of.requests} > 0)"),
+        RecordingRule(record=of.error_ratio, expr=f"{of.errors} / ({of.requests} > 0)", shown=True),
         RecordingRule(
             record=of.buckets,
             expr=f"sum by ({of.by}, le) (rate({_DURATION}_bucket[{of.window}]))",
         ),
         # Without requests the quantile is NaN, which no comparison holds for: this one drops it.
-        RecordingRule(record=of.p95, expr=f"histogram_quantile(0.95, {of.buckets}) >= 0"),
+        RecordingRule(record=of.p95, expr=f"histogram_quantile(0.95, {of.buckets}) >= 0", shown=True),
     ]
 
 

@@ -91,6 +91,7 @@ def _counted(settings: Settings, of: Recorded, window: str, back: str) -> list[R
         RecordingRule(
             record=_estimate(of, window),
             expr=f"round({size / (2 * log(2)):.6g} / (\n  {ranks}\n  + {_sigma(unset, size)}\n))",
+            shown=True,
         ),
     ]
 

@@ -2,7 +2,7 @@
 
 >>> from instrumentation.settings import Settings
 >>> sorted(generated(Settings()))
-['business.json', 'operations.json']
+['business.json', 'fleet.json', 'operations.json']
 """
 
 from __future__ import annotations

@@ -73,6 +73,21 @@ def said(levels: Levels, unit: str = "%") -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Column:
+    """How a table of several queries shows the value of one.
+
+    Attributes:
+        heading: Its heading.
+        unit: The unit of its values.
+        coloring: Colours by value.
+    """
+
+    heading: str
+    unit: Unit = Unit.COUNT
+    coloring: Coloring = Coloring()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Query:
     """One PromQL expression.
 
@@ -81,12 +96,14 @@ class Query:
         legend: How its series are named, such as ``{{job}} p95``.
         instant: True for one value at the end of the time range instead of a line through it.
         min_step: The smallest step of a line, a Prometheus duration; empty for the scrape interval.
+        column: How its value is shown, in a table of several queries.
     """
 
     expr: str
     legend: str = ""
     instant: bool = False
     min_step: str = ""
+    column: Column | None = None
 
     @property
     def reads(self) -> frozenset[Metric]:
@@ -109,6 +126,7 @@ class Panel:
         stacked: True where the sum of the series has a meaning.
         colors: Series name to colour, where a colour means something.
         columns: A table's columns from left to right: label, or ``Value``, to heading.
+        leads_to: A table's label to the uid of the dashboard that its values lead to.
         since: Grafana's relative time where the panel shows another span than the dashboard, such as ``now/d``.
         empty: Shown where there is no value.
     """
@@ -122,6 +140,7 @@ class Panel:
     stacked: bool = False
     colors: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    leads_to: Mapping[str, str] = field(default_factory=dict)
     since: str | None = None
     empty: str = "no data"
 

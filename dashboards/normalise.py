@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCHEMA_VERSION = 42  # Grafana 13.2
 
@@ -28,11 +31,17 @@ def normalised(dashboard: dict[str, Any]) -> dict[str, Any]:
 def _panel(panel: dict[str, Any]) -> dict[str, Any]:
     if panel["type"] == "row":
         return _without_nulls(_only(panel, _ROW_KEYS))
-    thresholds = _thresholds(panel["fieldConfig"]["defaults"]["thresholds"])
     mended = _without_nulls(_only(panel, _PANEL_KEYS))
     mended["targets"] = [_without_nulls(_only(target, _TARGET_KEYS)) for target in panel["targets"]]
-    mended["fieldConfig"]["defaults"]["thresholds"] = thresholds
+    for thresholds in _all_thresholds(mended["fieldConfig"]):
+        thresholds.update(_thresholds(thresholds))
     return mended
+
+
+def _all_thresholds(field_config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield field_config["defaults"]["thresholds"]
+    for override in field_config.get("overrides", ()):
+        yield from (each["value"] for each in override["properties"] if each["id"] == "thresholds")
 
 
 def _thresholds(thresholds: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dashboards import business, operations
+from dashboards import business, fleet, operations
 from dashboards.frame import framed
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from instrumentation.settings import Settings
 
-PAGES = (operations.PAGE, business.PAGE)
+PAGES = (fleet.PAGE, operations.PAGE, business.PAGE)
 """Every dashboard; adding one is a module and a line."""
 
 DASHBOARDS: Mapping[str, Callable[[Settings], dict[str, object]]] = {

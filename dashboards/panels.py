@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dashboards.layout import Place
-    from dashboards.model import Coloring, Query
+    from dashboards.model import Coloring, Column, Query
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -135,7 +135,9 @@ def _stat(panel: Panel, **common: Any) -> Any:
 
 
 def _table(panel: Panel, **common: Any) -> Any:
-    columns = dict(panel.columns)
+    values = [(f"Value #{letter}", query.column) for letter, query in zip(ascii_uppercase, panel.queries, strict=False)]
+    joined = {name: column.heading for name, column in values if column}
+    columns = {**panel.columns, **joined}
     organize = {
         "excludeByName": {"Time": True, "Value": "Value" not in columns},
         "includeByName": {},
@@ -147,8 +149,19 @@ def _table(panel: Panel, **common: Any) -> Any:
         **common,
         unit=panel.unit,
         filterable=True,
-        transformations=[{"id": "organize", "options": organize}],
-        sortBy=[grafana.TableSortByField(displayName=columns["Value"], desc=True)] if "Value" in columns else [],
+        transformations=[
+            *([{"id": "merge", "options": {}}] if joined else []),
+            {"id": "organize", "options": organize},
+        ],
+        sortBy=[
+            grafana.TableSortByField(displayName=columns[name], desc=True)
+            for name in ("Value", "Value #A")
+            if name in columns
+        ],
+        overrides=[
+            *(_leading(panel.columns[label], label, uid) for label, uid in panel.leads_to.items()),
+            *(_shown(column) for _, column in values if column),
+        ],
         extraJson={
             "fieldConfig": {
                 "defaults": {
@@ -160,6 +173,30 @@ def _table(panel: Panel, **common: Any) -> Any:
             "options": {"cellHeight": "sm"},
         },
     )
+
+
+def _leading(heading: str, label: str, uid: str) -> dict[str, Any]:
+    """The drill-down: to the dashboard of the value clicked on, at the same time and from the same data source."""
+    url = f"/d/{uid}?var-{label}=${{__value.raw:percentencode}}&${{datasource:queryparam}}&${{__url_time_range}}"
+    link = {"title": "Operations of this service", "url": url, "targetBlank": False}
+    return {"matcher": {"id": "byName", "options": heading}, "properties": [{"id": "links", "value": [link]}]}
+
+
+def _shown(column: Column) -> dict[str, Any]:
+    colored = "color-text" if column.coloring.above else "auto"
+    above = sorted(column.coloring.above.items())
+    steps = [
+        {"color": column.coloring.base, "value": None},
+        *({"color": color, "value": value} for value, color in above),
+    ]
+    return {
+        "matcher": {"id": "byName", "options": column.heading},
+        "properties": [
+            {"id": "unit", "value": column.unit},
+            {"id": "custom.cellOptions", "value": {"type": colored}},
+            {"id": "thresholds", "value": {"mode": "absolute", "steps": steps}},
+        ],
+    }
 
 
 def _raw(panel: Panel, kind: Mapping[str, Any], **common: Any) -> Any:

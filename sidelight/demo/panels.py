@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
     from sidelight.demo.watch import Watch
 
-PAGES = ("operations", "business")
 SECONDS = 60.0  # until all of them have had something to show; a busy machine needs as long
 _FILLED = {
     "$__rate_interval": "4s",  # four scrapes
@@ -95,8 +94,8 @@ def _panels(queries: list[Query]) -> tuple[str, ...]:
 
 
 def _queries(settings: Settings) -> Iterator[Query]:
-    for page in PAGES:
-        dashboard: Any = DASHBOARDS[page](settings)
+    for page, build in DASHBOARDS.items():
+        dashboard: Any = build(settings)
         for panel in dashboard["panels"]:
             for target in panel.get("targets", ()):
                 name = f"{page}/{panel['title']}"

@@ -13,8 +13,8 @@ import httpx
 import pytest
 import yaml
 
-from alerts.cost import cost_rules
-from alerts.users import daily_active_users, users_rules
+from alerts import RecordingRule, groups
+from alerts.users import daily_active_users
 from dashboards import DASHBOARDS
 from instrumentation import catalog
 from instrumentation.settings import parse_settings
@@ -117,9 +117,11 @@ def _configured(folder: Path, target: str) -> Path:
         {"alert": "HighErrorRate", "labels": {"severity": "critical"}},
     ]
     rules = [{**rule, "expr": 'up{job="shop"} == 1'} for rule in firing]
-    recorded = [rule.document() for rule in (*users_rules(SETTINGS), *cost_rules(SETTINGS))]
-    groups = [{"name": "a", "interval": every, "rules": rules}, {"name": "b", "interval": every, "rules": recorded}]
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
+    recorded = [
+        rule.document() for group in groups(SETTINGS) for rule in group.rules if isinstance(rule, RecordingRule)
+    ]
+    both = [{"name": name, "interval": every, "rules": each} for name, each in (("a", rules), ("b", recorded))]
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": both}))
     scrape = {"job_name": "shop", "scrape_interval": every, "scrape_timeout": every}
     config = {
         "rule_files": [str(folder / "rules.yml")],
@@ -156,12 +158,12 @@ def _filled(expression: str) -> str:
 def _expressions() -> Iterator[tuple[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "METRICS", tuple(replace(metric, emitted=True) for metric in catalog.METRICS))
-        for build in DASHBOARDS.values():
+        for page, build in DASHBOARDS.items():
             dashboard: Any = build(SETTINGS)
             for panel in dashboard["panels"]:
-                yield from ((panel["title"], target["expr"]) for target in panel.get("targets", ()))
+                yield from ((f"{page}/{panel['title']}", target["expr"]) for target in panel.get("targets", ()))
             for annotation in dashboard["annotations"]["list"][1:]:
-                yield annotation["name"], annotation["target"]["expr"]
+                yield f"{page}/{annotation['name']}", annotation["target"]["expr"]
 
 
 CASES = list(_expressions())
@@ -174,8 +176,12 @@ def test_every_expression_gives_numbers(prometheus: httpx.Client, title: str, ex
     assert all(value == value and abs(value) != float("inf") for value in values), title  # noqa: PLR0124 - NaN
 
 
+def _of(panel: str) -> str:
+    return next(expression for title, expression in CASES if title == panel)
+
+
 def test_a_service_without_errors_has_an_error_ratio_of_zero_and_an_idle_one_none(prometheus: httpx.Client) -> None:
-    ratio = next(expression for title, expression in CASES if title == "Error ratio")
+    ratio = _of("operations/Error ratio")
     without_errors = _filled(ratio).replace('error_type!=""', 'error_type="none"')
     idle = _filled(ratio).replace("rate(", "0 * rate(")
     assert [series["value"][1] for series in _result(prometheus, without_errors)] == ["0"]
@@ -183,11 +189,11 @@ def test_a_service_without_errors_has_an_error_ratio_of_zero_and_an_idle_one_non
 
 
 def test_percentiles_of_an_idle_service_are_absent_and_not_nan(prometheus: httpx.Client) -> None:
-    latency = next(expression for title, expression in CASES if title == "Latency")
+    latency = _of("operations/Latency")
     assert _result(prometheus, _filled(latency).replace("rate(", "0 * rate(")) == []
 
 
-@pytest.mark.parametrize("panel", ["Active users now", "Daily active users"])
+@pytest.mark.parametrize("panel", ["operations/Active users now", "business/Daily active users"])
 def test_users_are_counted_to_a_few_percent(prometheus: httpx.Client, panel: str) -> None:
-    (series,) = _result(prometheus, _filled(next(expression for title, expression in CASES if title == panel)))
+    (series,) = _result(prometheus, _filled(_of(panel)))
     assert float(series["value"][1]) == pytest.approx(USERS, rel=0.1)

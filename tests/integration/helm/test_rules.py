@@ -131,12 +131,12 @@ def test_a_disabled_warning_is_no_reason_to_refuse_a_lower_critical(chart: Chart
 
 
 def test_a_disabled_alert_goes_with_what_only_it_reads(chart: Chart) -> None:
-    http = chart.groups({"alerts": {"HighLatencyP95": {"enabled": False}}})[0]
-    assert {rule["alert"] for rule in http["rules"] if "alert" in rule} == {"HighErrorRate"}
-    assert [rule["record"] for rule in http["rules"] if "record" in rule] == [
-        "job:http_server_requests:rate5m",
-        "job:http_server_request_errors:rate5m",
-        "job:http_server_request_errors_per_requests:ratio_rate5m",
+    groups = chart.groups({"alerts": {"CPUSaturated": {"enabled": False}}})
+    (resources,) = (group for group in groups if group["name"] == "sidelight.resources")
+    assert {rule["alert"] for rule in resources["rules"] if "alert" in rule} == {"MemoryNearLimit", "DiskFillingUp"}
+    assert [rule["record"] for rule in resources["rules"] if "record" in rule] == [
+        "job_instance:container_memory_used_per_limit:ratio",
+        "job_instance_path:disk_used_per_size:ratio",
     ]
 
 

@@ -74,10 +74,7 @@ def test_places_stay_open_in_the_rules() -> None:
 def test_a_recorded_series_names_the_alerts_that_read_it_by_way_of_others() -> None:
     rules = {rule.get("record"): rule for group in rules_file(Settings())["groups"] for rule in group["rules"]}
     assert rules["job_slo:error_budget_burn:ratio_rate30m"]["readers"] == ["ErrorBudgetBurn.critical"]
-    assert rules["job:http_server_request_duration_seconds:p95_rate5m"]["readers"] == [
-        "HighLatencyP95.critical",
-        "HighLatencyP95.warning",
-    ]
+    assert rules["job:target_info:time_replaced"]["readers"] == ["DeploymentCompleted.info"]
     assert rules["job_service_version:target_info:count"]["readers"] == [
         "DeploymentCompleted.info",
         "ServiceDown.critical",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
-from alerts import groups
+from alerts import RecordingRule, groups
 from alerts.linting import series
 from alerts.promql import catalog_series, check
 from dashboards import PAGES, generated
@@ -88,10 +89,21 @@ def test_a_query_does_not_read_a_row_whose_name_is_only_part_of_a_word() -> None
 
 
 def test_a_table_shows_every_label_of_its_result(settings: Settings) -> None:
-    known = catalog_series(settings.alerting.group_by)
+    known = series(groups(settings), settings.alerting.group_by)
     for panel in (panel for page in PAGES for row in page.rows(settings) for panel in row.panels):
         if panel.view is View.TABLE:
-            assert check(panel.queries[0].expr, known).labels == set(panel.columns) - {"Value"}, panel.title
+            for query in panel.queries:
+                assert check(query.expr, known).labels == set(panel.columns) - {"Value"}, panel.title
+
+
+def test_what_a_dashboard_reads_is_recorded_whatever_becomes_of_the_alerts(settings: Settings) -> None:
+    rules = {rule.record: rule for group in groups(settings) for rule in group.rules if isinstance(rule, RecordingRule)}
+    queries = "".join(
+        query.expr for page in PAGES for row in page.rows(settings) for panel in row.panels for query in panel.queries
+    )
+    read = {name for name in re.findall(r"[\w:]+", queries) if name in rules}
+    assert len(read) >= 5
+    assert {name for name in read if not rules[name].shown} == set()
 
 
 def test_a_legend_names_only_labels_of_its_series(settings: Settings) -> None:

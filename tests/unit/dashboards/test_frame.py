@@ -17,7 +17,11 @@ def _built(name: str, settings: Settings | None = None) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "uid", "start"),
-    [("operations", "sidelight-operations", "now-1h"), ("business", "sidelight-business", "now-24h")],
+    [
+        ("operations", "sidelight-operations", "now-1h"),
+        ("business", "sidelight-business", "now-24h"),
+        ("fleet", "sidelight-fleet", "now-3h"),
+    ],
 )
 def test_a_dashboard_has_a_stable_address_and_opens_on_its_time_range(name: str, uid: str, start: str) -> None:
     dashboard = _built(name)
@@ -34,10 +38,11 @@ def test_the_page_is_refreshed_as_the_settings_say() -> None:
     assert _built("business", parse_settings({"dashboards": {"refresh": "17s"}}))["refresh"] == "17s"
 
 
-@pytest.mark.parametrize(("name", "other"), [("operations", "business"), ("business", "operations")])
-def test_each_links_to_the_other_with_time_and_variables(name: str, other: str) -> None:
-    link, alerts = _built(name)["links"]
-    assert (link["url"], link["keepTime"], link["includeVars"]) == (f"/d/sidelight-{other}", True, True)
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_each_links_to_the_others_with_time_and_variables(name: str) -> None:
+    *links, alerts = _built(name)["links"]
+    assert [link["url"] for link in links] == [f"/d/sidelight-{other}" for other in DASHBOARDS if other != name]
+    assert all(link["keepTime"] and link["includeVars"] for link in links)
     assert alerts["url"] == "/alerting/list"
 
 

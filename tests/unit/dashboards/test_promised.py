@@ -1,4 +1,4 @@
-"""What the two dashboards promise is there, for a service with a budget."""
+"""What the dashboards promise is there, for a service with a budget."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ PROMISED = {
         "most failing routes": "Most failing routes",
         "error budget": "Error budget left",
         "firing alerts": "Firing alerts",
+    },
+    "fleet": {
+        "all services at a glance": "Services at a glance",
+        "what fires": "Alerts firing",
+        "the worst": "Worst error ratio",
     },
     "business": {
         "daily active users": "Daily active users",

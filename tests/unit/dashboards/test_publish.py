@@ -365,10 +365,11 @@ def _from_environment(server: FakeGrafana, **environ: str) -> tuple[int, list[st
     ), lines
 
 
-def test_both_dashboards_are_published_from_the_environment(server: FakeGrafana) -> None:
+def test_all_dashboards_are_published_from_the_environment(server: FakeGrafana) -> None:
     code, lines = _from_environment(server, GRAFANA_TOKEN=TOKEN)
     assert code == 0
     assert lines == [
+        f"published fleet: {server.url}/d/sidelight-fleet",
         f"published operations: {server.url}/d/sidelight-operations",
         f"published business: {server.url}/d/sidelight-business",
     ]
