@@ -41,7 +41,7 @@ def chart_files(settings: Settings) -> dict[str, str]:
     """
     values = chart_values(settings)
     return {
-        "files/rules.yaml": to_yaml(chart_rules(settings)),
+        "files/rules.yaml": to_yaml(chart_rules(settings), "sidelight file/ignore: the chart fills the places"),
         "values.yaml": to_values_file(values),
         "values.schema.json": to_schema_file(values),
     }

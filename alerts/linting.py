@@ -38,7 +38,7 @@ def _faults(rule: RecordingRule | AlertRule, known: dict[str, Labels]) -> list[s
         return check(rule.expr, known).faults
     checked = check(rule.filled(rule.expr), known)
     used = {label for text in rule.annotations.values() for label in _LABEL_IN_TEMPLATE.findall(text)}
-    missing = sorted(used - checked.labels)
+    missing = sorted(label for label in used if label not in checked.labels)
     return checked.faults + [f"says $labels.{label}, which its expression does not return" for label in missing]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import promql_parser as promql
@@ -11,9 +13,39 @@ import promql_parser as promql
 from instrumentation.catalog import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-Labels = frozenset[str]
+
+@dataclass(frozen=True)
+class AllBut:
+    """Every label there may be, but some: what a series carries of which nothing is known.
+
+    >>> "job" in AllBut(), "job" in AllBut(frozenset({"job"}))
+    (True, False)
+    >>> sorted(frozenset({"job", "le"}) & AllBut(frozenset({"le"})))
+    ['job']
+    """
+
+    names: frozenset[str] = frozenset()
+
+    def __contains__(self, label: object) -> bool:
+        return label not in self.names
+
+    def __or__(self, other: Labels) -> AllBut:
+        return AllBut(self.names & other.names if isinstance(other, AllBut) else self.names - other)
+
+    __ror__ = __or__
+
+    def __and__(self, other: Labels) -> Labels:
+        return AllBut(self.names | other.names) if isinstance(other, AllBut) else other - self.names
+
+    __rand__ = __and__
+
+    def __sub__(self, other: frozenset[str]) -> AllBut:
+        return AllBut(self.names | other)
+
+
+Labels = frozenset[str] | AllBut
 
 # What Prometheus itself adds to every target, ALERTS for every rule, and what collectors say of themselves.
 _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
@@ -64,8 +96,35 @@ def check(expression: str, series: Mapping[str, Labels]) -> Checked:
         tree = promql.parse(_GRAFANA_INTERVAL.sub("5m", expression))
     except ValueError as error:
         return Checked(faults=[f"is not PromQL: {error}"])
+    checked = check_tree(tree, series)
+    return Checked(labels=checked.labels, faults=[*_fragile(tree), *checked.faults])
+
+
+def _fragile(tree: Any) -> Iterator[str]:
+    for node, _ in nodes(tree):
+        if is_without(node):
+            yield "aggregates with 'without'; use 'by', so that a new label changes nothing"
+
+
+def is_without(node: Any) -> bool:
+    """Whether a node aggregates with ``without``."""
+    modifier = getattr(node, "modifier", None)
+    return isinstance(node, promql.AggregateExpr) and modifier is not None and modifier.type == promql.AggModifierType.Without
+
+
+def check_tree(tree: Any, series: Mapping[str, Labels]) -> Checked:
+    """Does each step of an expression that is parsed already find the labels that it asks for?"""
     walk = _Walk(series)
     return Checked(labels=walk.labels(tree), faults=walk.faults)
+
+
+def nodes(node: Any, parents: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """A syntax tree's nodes, each with those around it, the outermost first."""
+    yield node, parents
+    children = [getattr(node, name, None) for name in ("expr", "lhs", "rhs", "vector_selector")]
+    for child in [*children, *(getattr(node, "args", None) or ())]:
+        if child is not None:
+            yield from nodes(child, (*parents, node))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,25 +169,24 @@ class _Walk:
         inner = self.labels(node.expr)
         if node.modifier is None:
             kept: Labels = frozenset()
-        elif node.modifier.type == promql.AggModifierType.Without:
-            self.faults.append("aggregates with 'without'; use 'by', so that a new label changes nothing")
-            kept = inner
+        elif is_without(node):
+            kept = inner - frozenset(node.modifier.labels)
         else:
             self._need(node.modifier.labels, inner, "aggregates by")
             kept = frozenset(node.modifier.labels)
         if str(node.op) == "count_values":
-            return kept | {node.param.val}
+            return kept | frozenset({node.param.val})
         return inner if str(node.op) in _KEEP_EVERY_LABEL else kept
 
     def _Call(self, node: Any) -> Labels:  # noqa: N802
-        given = [self.labels(argument) for argument in node.args]
-        labels = frozenset().union(*given) if given else frozenset[str]()
+        nothing: Labels = frozenset()
+        labels = reduce(or_, map(self.labels, node.args), nothing)
         name = node.func.name
         if name == "histogram_quantile":
             self._need(["le"], labels, "histogram_quantile needs")
-            return labels - {"le"}
+            return labels - frozenset({"le"})
         if name in {"label_replace", "label_join"}:
-            return labels | {node.args[1].val}
+            return labels | frozenset({node.args[1].val})
         return frozenset() if name == "scalar" else labels
 
     def _BinaryExpr(self, node: Any) -> Labels:  # noqa: N802
@@ -139,7 +197,7 @@ class _Walk:
         if matching is not None:
             if _is_on(matching):
                 self._need(matching.labels, left & right, "matches on")
-        elif left != right and str(node.op) != "or":
+        elif not isinstance(left, AllBut) and not isinstance(right, AllBut) and left != right and str(node.op) != "or":
             differing = ", ".join(sorted(left ^ right))
             self.faults.append(f"joins with {str(node.op)!r} two sides that never match: only one has {differing}")
         if matching is None or str(node.op) in _SET_OPERATORS:

@@ -162,7 +162,8 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def to_yaml(document: object) -> str:
-    """A document as YAML text, keys in the order given, with the note that it is generated."""
+def to_yaml(document: object, *notes: str) -> str:
+    """A document as YAML text, keys in the order given, with the note that it is generated, and others."""
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
-    return f"# Written by `sidelight build` from sidelight.yaml; change that file, not this one.\n{text}"
+    head = "Written by `sidelight build` from sidelight.yaml; change that file, not this one."
+    return "".join(f"# {note}\n" for note in (head, *notes)) + text

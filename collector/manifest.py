@@ -12,19 +12,21 @@ PROGRAM = "otelcol-sidelight"
 
 _CORE = "go.opentelemetry.io/collector"
 _CONTRIB = "github.com/open-telemetry/opentelemetry-collector-contrib"
-_COMPONENTS = {
-    "receivers": (f"{_CORE}/receiver/otlpreceiver",),
-    "processors": (
-        f"{_CORE}/processor/memorylimiterprocessor",
-        f"{_CONTRIB}/processor/redactionprocessor",
-        f"{_CONTRIB}/processor/tailsamplingprocessor",
-    ),
-    "exporters": (f"{_CORE}/exporter/otlphttpexporter",),
-    "extensions": (
-        f"{_CONTRIB}/extension/healthcheckextension",
-        f"{_CONTRIB}/extension/storage/filestorage",
-    ),
+COMPONENTS = {
+    "receivers": {"otlp": f"{_CORE}/receiver/otlpreceiver"},
+    "processors": {
+        "memory_limiter": f"{_CORE}/processor/memorylimiterprocessor",
+        "redaction": f"{_CONTRIB}/processor/redactionprocessor",
+        "tail_sampling": f"{_CONTRIB}/processor/tailsamplingprocessor",
+    },
+    "exporters": {"otlp_http": f"{_CORE}/exporter/otlphttpexporter"},
+    "extensions": {
+        "health_check": f"{_CONTRIB}/extension/healthcheckextension",
+        "file_storage": f"{_CONTRIB}/extension/storage/filestorage",
+    },
 }
+"""Section to what a configuration calls the component, and the module that it is."""
+
 _PROVIDERS = (f"{_CORE}/confmap/provider/envprovider", f"{_CORE}/confmap/provider/fileprovider")
 
 
@@ -34,7 +36,9 @@ def manifest(output: str = "./build") -> dict[str, object]:
     Args:
         output: The folder that the builder writes sources and program to.
     """
-    parts = {part: [{"gomod": f"{module} v{VERSION}"} for module in modules] for part, modules in _COMPONENTS.items()}
+    parts = {
+        part: [{"gomod": f"{module} v{VERSION}"} for module in modules.values()] for part, modules in COMPONENTS.items()
+    }
     return {
         "dist": {"name": PROGRAM, "version": VERSION, "output_path": output},
         **parts,

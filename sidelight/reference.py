@@ -11,6 +11,8 @@ from instrumentation.redaction.table import COUNTED, HARMLESS, KEYS, NUMBERS, PA
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings_faults import allowed_text, section_of
 from sidelight.behaviours import GROUPS, behaviours
+from sidelight.checks import CHECKS
+from sidelight.checks.peers import LEFT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +33,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
         "reference/settings.md": _settings_page(),
         "reference/rules.md": _rules_page(settings),
         "reference/redaction.md": _redaction_page(),
+        "reference/checks.md": _checks_page(),
         "reference/behaviours.md": _behaviours_page(behaviours()),
         "runbooks/README.md": _runbooks_page(settings),
     }
@@ -132,6 +135,30 @@ def _runbooks_page(settings: Settings) -> str:
         "Runbooks", "One page for every alert: what it means, what to look at, what to do.",
         _table(("alert", "severity", "meaning"), rows),
     )  # fmt: skip
+
+
+def _checks_page() -> str:
+    rows = [
+        (f"`{check.name}`", check.severity, check.finds, _peers(check.pint), _peers(check.dashboard_linter))
+        for check in CHECKS
+    ]
+    return _page(
+        "Checks",
+        "What `sidelight check` finds in rule files, dashboards and collector configurations; "
+        "[Check your files](../how-to/check-your-files.md) says how to run it. Beside each stand the checks of "
+        "[pint](https://cloudflare.github.io/pint/) and of "
+        "[dashboard-linter](https://github.com/grafana/dashboard-linter) that find the same.",
+        _table(("check", "severity", "finds", "pint", "dashboard-linter"), rows),
+        "## What the others find besides",
+        _table(
+            ("check", "of", "here"),
+            [(f"`{name}`", peer, why) for peer, left in LEFT.items() for name, why in left.items()],
+        ),
+    )
+
+
+def _peers(names: str) -> str:
+    return _names(filter(None, names.split(", ")))
 
 
 def _redaction_page() -> str:

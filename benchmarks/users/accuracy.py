@@ -7,9 +7,9 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.prometheus import Prometheus, answer, layers, rules_of
 from benchmarks.tables import Column, Table
 from benchmarks.users.fleet import DAY, Scenario, history
-from benchmarks.users.prometheus import Prometheus, answer, layers, users_rules
 from instrumentation.catalog import ACTIVE_USER_REGISTER
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def estimated(scenarios: Sequence[Scenario], settings: Settings, version: str = 
         prometheus = Prometheus(root, version)
         lines = (line for scenario in scenarios for line in history(scenario, END, settings, root))
         prometheus.take(lines, ACTIVE_USER_REGISTER.name)
-        first, *others = layers(users_rules(settings))
+        first, *others = layers(rules_of(settings, "users"))
         prometheus.record(first, window, END - DAY - 10 * window, END + window)
         for layer in others:
             prometheus.record(layer, window, END, END + window)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.registry import CollectorRegistry
 
+from benchmarks.prometheus import Prometheus, cost_of, layers, rules_of
 from benchmarks.tables import Column, Table
 from benchmarks.users.accuracy import END
 from benchmarks.users.fleet import DAY
-from benchmarks.users.prometheus import Prometheus, layers, seconds_of, users_rules
 from instrumentation import saw_user
 from instrumentation.catalog import ACTIVE_USER_REGISTER
 from instrumentation.exposition import Exposition
@@ -57,7 +57,7 @@ def rules_table(settings: Settings, version: str = "prometheus") -> Table:
 
 
 def _rules(settings: Settings, pods: int, version: str) -> dict[str, float]:
-    rules = users_rules(settings)
+    rules = rules_of(settings, "users")
     window = settings.users_window.seconds
     with tempfile.TemporaryDirectory() as folder:
         prometheus = Prometheus(Path(folder), version)
@@ -67,7 +67,7 @@ def _rules(settings: Settings, pods: int, version: str) -> dict[str, float]:
             prometheus.record(layer, window, END, END + window)
         with prometheus.running() as client:
             return {
-                rule["record"]: 1000 * min(seconds_of(client, rule["expr"], END + window) for _ in range(_REPEATS))
+                rule["record"]: 1000 * min(cost_of(client, rule["expr"], END + window).seconds for _ in range(_REPEATS))
                 for rule in rules
             }
 

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "collector": {"instrumentation"},
     "sidelight": {"instrumentation", "alerts", "dashboards", "collector"},
     "examples": {"instrumentation"},
-    "benchmarks": {"instrumentation", "sidelight"},
+    "benchmarks": {"instrumentation", "alerts", "sidelight"},
 }
 
 

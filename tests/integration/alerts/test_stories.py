@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from alerts import generated
-from benchmarks.users.prometheus import Prometheus, layers
+from benchmarks.prometheus import Prometheus, layers
 from instrumentation.settings import Duration, parse_settings
 
 if TYPE_CHECKING:

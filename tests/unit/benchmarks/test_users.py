@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.prometheus import layers, rules_of
 from benchmarks.users.accuracy import END, Estimated
 from benchmarks.users.estimators import improved, original
 from benchmarks.users.fleet import DAY, PODS, Scenario, history
-from benchmarks.users.prometheus import layers, users_rules
 from instrumentation.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_no_sample_is_given_twice(tmp_path: Path) -> None:
 
 
 def test_a_rule_is_recorded_after_what_it_reads() -> None:
-    rules = users_rules(Settings())
+    rules = rules_of(Settings(), "users")
     found = list(layers(rules))
     assert [len(layer) for layer in found] == [1, 2, 2, 2]
     assert sorted(rule["record"] for layer in found for rule in layer) == sorted(rule["record"] for rule in rules)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import yaml
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 Rule = dict[str, str]
-GROUP = "sidelight.users"
 _SECONDS = 600.0
 
 
@@ -51,7 +50,7 @@ class Prometheus:
 
     def record(self, rules: Sequence[Rule], interval: int, start: int, end: int) -> None:
         """Store what recording rules would have recorded; each reads only what was stored before."""
-        group = {"name": GROUP, "interval": f"{interval}s", "rules": list(rules)}
+        group = {"name": "recorded", "interval": f"{interval}s", "rules": list(rules)}
         file = self._folder / "rules.yml"
         file.write_text(yaml.safe_dump({"groups": [group]}))
         with self.running() as client:
@@ -83,16 +82,16 @@ def answer(client: httpx.Client, expression: str, at: int) -> dict[str, float]:
     return {series["metric"].get("job", ""): float(series["value"][1]) for series in found["data"]["result"]}
 
 
-def users_rules(settings: Settings) -> list[Rule]:
-    """The recording rules of the users' group, as ``sidelight build`` writes them."""
+def rules_of(settings: Settings, group: str) -> list[Rule]:
+    """The rules of a group, such as ``users``, as ``sidelight build`` writes them."""
     text = build.PARTS["alerts"].files(settings)["alerts/generated/rules.yaml"]
-    (group,) = (group for group in yaml.safe_load(text)["groups"] if group["name"] == GROUP)
-    rules: list[Rule] = group["rules"]
+    (found,) = (each for each in yaml.safe_load(text)["groups"] if each["name"] == f"sidelight.{group}")
+    rules: list[Rule] = found["rules"]
     return rules
 
 
 def layers(rules: Sequence[Rule]) -> Iterator[list[Rule]]:
-    """Rules by what they read of each other: each layer reads the layers before it."""
+    """Recording rules by what they read of each other: each layer reads the layers before it."""
     left = list(rules)
     while left:
         names = {rule["record"] for rule in left}
@@ -101,8 +100,21 @@ def layers(rules: Sequence[Rule]) -> Iterator[list[Rule]]:
         left = [rule for rule in left if rule not in layer]
 
 
-def seconds_of(client: httpx.Client, expression: str, at: int) -> float:
-    """How long Prometheus worked at an expression, by its own account."""
+class Cost(NamedTuple):
+    """What an evaluation took, by Prometheus' own account.
+
+    Attributes:
+        seconds: How long it worked.
+        samples: How many samples it read.
+    """
+
+    seconds: float
+    samples: int
+
+
+def cost_of(client: httpx.Client, expression: str, at: int) -> Cost:
+    """What it takes to evaluate an expression once."""
     parameters: dict[str, str | int] = {"query": expression, "time": at, "stats": "all"}
     found: Any = client.get("/api/v1/query", params=parameters).raise_for_status().json()
-    return float(found["data"]["stats"]["timings"]["evalTotalTime"])
+    stats = found["data"]["stats"]
+    return Cost(float(stats["timings"]["evalTotalTime"]), int(stats["samples"]["totalQueryableSamples"]))

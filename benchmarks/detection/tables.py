@@ -1,0 +1,93 @@
+"""What the replay tells, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.detection.history import BEFORE, DAY, MINUTE, OUTAGE, OUTAGES, RATES, outages, quiet
+from benchmarks.detection.replay import EVERY, fired
+from benchmarks.detection.rules import PAGE, TICKET
+from benchmarks.tables import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmarks.detection.replay import Fired
+    from benchmarks.detection.rules import Group
+
+DAYS, SERVICES = 3, 3  # of everyday life at each rate
+_SEVERITIES = (PAGE, TICKET)
+_LOAD = Column(key="rate", title="requests/s", digits=1)
+
+
+def detection(groups: Mapping[str, Group]) -> Table:
+    """Minutes to fire and to resolve, for each outage and rate.
+
+    Args:
+        groups: Whose rules, to the group.
+    """
+    services = tuple(outages())
+    results = {owner: fired(group, services) for owner, group in groups.items()}
+    return Table(
+        name="detection",
+        title="Minutes from the first bad request to the alert, and from the last to its end",
+        note=f"Each outage lasts {OUTAGE // MINUTE} minutes, after {BEFORE // DAY} days without a fault. A dash: it does "
+        "not fire.",
+        columns=(
+            Column(key="outage", title="outage"),
+            _LOAD,
+            *(
+                Column(key=f"{owner} {severity} {what}", title=f"{owner} {severity} {what}", digits=1)
+                for owner in groups
+                for severity in _SEVERITIES
+                for what in ("fires", "ends")
+            ),
+        ),
+        rows=tuple(
+            {"outage": name, "rate": rate, **_minutes(results, f"{name}|{rate:g}")}
+            for name in OUTAGES
+            for rate in RATES
+        ),
+    )
+
+
+def _minutes(results: Mapping[str, Mapping[tuple[str, str], Fired]], job: str) -> dict[str, float]:
+    cells = {}
+    for owner, of in results.items():
+        for severity in _SEVERITIES:
+            if found := of.get((job, severity)):
+                cells[f"{owner} {severity} fires"] = (found.first - BEFORE) / MINUTE
+                cells[f"{owner} {severity} ends"] = (found.last + EVERY - BEFORE - OUTAGE) / MINUTE
+    return cells
+
+
+def false_alarms(groups: Mapping[str, Group]) -> Table:
+    """How often each fires for services that keep their objectives."""
+    services = tuple(quiet(DAYS, SERVICES))
+    results = {owner: fired(group, services) for owner, group in groups.items()}
+
+    def times(owner: str, severity: str, rate: float) -> float:
+        jobs = [service.job for service in services if service.rate == rate]
+        return sum(found.times for job in jobs if (found := results[owner].get((job, severity))))
+
+    return Table(
+        name="false_alarms",
+        title=f"False alarms in {DAYS * SERVICES} noisy days at each rate",
+        note="Requests and faults come at random; 0.02 % fail and 0.2 % are slow, and four times a day 20 % fail and 30 % are "
+        "slow for a minute. So much each objective allows.",
+        columns=(
+            _LOAD,
+            *(
+                Column(key=f"{owner} {severity}", title=f"{owner} {severity}", digits=0)
+                for owner in groups
+                for severity in _SEVERITIES
+            ),
+        ),
+        rows=tuple(
+            {
+                "rate": rate,
+                **{f"{owner} {severity}": times(owner, severity, rate) for owner in groups for severity in _SEVERITIES},
+            }
+            for rate in RATES
+        ),
+    )

@@ -1,0 +1,79 @@
+"""The histories that the rules of a hundred services read: raw histograms of minutes, and recorded series of a month."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from instrumentation.settings import Settings
+
+DAY = 86_400  # seconds
+REQUESTS = 30  # of each series and interval; the cost does not depend on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """How much is watched.
+
+    Attributes:
+        services: Services.
+        pods: Pods of each.
+        routes: Routes of each; every one has a series of successes and one of errors.
+    """
+
+    services: int = 100
+    pods: int = 10
+    routes: int = 20
+
+    @property
+    def jobs(self) -> list[str]:
+        """The services' names."""
+        return [f"service-{number}" for number in range(self.services)]
+
+    def __str__(self) -> str:
+        """As it stands in a sentence."""
+        return f"{self.services} services x {self.pods} pods x {self.routes} routes"
+
+
+def scraped(settings: Settings, fleet: Fleet, start: int, end: int) -> Iterator[str]:
+    """What the pods showed, as lines of OpenMetrics."""
+    name, interval = HTTP_SERVER_REQUEST_DURATION.name, settings.metrics.scrape_interval.seconds
+    edges = [*(f"{edge}" for edge in settings.duration_edges), "+Inf"]
+    for labels in _labels(fleet):
+        starts = [f'{name}_bucket{{{labels},le="{edge}"}}' for edge in edges] + [f"{name}_count{{{labels}}}"]
+        each = [REQUESTS * (number + 1) // len(edges) for number in range(len(edges))] + [REQUESTS]
+        for step, second in enumerate(range(start, end + 1, interval), 1):
+            yield from (f"{series} {step * more} {second}\n" for series, more in zip(starts, each, strict=True))
+
+
+def series(settings: Settings, fleet: Fleet) -> int:
+    """How many series are scraped."""
+    return fleet.services * fleet.pods * fleet.routes * 2 * (len(settings.duration_edges) + 2)
+
+
+def recorded(fleet: Fleet, names: Sequence[str], seconds: range) -> Iterator[str]:
+    """What the rules recorded of them: a rate for each service, and for each of its objectives where there is a ``slo``."""
+    starts = [
+        f'{name}{{job="{job}"{slo}}}'
+        for name in names
+        for job in fleet.jobs
+        for slo in ((',slo="availability"', ',slo="latency"') if "_slo:" in name else ("",))
+    ]
+    for each in starts:
+        yield from (f"{each} {1 + second % 7} {second}\n" for second in seconds)
+
+
+def _labels(fleet: Fleet) -> Iterator[str]:
+    for job in fleet.jobs:
+        for pod in range(fleet.pods):
+            for route in range(fleet.routes):
+                for status, error_type in (("200", ""), ("500", "500")):
+                    yield (
+                        f'job="{job}",instance="{job}-{pod}:8000",http_request_method="GET",http_route="/things/{route}",'
+                        f'http_response_status_code="{status}",error_type="{error_type}"'
+                    )

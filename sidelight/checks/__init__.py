@@ -1,0 +1,43 @@
+"""``sidelight check FILES``: what is wrong with rule files, dashboards and collector configurations, generated or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidelight.checks import collectors, dashboards, rules
+from sidelight.checks.documents import PARSE, Kind, gather
+from sidelight.checks.finding import Check, Finding, Severity
+from sidelight.checks.world import world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from instrumentation.settings import Settings
+
+__all__ = ["CHECKS", "Check", "Finding", "Severity", "find"]
+
+_FINDERS = {Kind.RULES: rules.find, Kind.DASHBOARD: dashboards.find, Kind.COLLECTOR: collectors.find}
+CHECKS: tuple[Check, ...] = (PARSE, *rules.CHECKS, *dashboards.CHECKS, *collectors.CHECKS)
+"""Every check, in the order of the reference page."""
+
+
+def find(paths: Iterable[Path], settings: Settings, disabled: Iterable[str] = ()) -> tuple[int, list[Finding]]:
+    """How many files were checked, and what is wrong with them, in the order of the files and their lines.
+
+    Args:
+        paths: Files, and folders whose rule files, dashboards and collector configurations are checked.
+        settings: They say how often is scraped and where the bucket edges are.
+        disabled: Names of checks that are left out.
+
+    Raises:
+        SidelightError: ``path_missing``, ``file_unreadable``, ``check_unknown``.
+    """
+    left_out = Check.known(disabled, CHECKS)
+    documents, findings = gather(paths)
+    known = world(documents, settings)
+    for document in documents:
+        findings += _FINDERS[document.kind](document, known)
+    lasting = [finding for finding in findings if finding.check.name not in left_out]
+    files = {document.path for document in documents} | {finding.path for finding in findings}
+    return len(files), sorted(lasting, key=lambda finding: (str(finding.path), finding.line, finding.check.name))
