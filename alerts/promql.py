@@ -109,7 +109,11 @@ def _fragile(tree: Any) -> Iterator[str]:
 def is_without(node: Any) -> bool:
     """Whether a node aggregates with ``without``."""
     modifier = getattr(node, "modifier", None)
-    return isinstance(node, promql.AggregateExpr) and modifier is not None and modifier.type == promql.AggModifierType.Without
+    return (
+        isinstance(node, promql.AggregateExpr)
+        and modifier is not None
+        and modifier.type == promql.AggModifierType.Without
+    )
 
 
 def check_tree(tree: Any, series: Mapping[str, Labels]) -> Checked:
