@@ -73,7 +73,7 @@ def _all(settings: Settings) -> tuple[Panel, ...]:
             empty=_NO_REQUESTS,
         ),
         stat(
-            title="Least error budget left",
+            title="Least budget left",
             description=f"Of the objective that has least left of its {settings.slo.period}; below 0 % it is overspent.",
             unit=Unit.RATIO,
             queries=(Query(expr=f"min({promql.recorded(of.budget_left)})"),),

@@ -170,7 +170,7 @@ def _table(panel: Panel, **common: Any) -> Any:
                     "noValue": panel.empty,
                 }
             },
-            "options": {"cellHeight": "sm"},
+            "options": {"cellHeight": "sm", "frameIndex": 0},
         },
     )
 

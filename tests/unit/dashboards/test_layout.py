@@ -68,3 +68,26 @@ def test_a_row_of_panels_without_metrics_takes_no_place() -> None:
 
 def test_what_does_not_divide_evenly_is_spread_from_the_left() -> None:
     assert split(24, 7) == [4, 4, 4, 3, 3, 3, 3]
+
+
+NARROW = 1280  # pixels of a small screen
+MARGIN, LETTER = (
+    40,
+    7.6,
+)  # pixels: what stands around a title, and a letter of its 14 px font, rather too much than too little
+
+
+def test_titles_can_be_read_whole_on_a_small_screen(built: dict[str, Any]) -> None:
+    column = NARROW / 24
+    cut = [
+        panel["title"]
+        for dashboard in built.values()
+        for panel in dashboard["panels"]
+        if panel["gridPos"]["w"] * column - MARGIN < LETTER * len(panel["title"])
+    ]
+    assert cut == []
+
+
+def test_no_panel_is_so_narrow_that_its_legend_takes_all(built: dict[str, Any]) -> None:
+    for panel in (panel for dashboard in built.values() for panel in dashboard["panels"]):
+        assert panel["gridPos"]["w"] >= (3 if panel["type"] == "stat" else 6), panel["title"]
