@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import alerts
 import collector
 import dashboards
-from alerts.chart import chart_files, dashboard_files
 from instrumentation.errors import SidelightError
+from sidelight.chart import chart_files, dashboard_files
 from sidelight.reference import reference_pages
 from sidelight.share import chart_folder
 

@@ -31,11 +31,15 @@ HEAD = "\n".join(
         *(f"import type * as {name} from '{RAW.format(kind, name)}';" for kind, (name, _) in TYPES.items()),
         LITERAL,
         # Its own package of types is Grafana's whole front end.
-        "type PrometheusQuery = DataQuery & { expr: string; instant?: boolean; range?: boolean; exemplar?: boolean; "
-        "format?: 'time_series' | 'table' | 'heatmap'; legendFormat?: string; interval?: string; "
-        "editorMode?: 'builder' | 'code' };",
-        "type Asked = Omit<Dashboard, 'annotations'> & "
-        "{ annotations?: { list?: (Omit<AnnotationQuery, 'target'> & { target?: PrometheusQuery; tagKeys?: string; textFormat?: string; titleFormat?: string; useValueForTime?: boolean })[] } };",
+        (
+            "type PrometheusQuery = DataQuery & { expr: string; instant?: boolean; range?: boolean; exemplar?: boolean; "
+            "format?: 'time_series' | 'table' | 'heatmap'; legendFormat?: string; interval?: string; "
+            "editorMode?: 'builder' | 'code' };"
+        ),
+        (
+            "type Asked = Omit<Dashboard, 'annotations'> & "
+            "{ annotations?: { list?: (Omit<AnnotationQuery, 'target'> & { target?: PrometheusQuery; tagKeys?: string; textFormat?: string; titleFormat?: string; useValueForTime?: boolean })[] } };"
+        ),
     ]
 )
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from alerts.chart import chart_files, dashboard_files
 from instrumentation.settings import Settings
+from sidelight.chart import chart_files, dashboard_files
 from sidelight.tools import tool
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from alerts.chart import chart_files
 from instrumentation.settings import Settings, parse_settings
+from sidelight.chart import chart_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable

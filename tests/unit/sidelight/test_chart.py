@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from alerts import ALERTS, groups
-from alerts.chart import CONFIGMAP_BYTES, ChartError, chart_files, dashboard_files
 from instrumentation.settings import Duration, Settings, parse_settings
+from sidelight.chart import CONFIGMAP_BYTES, ChartError, chart_files, dashboard_files
 
 BUDGET = parse_settings({"budget": {"daily_usd": 7.3}})  # with it there is every rule
 VALUES = "values.yaml"
