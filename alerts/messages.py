@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 FILE = "sidelight.tmpl"
 _SHOWN = 10  # alerts of one message; a hundred instances that fail alike need no hundred paragraphs
@@ -78,24 +78,33 @@ def to_template_file() -> str:
 
 def message(kind: str) -> dict[str, Any]:
     """The keys of a kind of receiver that say what its messages hold; a webhook gets all there is as JSON."""
-    title, text, link = _use("title"), _use("text"), _use("link")
+    return _message(kind, _use)
+
+
+def inlined(kind: str) -> dict[str, Any]:
+    """The same without a template file, for where none can be given."""
+    return _message(kind, _TEMPLATES.__getitem__)
+
+
+def _message(kind: str, of: Callable[[str], str]) -> dict[str, Any]:
+    title, text, link = of("title"), of("text"), of("link")
     messages: dict[str, dict[str, Any]] = {
         "slack": {
-            "color": _use("color"),
+            "color": of("color"),
             "title": title,
             "title_link": link,
-            "text": _use("slack"),
+            "text": of("slack"),
             "fallback": title,
         },
         "pagerduty": {
             "description": title,
-            "severity": _use("severity"),
+            "severity": of("severity"),
             "client": "Sidelight",
             "client_url": link,
             "details": {"text": text, "runbook": "{{ .CommonAnnotations.runbook_url }}"},
         },
-        "email": {"headers": {"Subject": title}, "text": text, "html": _use("html")},
-        "opsgenie": {"message": title, "description": text, "priority": _use("priority"), "source": link},
+        "email": {"headers": {"Subject": title}, "text": text, "html": of("html")},
+        "opsgenie": {"message": title, "description": text, "priority": of("priority"), "source": link},
     }
     return messages.get(kind, {})
 

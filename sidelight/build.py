@@ -52,7 +52,12 @@ def _chart(settings: Settings) -> Files:
 def _static_chart() -> Files:
     """What of the chart is written by hand, so that a chart built elsewhere is whole."""
     root = chart_folder()
-    hand_written = [root / "Chart.yaml", root / ".helmignore", root / "README.md", *sorted(root.glob("templates/**/*"))]
+    hand_written = [
+        root / "Chart.yaml",
+        root / ".helmignore",
+        root / "UPGRADING.md",
+        *sorted(root.glob("templates/**/*")),
+    ]
     return {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in hand_written if path.is_file()}
 
 

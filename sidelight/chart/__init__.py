@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.rules import to_yaml
-from sidelight.chart.objects import dashboards_values, pod_monitor_values
+from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values
+from sidelight.chart.objects import dashboards_values, helm_test_values, pod_monitor_values
+from sidelight.chart.readme import to_readme
 from sidelight.chart.rules import alerts_values, bucket_edges, chart_rules, rules_values
 from sidelight.chart.values import Block, ChartError, Value, labels, may_be, to_schema_file, to_values_file
 
@@ -29,6 +31,8 @@ def chart_files(settings: Settings) -> dict[str, str]:
     values = chart_values(settings)
     return {
         "files/rules.yaml": to_yaml(chart_rules(settings), "sidelight file/ignore: the chart fills the places"),
+        "files/alertmanager.yaml": to_yaml(alertmanager_parts(settings)),
+        "README.md": to_readme(values),
         "values.yaml": to_values_file(values),
         "values.schema.json": to_schema_file(values),
     }
@@ -68,6 +72,8 @@ def chart_values(settings: Settings) -> Block:
             bucket_edges(settings),
             dashboards_values(settings),
             pod_monitor_values(settings),
+            alertmanager_values(settings),
+            helm_test_values(),
             labels("commonLabels", "Labels on every object, such as {release: monitoring}."),
             Value(key="nameOverride", default="", schema=may_be("objectName"), note="Stands for the chart's name."),
             Value(key="fullnameOverride", default="", schema=may_be("objectName"), note="Names the objects."),

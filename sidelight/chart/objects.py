@@ -1,4 +1,4 @@
-"""Values of the objects beside the rules: dashboards and monitor."""
+"""Values of the objects beside the rules: dashboards, monitor and test."""
 
 from __future__ import annotations
 
@@ -76,5 +76,29 @@ def pod_monitor_values(settings: Settings) -> Block:
                 schema=may_be("duration"),
                 note=f"At most a quarter of the rules' window, which is {settings.alerting.window}.",
             ),
+        ),
+    )
+
+
+def helm_test_values() -> Block:
+    """What ``helm test`` asks."""
+    return Block(
+        key="test",
+        note="A Pod that `helm test` runs: it asks Prometheus whether it has loaded the groups.",
+        members=(
+            flag("enabled", default=False),
+            Value(
+                key="prometheusURL",
+                default="http://prometheus-operated:9090",
+                schema={"type": "string", "pattern": "^https?://[^/]+"},
+                note="Where Prometheus answers, as the Pod reaches it.",
+            ),
+            Value(
+                key="image",
+                default="docker.io/curlimages/curl:8.17.0",
+                schema=may_be("text"),
+                note="An image with sh, curl and grep.",
+            ),
+            Value(key="attempts", default=30, schema=may_be("count"), note="How often it asks, 2 seconds apart."),
         ),
     )

@@ -115,7 +115,8 @@ def alerts_values(settings: Settings) -> Block:
     """Every number of every alert."""
     return Block(
         key="alerts",
-        note="The alerts, each with one rule for every severity and override. labels go onto the alert. threshold is "
+        note="The alerts, each with one rule for every severity and override. labels and annotations go onto the "
+        "alert, and win over its own, such as {runbook_url: https://...}. threshold is "
         "the value to exceed: a share from 0 to 1, seconds, items or US dollars; the sentence of the alert follows it. "
         "for is how long that must last, keep_firing_for how long the alert outlives it (null: not at all). "
         "Alertmanager routes by severity. On the command line give numbers with --set-json, since --set makes 0.1 a text.",
@@ -131,6 +132,7 @@ def _alert(alert: Alert, rules: Sequence[AlertRule]) -> Block:
         members=(
             flag("enabled"),
             Value(key="labels", default={}, schema=may_be("alertLabels")),
+            Value(key="annotations", default={}, schema=may_be("alertAnnotations")),
             *(Block(key=rule.key, members=tuple(_alert_rule(rule))) for rule in rules),
         ),
     )

@@ -44,6 +44,10 @@ class Value:
         yield from _comment(self.note, indent)
         yield f"{indent}{self.key}: {_inline(self.default)}"
 
+    def rows(self, path: str = "") -> Iterator[tuple[str, str, str]]:
+        """Its row of a table: key, default, comment."""
+        yield f"{path}{self.key}", _inline(self.default), self.note
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -68,6 +72,14 @@ class Block:
         yield f"{indent}{self.key}:"
         for member in self.members:
             yield from member.lines(f"{indent}  ")
+
+    def rows(self, path: str = "") -> Iterator[tuple[str, str, str]]:
+        """Its rows of a table, the first its own where it has a comment."""
+        own = f"{path}{self.key}"
+        if self.note:
+            yield own, "", self.note
+        for member in self.members:
+            yield from member.rows(f"{own}.")
 
     @property
     def schema(self) -> dict[str, object]:
@@ -116,8 +128,14 @@ def _described(member: Value | Block) -> dict[str, object]:
 _LABEL_VALUE = "^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
 _QUALIFIED_NAME = "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 
+
 # Patterns are for Go's regular expressions, which cannot look ahead. patternProperties rather than propertyNames: for
 # the latter Helm 4.3 names another path than the one at fault.
+def _of(required: tuple[str, ...], **properties: object) -> dict[str, object]:
+    return {"type": "object", "additionalProperties": False, "required": list(required), "properties": properties}
+
+
+_TEXT, _SECRET = {"$ref": "#/definitions/text"}, {"$ref": "#/definitions/secretKey"}
 DEFINITIONS: Mapping[str, Mapping[str, object]] = {
     "flag": {"type": "boolean"},
     "text": {"type": "string", "minLength": 1},
@@ -148,6 +166,11 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         "patternProperties": {"^[a-zA-Z_][a-zA-Z0-9_]*$": {"type": "string", "minLength": 1}},
         "properties": {"alertname": False, "severity": False},  # the first is fixed, the second is a value beside it
     },
+    "alertAnnotations": {
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {"^[a-zA-Z_][a-zA-Z0-9_]*$": {"type": "string", "minLength": 1}},
+    },
     "selector": {
         "type": "object",
         "additionalProperties": False,
@@ -166,6 +189,26 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
             "values": {"type": "array", "items": {"$ref": "#/definitions/labelValue"}},
         },
     },
+    "secretKey": {
+        "description": "A key of a Secret in the release's namespace.",
+        **_of(("name", "key"), name=_TEXT, key=_TEXT),
+    },
+    "targets": _of(
+        (),
+        slack=_of(("apiURL", "channel"), apiURL=_SECRET, channel=_TEXT),
+        pagerduty=_of(("routingKey",), routingKey=_SECRET),
+        opsgenie=_of(("apiKey",), apiKey=_SECRET),
+        email=_of(
+            ("to", "from", "smarthost"),
+            to=_TEXT,
+            smarthost=_TEXT,
+            authUsername=_TEXT,
+            authPassword=_SECRET,
+            requireTLS={"type": "boolean"},
+            **{"from": _TEXT},
+        ),
+        webhook=_of(("urlSecret",), urlSecret=_SECRET),
+    ),
     "namespaceSelector": {
         "type": "object",
         "additionalProperties": False,

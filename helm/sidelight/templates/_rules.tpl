@@ -64,7 +64,7 @@
 {{- toJson (dict "groups" $groups) -}}
 {{- end -}}
 
-{{/* One alert rule with the values' numbers, durations and labels. Takes: root, rule. */}}
+{{/* One alert rule with the values' numbers, durations, labels and annotations. Takes: root, rule. */}}
 {{- define "sidelight.alertRule" -}}
 {{- $rule := .rule -}}
 {{- $alert := index .root.Values.alerts $rule.alert -}}
@@ -81,7 +81,7 @@
   "expr" (include "sidelight.filled" (dict "text" $rule.expr "parameters" $rule.parameters "own" $own))
   "for" $own.for
   "labels" (merge (dict "severity" $own.severity) $alert.labels $rule.labels)
-  "annotations" $annotations -}}
+  "annotations" (merge (deepCopy $alert.annotations) $annotations) -}}
 {{- with $own.keep_firing_for -}}{{- $_ := set $filled "keep_firing_for" . -}}{{- end -}}
 {{- toJson $filled -}}
 {{- end -}}

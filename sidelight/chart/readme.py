@@ -1,0 +1,55 @@
+"""The chart's README: what it installs, and a table of its values made from their comments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sidelight.chart.values import Block, Value
+
+_HEAD = """\
+# The Sidelight chart
+
+<!-- Written by `sidelight build` from the chart's values; change the code it is made from, not this page. -->
+
+Installs into a cluster what `sidelight build` derives from `sidelight.yaml`:
+
+| object | what for | value |
+| --- | --- | --- |
+| PrometheusRule, or a ConfigMap where there is no Prometheus Operator | recording rules and alerts | `rules`, `alerts` |
+| one ConfigMap per dashboard | Grafana's sidecar loads them | `dashboards` |
+| PodMonitor (off by default) | scrapes the services' pods | `podMonitor` |
+| AlertmanagerConfig (off by default) | who hears which alert | `alertmanagerConfig` |
+| Pod of `helm test` (off by default) | asks Prometheus whether the rules are loaded | `test` |
+
+```sh
+helm install obs helm/sidelight --namespace monitoring --set commonLabels.release=kube-prometheus-stack
+```
+
+A misspelt key, an unknown alert or a wrong type stops the installation with its path. Files below `files/`, this page,
+`values.yaml` and `values.schema.json` are generated: change `sidelight.yaml` and run `make chart`. How to fit the chart to a
+cluster: [Install the chart](../../docs/how-to/install-the-chart.md). What to mind from version to version:
+[UPGRADING](UPGRADING.md).
+
+## Values
+"""
+
+
+def to_readme(values: Block) -> str:
+    """The text of README.md."""
+    tables = [_table(member) for member in values.members]
+    return "\n".join([_HEAD, *tables])
+
+
+def _table(member: Block | Value) -> str:
+    lines = ["| value | default | meaning |", "| --- | --- | --- |"]
+    lines += [f"| {' | '.join(cells)} |" for cells in _rows(member)]
+    return f"### {member.key}\n\n" + "\n".join(lines) + "\n"
+
+
+def _rows(member: Block | Value) -> Iterator[tuple[str, str, str]]:
+    for key, default, note in member.rows():
+        shown = f"`{default}`" if default else ""
+        yield f"`{key}`", shown.replace("|", "\\|"), note.replace("|", "\\|").replace("<", "&lt;")
