@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector import parts
+from collector.manifest import named
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
@@ -20,6 +21,15 @@ def gateway_config(settings: Settings) -> dict[str, object]:
     traces; several need the same trace id to come to the same one.
     """
     collector = settings.collector
+    traces, metrics = f"{named('otlp_http', collector.version)}/backend", _metrics(settings)
+    pipelines = {
+        "traces": {"receivers": ["otlp"], "processors": ["memory_limiter", "tail_sampling"], "exporters": [traces]},
+        **(
+            {"metrics": {"receivers": ["otlp"], "processors": ["memory_limiter"], "exporters": [*metrics]}}
+            if metrics
+            else {}
+        ),
+    }
     http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
     return {
         "extensions": parts.extensions(),
@@ -44,14 +54,31 @@ def gateway_config(settings: Settings) -> dict[str, object]:
                 ],
             },
         },
-        "exporters": {"otlp_http/backend": parts.exporter(settings, collector.traces_endpoint)},
-        "service": parts.service(("memory_limiter", "tail_sampling"), "otlp_http/backend"),
+        "exporters": {traces: parts.exporter(settings, collector.traces_endpoint), **metrics},
+        "service": parts.service(pipelines),
     }
 
 
 def to_gateway_config(settings: Settings) -> str:
     """The text of the gateway's configuration file."""
     return parts.to_config(gateway_config(settings))
+
+
+def _metrics(settings: Settings) -> dict[str, object]:
+    """The one exporter of metrics; none where Prometheus scrapes."""
+    mode, version, url = settings.collector.metrics, settings.collector.version, settings.collector.metrics_url
+    if mode == "otlp":
+        return {f"{named('otlp_http', version)}/metrics": parts.exporter(settings, url)}
+    if mode == "remote_write":
+        # Its queue is in memory: it has none on disk, so what waits is lost with the process.
+        return {
+            named("prometheus_remote_write", version): {
+                "endpoint": url,
+                "add_metric_suffixes": False,  # the names come from Prometheus' own format
+                "retry_on_failure": {"enabled": True, "initial_interval": "1s", "max_elapsed_time": "10m"},
+            }
+        }
+    return {}
 
 
 def _slow_milliseconds(settings: Settings) -> int:

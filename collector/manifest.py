@@ -13,13 +13,20 @@ PROGRAM = "otelcol-sidelight"
 _CORE = "go.opentelemetry.io/collector"
 _CONTRIB = "github.com/open-telemetry/opentelemetry-collector-contrib"
 COMPONENTS = {
-    "receivers": {"otlp": f"{_CORE}/receiver/otlpreceiver"},
+    "receivers": {
+        "otlp": f"{_CORE}/receiver/otlpreceiver",
+        "prometheus": f"{_CONTRIB}/receiver/prometheusreceiver",
+    },
     "processors": {
         "memory_limiter": f"{_CORE}/processor/memorylimiterprocessor",
         "redaction": f"{_CONTRIB}/processor/redactionprocessor",
+        "resource": f"{_CONTRIB}/processor/resourceprocessor",
         "tail_sampling": f"{_CONTRIB}/processor/tailsamplingprocessor",
     },
-    "exporters": {"otlp_http": f"{_CORE}/exporter/otlphttpexporter"},
+    "exporters": {
+        "otlp_http": f"{_CORE}/exporter/otlphttpexporter",
+        "prometheus_remote_write": f"{_CONTRIB}/exporter/prometheusremotewriteexporter",
+    },
     "extensions": {
         "health_check": f"{_CONTRIB}/extension/healthcheckextension",
         "file_storage": f"{_CONTRIB}/extension/storage/filestorage",
@@ -40,7 +47,8 @@ def manifest(output: str = "./build") -> dict[str, object]:
         part: [{"gomod": f"{module} v{VERSION}"} for module in modules.values()] for part, modules in COMPONENTS.items()
     }
     return {
-        "dist": {"name": PROGRAM, "version": VERSION, "output_path": output},
+        # Without the clients of every cloud that Prometheus finds its targets by; static ones are enough in a pod.
+        "dist": {"name": PROGRAM, "version": VERSION, "output_path": output, "build_tags": "remove_all_sd"},
         **parts,
         "providers": [{"gomod": f"{module} v{STABLE}"} for module in _PROVIDERS],
     }
@@ -50,3 +58,16 @@ def to_manifest(output: str = "./build") -> str:
     """The text of the manifest."""
     text = yaml.safe_dump(manifest(output), sort_keys=False)
     return f"# Written by `sidelight build`; for `builder --config` of OpenTelemetry Collector {VERSION}.\n{text}"
+
+
+_RENAMED = {"otlp_http": ("otlphttp", (0, 144)), "prometheus_remote_write": ("prometheusremotewrite", (0, 154))}
+
+
+def named(component: str, version: str) -> str:
+    """What a version of the collector calls a component.
+
+    >>> named("otlp_http", "0.159.0"), named("otlp_http", "0.140.1"), named("otlp", "0.140.1")
+    ('otlp_http', 'otlphttp', 'otlp')
+    """
+    was, since = _RENAMED.get(component, (component, (0,)))
+    return component if tuple(map(int, version.split("."))) >= since else was

@@ -10,6 +10,8 @@ from instrumentation.redaction.keys import SECRET_KEY
 from instrumentation.redaction.table import PATTERNS, TOKENS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from instrumentation.settings import Settings
 
 POD = "${env:POD_IP:-127.0.0.1}"  # probes and scrapes come from outside
@@ -64,13 +66,18 @@ def exporter(settings: Settings, endpoint: str) -> dict[str, object]:
     }
 
 
-def service(processors: tuple[str, ...], exporter: str) -> dict[str, object]:
-    """One pipeline of traces, and the collector's own metrics."""
+def resource(attributes: Mapping[str, str]) -> dict[str, object]:
+    """Attributes of every span and metric; what the service says of itself stays."""
+    return {"attributes": [{"key": key, "value": value, "action": "insert"} for key, value in attributes.items()]}
+
+
+def service(pipelines: Mapping[str, object]) -> dict[str, object]:
+    """The pipelines, and the collector's own metrics."""
     reader = {"pull": {"exporter": {"prometheus": {"host": POD, "port": METRICS_PORT}}}}
     return {
         "extensions": ["health_check", "file_storage"],
         "telemetry": {"metrics": {"level": "normal", "readers": [reader]}},
-        "pipelines": {"traces": {"receivers": ["otlp"], "processors": list(processors), "exporters": [exporter]}},
+        "pipelines": dict(pipelines),
     }
 
 

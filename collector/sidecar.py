@@ -1,35 +1,70 @@
-"""The sidecar: takes traces from the service on localhost and hands them to the gateway, through a queue on disk."""
+"""The sidecar: takes the service's traces, and its metrics where they are pushed, and hands them to the gateway through a queue on disk."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from collector import parts
+from collector.manifest import named
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from instrumentation.settings import Settings
 
+SERVICE = "127.0.0.1:${env:SIDELIGHT_SERVICE_PORT:-8000}"
 
-def sidecar_config(settings: Settings) -> dict[str, object]:
-    """The configuration as data, with the component names of OpenTelemetry Collector 0.154 and later.
 
-    Metrics do not pass here: Prometheus scrapes the service itself.
+def sidecar_config(settings: Settings, attributes: Mapping[str, str] | None = None) -> dict[str, object]:
+    """The configuration as data, with the component names of ``collector.version``.
+
+    Args:
+        settings: The settings. Where ``collector.metrics`` is ``scrape``, metrics do not pass here: Prometheus scrapes the
+            service itself.
+        attributes: Resource attributes beside those of the settings.
     """
     http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
-    return {
+    gateway = f"{named('otlp_http', settings.collector.version)}/gateway"
+    resource = {**settings.collector.resource_attributes, **(attributes or {})}
+    pushes = settings.collector.metrics != "scrape"
+    processors = ["memory_limiter", *(["resource"] if resource else []), "redaction"]
+    config: dict[str, object] = {
         "extensions": parts.extensions(),
         "receivers": {
             "otlp": {
                 # Of the pod itself alone.
                 "protocols": {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}, "http": {"endpoint": f"127.0.0.1:{http}"}},
             },
+            **({"prometheus": {"config": _scraping(settings)}} if pushes else {}),
         },
-        "processors": {"memory_limiter": parts.memory_limiter(settings), "redaction": parts.redaction()},
-        "exporters": {"otlp_http/gateway": parts.exporter(settings, settings.collector.gateway_endpoint)},
-        "service": parts.service(("memory_limiter", "redaction"), "otlp_http/gateway"),
+        "processors": {
+            "memory_limiter": parts.memory_limiter(settings),
+            **({"resource": parts.resource(resource)} if resource else {}),
+            "redaction": parts.redaction(),
+        },
+        "exporters": {gateway: parts.exporter(settings, settings.collector.gateway_endpoint)},
     }
+    pipelines = {"traces": {"receivers": ["otlp"], "processors": processors, "exporters": [gateway]}}
+    if pushes:
+        pipelines["metrics"] = {"receivers": ["prometheus"], "processors": processors, "exporters": [gateway]}
+    return {**config, "service": parts.service(pipelines)}
 
 
 def to_sidecar_config(settings: Settings) -> str:
     """The text of the sidecar's configuration file."""
     return parts.to_config(sidecar_config(settings))
+
+
+def _scraping(settings: Settings) -> dict[str, object]:
+    """Prometheus' own words for one target, whose job and instance are those that the rules know."""
+    metrics, own_port = settings.metrics, settings.metrics.port
+    target = f"127.0.0.1:{own_port}" if own_port else SERVICE
+    job: dict[str, object] = {
+        "job_name": f"${{env:OTEL_SERVICE_NAME:-{settings.service.name}}}",
+        "scrape_interval": str(metrics.scrape_interval),
+        "metrics_path": metrics.path or "/metrics",
+        "static_configs": [{"targets": [target], "labels": {"instance": "${env:POD_NAME:-localhost}"}}],
+    }
+    if metrics.token_file:
+        job["authorization"] = {"credentials_file": str(metrics.token_file)}
+    return {"scrape_configs": [job]}

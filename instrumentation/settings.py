@@ -156,6 +156,14 @@ BudgetRatio = Annotated[
 Share = Annotated[float, Field(ge=0, le=1), Allowed(text="give a share from 0 to 1, such as 0.1")]
 Count = Annotated[int, Field(ge=1), Allowed(text="give a whole number of at least 1")]
 Usd = Annotated[float, Field(gt=0, allow_inf_nan=False), Allowed(text="give US dollars as a number above 0, or null")]
+AttributeName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_.]*$"), Allowed(text="give names such as k8s.cluster.name")
+]
+CollectorVersion = Annotated[
+    str,
+    Field(pattern=r"^0\.(13[89]|1[4-9]\d|[2-9]\d\d)\.\d+$"),
+    Allowed(text="give a version from 0.138.0 on, such as 0.159.0"),
+]
 PrometheusDuration = Annotated[Duration, PlainValidator(_duration), Allowed(text=DURATION)]
 Text = Annotated[
     str,
@@ -818,6 +826,20 @@ class Collector(Section):
     kept_ratio: Share = 0.1  # of the traces that are neither failed nor slow; those are all kept
     memory_limit_mib: Count = 128  # of the container; the collector refuses what would take more than four fifths
     queue_size: Count = 1000  # requests of the service, on disk
+    metrics: Annotated[
+        Literal["scrape", "otlp", "remote_write"], Allowed(text="give scrape, otlp or remote_write; never two at once")
+    ] = "scrape"  # Prometheus scrapes the services, or the collectors push
+    metrics_endpoint: WebAddress | None = None  # where the gateway pushes metrics; by default Prometheus' own
+    resource_attributes: Annotated[
+        dict[AttributeName, Text], Allowed(text='give attributes with texts, such as {k8s.cluster.name: "north"}')
+    ] = {}  # on every span and metric, where the service has not set them
+    version: CollectorVersion = "0.159.0"  # whose names of components are written; 0.138 and later
+
+    @property
+    def metrics_url(self) -> str:
+        """Where metrics are pushed, in the modes that push."""
+        path = {"otlp": "/api/v1/otlp", "remote_write": "/api/v1/write"}.get(self.metrics, "")
+        return self.metrics_endpoint or f"http://prometheus:9090{path}"
 
 
 class Dashboards(Section):

@@ -14,8 +14,9 @@ import collector
 import dashboards
 from instrumentation.errors import SidelightError
 from sidelight.chart import chart_files, dashboard_files
+from sidelight.chart.sidecar import sidecar_chart_files
 from sidelight.reference import reference_pages
-from sidelight.share import chart_folder
+from sidelight.share import chart_folder, sidecar_chart_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Files = Mapping[str, str]
 
-_CHART = "helm/sidelight"
+_CHART, _SIDECAR = "helm/sidelight", "helm/sidelight-sidecar"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +47,17 @@ def _below(folder: str, files: Files) -> dict[str, str]:
 
 def _chart(settings: Settings) -> Files:
     panels = dashboard_files(dashboards.generated(settings))
-    return _below(_CHART, {**_static_chart(), **chart_files(settings), **panels})
+    return {
+        **_below(_CHART, {**_static(chart_folder()), **chart_files(settings), **panels}),
+        **_below(_SIDECAR, {**_static(sidecar_chart_folder()), **sidecar_chart_files(settings)}),
+    }
 
 
-def _static_chart() -> Files:
-    """What of the chart is written by hand, so that a chart built elsewhere is whole."""
-    root = chart_folder()
-    hand_written = [
-        root / "Chart.yaml",
-        root / ".helmignore",
-        root / "UPGRADING.md",
-        *sorted(root.glob("templates/**/*")),
-    ]
-    return {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in hand_written if path.is_file()}
+def _static(root: Path) -> Files:
+    """What of a chart is written by hand, so that a chart built elsewhere is whole."""
+    tops = ("Chart.yaml", ".helmignore", "UPGRADING.md", "README.md")
+    paths = [*(root / name for name in tops), *sorted(root.glob("templates/**/*"))]
+    return {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in paths if path.is_file()}
 
 
 PARTS: Mapping[str, Part] = {

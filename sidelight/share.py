@@ -12,6 +12,11 @@ def chart_folder() -> Path:
     return _shared("helm/sidelight")
 
 
+def sidecar_chart_folder() -> Path:
+    """The library chart of the sidecar."""
+    return _shared("helm/sidelight-sidecar")
+
+
 def examples_folder() -> Path:
     """The example service."""
     return _shared("examples")

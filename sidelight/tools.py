@@ -79,6 +79,7 @@ class Release:
         programs: What it brings; all of them come from one place.
         sources: Where to get it, in order of preference.
         on_demand: Whether it is brought only when somebody asks for it: another release's source, or a test.
+        edition: Raised where the same version is made otherwise, so that what a cache holds of it is made anew.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Release:
     programs: tuple[Program, ...]
     sources: tuple[Source, ...]
     on_demand: bool = False
+    edition: int = 1
 
     def __str__(self) -> str:
         return f"{', '.join(program.files[0] for program in self.programs)} {self.version}"
@@ -444,7 +446,8 @@ RELEASES = (
         version="0.159.0",
         serves=("0.159", "0.160"),
         programs=(Program(name="otelcol", files=("otelcol-sidelight",)),),
-        sources=(Collector(takes="three minutes"),),
+        sources=(Collector(takes="six minutes"),),
+        edition=2,
     ),
     Release(
         name="redis",
@@ -731,7 +734,8 @@ class Toolbox:
         raise ToolError(message, code="tool_unknown", details={"name": name})
 
     def _folder(self, release: Release) -> Path:
-        return self.cache / f"{release.name}-{release.version}"
+        edition = f"-{release.edition}" if release.edition > 1 else ""
+        return self.cache / f"{release.name}-{release.version}{edition}"
 
     def _cached(self, release: Release) -> dict[str, Path]:
         """The folder appears whole or not at all, so it says whether the programs are there."""

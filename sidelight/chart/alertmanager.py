@@ -87,14 +87,14 @@ def _route(route: Config) -> dict[str, object]:
 
 
 def _matcher(text: str) -> dict[str, str]:
-    """A matcher in the operator's form.
+    """A matcher in the operator's form, which takes equality for granted; YAML 1.1 has a meaning of its own for ``=``.
 
-    >>> _matcher('severity="critical"')
-    {'name': 'severity', 'matchType': '=', 'value': 'critical'}
+    >>> _matcher('severity="critical"'), _matcher('job!~"a|b"')
+    ({'name': 'severity', 'value': 'critical'}, {'name': 'job', 'value': 'a|b', 'matchType': '!~'})
     """
     kind = next(kind for kind in _MATCH_TYPES if kind in text.partition('"')[0])
     name, _, value = text.partition(kind)
-    return {"name": name, "matchType": kind, "value": json.loads(value)}
+    return {"name": name, "value": json.loads(value), **({} if kind == "=" else {"matchType": kind})}
 
 
 def _mute_time(interval: Config) -> dict[str, object]:

@@ -22,6 +22,8 @@ Installs into a cluster what `sidelight build` derives from `sidelight.yaml`:
 | one ConfigMap per dashboard | Grafana's sidecar loads them | `dashboards` |
 | PodMonitor (off by default) | scrapes the services' pods | `podMonitor` |
 | AlertmanagerConfig (off by default) | who hears which alert | `alertmanagerConfig` |
+| Deployment, Service, ConfigMap, ServiceAccount, HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy (off by default) | \
+the gateway of traces and pushed metrics | `gateway` |
 | Pod of `helm test` (off by default) | asks Prometheus whether the rules are loaded | `test` |
 
 ```sh

@@ -1,0 +1,109 @@
+"""The chart's gateway: the generated configuration, and the values of its Deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector.gateway import to_gateway_config
+from collector.manifest import VERSION
+from sidelight.chart.values import Block, Value, flag, labels, may_be
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Settings
+
+IMAGE = f"docker.io/otel/opentelemetry-collector-contrib:{VERSION}"
+
+
+def gateway_file(settings: Settings) -> str:
+    """The configuration that the ConfigMap holds."""
+    return to_gateway_config(settings)
+
+
+def gateway_values(settings: Settings) -> Block:
+    """How many gateways there are, and what each may use."""
+    memory = settings.collector.memory_limit_mib
+    return Block(
+        key="gateway",
+        note="The OpenTelemetry Collector that all sidecars send to, by the configuration of `sidelight build`. Its Service is "
+        "called <release>-sidelight-gateway: set collector.gateway_endpoint in sidelight.yaml to http://<that name>.<namespace>:4318.",
+        members=(
+            flag("enabled", default=False),
+            Value(
+                key="kind",
+                default="Deployment",
+                schema={"enum": ["Deployment", "OpenTelemetryCollector"]},
+                note="OpenTelemetryCollector leaves the Deployment to the OpenTelemetry Operator.",
+            ),
+            labels("labels", "Labels on the objects and the pods."),
+            Value(
+                key="image",
+                default=IMAGE,
+                schema=may_be("text"),
+                note="Contrib's, or one of collector/generated/builder.yaml.",
+            ),
+            Value(
+                key="replicas",
+                default=1,
+                schema=may_be("count"),
+                note="Where autoscaling is off. Tail sampling needs "
+                "whole traces: with more than one put a load-balancing tier before them.",
+            ),
+            Block(
+                key="autoscaling",
+                members=(
+                    flag("enabled", default=False),
+                    Value(key="minReplicas", default=2, schema=may_be("count")),
+                    Value(key="maxReplicas", default=10, schema=may_be("count")),
+                    Value(
+                        key="cpuUtilization", default=70, schema=may_be("percent"), note="Percent of the requested CPU."
+                    ),
+                ),
+            ),
+            Block(
+                key="disruptionBudget",
+                members=(
+                    flag("enabled"),
+                    Value(key="maxUnavailable", default=1, schema=may_be("count")),
+                ),
+            ),
+            Block(
+                key="networkPolicy",
+                note="Lets pods of the namespaces in send, Prometheus read the metrics, and the gateway reach anything.",
+                members=(
+                    flag("enabled"),
+                    Value(
+                        key="fromNamespaces",
+                        default={},
+                        schema=may_be("selector"),
+                        note="Whose pods may send; by default those of every namespace.",
+                    ),
+                ),
+            ),
+            Block(
+                key="queue",
+                note="Where what is accepted waits on disk. Without a size it is an emptyDir, which outlives the container, not the pod.",
+                members=(
+                    Value(key="size", default="", schema={"anyOf": [{"const": ""}, may_be("quantity")]}),
+                    Value(key="storageClassName", default="", schema={"type": "string"}),
+                ),
+            ),
+            Block(
+                key="resources",
+                members=(
+                    Value(key="cpuRequest", default="100m", schema=may_be("quantity")),
+                    Value(
+                        key="memory",
+                        default=f"{memory}Mi",
+                        schema=may_be("quantity"),
+                        note="Request and limit; collector.memory_limit_mib in sidelight.yaml, whose four fifths the collector keeps to.",
+                    ),
+                ),
+            ),
+            Value(
+                key="env",
+                default=[],
+                schema={"type": "array", "items": {"type": "object"}},
+                note="Further environment, as in a container.",
+            ),
+        ),
+    )
