@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 VERSION = "0.159.0"
 """Of the collector and of everything in it; the stable modules have a number of their own."""
@@ -25,6 +30,7 @@ COMPONENTS = {
     },
     "exporters": {
         "otlp_http": f"{_CORE}/exporter/otlphttpexporter",
+        "loadbalancing": f"{_CONTRIB}/exporter/loadbalancingexporter",
         "prometheus_remote_write": f"{_CONTRIB}/exporter/prometheusremotewriteexporter",
     },
     "extensions": {
@@ -37,14 +43,21 @@ COMPONENTS = {
 _PROVIDERS = (f"{_CORE}/confmap/provider/envprovider", f"{_CORE}/confmap/provider/fileprovider")
 
 
-def manifest(output: str = "./build") -> dict[str, object]:
+def manifest(output: str = "./build", configs: Iterable[Mapping[str, Any]] | None = None) -> dict[str, object]:
     """The manifest as data.
 
     Args:
         output: The folder that the builder writes sources and program to.
+        configs: The configurations that the program shall run; by default all that there can be.
     """
+    used = None if configs is None else {one for config in configs for one in _components(config)}
     parts = {
-        part: [{"gomod": f"{module} v{VERSION}"} for module in modules.values()] for part, modules in COMPONENTS.items()
+        section: [
+            {"gomod": f"{module} v{VERSION}"}
+            for name, module in modules.items()
+            if used is None or (section, name) in used
+        ]
+        for section, modules in COMPONENTS.items()
     }
     return {
         # Without the clients of every cloud that Prometheus finds its targets by; static ones are enough in a pod.
@@ -54,10 +67,19 @@ def manifest(output: str = "./build") -> dict[str, object]:
     }
 
 
-def to_manifest(output: str = "./build") -> str:
+def to_manifest(output: str = "./build", configs: Iterable[Mapping[str, Any]] | None = None) -> str:
     """The text of the manifest."""
-    text = yaml.safe_dump(manifest(output), sort_keys=False)
+    text = yaml.safe_dump(manifest(output, configs), sort_keys=False)
     return f"# Written by `sidelight build`; for `builder --config` of OpenTelemetry Collector {VERSION}.\n{text}"
+
+
+def _components(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Section and today's type of what a configuration names."""
+    today = {was: name for name, (was, _) in _RENAMED.items()}
+    for section in COMPONENTS:
+        for name in config.get(section, ()):
+            kind = name.partition("/")[0]
+            yield section, today.get(kind, kind)
 
 
 _RENAMED = {"otlp_http": ("otlphttp", (0, 144)), "prometheus_remote_write": ("prometheusremotewrite", (0, 154))}

@@ -10,7 +10,7 @@ from instrumentation.redaction.keys import SECRET_KEY
 from instrumentation.redaction.table import PATTERNS, TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from instrumentation.settings import Settings
 
@@ -71,11 +71,13 @@ def resource(attributes: Mapping[str, str]) -> dict[str, object]:
     return {"attributes": [{"key": key, "value": value, "action": "insert"} for key, value in attributes.items()]}
 
 
-def service(pipelines: Mapping[str, object]) -> dict[str, object]:
+def service(
+    pipelines: Mapping[str, object], extensions: Iterable[str] = ("health_check", "file_storage")
+) -> dict[str, object]:
     """The pipelines, and the collector's own metrics."""
     reader = {"pull": {"exporter": {"prometheus": {"host": POD, "port": METRICS_PORT}}}}
     return {
-        "extensions": ["health_check", "file_storage"],
+        "extensions": list(extensions),
         "telemetry": {"metrics": {"level": "normal", "readers": [reader]}},
         "pipelines": dict(pipelines),
     }

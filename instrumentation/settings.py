@@ -826,6 +826,7 @@ class Collector(Section):
     kept_ratio: Share = 0.1  # of the traces that are neither failed nor slow; those are all kept
     memory_limit_mib: Count = 128  # of the container; the collector refuses what would take more than four fifths
     queue_size: Count = 1000  # requests of the service, on disk
+    gateways: Text | None = None  # the name that resolves to every one of several gateways; they need a balancer
     metrics: Annotated[
         Literal["scrape", "otlp", "remote_write"], Allowed(text="give scrape, otlp or remote_write; never two at once")
     ] = "scrape"  # Prometheus scrapes the services, or the collectors push

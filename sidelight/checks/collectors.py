@@ -57,7 +57,7 @@ _METRICS_OUT = {
 }
 _QUEUED = {"otlp", "otlp_grpc", "otlp_http", "otlphttp"}
 _SECRETS = re.compile(SECRET_KEY)
-_HARMLESS_KEYS = ("_file", "_key_patterns", "_keys", "token_url", "sampling_key")
+_HARMLESS_KEYS = ("routing_key", "_file", "_key_patterns", "_keys", "token_url", "sampling_key")
 
 
 def find(document: Document, world: World) -> Iterator[Finding]:

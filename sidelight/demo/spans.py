@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections import deque
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGEST_BODY = 16 << 20  # bytes
-_KEPT = 10_000  # spans
+KEPT = 10_000  # spans
 
 
 class Received(NamedTuple):
@@ -48,11 +49,12 @@ class Spans:
 
     Args:
         url: Where they are sent.
+        kept: How many are remembered.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kept: int = KEPT) -> None:
         self.url = url
-        self._received: deque[Received] = deque(maxlen=_KEPT)
+        self._received: deque[Received] = deque(maxlen=kept)
 
     def __iter__(self) -> Iterator[Received]:
         return iter(tuple(self._received))
@@ -88,8 +90,14 @@ def _attributes(pairs: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def receiving(port: int = 0) -> Iterator[Spans]:
-    """Listen on a port of loopback, by default a free one, until the context ends."""
+def receiving(port: int = 0, *, answers_after: float = 0.0, kept: int = KEPT) -> Iterator[Spans]:
+    """Listen on loopback until the context ends.
+
+    Args:
+        port: The port; by default a free one.
+        answers_after: Seconds that each answer takes.
+        kept: How many spans are remembered, the newest.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 5.0  # seconds for a sender that says nothing
@@ -105,6 +113,7 @@ def receiving(port: int = 0) -> Iterator[Spans]:
             except Exception:  # noqa: BLE001  # protobuf's and gzip's errors have no common root
                 self.send_error(HTTPStatus.BAD_REQUEST)
                 return
+            time.sleep(answers_after)
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", "0")
@@ -115,7 +124,7 @@ def receiving(port: int = 0) -> Iterator[Spans]:
 
     with ThreadingHTTPServer((LOOPBACK, port), Handler) as server:
         server.daemon_threads = True
-        spans = Spans(f"http://{LOOPBACK}:{server.server_port}")
+        spans = Spans(f"http://{LOOPBACK}:{server.server_port}", kept)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         thread.start()
         try:

@@ -144,7 +144,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Chart:
 
 
 @pytest.mark.parametrize(("version", "native"), [("1.28.0", False), ("1.29.0", True), ("1.33.2", True)])
-def test_the_sidecar_is_native_where_the_cluster_has_it(version: str, native: bool, shop: Chart) -> None:
+def test_the_sidecar_is_native_where_the_cluster_has_it(version: str, shop: Chart, *, native: bool) -> None:
     objects = shop.rendered({}, "--kube-version", version)
     for one in objects:
         checked(one)
@@ -158,7 +158,7 @@ def test_the_sidecar_is_native_where_the_cluster_has_it(version: str, native: bo
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_a_team_may_choose_the_kind_of_sidecar(native: bool, shop: Chart) -> None:
+def test_a_team_may_choose_the_kind_of_sidecar(shop: Chart, *, native: bool) -> None:
     (one,) = (one for one in shop.rendered({"sidelight-sidecar": {"native": native}}) if one["kind"] == "Deployment")
     assert ("initContainers" in one["spec"]["template"]["spec"]) == native
 

@@ -1,0 +1,55 @@
+"""The balancer: brings all spans of a trace to the same of several gateways, since only whole traces can be judged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collector import parts
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Settings
+
+
+def balancer_config(settings: Settings) -> dict[str, object] | None:
+    """The configuration as data; None where there is one gateway, which needs none.
+
+    It keeps nothing: what a gateway does not take is refused, and waits in the sidecars' queues.
+    """
+    gateways = settings.collector.gateways
+    if gateways is None:
+        return None
+    http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
+    pushes = settings.collector.metrics != "scrape"
+    kinds = {"traces": "traceID", **({"metrics": "resource"} if pushes else {})}
+    return {
+        "extensions": {"health_check": parts.extensions()["health_check"]},
+        "receivers": {
+            "otlp": {
+                "protocols": {"grpc": {"endpoint": f"{parts.POD}:{grpc}"}, "http": {"endpoint": f"{parts.POD}:{http}"}},
+            },
+        },
+        "processors": {"memory_limiter": parts.memory_limiter(settings)},
+        "exporters": {f"loadbalancing/{kind}": _balanced(gateways, key) for kind, key in kinds.items()},
+        "service": parts.service(
+            {
+                kind: {"receivers": ["otlp"], "processors": ["memory_limiter"], "exporters": [f"loadbalancing/{kind}"]}
+                for kind in kinds
+            },
+            extensions=("health_check",),
+        ),
+    }
+
+
+def to_balancer_config(settings: Settings) -> str | None:
+    """The text of the balancer's configuration file; None where there is none."""
+    config = balancer_config(settings)
+    return parts.to_config(config) if config else None
+
+
+def _balanced(gateways: str, key: str) -> dict[str, object]:
+    port = "${env:SIDELIGHT_GATEWAYS_PORT:-4317}"
+    return {
+        "routing_key": key,
+        "protocol": {"otlp": {"timeout": "10s", "tls": {"insecure": True}}},
+        "resolver": {"dns": {"hostname": gateways, "port": port, "interval": "5s"}},
+    }
