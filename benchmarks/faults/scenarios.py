@@ -1,0 +1,226 @@
+"""What is tried: each scenario breaks something, counts what was accepted, and waits for what arrives afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from alerts.collectors import CAPACITY, DROPPING, FILLING, LOST, QUEUE
+from benchmarks.errors import BenchmarkError
+from benchmarks.faults.collectors import running, send, until
+from sidelight import processes
+from sidelight.demo.spans import receiving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from benchmarks.faults.collectors import Collector
+    from sidelight.demo.spans import Spans
+
+KEPT = 200_000  # spans
+EACH = 50  # spans a request
+_QUIET = 1.0  # seconds in which nothing more comes
+
+
+@dataclass
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        sent: Spans that were sent.
+        accepted: Spans that the sidecar took.
+        arrived: Different spans of those that arrived in the end.
+        twice: Spans that arrived more than once.
+        told: Spans that the sidecar refused, and said so to the sender.
+        counted: Spans that one of its metrics calls refused or dropped.
+        fires: The alerts whose condition its metrics met.
+    """
+
+    sent: int = 0
+    accepted: int = 0
+    arrived: int = 0
+    twice: int = 0
+    counted: float = 0.0
+    fires: set[str] = field(default_factory=set)
+
+    @property
+    def told(self) -> int:
+        """Spans whose sender heard that they were not taken, and may send them again."""
+        return self.sent - self.accepted
+
+    @property
+    def lost(self) -> int:
+        """Spans that were taken and did not arrive."""
+        return self.accepted - self.arrived
+
+    def send(self, sidecar: Collector, requests: int, seed: int, senders: int = 1) -> None:
+        """Send from so many threads at once."""
+        with ThreadPoolExecutor(senders) as threads:
+            taken = list(threads.map(lambda number: _sent(sidecar, seed + number), range(requests)))
+        self.sent += requests * EACH
+        self.accepted += sum(taken) * EACH
+
+    def look(self, sidecar: Collector) -> None:
+        """Read what the alerts would read."""
+        found = sidecar.metrics()
+        self.counted = max(self.counted, *(found.get(name, 0.0) for name in LOST))
+        if self.counted:
+            self.fires.add(DROPPING)
+        if found.get(QUEUE, 0.0) > 0.5 * found.get(CAPACITY, float("inf")):
+            self.fires.add(FILLING)
+
+    def settle(self, spans: Spans, seconds: float = 60.0) -> None:
+        """Wait until all that was accepted has arrived, or nothing more comes."""
+
+        def complete() -> bool:
+            return len({(span.trace_id, span.span_id) for span in spans}) >= self.accepted
+
+        with suppress(BenchmarkError):  # what is missing is the result
+            until(complete, seconds)
+        time.sleep(_QUIET)
+        came = [(span.trace_id, span.span_id) for span in spans]
+        self.arrived, self.twice = len(set(came)), len(came) - len(set(came))
+
+
+def _sent(sidecar: Collector, seed: int) -> bool:
+    try:
+        return send(sidecar.http, EACH, seed=seed)
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One fault.
+
+    Attributes:
+        name: What happens.
+        play: Plays it in a folder, for so many seconds, and gives what came of it.
+        fires: The alerts whose condition it must meet.
+    """
+
+    name: str
+    play: Callable[[Path, float], Outcome]
+    fires: frozenset[str] = frozenset()
+
+
+def _down(folder: Path, seconds: float) -> Outcome:
+    """The gateway is away, and comes back."""
+    outcome, port = Outcome(), processes.free_port()
+    with running("sidecar", folder, _at(port)) as sidecar:
+        end, seed = time.monotonic() + seconds, 1000
+        while time.monotonic() < end:
+            outcome.send(sidecar, 2, seed)
+            seed += 2
+            time.sleep(0.1)
+        outcome.look(sidecar)
+        with receiving(port, kept=KEPT) as spans:
+            outcome.settle(spans)
+    return outcome
+
+
+def _killed(folder: Path, seconds: float) -> Outcome:
+    """The sidecar is killed while the gateway is away, and started again."""
+    outcome, port = Outcome(), processes.free_port()
+    with running("sidecar", folder, _at(port)) as sidecar:
+        outcome.send(sidecar, max(20, int(seconds)), 1000)
+        until(lambda: sidecar.metrics().get(QUEUE, 0) > 0)
+        os.kill(sidecar.process.pid, signal.SIGKILL)
+        sidecar.process.wait(10)
+    with receiving(port, kept=KEPT) as spans, running("sidecar", folder, _at(port)) as sidecar:
+        outcome.send(sidecar, 4, 5000)
+        outcome.settle(spans)
+    return outcome
+
+
+def _full(folder: Path, seconds: float) -> Outcome:
+    """The disk of the queue is full, by a limit on the size of files, while the gateway is away."""
+    del seconds
+    outcome, port = Outcome(), processes.free_port()
+    limited = ("sh", "-c", 'ulimit -f 1024; exec "$@"', "sh")  # units of 512 bytes or 1 KiB, by the shell
+    with ExitStack() as stack:
+        sidecar = stack.enter_context(running("sidecar", folder, _at(port), before=limited))
+        outcome.send(sidecar, 400, 1000)
+        outcome.look(sidecar)
+        spans = stack.enter_context(receiving(port, kept=KEPT))
+        outcome.settle(spans, 20)
+    return outcome
+
+
+def _slow(folder: Path, seconds: float) -> Outcome:
+    """Each answer of the gateway takes two seconds."""
+    outcome = Outcome()
+    with (
+        receiving(answers_after=min(2.0, seconds), kept=KEPT) as spans,
+        running("sidecar", folder, spans.url) as sidecar,
+    ):
+        outcome.send(sidecar, 60, 1000, senders=4)
+        outcome.look(sidecar)
+        outcome.settle(spans)
+    return outcome
+
+
+def _busy(folder: Path, seconds: float) -> Outcome:
+    """Ten senders at once, as fast as they can."""
+    outcome = Outcome()
+    with receiving(kept=KEPT) as spans, running("sidecar", folder, spans.url) as sidecar:
+        outcome.send(sidecar, max(200, int(50 * seconds)), 1000, senders=10)
+        outcome.look(sidecar)
+        outcome.settle(spans)
+    return outcome
+
+
+def _queue_full(folder: Path, seconds: float) -> Outcome:
+    """The gateway is away for longer than the queue holds."""
+    del seconds
+    outcome, port = Outcome(), processes.free_port()
+    with running("sidecar", folder, _at(port), settings={"collector": {"queue_size": 30}}) as sidecar:
+        outcome.send(sidecar, 25, 1000)
+        outcome.look(sidecar)
+        outcome.send(sidecar, 75, 2000)
+        outcome.look(sidecar)
+        with receiving(port, kept=KEPT) as spans:
+            outcome.settle(spans)
+    return outcome
+
+
+def _memory(folder: Path, seconds: float) -> Outcome:
+    """There is less memory than the load needs."""
+    outcome = Outcome()
+    # The program alone takes more than this, so the limiter is hit at once and stays so.
+    with (
+        receiving(kept=KEPT) as spans,
+        running("sidecar", folder, spans.url, settings={"collector": {"memory_limit_mib": 6}}) as sidecar,
+    ):
+        end, seed = time.monotonic() + min(seconds, 5.0), 1000
+        while time.monotonic() < end:
+            outcome.send(sidecar, 20, seed, senders=4)
+            seed += 20
+        outcome.look(sidecar)
+        outcome.settle(spans)
+    return outcome
+
+
+SCENARIOS = (
+    Scenario(name="the gateway is away", play=_down),
+    Scenario(name="the sidecar is killed (kill -9) while the gateway is away, and started again", play=_killed),
+    Scenario(name="the queue's disk is full", play=_full, fires=frozenset({DROPPING})),
+    Scenario(name="each answer of the gateway takes two seconds", play=_slow),
+    Scenario(name="ten senders at once, as fast as they can", play=_busy),
+    Scenario(
+        name="the gateway is away for longer than the queue holds",
+        play=_queue_full,
+        fires=frozenset({DROPPING, FILLING}),
+    ),
+    Scenario(name="the memory limit is reached", play=_memory, fires=frozenset({DROPPING})),
+)
+
+
+def _at(port: int) -> str:
+    return f"http://{processes.LOOPBACK}:{port}"
