@@ -450,6 +450,26 @@ RELEASES = (
         edition=2,
     ),
     Release(
+        name="victoriametrics",
+        version="1.151.0",
+        serves=("1.100", "2"),
+        programs=(
+            Program(name="victoria-metrics", files=("victoria-metrics",), version=("-version",)),
+            Program(name="vmalert", files=("vmalert",), version=("-version",)),
+        ),
+        # Not Debian's package: its vmalert of 2022 knows no keep_firing_for.
+        sources=(
+            Go(
+                module="github.com/VictoriaMetrics/VictoriaMetrics",
+                version="v1.151.0",
+                packages=("app/victoria-metrics", "app/vmalert"),
+                stamp="github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-metrics-v{}",
+                takes="two minutes",
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
         name="redis",
         version="7.0.15",
         serves=("6.2", "9"),

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import yaml
 
+from alerts import generated
 from benchmarks.faults.collectors import SECONDS, running, send, until
+from instrumentation.settings import parse_settings
 from sidelight import processes
 from sidelight.demo.spans import Spans, receiving
+from sidelight.tools import tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +30,9 @@ MODES = {
     "otlp": ("--web.enable-otlp-receiver", "/api/v1/otlp"),
     "remote_write": ("--web.enable-remote-write-receiver", "/api/v1/write"),
 }
+COUNTED = (
+    'http_server_request_duration_seconds_count{http_route="/catalog/items/{sku}",http_response_status_code="200"}'
+)
 # As docs/how-to/run-the-collector.md has it.
 PROMETHEUS = {
     "otlp": {"promote_resource_attributes": ["k8s.cluster.name"]},
@@ -110,8 +117,7 @@ def test_metrics_arrive_once_with_job_and_instance_and_a_logs_trace_is_found(mod
         assert {span.resource["service.name"] for span in found} == {"shop"}
         assert {span.resource["k8s.cluster.name"] for span in found} == {"north"}
 
-        counted = 'http_server_request_duration_seconds_count{http_route="/catalog/items/{sku}",http_response_status_code="200"}'
-        (series,) = until(lambda: [one for one in asked(prometheus, counted) if float(one["value"][1]) == 7])
+        (series,) = until(lambda: [one for one in asked(prometheus, COUNTED) if float(one["value"][1]) == 7])
         assert (series["metric"]["job"], series["metric"]["instance"]) == ("shop", "shop-7c1f")
         (info,) = asked(prometheus, 'target_info{job="shop"}')
         assert info["metric"]["service_version"] == "7.3.0"
@@ -126,3 +132,59 @@ def test_metrics_arrive_once_with_job_and_instance_and_a_logs_trace_is_found(mod
     assert SECRET not in everywhere
     for file in tmp_path.rglob("*.log"):
         assert SECRET not in file.read_text(errors="replace"), file
+
+
+# --- Past one machine ------------------------------------------------------------------------------------------------
+
+
+def test_victoriametrics_takes_the_same_metrics_and_its_vmalert_the_same_rules(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(generated(parse_settings({"alerting": {"evaluation_interval": "5s"}}))["rules.yaml"])
+    ports = [processes.free_port() for _ in range(2)]
+    database, alerts = (f"http://127.0.0.1:{port}" for port in ports)
+    stored = (
+        tool("victoria-metrics"),
+        f"-storageDataPath={tmp_path / 'data'}",
+        f"-httpListenAddr=127.0.0.1:{ports[0]}",
+    )
+    judged = (
+        tool("vmalert"),
+        f"-rule={rules}",
+        f"-httpListenAddr=127.0.0.1:{ports[1]}",
+        *(f"-{name}.url={database}" for name in ("datasource", "remoteWrite", "remoteRead")),
+        "-notifier.blackhole",
+        "-remoteWrite.flushInterval=500ms",
+    )
+    own = {"collector": {"metrics": "remote_write", "metrics_endpoint": f"{database}/api/v1/write"}}
+    with (
+        processes.start(stored, log=tmp_path / "database.log", ready=f"{database}/health", url=database) as store,
+        running("gateway", tmp_path / "gateway", "http://127.0.0.1:1", settings=own) as gateway,
+        shop(tmp_path, "http://127.0.0.1:1") as service,
+        running(
+            "sidecar",
+            tmp_path / "sidecar",
+            gateway.http,
+            settings={**own, "metrics": {"scrape_interval": "1s"}},
+            env={
+                "SIDELIGHT_SERVICE_PORT": service.url.rpartition(":")[2],
+                "OTEL_SERVICE_NAME": "shop",
+                "POD_NAME": "shop-7c1f",
+            },
+        ),
+        processes.start(judged, log=tmp_path / "alerts.log", ready=f"{alerts}/health", url=alerts),
+    ):
+
+        def counted() -> list[dict[str, Any]]:
+            httpx.get(f"{service.url}/catalog/items/dimmer", timeout=SECONDS, trust_env=False)
+            return asked(store, COUNTED)
+
+        (series,) = until(counted)
+        assert (series["metric"]["job"], series["metric"]["instance"]) == ("shop", "shop-7c1f")
+        recorded = "job:http_server_request_errors_per_requests:ratio_rate5m"
+        (ratio,) = until(lambda: counted() and asked(store, recorded))
+        assert float(ratio["value"][1]) == 0
+        (watchdog,) = until(lambda: asked(store, 'ALERTS{alertname="Watchdog",alertstate="firing"}'))
+        assert watchdog["metric"]["severity"] == "none"
+        groups = httpx.get(f"{alerts}/api/v1/rules", timeout=SECONDS, trust_env=False).json()["data"]["groups"]
+        wrong = [rule["name"] for group in groups for rule in group["rules"] if rule.get("lastError")]
+        assert (wrong, len(groups)) == ([], len(yaml.safe_load(rules.read_text())["groups"]))
