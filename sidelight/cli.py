@@ -85,6 +85,16 @@ def check(
 
 
 @app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The repository's root.")] = Path()) -> None:
+    """Write a first sidelight.yaml, a Makefile fragment, a step for continuous integration and a values file; overwrite nothing."""
+    from sidelight.initial import init as write  # noqa: PLC0415
+
+    for made in write(folder):
+        typer.echo(f"{made.verdict} {made.path}")
+    typer.echo("next: read sidelight.yaml, then run `make -f sidelight.mk observability`")
+
+
+@app.command()
 def tools() -> None:
     """Bring the tools that tests and demo need into the cache; print where they are."""
     from sidelight.tools import ensure  # noqa: PLC0415

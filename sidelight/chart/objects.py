@@ -40,11 +40,17 @@ def dashboards_values(settings: Settings) -> Block:
 
 def pod_monitor_values(settings: Settings) -> Block:
     """Which pods are scraped."""
+    pushed = settings.collector.metrics != "scrape"
     return Block(
         key="podMonitor",
-        note="Scrapes the services' pods by way of the Prometheus Operator.",
+        note="Scrapes the services' pods by way of the Prometheus Operator."
+        + (
+            f" Not here: the sidecars push by {settings.collector.metrics}, and twice would be once too often."
+            if pushed
+            else ""
+        ),
         members=(
-            flag("enabled", default=False),
+            Value(key="enabled", default=False, schema={"const": False}) if pushed else flag("enabled", default=False),
             labels("labels"),
             Value(
                 key="jobLabel",
@@ -95,7 +101,7 @@ def helm_test_values() -> Block:
             ),
             Value(
                 key="image",
-                default="docker.io/curlimages/curl:8.17.0",
+                default="docker.io/curlimages/curl:8.11.1",
                 schema=may_be("text"),
                 note="An image with sh, curl and grep.",
             ),

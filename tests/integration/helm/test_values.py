@@ -160,3 +160,8 @@ def test_a_parent_chart_may_pass_on_its_switch_and_its_global_values(chart: Char
 def test_the_defaults_may_be_given_as_values(chart: Chart) -> None:
     defaults = yaml.safe_load(chart_files(Settings())["values.yaml"])
     assert chart.rendered(defaults) == chart.rendered()
+
+
+def test_pods_whose_metrics_are_pushed_are_not_scraped_as_well(build: Callable[..., Chart]) -> None:
+    chart = build(parse_settings({"collector": {"metrics": "otlp"}}))
+    assert "'/podMonitor/enabled': value must be false" in chart.refused({"podMonitor": {"enabled": True}})

@@ -1,0 +1,1 @@
+"""How large a Prometheus, or what stands in its place, must be for so many pods."""

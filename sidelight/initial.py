@@ -1,0 +1,199 @@
+"""``sidelight init``: the first files in a team's own repository, with what can be found out there already filled in."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from instrumentation.errors import SidelightError
+from instrumentation.settings import load_settings
+from instrumentation.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Callable
+
+GENERATED = "observability"  # the folder that `make observability` writes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """What a repository says of itself.
+
+    Attributes:
+        name: The service's name.
+        version: Its version; empty where it is known only when it is built.
+        gitlab: Whether its pipelines are GitLab's; GitHub's otherwise.
+    """
+
+    name: str
+    version: str
+    gitlab: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What became of one file: ``written``, or ``kept`` since there was one."""
+
+    path: str
+    verdict: str
+
+
+def init(folder: Path) -> list[Made]:
+    """Write what is missing; a file that is there stays as it is.
+
+    Raises:
+        SidelightError: ``project_unreadable``, ``output_unwritable``.
+        SettingsError: The name or the version that was found is none that ``service`` takes.
+    """
+    project = found(folder)
+    files = {path: text(project) for path, text in _files(project).items()}
+    try:
+        return [_put(folder, path, text) for path, text in files.items()]
+    except OSError as error:
+        raise SidelightError(
+            f"{error.filename}: cannot be written ({error.strerror}); run `sidelight init` where it can.",
+            code="output_unwritable",
+        ) from None
+
+
+def found(folder: Path) -> Project:
+    """Read ``pyproject.toml``, as PEP 621 or Poetry have it; without one the folder's name is the service's.
+
+    Raises:
+        SidelightError: ``project_unreadable``.
+    """
+    path = folder / "pyproject.toml"
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise SidelightError(f"{path}: cannot be read ({error}).", code="project_unreadable") from None
+    project, poetry = data.get("project", {}), data.get("tool", {}).get("poetry", {})
+    return Project(
+        name=str(project.get("name") or poetry.get("name") or folder.resolve().name),
+        version=str(project.get("version") or poetry.get("version") or ""),
+        gitlab=(folder / ".gitlab-ci.yml").exists() and not (folder / ".github").exists(),
+    )
+
+
+def _files(project: Project) -> dict[str, Callable[[Project], str]]:
+    pipeline = ".gitlab/sidelight.yml" if project.gitlab else ".github/workflows/sidelight.yml"
+    return {
+        "sidelight.yaml": _settings,
+        "sidelight.mk": lambda _: MAKE,
+        pipeline: lambda _: GITLAB if project.gitlab else GITHUB,
+        "sidelight-values.yaml": lambda _: VALUES,
+    }
+
+
+def _put(folder: Path, path: str, text: str) -> Made:
+    target = folder / path
+    if target.exists():
+        return Made(path=path, verdict="kept")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_text(text, "utf-8")
+    if path == "sidelight.yaml":
+        try:
+            load_settings(temporary)
+        except SidelightError:
+            temporary.unlink()
+            raise
+    temporary.rename(target)
+    return Made(path=path, verdict="written")
+
+
+def _settings(project: Project) -> str:
+    version = f"  version: {json.dumps(project.version)}\n" if project.version else ""
+    return f"""\
+# Sidelight's settings: services, rules, dashboards, collector and chart all read this file. Every key is optional; `sidelight
+# check` tells what is wrong with it.
+service:
+  name: {json.dumps(project.name)}
+{version}  # environment: production    # OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=... wins over it
+
+thresholds:
+  error_ratio: {{warning: 0.01, critical: 0.05}}
+  latency_p95_seconds: {{warning: 0.5, critical: 1.0}}
+
+# alerting:
+#   runbook_base_url: https://wiki.example/runbooks
+#   receivers: {{default: {{slack: {{channel: "#{project.name}", api_url_file: /etc/alertmanager/slack}}}}}}
+# slo: {{availability: 0.999, latency: {{ratio: 0.99, seconds: 0.5}}}}
+# budget: {{daily_usd: 20}}
+# tracing: {{endpoint: "http://localhost:4318"}}
+"""
+
+
+MAKE = f"""\
+# Include this in your Makefile:  include sidelight.mk
+# It needs sidelight-stack {__version__} or later: pip install sidelight-stack
+SIDELIGHT ?= sidelight
+
+.PHONY: observability observability-check dashboards
+
+observability: ## Generate rules, dashboards, collector and chart into {GENERATED}/.
+	$(SIDELIGHT) build --output {GENERATED}
+
+observability-check: observability ## Check settings and everything that was generated.
+	$(SIDELIGHT) check
+	$(SIDELIGHT) check {GENERATED}
+
+dashboards: ## Publish the dashboards to GRAFANA_URL.
+	$(SIDELIGHT) publish
+"""
+
+GITHUB = f"""\
+# Rules, dashboards and chart are what sidelight.yaml says, and nothing is wrong with them.
+name: sidelight
+on:
+  pull_request:
+  push: {{branches: [main]}}
+permissions: {{contents: read, security-events: write}}
+jobs:
+  observability:
+    runs-on: ubuntu-latest
+    timeout-minutes: 10
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {{python-version: "3.13"}}
+      - run: pip install 'sidelight-stack>={__version__}'
+      - run: make -f sidelight.mk observability
+      - name: What is committed is what is generated
+        run: git diff --exit-code -- {GENERATED}
+      - run: sidelight check --format sarif {GENERATED} > sidelight.sarif
+      - uses: github/codeql-action/upload-sarif@v3
+        if: always()
+        with: {{sarif_file: sidelight.sarif}}
+"""
+
+GITLAB = f"""\
+# Rules, dashboards and chart are what sidelight.yaml says, and nothing is wrong with them.
+# Include it in .gitlab-ci.yml:  include: {{local: .gitlab/sidelight.yml}}
+sidelight:
+  image: docker.io/library/python:3.13
+  timeout: 10 minutes
+  script:
+    - pip install 'sidelight-stack>={__version__}'
+    - make -f sidelight.mk observability-check
+    - git diff --exit-code -- {GENERATED}
+"""
+
+VALUES = f"""\
+# Values of the chart that `make observability` writes:
+#   helm upgrade --install observability {GENERATED}/helm/sidelight --namespace monitoring --values sidelight-values.yaml
+# {GENERATED}/helm/sidelight/README.md has all of them. What differs from cluster to cluster stands here; thresholds stand
+# in sidelight.yaml.
+
+# kube-prometheus-stack selects objects with the name of its own release:
+#   kubectl get prometheus --all-namespaces --output jsonpath='{{.items[*].spec.ruleSelector}}'
+commonLabels: {{}}
+#   release: kube-prometheus-stack
+
+podMonitor:
+  enabled: false
+  # selector: {{matchLabels: {{app.kubernetes.io/part-of: shop}}}}
+"""
