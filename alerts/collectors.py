@@ -1,4 +1,4 @@
-"""CollectorDroppingData and CollectorQueueFilling: traces are lost on their way, or soon will be."""
+"""CollectorDroppingData and CollectorQueueFilling: traces or metrics are lost on their way, or soon will be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ FILLING = "CollectorQueueFilling"
 
 # OpenTelemetry Collector 0.159, "internal telemetry", as the generated configurations show it; each is born with its
 # first loss, so the first hour of a trickle may be missed, and an outage is not.
-LOST = ("otelcol_exporter_enqueue_failed_spans", "otelcol_exporter_send_failed_spans", "otelcol_receiver_refused_spans")
+LOST = tuple(
+    f"otelcol_{way}_{what}"
+    for what in ("spans", "metric_points")
+    for way in ("exporter_enqueue_failed", "exporter_send_failed", "receiver_refused")
+)
 QUEUE, CAPACITY = "otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"
 
 
@@ -34,10 +38,10 @@ def collector_dropping_data(settings: Settings) -> list[AlertRule]:
             settings,
             DROPPING,
             expr="\nor\n".join(each),
-            summary="A collector loses traces.",
+            summary="A collector loses traces or metrics.",
             description=(
                 f"In the last {window} collectors of {{{{ $labels.job }}}} refused, dropped or gave up "
-                "{{ $value | humanize }} spans."
+                "{{ $value | humanize }} spans or metric points."
             ),
         )
     ]
@@ -135,14 +139,14 @@ def _own(name: str, labels: Mapping[str, str], values: str) -> Series:
 COLLECTOR_DROPPING_DATA = Alert(
     name=DROPPING,
     group="collector",
-    meaning="a collector refuses, drops or gives up traces",
+    meaning="a collector refuses, drops or gives up traces or metrics",
     rules=collector_dropping_data,
     tests=collector_dropping_data_tests,
 )
 COLLECTOR_QUEUE_FILLING = Alert(
     name=FILLING,
     group="collector",
-    meaning="the queue of a collector fills, and traces are lost once it is full",
+    meaning="the queue of a collector fills, and traces or metrics are lost once it is full",
     rules=collector_queue_filling,
     tests=collector_queue_filling_tests,
 )

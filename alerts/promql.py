@@ -59,11 +59,15 @@ _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
             "otelcol_exporter_enqueue_failed_spans",
             "otelcol_exporter_send_failed_spans",
             "otelcol_exporter_sent_spans",
+            "otelcol_exporter_enqueue_failed_metric_points",
+            "otelcol_exporter_send_failed_metric_points",
+            "otelcol_exporter_sent_metric_points",
         ),
         ("exporter", "data_type"),
     ),
     "otelcol_receiver_accepted_spans": ("receiver", "transport"),
     "otelcol_receiver_refused_spans": ("receiver", "transport"),
+    "otelcol_receiver_refused_metric_points": ("receiver", "transport"),
     "ALERTS": ("alertname", "alertstate", "severity", "service_version", "kind"),
 }
 _TARGET_LABELS = ("job", "instance")

@@ -12,8 +12,8 @@ from instrumentation.settings import load_settings
 from instrumentation.version import __version__
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable
+    from pathlib import Path
 
 GENERATED = "observability"  # the folder that `make observability` writes
 
