@@ -105,14 +105,23 @@ def outages() -> Iterator[Service]:
 
 
 def quiet(days: int, services: int) -> Iterator[Service]:
-    """Services that keep their objectives, with the noise and the short troubles of everyday life."""
+    """Services whose faults are noise: some requests fail and some are slow, at random."""
+    yield from _lasting("quiet", days, services, lambda _: USUAL)
+
+
+def troubled(days: int, services: int) -> Iterator[Service]:
+    """The same with the short troubles of everyday life, which together stay within the objectives."""
 
     def shares(second: int) -> Shares:
         return BLIP if any(0 <= second % DAY - start < MINUTE for start in BLIPS) else USUAL
 
+    yield from _lasting("troubled", days, services, shares)
+
+
+def _lasting(name: str, days: int, services: int, shares: Callable[[int], Shares]) -> Iterator[Service]:
     for rate in RATES:
         for number in range(services):
-            yield Service(job=f"{number}|{rate:g}", rate=rate, seconds=days * DAY, shares=shares)
+            yield Service(job=f"{name} {number}|{rate:g}", rate=rate, seconds=days * DAY, shares=shares)
 
 
 def poisson(random: Random, mean: float) -> int:

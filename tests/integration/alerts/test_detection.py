@@ -1,0 +1,30 @@
+"""What the replay says of an outage is what Prometheus' rule engine does."""
+
+from __future__ import annotations
+
+from benchmarks.detection.history import HOUR, MINUTE, Service, Shares
+from benchmarks.detection.replay import fired
+from benchmarks.detection.rules import PAGE, TICKET, ours, workbook
+from instrumentation.settings import Settings
+
+AN_HOUR = 1 * HOUR
+FAILING = Service(
+    job="failing",
+    rate=1.0,
+    steady=AN_HOUR,
+    seconds=AN_HOUR,
+    shares=lambda second: Shares(failed=1.0) if second < 20 * MINUTE else Shares(),
+)
+WELL = Service(job="well", rate=1.0, steady=AN_HOUR, seconds=AN_HOUR, shares=lambda _: Shares())
+
+
+def test_an_outage_is_told_within_minutes_and_ends_and_the_well_are_left_alone() -> None:
+    settings = Settings()
+    found = fired(ours(settings), [FAILING, WELL])
+    assert {job for job, _ in found} == {"failing"}
+    assert 2 * MINUTE <= found["failing", PAGE].first - AN_HOUR <= 3 * MINUTE
+    assert found["failing", PAGE].last - AN_HOUR > 20 * MINUTE
+    assert found["failing", TICKET].times == 1
+    usual = fired(workbook(settings), [FAILING, WELL])
+    assert {job for job, _ in usual} == {"failing"}
+    assert usual["failing", PAGE].first - AN_HOUR < 2 * MINUTE
