@@ -52,6 +52,7 @@ class Burn:
         return max(1.0, round(self.share * period.seconds / self.long.seconds, 3))
 
 
+_LEAST_MINUTES, _LOOKBACK_MINUTES = 2, 5
 BURNS = (
     Burn(severity="critical", share=0.02, long=Duration("1h"), short=Duration("5m")),
     Burn(severity="critical", share=0.05, long=Duration("6h"), short=Duration("30m")),
@@ -68,8 +69,8 @@ def slo_rules(settings: Settings) -> list[RecordingRule]:
     return [
         RecordingRule(record=of.objective, expr=_by_slo(_objective(settings, slo) for slo in (AVAILABILITY, LATENCY))),
         RecordingRule(record=of.slo_bad, expr=_by_slo([(AVAILABILITY, of.errors), (LATENCY, _slow(settings))])),
-        RecordingRule(record=of.slo_bad_quarters, expr=f"avg_over_time({of.slo_bad}[15m])"),
-        RecordingRule(record=of.request_quarters, expr=f"avg_over_time({of.requests}[15m])"),
+        RecordingRule(record=of.slo_bad_quarters, expr=_quarters(settings, of.slo_bad)),
+        RecordingRule(record=of.request_quarters, expr=_quarters(settings, of.requests)),
         *(_burn_rule(settings, window) for window in windows),
         RecordingRule(record=of.budget_left, expr=f"1 - {of.budget_burn(period)}", shown=True),
     ]
@@ -88,14 +89,26 @@ def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
     )
 
 
+def _quarters(settings: Settings, series: str) -> str:
+    """A quarter's average, recorded towards its end alone: a month is read at every evaluation, and each sample costs.
+
+    The quarter's point is the last sample before it, of the five minutes that Prometheus looks back.
+    """
+    average = f"avg_over_time({series}[15m])"
+    minutes = max(_LEAST_MINUTES, -(-2 * settings.alerting.evaluation_interval.seconds // 60))
+    return f"{average}\nand on () minute() % 15 >= {15 - minutes}" if minutes <= _LOOKBACK_MINUTES else average
+
+
 def _average(series: str, quarters: str, window: Duration) -> str:
     """Of a day and more the quarters are read, each once, since the points of so long a window cost too much.
 
-    They are those of the clock, of which a service that is younger has none: its only one counts.
+    They are those of the clock, of which a service that is younger has none: what it has of one counts.
     """
     is_long = window.seconds >= Duration("1d").seconds
     return (
-        f"(avg_over_time({quarters}[{window}:15m]) or {quarters})" if is_long else f"avg_over_time({series}[{window}])"
+        f"(avg_over_time({quarters}[{window}:15m]) or avg_over_time({series}[15m]))"
+        if is_long
+        else f"avg_over_time({series}[{window}])"
     )
 
 

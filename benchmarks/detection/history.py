@@ -106,7 +106,7 @@ def outages() -> Iterator[Service]:
 
 def quiet(days: int, services: int) -> Iterator[Service]:
     """Services whose faults are noise: some requests fail and some are slow, at random."""
-    yield from _lasting("quiet", days, services, lambda _: USUAL)
+    yield from _lasting("quiet ", days, services, lambda _: USUAL)
 
 
 def troubled(days: int, services: int) -> Iterator[Service]:
@@ -115,13 +115,13 @@ def troubled(days: int, services: int) -> Iterator[Service]:
     def shares(second: int) -> Shares:
         return BLIP if any(0 <= second % DAY - start < MINUTE for start in BLIPS) else USUAL
 
-    yield from _lasting("troubled", days, services, shares)
+    yield from _lasting("", days, services, shares)
 
 
 def _lasting(name: str, days: int, services: int, shares: Callable[[int], Shares]) -> Iterator[Service]:
     for rate in RATES:
         for number in range(services):
-            yield Service(job=f"{name} {number}|{rate:g}", rate=rate, seconds=days * DAY, shares=shares)
+            yield Service(job=f"{name}{number}|{rate:g}", rate=rate, seconds=days * DAY, shares=shares)
 
 
 def poisson(random: Random, mean: float) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 END = 1_760_000_400  # seconds since 1970
 _MINUTES = 60 * 6  # seconds of raw histograms: the window, and some
 _REPEATS = 3
+_RECORDED_FROM = 13  # minutes of each quarter, as the rules have it
 
 
 def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> dict[str, list[tuple[str, Cost]]]:
@@ -41,10 +42,13 @@ def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> d
     with tempfile.TemporaryDirectory() as folder:
         prometheus = Prometheus(Path(folder), version)
         prometheus.take(scraped(settings, fleet, END - _MINUTES, END), HTTP_SERVER_REQUEST_DURATION.name)
-        names = [of.slo_bad, of.requests, of.slo_bad_quarters, of.request_quarters]
+        rates, quarters = [of.slo_bad, of.requests], [of.slo_bad_quarters, of.request_quarters]
         first = END - period
         for start in range(first, END, DAY):  # a day at a time: promtool reads the whole file for every block
-            prometheus.take(recorded(fleet, names, range(start, min(start + DAY, END), every)), *names)
+            seconds = range(start, min(start + DAY, END), every)
+            prometheus.take(recorded(fleet, rates, seconds), *rates)
+            late = [second for second in seconds if second // 60 % 15 >= _RECORDED_FROM]
+            prometheus.take(recorded(fleet, quarters, late), *quarters)
         for group in groups.values():
             recording = [rule for rule in group["rules"] if "record" in rule]
             for layer in layers(recording):

@@ -56,7 +56,7 @@ def series(settings: Settings, fleet: Fleet) -> int:
     return fleet.services * fleet.pods * fleet.routes * 2 * (len(settings.duration_edges) + 2)
 
 
-def recorded(fleet: Fleet, names: Sequence[str], seconds: range) -> Iterator[str]:
+def recorded(fleet: Fleet, names: Sequence[str], seconds: Sequence[int]) -> Iterator[str]:
     """What the rules recorded of them: a rate for each service, and for each of its objectives where there is a ``slo``."""
     starts = [
         f'{name}{{job="{job}"{slo}}}'
