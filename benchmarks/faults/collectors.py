@@ -57,6 +57,7 @@ def running(  # noqa: PLR0913  # as processes.start
     settings: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
     before: Sequence[str] = (),
+    program: Path | None = None,
 ) -> Iterator[Collector]:
     """A collector by its generated file, for as long as the context lasts.
 
@@ -67,6 +68,7 @@ def running(  # noqa: PLR0913  # as processes.start
         settings: The settings, but for those addresses.
         env: Further environment.
         before: A command that starts it, such as one that limits it.
+        program: The program; by default that of the tools.
     """
     folder.mkdir(exist_ok=True)
     ends = {"gateway_endpoint": sends_to, "traces_endpoint": sends_to, "kept_ratio": 1.0}
@@ -86,7 +88,7 @@ def running(  # noqa: PLR0913  # as processes.start
         **(env or {}),
     }
     with processes.start(
-        (*before, str(tool("otelcol")), "--config", str(config)),
+        (*before, str(program or tool("otelcol")), "--config", str(config)),
         log=folder / f"{place}.log",
         ready=f"http://{LOOPBACK}:{health}",
         url=f"http://{LOOPBACK}:{metrics}/metrics",

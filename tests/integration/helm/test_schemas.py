@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 KUBERNETES = "1.37"
 OPERATORS = {
-    "PrometheusRule": "monitoring.coreos.com/v1",
-    "PodMonitor": "monitoring.coreos.com/v1",
-    "AlertmanagerConfig": "monitoring.coreos.com/v1alpha1",
+    "PrometheusRule": "prometheus-operator/monitoring.coreos.com/v1",
+    "PodMonitor": "prometheus-operator/monitoring.coreos.com/v1",
+    "AlertmanagerConfig": "prometheus-operator/monitoring.coreos.com/v1alpha1",
+    "OpenTelemetryCollector": "opentelemetry-operator/opentelemetry.io/v1beta1",
 }
 SECRET = {"name": "a", "key": "b"}
 TARGETS = {
@@ -55,7 +56,15 @@ FULL: dict[str, Any] = {
 }
 CONFIG_MAPS = {**FULL, "rules": {"kind": "ConfigMap"}}
 PLAIN_GATEWAY = {"gateway": {"enabled": True, "replicas": 3}}
-VALUES = {"default": {}, "minimal": MINIMAL, "full": FULL, "config maps": CONFIG_MAPS, "plain gateway": PLAIN_GATEWAY}
+BY_OPERATOR = {"gateway": {"enabled": True, "kind": "OpenTelemetryCollector", "autoscaling": {"enabled": True}}}
+VALUES = {
+    "default": {},
+    "minimal": MINIMAL,
+    "full": FULL,
+    "config maps": CONFIG_MAPS,
+    "plain gateway": PLAIN_GATEWAY,
+    "operator": BY_OPERATOR,
+}
 TEAMS = parse_settings(
     {
         "alerting": {
@@ -83,7 +92,7 @@ def checked(one: dict[str, Any]) -> None:
 def to_type(objects: list[dict[str, Any]]) -> str:
     lines = [LITERAL]
     for kind, version in OPERATORS.items():
-        lines.append(f"import type {{ I{kind} }} from '@kubernetes-models/prometheus-operator/{version}/{kind}';")
+        lines.append(f"import type {{ I{kind} }} from '@kubernetes-models/{version}/{kind}';")
     for number, one in enumerate(objects):
         lines.append(f"export const object{number} = {json.dumps(one, indent=1)} satisfies Literal<I{one['kind']}>;")
     return "\n".join(lines)
@@ -110,13 +119,18 @@ def test_every_object_passes_the_schemas(
 WRONG = {
     "PrometheusRule": lambda one: one["spec"]["groups"][0]["rules"][0].update(recrod="a"),
     "PodMonitor": lambda one: one["spec"].update(selector="app=shop"),
+    "OpenTelemetryCollector": lambda one: one["spec"].update(replica=3),
     "AlertmanagerConfig": lambda one: one["spec"]["route"].update(group_by=["job"]),
 }
 
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_the_operators_types_see_what_is_wrong(kind: str, build: Callable[..., Chart], tmp_path: Path) -> None:
-    (one,) = (copy.deepcopy(one) for one in build().rendered(FULL) if one["kind"] == kind)
+    (one,) = (
+        copy.deepcopy(one)
+        for one in build().rendered(BY_OPERATOR if "Collector" in kind else FULL)
+        if one["kind"] == kind
+    )
     WRONG[kind](one)
     assert len(faults(tmp_path, to_type([one]))) >= 1
 

@@ -1,0 +1,1 @@
+"""How large a collector is that holds what its settings name and nothing else, and how soon it is ready."""
