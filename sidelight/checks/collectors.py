@@ -165,7 +165,9 @@ def _listeners(document: Document) -> Iterator[tuple[Place, str]]:
     for place, value in _leaves(document.data):
         if place[-1] == "endpoint" and place[0] in {"receivers", "extensions"}:
             yield place, _DEFAULT.sub(lambda found: found["value"], value)
-    readers = (((document.data["service"].get("telemetry") or {}).get("metrics") or {}).get("readers")) or []
+    readers: Any = document.data["service"]
+    for key in ("telemetry", "metrics", "readers"):
+        readers = readers.get(key) if isinstance(readers, dict) else None
     for index, reader in enumerate(readers if isinstance(readers, list) else ()):
         for place, value in _leaves(reader, ("service", "telemetry", "metrics", "readers", index)):
             if place[-1] == "port":
