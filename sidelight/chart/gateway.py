@@ -102,7 +102,7 @@ def gateway_values(settings: Settings) -> Block:
             Value(
                 key="env",
                 default=[],
-                schema={"type": "array", "items": {"type": "object"}},
+                schema={"type": "array", "items": may_be("environment")},
                 note="Further environment, as in a container.",
             ),
         ),

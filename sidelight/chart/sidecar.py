@@ -72,7 +72,7 @@ def sidecar_values(settings: Settings) -> Block:
             Value(
                 key="env",
                 default=[],
-                schema={"type": "array", "items": {"type": "object"}},
+                schema={"type": "array", "items": may_be("environment")},
                 note="Further environment, as in a container.",
             ),
         ),

@@ -195,6 +195,10 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         "description": "A key of a Secret in the release's namespace.",
         **_of(("name", "key"), name=_TEXT, key=_TEXT),
     },
+    "environment": {
+        "description": "A variable of a container's environment.",
+        **_of(("name",), name=_TEXT, value={"type": "string"}, valueFrom={"type": "object"}),
+    },
     "targets": _of(
         (),
         slack=_of(("apiURL", "channel"), apiURL=_SECRET, channel=_TEXT),

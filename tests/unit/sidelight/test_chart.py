@@ -37,7 +37,12 @@ def test_every_alert_and_every_rule_has_its_values() -> None:
     found = values(BUDGET)["alerts"]
     assert list(found) == [alert.name for alert in ALERTS]
     for alert in ALERTS:
-        assert set(found[alert.name]) == {"enabled", "labels", *(rule.key for rule in alert.rules(BUDGET))}
+        assert set(found[alert.name]) == {
+            "enabled",
+            "labels",
+            "annotations",
+            *(rule.key for rule in alert.rules(BUDGET)),
+        }
 
 
 def test_an_alert_without_a_rule_has_no_values() -> None:
@@ -99,10 +104,10 @@ def test_only_the_switch_and_the_globals_of_a_parent_chart_are_allowed_without_a
     assert set(schema["properties"]) - set(values(Settings())) == {"global", "enabled"}
 
 
-def test_the_schema_closes_every_object_but_a_parents_globals() -> None:
+def test_the_schema_closes_every_object_but_a_parents_globals_and_what_kubernetes_reads() -> None:
     schema = json.loads(chart_files(Settings())[SCHEMA])
     still_open = [one for one in objects(schema) if one.get("additionalProperties") is not False]
-    assert still_open == [{"type": "object"}]
+    assert still_open == [{"type": "object"}] * 2  # global, and valueFrom of an environment variable
 
 
 def test_the_schema_asks_for_every_default_but_keep_firing_for() -> None:
@@ -121,7 +126,7 @@ def test_the_schemas_durations_are_those_of_the_settings(given: str) -> None:
 def test_every_section_of_the_values_has_a_comment() -> None:
     lines = chart_files(Settings())[VALUES].splitlines()
     sections = [number for number, line in enumerate(lines) if line and line[0] not in "# "]
-    assert len(sections) == 8
+    assert len(sections) == 11
     assert all(lines[number - 1].startswith("# ") for number in sections)
 
 

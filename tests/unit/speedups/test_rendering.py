@@ -20,7 +20,7 @@ from instrumentation.store import LocalStore, Series
 
 EDGES = (0.25, 1.0, 1e6)
 MANY = 20_000
-FEW_BLOCKS = 50  # of memory; one for each call would be MANY
+FEW_BLOCKS = MANY // 10  # of memory, for the interpreter's own caches; one for each call would be MANY
 COUNTS = st.one_of(
     st.floats(-1e300, 1e300),
     st.integers(0, 2**60).map(float),
