@@ -102,6 +102,20 @@ def counted(url: str, status: int = 200) -> float:
     return sum(map(float, re.findall(pattern, page, re.MULTILINE)))
 
 
+def all_counted(url: str, asked: int) -> None:
+    """Wait until all that was answered is counted: a count follows its answer."""
+    deadline = time.monotonic() + SECONDS
+    while (found := read(lambda: counted(url))) != asked:
+        assert found < asked
+        assert time.monotonic() < deadline, f"{found:g} of {asked} requests were counted within {SECONDS:g} s"
+
+
+def kill(victim: int, url: str, asked: int) -> None:
+    """Kill a worker, with no count in flight, which may be lost."""
+    all_counted(url, asked)
+    os.kill(victim, signal.SIGKILL)
+
+
 def ask_until(condition: Callable[[set[int]], bool], url: str) -> tuple[set[int], int]:
     """Ask for pids until a condition holds; gives the pids and how many requests were answered."""
     pids: set[int] = set()
@@ -120,6 +134,7 @@ def ask_until(condition: Callable[[set[int]], bool], url: str) -> tuple[set[int]
 def test_any_worker_shows_the_sum(server: str, tmp_path: Path) -> None:
     with serving(server, tmp_path / "service") as running:
         pids, asked = ask_until(lambda pids: len(pids) == WORKERS, running.url)
+        all_counted(running.url, asked)
         assert {counted(running.url) for _ in range(3 * WORKERS)} == {asked}
     assert len(pids) == WORKERS
 
@@ -129,8 +144,9 @@ def test_a_killed_worker_leaves_its_counts_and_no_files(server: str, tmp_path: P
     with serving(server, tmp_path / "service") as running:
         pids, asked = ask_until(lambda pids: len(pids) == WORKERS, running.url)
         victim = pids.pop()
-        os.kill(victim, signal.SIGKILL)
+        kill(victim, running.url, asked)
         _, more = ask_until(lambda others: bool(others - pids - {victim}), running.url)
+        all_counted(running.url, asked + more)
         counts = [counted(running.url) for _ in range(3 * WORKERS)]
         assert set(counts) == {asked + more}
         folder = next(path.parent for path in family_files(next(iter(pids))))
@@ -147,7 +163,7 @@ def test_workers_that_are_replaced_after_some_requests_take_no_count_along(serve
             newer, more = ask_until(lambda newer: len(newer | pids) > known, running.url)  # noqa: B023 - called at once
             pids |= newer
             asked += more
-            assert read(lambda: counted(running.url)) == asked
+            all_counted(running.url, asked)
     assert len(pids) >= WORKERS + 3
 
 
@@ -197,7 +213,7 @@ def test_a_folder_that_is_removed_under_load_costs_no_count(tmp_path: Path) -> N
     with serving("uvicorn", tmp_path / "service") as running:
         pids, asked = ask_until(lambda pids: len(pids) == WORKERS, running.url)
         victim = pids.pop()
-        os.kill(victim, signal.SIGKILL)
+        kill(victim, running.url, asked)
         others, more = ask_until(lambda others: len(others - {victim}) == WORKERS, running.url)
         pids = others - {victim}
         before = seen = counted(running.url)  # and one worker has what the dead one counted
