@@ -192,13 +192,14 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         },
     },
     "secretKey": {
-        "description": "A key of a Secret in the release's namespace.",
+        "description": "A key of a Secret or a ConfigMap in the release's namespace.",
         **_of(("name", "key"), name=_TEXT, key=_TEXT),
     },
     "environment": {
         "description": "A variable of a container's environment.",
-        **_of(("name",), name=_TEXT, value={"type": "string"}, valueFrom={"type": "object"}),
+        **_of(("name",), name=_TEXT, value={"type": "string"}, valueFrom={"$ref": "#/definitions/valueFrom"}),
     },
+    "valueFrom": _of((), secretKeyRef=_SECRET, configMapKeyRef=_SECRET, fieldRef=_of(("fieldPath",), fieldPath=_TEXT)),
     "targets": _of(
         (),
         slack=_of(("apiURL", "channel"), apiURL=_SECRET, channel=_TEXT),

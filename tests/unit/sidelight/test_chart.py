@@ -104,10 +104,10 @@ def test_only_the_switch_and_the_globals_of_a_parent_chart_are_allowed_without_a
     assert set(schema["properties"]) - set(values(Settings())) == {"global", "enabled"}
 
 
-def test_the_schema_closes_every_object_but_a_parents_globals_and_what_kubernetes_reads() -> None:
+def test_the_schema_closes_every_object_but_a_parents_globals() -> None:
     schema = json.loads(chart_files(Settings())[SCHEMA])
     still_open = [one for one in objects(schema) if one.get("additionalProperties") is not False]
-    assert still_open == [{"type": "object"}] * 2  # global, and valueFrom of an environment variable
+    assert still_open == [{"type": "object"}]
 
 
 def test_the_schema_asks_for_every_default_but_keep_firing_for() -> None:
