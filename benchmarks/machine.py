@@ -37,3 +37,9 @@ def _loop() -> float:
     for _ in range(LOOPS):
         pass
     return time.process_time() - began
+
+
+def section() -> str:
+    """Where a page's figures were measured, as its last section."""
+    rows = "\n".join(f"- {name}: {value}" for name, value in facts(()).items())
+    return f"## Measured on\n\n{rows}"

@@ -37,8 +37,7 @@ def main() -> None:
     tables = (_faults(options.seconds), _latencies())
     for table in tables:
         say(f"{table.as_text()}\n")
-    facts = "\n".join(f"- {name}: {value}" for name, value in machine.facts(()).items())
-    parts = [HEAD, *(table.as_markdown() for table in tables), f"## Measured on\n\n{facts}"]
+    parts = [HEAD, *(table.as_markdown() for table in tables), machine.section()]
     options.output.write_text("\n\n".join(parts) + "\n")
 
 

@@ -60,8 +60,7 @@ def main() -> None:
         rows=rows,
     )
     say(f"{table.as_text()}\n")
-    facts = "\n".join(f"- {name}: {value}" for name, value in machine.facts(()).items())
-    options.output.write_text("\n\n".join([HEAD, table.as_markdown(), f"## Measured on\n\n{facts}"]) + "\n")
+    options.output.write_text(f"{HEAD}\n\n{table.as_markdown()}\n\n{machine.section()}\n")
 
 
 def _environ(folder: Path) -> dict[str, str]:

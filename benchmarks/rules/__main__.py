@@ -33,8 +33,7 @@ def main() -> None:
     settings, fleet = Settings(), Fleet(services=options.services)
     results = table(settings, fleet, measured(settings, fleet))
     say(f"{results.as_text()}\n")
-    facts = "\n".join(f"- {name}: {value}" for name, value in machine.facts(()).items())
-    options.output.write_text("\n\n".join([HEAD, results.as_markdown(), f"## Measured on\n\n{facts}"]) + "\n")
+    options.output.write_text(f"{HEAD}\n\n{results.as_markdown()}\n\n{machine.section()}\n")
 
 
 if __name__ == "__main__":

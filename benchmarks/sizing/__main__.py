@@ -38,12 +38,11 @@ def main() -> None:
     of_pod, of_series = page(), bytes_per_series()
     table = sizes(settings, of_pod, of_series)
     say(f"{table.as_text()}\n")
-    facts = "\n".join(f"- {name}: {value}" for name, value in machine.facts(()).items())
     parts = [
         HEAD,
         table.as_markdown(),
         f"## Assumed and measured\n\n{_basis(settings, of_pod, of_series)}",
-        f"## Measured on\n\n{facts}",
+        machine.section(),
     ]
     options.output.write_text("\n\n".join(parts) + "\n")
 

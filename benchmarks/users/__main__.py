@@ -35,10 +35,9 @@ def main() -> None:
         cost.service_table(settings),
         cost.rules_table(settings),
     ]
-    facts = "\n".join(f"- {name}: {value}" for name, value in machine.facts(()).items())
     for table in tables:
         say(f"{table.as_text()}\n")
-    parts = [HEAD, *(table.as_markdown() for table in tables), f"## Measured on\n\n{facts}"]
+    parts = [HEAD, *(table.as_markdown() for table in tables), machine.section()]
     options.output.write_text("\n\n".join(parts) + "\n")
 
 

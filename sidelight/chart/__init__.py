@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.rules import to_yaml
+from collector.gateway import to_gateway_config
 from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values
-from sidelight.chart.gateway import gateway_file, gateway_values
+from sidelight.chart.gateway import gateway_values
 from sidelight.chart.objects import dashboards_values, helm_test_values, pod_monitor_values
 from sidelight.chart.readme import to_readme
 from sidelight.chart.rules import alerts_values, bucket_edges, chart_rules, rules_values
@@ -32,7 +33,7 @@ def chart_files(settings: Settings) -> dict[str, str]:
     values = chart_values(settings)
     return {
         "files/rules.yaml": to_yaml(chart_rules(settings), "sidelight file/ignore: the chart fills the places"),
-        "files/gateway.yaml": gateway_file(settings),
+        "files/gateway.yaml": to_gateway_config(settings),
         "files/alertmanager.yaml": to_yaml(alertmanager_parts(settings)),
         "README.md": to_readme(values),
         "values.yaml": to_values_file(values),

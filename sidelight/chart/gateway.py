@@ -1,10 +1,9 @@
-"""The chart's gateway: the generated configuration, and the values of its Deployment."""
+"""The values of the chart's gateway; its configuration is the generated one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector.gateway import to_gateway_config
 from collector.manifest import VERSION
 from sidelight.chart.values import Block, Value, flag, labels, may_be
 
@@ -14,9 +13,20 @@ if TYPE_CHECKING:
 IMAGE = f"docker.io/otel/opentelemetry-collector-contrib:{VERSION}"
 
 
-def gateway_file(settings: Settings) -> str:
-    """The configuration that the ConfigMap holds."""
-    return to_gateway_config(settings)
+def image() -> Value:
+    """Which program collects."""
+    return Value(
+        key="image",
+        default=IMAGE,
+        schema=may_be("text"),
+        note="Contrib's, or one of collector/generated/builder.yaml.",
+    )
+
+
+def environment() -> Value:
+    """What else its container's environment holds."""
+    schema = {"type": "array", "items": may_be("environment")}
+    return Value(key="env", default=[], schema=schema, note="Further environment, as in a container.")
 
 
 def gateway_values(settings: Settings) -> Block:
@@ -35,12 +45,7 @@ def gateway_values(settings: Settings) -> Block:
                 note="OpenTelemetryCollector leaves the Deployment to the OpenTelemetry Operator.",
             ),
             labels("labels", "Labels on the objects and the pods."),
-            Value(
-                key="image",
-                default=IMAGE,
-                schema=may_be("text"),
-                note="Contrib's, or one of collector/generated/builder.yaml.",
-            ),
+            image(),
             Value(
                 key="replicas",
                 default=1,
@@ -99,11 +104,6 @@ def gateway_values(settings: Settings) -> Block:
                     ),
                 ),
             ),
-            Value(
-                key="env",
-                default=[],
-                schema={"type": "array", "items": may_be("environment")},
-                note="Further environment, as in a container.",
-            ),
+            environment(),
         ),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from collector import parts
 from collector.sidecar import sidecar_config
-from sidelight.chart.gateway import IMAGE
+from sidelight.chart.gateway import environment, image
 from sidelight.chart.values import Block, Value, may_be, to_schema_file, to_values_file
 
 if TYPE_CHECKING:
@@ -44,12 +44,7 @@ def sidecar_values(settings: Settings) -> Block:
                 note="Whether the sidecar is a native one (restartPolicy Always among the init containers); auto asks the "
                 "cluster's version, 1.29 or later.",
             ),
-            Value(
-                key="image",
-                default=IMAGE,
-                schema=may_be("text"),
-                note="Contrib's, or one of collector/generated/builder.yaml.",
-            ),
+            image(),
             Value(
                 key="serviceName", default="", schema={"type": "string"}, note="The job; by default the release's name."
             ),
@@ -69,12 +64,7 @@ def sidecar_values(settings: Settings) -> Block:
             Value(
                 key="queueSizeLimit", default="512Mi", schema=may_be("quantity"), note="Of the volume of what waits."
             ),
-            Value(
-                key="env",
-                default=[],
-                schema={"type": "array", "items": may_be("environment")},
-                note="Further environment, as in a container.",
-            ),
+            environment(),
         ),
         unset={"global": {"type": "object"}, "enabled": {"type": "boolean"}},
     )

@@ -168,7 +168,8 @@ def _bare(node: Any) -> Any:
     return node
 
 
-def _function(node: Any) -> str:
+def function_of(node: Any) -> str:
+    """The name of the function that a node calls; empty where it calls none."""
     return str(node.func.name) if isinstance(node, promql.Call) else ""
 
 
@@ -214,7 +215,7 @@ def _regexps(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Prob
 def _counters(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
     if not isinstance(node, promql.VectorSelector) or not world.is_counter(node.name or ""):
         return
-    inner = next((_function(parent) for parent in reversed(parents) if _function(parent)), "")
+    inner = next((function_of(parent) for parent in reversed(parents) if function_of(parent)), "")
     counted = any(isinstance(parent, promql.AggregateExpr) and str(parent.op) in _COUNTING for parent in parents)
     still = any(isinstance(parent, promql.AggregateExpr) and _is_each_instance(parent) for parent in parents)
     if inner not in _OF_COUNTERS and not counted and not still and not _is_presence(node, parents):
@@ -232,7 +233,7 @@ def _is_presence(node: Any, parents: tuple[Any, ...]) -> bool:
 
 def _rates(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
     del parents
-    name = _function(node)
+    name = function_of(node)
     if name not in _RATES:
         return
     of = node.args[0]
@@ -284,14 +285,14 @@ def _divisions(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Pr
 
 def _features(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
     del parents, world
-    name = str(node.op) if isinstance(node, promql.AggregateExpr) else _function(node)
+    name = str(node.op) if isinstance(node, promql.AggregateExpr) else function_of(node)
     if name in _EXPERIMENTAL:
         yield Problem(FEATURES, f"{name}() needs --enable-feature=promql-experimental-functions", "do without it")
 
 
 def _may_be_zero(node: Any) -> bool:
     inner = _bare(node)
-    guarded = any(compares(each) or _function(each) in _CLAMPS for each, _ in nodes(inner))
+    guarded = any(compares(each) or function_of(each) in _CLAMPS for each, _ in nodes(inner))
     return not isinstance(inner, promql.NumberLiteral) and not guarded
 
 
@@ -329,7 +330,7 @@ def _quantiles_of(node: Any, world: World, depth: int = 3) -> set[str]:
         return found
     if compares(node):
         return _quantiles_of(_bare(node.lhs), world, depth)
-    if _function(node) == "histogram_quantile":
+    if function_of(node) == "histogram_quantile":
         return {name for name in _selected(node, world) if name in world.edges}
     return set()
 

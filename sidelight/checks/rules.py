@@ -11,7 +11,7 @@ import promql_parser as promql
 from alerts.promql import check_tree, nodes
 from instrumentation.settings import Duration
 from sidelight.checks import expressions
-from sidelight.checks.expressions import PERFORMANCE, SYNTAX, compares, parsed, problems
+from sidelight.checks.expressions import PERFORMANCE, SYNTAX, compares, function_of, parsed, problems
 from sidelight.checks.finding import Check, Severity
 from sidelight.checks.world import OpenWorld, normal, rules_of
 
@@ -331,7 +331,7 @@ def _conditions(rule: Rule, world: World) -> Iterator[Finding]:
     if not rule.is_alert or rule.tree is None:
         return
     for branch in _branches(rule.tree):
-        if not _conditional(branch) and _function(branch) not in _ALWAYS:
+        if not _conditional(branch) and function_of(branch) not in _ALWAYS:
             text = " ".join(str(branch.prettify()).split())
             yield rule.finding(
                 COMPARISON, ("expr",), f"fires whenever there is {text}", "compare it with a limit, without bool"
@@ -349,7 +349,7 @@ def _branches(node: Any) -> Iterator[Any]:
 
 
 def _conditional(node: Any) -> bool:
-    if compares(node) or _function(node).startswith("absent"):
+    if compares(node) or function_of(node).startswith("absent"):
         return True
     if isinstance(node, promql.BinaryExpr):
         operator = str(node.op)
@@ -360,10 +360,6 @@ def _conditional(node: Any) -> bool:
         return operator == "unless" or _conditional(node.lhs) or _conditional(node.rhs)
     inner = [getattr(node, "expr", None), *(getattr(node, "args", None) or ())]
     return any(_conditional(each) for each in inner if each is not None)
-
-
-def _function(node: Any) -> str:
-    return str(node.func.name) if isinstance(node, promql.Call) else ""
 
 
 def _waits(rule: Rule, world: World) -> Iterator[Finding]:
@@ -379,7 +375,7 @@ def _waits(rule: Rule, world: World) -> Iterator[Finding]:
         yield rule.finding(
             FOR, ("for",), "fires at a single evaluation", "let the condition hold for a while, such as 2m"
         )
-        if rule.tree is not None and any(_function(node).startswith("absent") for node, _ in nodes(rule.tree)):
+        if rule.tree is not None and any(function_of(node).startswith("absent") for node, _ in nodes(rule.tree)):
             yield rule.finding(ABSENT, ("expr",), "has absent() without for", "give for at least two scrapes")
 
 
@@ -410,7 +406,7 @@ def _values(rule: Rule) -> Iterator[Finding]:
         if _VALUE.search(" ".join(_ACTION.findall(text))):
             yield rule.finding(VALUE, ("labels", key), f"the label {key} holds the value", "put it into an annotation")
     computed = rule.tree is not None and any(
-        _function(node) in _COMPUTING or (isinstance(node, promql.BinaryExpr) and str(node.op) == "/")
+        function_of(node) in _COMPUTING or (isinstance(node, promql.BinaryExpr) and str(node.op) == "/")
         for node, _ in nodes(rule.tree)
     )
     for key, text in rule.texts("annotations").items():
