@@ -196,4 +196,9 @@ commonLabels: {{}}
 podMonitor:
   enabled: false
   # selector: {{matchLabels: {{app.kubernetes.io/part-of: shop}}}}
+
+# The collectors' own metrics, which their alerts read.
+collectorMonitor:
+  enabled: false
+  # namespaceSelector: {{any: true}}
 """

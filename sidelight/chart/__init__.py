@@ -8,7 +8,7 @@ from alerts.rules import to_yaml
 from collector.gateway import to_gateway_config
 from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values
 from sidelight.chart.gateway import gateway_values
-from sidelight.chart.objects import dashboards_values, helm_test_values, pod_monitor_values
+from sidelight.chart.objects import collector_monitor_values, dashboards_values, helm_test_values, pod_monitor_values
 from sidelight.chart.readme import to_readme
 from sidelight.chart.rules import alerts_values, bucket_edges, chart_rules, rules_values
 from sidelight.chart.values import Block, ChartError, Value, labels, may_be, to_schema_file, to_values_file
@@ -75,6 +75,7 @@ def chart_values(settings: Settings) -> Block:
             bucket_edges(settings),
             dashboards_values(settings),
             pod_monitor_values(settings),
+            collector_monitor_values(),
             alertmanager_values(settings),
             gateway_values(settings),
             helm_test_values(),

@@ -73,7 +73,7 @@ def gateway_values(settings: Settings) -> Block:
             ),
             Block(
                 key="networkPolicy",
-                note="Lets pods of the namespaces in send, Prometheus read the metrics, and the gateway reach anything.",
+                note="Lets pods of some namespaces send, anything read the metrics, and the gateway reach anything.",
                 members=(
                     flag("enabled"),
                     Value(

@@ -1,4 +1,4 @@
-"""Values of the objects beside the rules: dashboards, monitor and test."""
+"""Values of the objects beside the rules: dashboards, monitors and test."""
 
 from __future__ import annotations
 
@@ -81,6 +81,32 @@ def pod_monitor_values(settings: Settings) -> Block:
                 default=str(settings.metrics.scrape_interval),
                 schema=may_be("duration"),
                 note=f"At most a quarter of the rules' window, which is {settings.alerting.window}.",
+            ),
+        ),
+    )
+
+
+def collector_monitor_values() -> Block:
+    """Where the collectors' own metrics are scraped."""
+    return Block(
+        key="collectorMonitor",
+        note="Scrapes the metrics of the collectors themselves, sidecars and gateways, which CollectorDroppingData and "
+        "CollectorQueueFilling read; at podMonitor's interval. job is podMonitor's with -collector behind it, so no alert "
+        "takes a collector for the service.",
+        members=(
+            flag("enabled", default=False),
+            labels("labels"),
+            Value(
+                key="selector",
+                default={},
+                schema=may_be("selector"),
+                note="Which pods; by default all that have a port called otelcol-metrics.",
+            ),
+            Value(
+                key="namespaceSelector",
+                default={},
+                schema=may_be("namespaceSelector"),
+                note="In which namespaces, such as {any: true}; by default the release's own, where no sidecars may be.",
             ),
         ),
     )

@@ -21,6 +21,7 @@ Installs into a cluster what `sidelight build` derives from `sidelight.yaml`:
 | PrometheusRule, or a ConfigMap where there is no Prometheus Operator | recording rules and alerts | `rules`, `alerts` |
 | one ConfigMap per dashboard | Grafana's sidecar loads them | `dashboards` |
 | PodMonitor (off by default) | scrapes the services' pods | `podMonitor` |
+| PodMonitor (off by default) | scrapes the collectors' own metrics | `collectorMonitor` |
 | AlertmanagerConfig (off by default) | who hears which alert | `alertmanagerConfig` |
 | Deployment, Service, ConfigMap, ServiceAccount, HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy (off by default) | \
 the gateway of traces and pushed metrics | `gateway` |

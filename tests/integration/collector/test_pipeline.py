@@ -18,6 +18,7 @@ from instrumentation.settings import parse_settings
 from sidelight import processes
 from sidelight.demo.spans import Spans, receiving
 from sidelight.tools import tool
+from tests.integration.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,12 +91,6 @@ def everything(folder: Path, mode: str) -> Iterator[tuple[Process, Process, Span
         ),
     ):
         yield service, prometheus, spans, f"http://127.0.0.1:{otlp}"
-
-
-def asked(prometheus: Process, expression: str) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{prometheus.url}/api/v1/query", params={"query": expression}, timeout=SECONDS, trust_env=False)
-    result: list[dict[str, Any]] = answer.raise_for_status().json()["data"]["result"]
-    return result
 
 
 def shown(service: Process) -> set[str]:

@@ -151,6 +151,29 @@ def test_the_pod_monitor_can_be_pointed_elsewhere(chart: Chart) -> None:
     }
 
 
+def test_the_collectors_are_scraped_wherever_they_are_at_the_services_pace(chart: Chart) -> None:
+    values = {
+        "podMonitor": {"jobLabel": "app", "interval": "1m"},
+        "collectorMonitor": {"enabled": True, "namespaceSelector": {"any": True}, "labels": {"release": "c"}},
+    }
+    (monitor,) = by_kind(chart.rendered(values), "PodMonitor")
+    assert (monitor["metadata"]["name"], monitor["metadata"]["labels"]["release"]) == ("obs-sidelight-collectors", "c")
+    spec = monitor["spec"]
+    assert (spec["jobLabel"], spec["selector"], spec["namespaceSelector"]) == ("app", {}, {"any": True})
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["interval"]) == ("otelcol-metrics", "1m")
+
+
+def test_a_restricted_gateway_still_shows_its_metrics_to_everybody(chart: Chart) -> None:
+    policy = {"networkPolicy": {"fromNamespaces": {"matchLabels": {"team": "shop"}}}}
+    (one,) = by_kind(chart.rendered({"gateway": {"enabled": True, **policy}}), "NetworkPolicy")
+    allowed = [(rule.get("from"), [port["port"] for port in rule["ports"]]) for rule in one["spec"]["ingress"]]
+    assert allowed == [
+        ([{"namespaceSelector": {"matchLabels": {"team": "shop"}}}], ["otlp-grpc", "otlp-http"]),
+        (None, ["otelcol-metrics"]),
+    ]
+
+
 def notes(chart: Chart, *arguments: str) -> str:
     done = chart.helm("install", "obs", chart.path, "--namespace", "monitoring", "--dry-run=client", *arguments)
     assert done.returncode == 0, done.stderr

@@ -41,6 +41,7 @@ MINIMAL: dict[str, Any] = {"rules": {"enabled": False}, "dashboards": {"enabled"
 FULL: dict[str, Any] = {
     "commonLabels": {"release": "monitoring"},
     "podMonitor": {"enabled": True, "selector": {"matchLabels": {"app": "shop"}}, "namespaceSelector": {"any": True}},
+    "collectorMonitor": {"enabled": True, "namespaceSelector": {"any": True}, "labels": {"team": "platform"}},
     "alertmanagerConfig": {
         "enabled": True,
         "receivers": {"default": TARGETS, "critical": {"pagerduty": TARGETS["pagerduty"]}},
@@ -56,7 +57,10 @@ FULL: dict[str, Any] = {
 }
 CONFIG_MAPS = {**FULL, "rules": {"kind": "ConfigMap"}}
 PLAIN_GATEWAY = {"gateway": {"enabled": True, "replicas": 3}}
-BY_OPERATOR = {"gateway": {"enabled": True, "kind": "OpenTelemetryCollector", "autoscaling": {"enabled": True}}}
+BY_OPERATOR = {
+    "gateway": {"enabled": True, "kind": "OpenTelemetryCollector", "autoscaling": {"enabled": True}},
+    "collectorMonitor": {"enabled": True},
+}
 VALUES = {
     "default": {},
     "minimal": MINIMAL,
@@ -126,7 +130,7 @@ WRONG = {
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_the_operators_types_see_what_is_wrong(kind: str, build: Callable[..., Chart], tmp_path: Path) -> None:
-    (one,) = (
+    one, *_ = (
         copy.deepcopy(one)
         for one in build().rendered(BY_OPERATOR if "Collector" in kind else FULL)
         if one["kind"] == kind
@@ -243,6 +247,12 @@ def test_the_operator_of_opentelemetry_gets_a_collector(build: Callable[..., Cha
     assert (one["apiVersion"], one["kind"]) == ("opentelemetry.io/v1beta1", "OpenTelemetryCollector")
     assert one["spec"]["replicas"] == 3
     assert one["spec"]["config"] == yaml.safe_load((ROOT / "collector" / "generated" / "gateway.yaml").read_text())
+    assert "observability" not in one["spec"]
+
+
+def test_the_operator_of_opentelemetry_makes_the_monitor_of_its_own_collector(chart: Chart) -> None:
+    (one,) = (one for one in chart.rendered(BY_OPERATOR) if one["kind"] == "OpenTelemetryCollector")
+    assert one["spec"]["observability"] == {"metrics": {"enableMetrics": True}}
 
 
 # --- AlertmanagerConfig ----------------------------------------------------------------------------------------------

@@ -101,6 +101,7 @@ def test_the_workflow_runs_what_there_is(repository: Path) -> None:
     assert yaml.safe_load((repository / "sidelight-values.yaml").read_text()) == {
         "commonLabels": {},
         "podMonitor": {"enabled": False},
+        "collectorMonitor": {"enabled": False},
     }
 
 
