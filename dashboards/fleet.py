@@ -87,6 +87,7 @@ def _each(settings: Settings) -> Panel:
     of, thresholds, by = recorded(settings), settings.thresholds, promql.service(settings)
     known = promql.number(select(catalog.TARGET_INFO.name), *by)
     firing = promql.number(promql.firing(_TROUBLE), *by)
+    # Each query is aggregated, so that no series has a name: Grafana would not merge lines whose names differ.
     return table(
         title="Services at a glance",
         description="One line for each service, those with alerts first; its name leads to its Operations dashboard.",
@@ -95,17 +96,17 @@ def _each(settings: Settings) -> Panel:
             Query(expr=f"{firing} or 0 * {known}", instant=True, column=Column(heading="Alerts", coloring=_FIRING)),
             Query(expr=known, instant=True, column=Column(heading="Instances")),
             Query(
-                expr=promql.recorded(of.requests),
+                expr=total(promql.recorded(of.requests), *by),
                 instant=True,
                 column=Column(heading="Requests", unit=Unit.REQUESTS_PER_SECOND),
             ),
             Query(
-                expr=promql.recorded(of.error_ratio),
+                expr=promql.largest(promql.recorded(of.error_ratio), *by),
                 instant=True,
                 column=Column(heading="Error ratio", unit=Unit.RATIO, coloring=traffic_light(thresholds.error_ratio)),
             ),
             Query(
-                expr=promql.recorded(of.p95),
+                expr=promql.largest(promql.recorded(of.p95), *by),
                 instant=True,
                 column=Column(
                     heading="Latency p95", unit=Unit.SECONDS, coloring=traffic_light(thresholds.latency_p95_seconds)

@@ -176,6 +176,18 @@ def test_every_expression_gives_numbers(prometheus: httpx.Client, title: str, ex
     assert all(value == value and abs(value) != float("inf") for value in values), title  # noqa: PLR0124 - NaN
 
 
+def test_no_line_of_a_table_has_the_name_of_its_metric(prometheus: httpx.Client) -> None:
+    """Grafana makes a column of it, and merges no lines that differ in one."""
+    boards: list[Any] = [build(SETTINGS) for build in DASHBOARDS.values()]
+    panels = [panel for board in boards for panel in board["panels"] if panel["type"] == "table"]
+    tables = [target["expr"] for panel in panels for target in panel["targets"]]
+    assert len(tables) >= 9
+    for expression in tables:
+        lines = _result(prometheus, _filled(expression))
+        assert lines, expression
+        assert [line["metric"] for line in lines if "__name__" in line["metric"]] == [], expression
+
+
 def _of(panel: str) -> str:
     return next(expression for title, expression in CASES if title == panel)
 
