@@ -10,7 +10,7 @@ from zlib import crc32
 import grafanalib.core as grafana
 from grafanalib._gen import DashboardEncoder
 
-from dashboards.model import Panel, Row, View
+from dashboards.model import Panel, Row, Unit, View
 from instrumentation.catalog import Kind
 
 if TYPE_CHECKING:
@@ -97,10 +97,17 @@ def _overrides(panel: Panel) -> list[dict[str, Any]]:
     ]
 
 
+def _axis(panel: Panel, highest: float | None) -> float | None:
+    """Where a graph's axis ends at least: above its lines; of a ratio, else all zeros would end at 100, which is 10,000 %."""
+    if highest is not None:
+        return highest * _HEADROOM
+    return 0.01 if panel.unit is Unit.RATIO else None
+
+
 def _time_series(panel: Panel, **common: Any) -> Any:
     highest = max(panel.coloring.above, default=None)
     custom = {
-        "axisSoftMax": None if highest is None else highest * _HEADROOM,
+        "axisSoftMax": _axis(panel, highest),
         "scaleDistribution": {"type": "linear", "log": None},
         "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
     }

@@ -559,6 +559,13 @@ RELEASES = (
                     "@grafana/schema": "13.2.3",
                     "@grafana/data": "13.2.3",
                     "jsdom": "29.1.1",
+                    "@grafana/ui": "13.2.3",
+                    "@fontsource/inter": "5.3.0",
+                    "@sparticuz/chromium": "147.0.0",
+                    "esbuild": "0.28.2",
+                    "playwright-core": "1.65.1",
+                    "react": "19.3.1",
+                    "react-dom": "19.3.1",
                     "@kubernetes-models/opentelemetry-operator": "2.0.0",
                     "@kubernetes-models/prometheus-operator": "6.0.0",
                 },
@@ -566,7 +573,7 @@ RELEASES = (
             ),
         ),
         on_demand=True,
-        edition=2,
+        edition=3,
     ),
     Release(
         name="go",
@@ -865,6 +872,15 @@ def tool(name: str, *, toolbox: Toolbox | None = None) -> Path:
         ToolError: The name is not in the table, or no source has it.
     """
     return (toolbox or Toolbox()).tool(name)
+
+
+def node_modules() -> Path:
+    """Return the folder of npm's packages, bringing them first if they are nowhere.
+
+    Raises:
+        ToolError: As `tool`.
+    """
+    return tool("tsc").resolve().parent.parent / "root" / "node_modules"
 
 
 def ensure(names: Iterable[str] | None = None, *, toolbox: Toolbox | None = None) -> dict[str, Path]:

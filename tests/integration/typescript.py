@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from sidelight.tools import tool
+from sidelight.tools import node_modules, tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,4 +63,4 @@ def answer(folder: Path, program: str, given: object) -> Any:
 def _modules(folder: Path) -> None:
     link = folder / "node_modules"
     if not link.exists():
-        link.symlink_to(tool("tsc").resolve().parent.parent / "root" / "node_modules")
+        link.symlink_to(node_modules())

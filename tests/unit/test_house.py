@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "collector": {"instrumentation"},
     "sidelight": {"instrumentation", "alerts", "dashboards", "collector"},
     "examples": {"instrumentation"},
-    "benchmarks": {"instrumentation", "alerts", "collector", "sidelight"},
+    "benchmarks": {"instrumentation", "alerts", "dashboards", "collector", "sidelight"},
 }
 
 

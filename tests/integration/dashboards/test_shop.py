@@ -1,13 +1,16 @@
-"""Every panel shows something on a real Prometheus that scrapes the example shop as the demo plays it; none is left out."""
+"""Every panel shows something that can be read, of what the example shop measures as the demo plays it; none is left out."""
 
 from __future__ import annotations
 
+import copy
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.pictures.drawing import WIDTHS, Board, asked, draw
+from dashboards import DASHBOARDS
 from sidelight import processes
 from sidelight.demo import panels, stage
 from sidelight.demo.panels import seen
@@ -66,3 +69,42 @@ def test_a_panel_without_data_is_named(played: Stage, monkeypatch: pytest.Monkey
     found = seen(played.watch, played.settings, pause=lambda _: None)
     assert "The panel operations/Request rate shows nothing." in found.faults
     assert "The panel business/Cost per execution shows nothing." in found.faults
+
+
+# --- On a screen -----------------------------------------------------------------------------------------------------
+
+
+def unreadable(board: Board) -> Board:
+    """A dashboard with a title that is too long for its panel, and a graph that is too low."""
+    dashboard: Any = copy.deepcopy(board.dashboard)
+    stat, graph = (next(one for one in dashboard["panels"] if one["type"] == kind) for kind in ("stat", "timeseries"))
+    stat["title"] = "A title that nobody will ever read to its end"
+    graph["gridPos"]["h"] = 4
+    return board._replace(dashboard=dashboard)
+
+
+@pytest.fixture(scope="module")
+def drawn(played: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    assert seen(played.watch, played.settings).silent == ()
+    end = time.time()
+    boards = {
+        page: asked(build(played.settings), played.prometheus.url, end - 60, end) for page, build in DASHBOARDS.items()
+    }
+    return draw({**boards, "unreadable": unreadable(boards["business"])}, tmp_path_factory.mktemp("drawn"))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("page", DASHBOARDS)
+def test_everything_can_be_read_on_small_screens_and_on_large_ones(
+    page: str, width: int, drawn: dict[str, list[str]]
+) -> None:
+    assert drawn[f"{page} at {width}"] == []
+
+
+def test_what_cannot_be_read_is_told(drawn: dict[str, list[str]]) -> None:
+    small, large = (drawn[f"unreadable at {width}"] for width in WIDTHS)
+    assert [fault.partition(":")[0] for fault in small] == [
+        "A title that nobody will ever read to its end",
+        "Workflows created per hour",
+    ]
+    assert [fault.partition(":")[0] for fault in large] == ["Workflows created per hour"]

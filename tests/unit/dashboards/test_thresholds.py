@@ -102,6 +102,10 @@ def test_a_graph_without_thresholds_draws_no_line() -> None:
     assert "axisSoftMax" not in custom
 
 
+def test_a_ratio_that_is_always_zero_is_no_axis_to_ten_thousand_percent() -> None:
+    assert _panel(Settings(), "CPU throttled")["fieldConfig"]["defaults"]["custom"]["axisSoftMax"] == 0.01
+
+
 def test_equal_thresholds_are_one_line() -> None:
     settings = parse_settings({"thresholds": {"error_ratio": {"warning": 0.04, "critical": 0.04}}})
     steps = _panel(settings, "Error ratio")["fieldConfig"]["defaults"]["thresholds"]["steps"]

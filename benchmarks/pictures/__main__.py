@@ -1,0 +1,72 @@
+"""``python -m benchmarks.pictures``: plays the demo, then draws the dashboards of what it measured into the documentation."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from benchmarks.console import say
+from benchmarks.pictures.drawing import asked, draw
+from dashboards import DASHBOARDS
+from sidelight.demo.director import Director
+from sidelight.demo.panels import seen
+from sidelight.demo.play import prepare
+from sidelight.demo.scenario import AFTERWARDS, PHASES
+from sidelight.demo.stage import running
+from sidelight.demo.view import showing
+
+if TYPE_CHECKING:
+    from benchmarks.pictures.drawing import Board
+
+FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+WIDTH = 1280
+_TROUBLED = 15.0  # seconds, for which the alert of the last phase stands in the picture
+
+
+def main() -> None:
+    """Play and draw, some three minutes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
+    parser.add_argument("--output", type=Path, default=FOLDER, help="their folder; by default the documentation's")
+    options = parser.parse_args()
+    options.output.mkdir(exist_ok=True)
+    prepare()
+    with tempfile.TemporaryDirectory() as name:
+        pictures = Path(name) / "pictures"
+        pictures.mkdir()
+        for board, faults in draw(_played(Path(name)), pictures, widths=(WIDTH,)).items():
+            say("\n".join([f"{board}:", *(faults or ["everything can be read"])]))
+        for picture in pictures.glob("*.png"):
+            shutil.copyfile(picture, options.output / picture.name.replace(f"-{WIDTH}", ""))
+
+
+def _played(folder: Path) -> dict[str, Board]:
+    """The dashboards of a demo that was played to its end."""
+    epoch = time.time()
+
+    def clock() -> float:
+        return time.time() - epoch
+
+    with running(folder, epoch=epoch, clock=clock, check=lambda: None) as stage:
+        with showing(Console(), stage.settings, clock) as view:
+            Director(stage, view, clock=clock, pause=time.sleep).play(PHASES)
+        list(stage.enact(AFTERWARDS))
+        say(str(seen(stage.watch, stage.settings)))
+        time.sleep(_TROUBLED)
+        url, end = stage.prometheus.url, time.time()
+        return {page: asked(_begun(build(stage.settings)), url, epoch, end) for page, build in DASHBOARDS.items()}
+
+
+def _begun(dashboard: Any) -> Any:
+    """A dashboard down to its first heatmap, which is part of Grafana itself and not of its components."""
+    end = min((panel["gridPos"]["y"] for panel in dashboard["panels"] if panel["type"] == "heatmap"), default=1000)
+    return {**dashboard, "panels": [panel for panel in dashboard["panels"] if panel["gridPos"]["y"] < end]}
+
+
+if __name__ == "__main__":
+    main()
