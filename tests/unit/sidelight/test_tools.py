@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,7 +11,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.tools import RELEASES, Outcome, Program, Release, Source, Toolbox, ToolError, _version, ensure, tool
+from sidelight.tools import (
+    RELEASES,
+    Collector,
+    Outcome,
+    Program,
+    Release,
+    Source,
+    Toolbox,
+    ToolError,
+    _version,
+    ensure,
+    tool,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,6 +134,34 @@ def test_a_missing_program_is_made_and_comes_with_the_others_of_its_release(benc
     nails = tool("nails", toolbox=bench.toolbox)
     assert (hammer.name, nails.name, smith.made) == ("hammer", "nails", 1)
     assert hammer == bench.folder / "cache" / "forge-7.3.1" / "bin" / "hammer"
+
+
+@pytest.mark.parametrize("has_contrib", [False, True])
+def test_a_built_collector_tells_its_size_and_start_beside_contribs(tmp_path: Path, *, has_contrib: bool) -> None:
+    def run(argv: Sequence[str], *, timeout: float, cwd: Path | None, environ: Mapping[str, str]) -> Outcome:
+        del timeout, environ
+        if Path(argv[0]).name == "builder":
+            assert cwd is not None
+            executable(cwd.parent / "bin" / "otelcol-sidelight").write_bytes(bytes(7_300_000))
+        return Outcome(status=0, output="version 7.3.1")
+
+    path = tmp_path / "path"
+    executable(path / "go")
+    if has_contrib:
+        executable(path / "otelcol-contrib")
+    own = Program(name="otelcol", files=("otelcol-sidelight",))
+    collector, go = (
+        Release(name=program.name, version="7.3.1", serves=("7", "8"), programs=(program,), sources=sources)
+        for program, sources in ((own, (Collector(takes="no time"),)), (Program(name="go", files=("go",)), ()))
+    )
+    said: list[str] = []
+    environ = {"SIDELIGHT_TOOLS_DIR": str(tmp_path / "cache"), "PATH": str(path)}
+    Toolbox(releases=(collector, go), environ=environ, run=run, say=said.append).tool("otelcol")
+    measured = [re.sub(r"after \d+ ms", "after 7 ms", line) for line in said if " MB, " in line]
+    assert measured == [
+        "otelcol-sidelight: 7.3 MB, says its version after 7 ms",
+        *(["otelcol-contrib: 0.0 MB, says its version after 7 ms"] if has_contrib else []),
+    ]
 
 
 def test_what_is_in_the_cache_is_used_without_running_anything(bench: Bench) -> None:
