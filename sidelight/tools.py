@@ -245,7 +245,8 @@ class Collector:
         toolbox.network(builder, "--config", "builder.yaml", timeout=40 * MINUTE, cwd=work, environ=environ)
         shutil.rmtree(work)
         contrib = shutil.which("otelcol-contrib", path=toolbox.environ.get("PATH", ""))
-        for program in (*(folder / "bin").iterdir(), *([Path(contrib)] if contrib else [])):
+        own = [folder / "bin" / program.files[0] for program in release.programs]
+        for program in [*own, *([Path(contrib)] if contrib else [])]:
             toolbox.say(self._measured(program, toolbox))
 
     @staticmethod
