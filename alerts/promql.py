@@ -72,7 +72,7 @@ _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
 }
 _TARGET_LABELS = ("job", "instance")
 _GRAFANA_INTERVAL = re.compile(r"\$(?:__rate_interval|__interval|__range)\b")
-_KEEP_EVERY_LABEL = {"topk", "bottomk", "limitk"}
+KEEP_EVERY_LABEL = {"topk", "bottomk", "limitk", "limit_ratio"}
 _SET_OPERATORS = {"and", "or", "unless"}
 _SCALARS = {"scalar", "time", "pi"}
 
@@ -184,7 +184,7 @@ class _Walk:
             kept = frozenset(node.modifier.labels)
         if str(node.op) == "count_values":
             return kept | frozenset({node.param.val})
-        return inner if str(node.op) in _KEEP_EVERY_LABEL else kept
+        return inner if str(node.op) in KEEP_EVERY_LABEL else kept
 
     def _Call(self, node: Any) -> Labels:  # noqa: N802
         nothing: Labels = frozenset()

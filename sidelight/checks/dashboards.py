@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import promql_parser as promql
 
 from alerts.promql import nodes
-from sidelight.checks.expressions import SYNTAX, parsed, problems
+from sidelight.checks.expressions import SYNTAX, keeps_name, parsed, problems
 from sidelight.checks.finding import Check, Severity
 
 if TYPE_CHECKING:
@@ -69,11 +69,15 @@ THRESHOLD = _check(
     'thresholds whose base is no null, or that do not ascend: grafanalib writes the text "null", and 8 % of errors are green',
     severity=Severity.ERROR,
 )
+MERGE = _check(
+    "merge",
+    "a table that merges lines which keep the name of their metric: the name is a column, and lines that differ in one stay apart",
+)
 UID = _check("uid", "a dashboard without a uid: links to it break when it is imported again", severity=Severity.ERROR)
 
 CHECKS = (
     DATASOURCE_VARIABLE, TARGET_VARIABLES, VARIABLE_QUERY, RELOAD, DATASOURCE, DESCRIPTION, UNIT, NO_TARGETS, SCOPE,
-    RATE_INTERVAL, EDITABLE, THRESHOLD, UID,
+    RATE_INTERVAL, EDITABLE, THRESHOLD, MERGE, UID,
 )  # fmt: skip
 
 _WITHOUT_NUMBERS = {"text", "news", "dashlist", "alertlist", "logs", "traces", "nodeGraph", "annolist", "welcome"}
@@ -335,6 +339,28 @@ def _thresholds(dashboard: Dashboard, world: World) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def _merged(dashboard: Dashboard, world: World) -> Iterator[Finding]:
+    del world
+    for panel in dashboard.panels:
+        merges = any(each.get("id") == "merge" for _, each in _each(panel.data, panel.place, "transformations"))
+        tables = [place for place, target in panel.targets if target.get("format") == "table"]
+        if not merges or len(tables) < 2:  # noqa: PLR2004 - one query has nothing to merge with
+            continue
+        for query in dashboard.queries:
+            if query.place[:-1] in tables and _keeps_name(query.expr):
+                yield dashboard.document.finding(
+                    MERGE, query.place, query.title, f"merges {query.expr}, whose lines keep the name of their metric",
+                    "aggregate it, as in max by (job) (...)",
+                )  # fmt: skip
+
+
+def _keeps_name(expr: str) -> bool:
+    try:
+        return keeps_name(parsed(expr))
+    except ValueError:
+        return False
+
+
 def _steps(data: object, place: Place) -> Iterator[tuple[Place, list[Any]]]:
     if isinstance(data, dict):
         for key, value in data.items():
@@ -400,5 +426,6 @@ _EACH: tuple[Callable[[Dashboard, World], Iterator[Finding]], ...] = (
     _units,
     _no_targets,
     _thresholds,
+    _merged,
     _expressions,
 )

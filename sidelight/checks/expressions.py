@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import promql_parser as promql
 
-from alerts.promql import check_tree, is_without, nodes
+from alerts.promql import KEEP_EVERY_LABEL, check_tree, is_without, nodes
 from sidelight.checks.finding import Check, Severity
 from sidelight.checks.world import SERIES, OpenWorld
 
@@ -100,6 +100,17 @@ _OF_COUNTERS = {
 }
 _COUNTING = {"count", "group", "count_values"}
 _COMPARISONS = {"==", "!=", "<", ">", "<=", ">="}
+_KEEP_THE_NAME = {
+    "last_over_time",
+    "first_over_time",
+    "sort",
+    "sort_desc",
+    "sort_by_label",
+    "sort_by_label_desc",
+    "label_replace",
+    "label_join",
+    "info",
+}
 _BLENDING = {"sum", "avg", "stddev", "stdvar"}
 _CLAMPS = {"clamp", "clamp_min", "clamp_max"}
 _EXPERIMENTAL = {
@@ -150,6 +161,22 @@ def compares(node: Any) -> bool:
     modifier = getattr(node, "modifier", None)
     is_comparison = isinstance(node, promql.BinaryExpr) and str(node.op) in _COMPARISONS
     return is_comparison and not (modifier and modifier.return_bool)
+
+
+def keeps_name(tree: Any) -> bool:
+    """Whether what an expression gives may still have the name of a metric, which most of PromQL takes away."""
+    match tree:
+        case promql.ParenExpr():
+            return keeps_name(tree.expr)
+        case promql.AggregateExpr():
+            return str(tree.op) in KEEP_EVERY_LABEL and keeps_name(tree.expr)
+        case promql.Call():
+            of_series = (isinstance(each, promql.MatrixSelector) or keeps_name(each) for each in tree.args)
+            return function_of(tree) in _KEEP_THE_NAME and any(of_series)
+        case promql.BinaryExpr():
+            chooses = compares(tree) or str(tree.op) in {"and", "or", "unless"}
+            return (chooses and keeps_name(tree.lhs)) or (str(tree.op) == "or" and keeps_name(tree.rhs))
+    return isinstance(tree, promql.VectorSelector)
 
 
 def _without_variables(expression: str) -> str:

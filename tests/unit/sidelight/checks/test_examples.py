@@ -105,6 +105,11 @@ def asks(expr: str) -> str:
     return panel(targets__0__expr=expr)
 
 
+def merges(expr: str) -> str:
+    targets = [{"expr": one, "format": "table"} for one in (f"count by (job) (up{{{SCOPE}}})", expr)]
+    return panel(type="table", targets=targets, transformations=[{"id": "merge"}])
+
+
 COLLECTOR = """\
 extensions:
   file_storage: {directory: /queue}
@@ -242,6 +247,9 @@ EXAMPLES = {
     "dashboard/editable": Example(board(editable=...), board(), "can be edited"),
     "dashboard/threshold": Example(
         panel(fieldConfig__defaults__thresholds__steps__0__value="null"), board(), "thresholds at 'null', 0.01, 0.05"
+    ),
+    "dashboard/merge": Example(
+        merges(f"up{{{SCOPE}}}"), merges(f"max by (job) (up{{{SCOPE}}})"), "whose lines keep the name of their metric"
     ),
     "dashboard/uid": Example(board(uid=None), board(), "has no uid"),
     "collector/component": Example(
