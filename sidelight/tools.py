@@ -236,6 +236,7 @@ class Collector:
             "GOWORK": "off",
             "GOTOOLCHAIN": "local",
             "GOBIN": str(work),
+            "TMPDIR": str(work),  # the builder leaves an empty folder there
             "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # the builder calls it by its name
         }
         wanted = f"{self.builder}@v{release.version}"
