@@ -27,7 +27,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Today", panels=_today(settings), per_line=6, height=4),
         Row(title="In the time range shown", panels=_in_range(), per_line=5, height=4),
         Row(title="Workflows", panels=_workflows(settings)),
-        Row(title="Which workflows and routes", panels=_rankings()),
+        Row(title="Which workflows and routes", panels=_rankings(), height=12),
     )
 
 

@@ -218,13 +218,13 @@ def _bars(panel: Panel, **common: Any) -> Any:
     options = {
         "displayMode": "basic",
         "orientation": "horizontal",
-        "namePlacement": "auto",
+        "namePlacement": "top",  # to the left a route would be cut after twenty letters
         "valueMode": "color",
         "showUnfilled": True,
-        "sizing": "auto",
+        "sizing": "manual",  # else one bar fills its panel, with letters as high
         "minVizWidth": 8,
         "minVizHeight": 16,
-        "maxVizHeight": 300,
+        "maxVizHeight": 56,
         "legend": {"showLegend": False, "displayMode": "list", "placement": "bottom", "calcs": []},
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
     }

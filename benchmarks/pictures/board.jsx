@@ -152,7 +152,9 @@ const isCut = (box, letter, { right, bottom }, isTable) => box.right > right + 1
 
 function* faultsOf(panel) {
   const { title, type } = panel.dataset;
-  for (const { text, element, box } of textsIn(panel)) {
+  const texts = [...textsIn(panel)];
+  if (!texts.some(({ text }) => text === title)) yield `${title}: its title is not to be seen`;
+  for (const { text, element, box } of texts) {
     const letter = parseFloat(window.getComputedStyle(element).fontSize);
     if (letter < SMALLEST_LETTER) yield `${title}: the letters of "${text}" are ${letter}px high`;
     for (let outer = element; panel.contains(outer); outer = outer.parentElement) {

@@ -1,5 +1,5 @@
 // Bundles board.jsx, draws every dashboard of job.json in Chromium at every width, and prints what cannot be read.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { build } from 'esbuild';
@@ -54,8 +54,10 @@ async function drawn(browser, name, width) {
   return faults;
 }
 
+const executablePath = await chromium.executablePath(); // unpacked, with a font beside it
+writeFileSync('fonts.conf', `<fontconfig><dir>${process.env.TMPDIR}/fonts</dir><cachedir>${process.env.TMPDIR}/fonts/cache</cachedir></fontconfig>`);
 const browser = await browsers.launch({
-  executablePath: await chromium.executablePath(), args: ['--no-sandbox', '--no-zygote', '--disable-gpu', '--font-render-hinting=none'],
+  executablePath, env: { ...process.env, FONTCONFIG_FILE: `${process.cwd()}/fonts.conf` }, args: ['--no-sandbox', '--no-zygote', '--disable-gpu', '--font-render-hinting=none'],
 });
 const found = {};
 for (const name of Object.keys(boards)) {

@@ -83,6 +83,19 @@ def unreadable(board: Board) -> Board:
     return board._replace(dashboard=dashboard)
 
 
+def crowded(board: Board) -> Board:
+    """A dashboard whose bars are as many as they can be, of names as long as they are in life."""
+    names = [f"/catalog/items/{{sku}}/reviews/{letter}" for letter in "abcdefghij"]
+    bars = [{"metric": dict.fromkeys(("http_route", "workflow"), name), "value": [board.end, "7"]} for name in names]
+    kinds = {panel["id"]: panel["type"] for panel in board.dashboard["panels"]}
+    return board._replace(
+        answers={
+            panel: dict.fromkeys(answers, bars) if kinds[panel] == "bargauge" else answers
+            for panel, answers in board.answers.items()
+        }
+    )
+
+
 @pytest.fixture(scope="module")
 def drawn(played: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     assert seen(played.watch, played.settings).silent == ()
@@ -90,11 +103,12 @@ def drawn(played: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     boards = {
         page: asked(build(played.settings), played.prometheus.url, end - 60, end) for page, build in DASHBOARDS.items()
     }
-    return draw({**boards, "unreadable": unreadable(boards["business"])}, tmp_path_factory.mktemp("drawn"))
+    more = {"unreadable": unreadable(boards["business"]), "crowded": crowded(boards["business"])}
+    return draw({**boards, **more}, tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("page", DASHBOARDS)
+@pytest.mark.parametrize("page", [*DASHBOARDS, "crowded"])
 def test_everything_can_be_read_on_small_screens_and_on_large_ones(
     page: str, width: int, drawn: dict[str, list[str]]
 ) -> None:
