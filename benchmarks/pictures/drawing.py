@@ -60,16 +60,13 @@ def asked(dashboard: Mapping[str, Any], prometheus: str, start: float, end: floa
     return Board(dashboard=dashboard, answers=answers, start=start, end=end)
 
 
-def draw(
-    boards: Mapping[str, Board], folder: Path, *, widths: Sequence[int] = WIDTHS, mode: str = "dark"
-) -> dict[str, list[str]]:
+def draw(boards: Mapping[str, Board], folder: Path, *, widths: Sequence[int] = WIDTHS) -> dict[str, list[str]]:
     """Draw dashboards into ``<name>-<width>.png``.
 
     Args:
         boards: The dashboards by name.
         folder: An empty folder for the pictures and what they are made with.
         widths: The widths of the screen, in pixels.
-        mode: ``dark`` or ``light``.
 
     Returns:
         What cannot be read, and what the browser complains of, for each ``<name> at <width>``.
@@ -82,7 +79,7 @@ def draw(
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
     (folder / "node_modules").symlink_to(node_modules())
     given = {
-        name: {"dashboard": each.dashboard, "answers": each.answers, "from": each.start, "to": each.end, "mode": mode}
+        name: {"dashboard": each.dashboard, "answers": each.answers, "from": each.start, "to": each.end}
         for name, each in boards.items()
     }
     (folder / "job.json").write_text(json.dumps({"boards": given, "widths": list(widths)}))
