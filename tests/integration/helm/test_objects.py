@@ -188,6 +188,13 @@ def test_notes_print_how_to_see_whether_rules_and_dashboards_are_picked_up(build
     assert "kubectl get configmap --namespace monitoring --selector grafana_dashboard=1" in text
 
 
+def test_notes_say_that_a_gateway_is_watched_by_nobody(chart: Chart) -> None:
+    gateway = ("--set", "gateway.enabled=true")
+    assert "CollectorQueueFilling never\nfire" in notes(chart, *gateway)
+    assert "Collectors:" not in notes(chart, *gateway, "--set", "collectorMonitor.enabled=true")
+    assert "Collectors:" not in notes(chart)
+
+
 def test_notes_do_not_ask_for_a_release_label_that_is_there(chart: Chart) -> None:
     assert "commonLabels.release" not in notes(chart, "--set", "commonLabels.release=monitoring")
 
