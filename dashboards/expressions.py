@@ -78,6 +78,16 @@ def top(limit: int, expr: str) -> str:
     return f"topk({limit}, {expr})"
 
 
+def highest(limit: int, series: str, *by: str) -> str:
+    """Those that were highest at any time of the range shown, over all of it; ``topk`` alone would choose anew at each point."""
+    return _outermost("max", "topk", limit, series, by)
+
+
+def lowest(limit: int, series: str, *by: str) -> str:
+    """Those that were lowest at any time of the range shown, over all of it."""
+    return _outermost("min", "bottomk", limit, series, by)
+
+
 def quantile(ratio: float, histogram: str, *by: str) -> str:
     """A quantile of a histogram's buckets, absent rather than NaN where nothing was observed.
 
@@ -139,6 +149,11 @@ def count(metric: Metric) -> str:
 
 def _braced(series: str, matchers: tuple[str, ...]) -> str:
     return f"{series}{{{','.join(matchers)}}}"
+
+
+def _outermost(of: str, choose: str, limit: int, series: str, by: tuple[str, ...]) -> str:
+    extreme = _aggregated(of, f"{of}_over_time({series}[{RANGE}] @ end())", by)
+    return f"{series} and on ({', '.join(by)}) {choose}({limit}, {extreme})"
 
 
 def _aggregated(operator: str, expr: str, by: tuple[str, ...]) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _NO_REQUESTS = "no requests"
 _TROUBLE = 'kind!="event"'  # a completed deployment is news, no trouble
 _BUDGET = Coloring(base="red", above={0: "yellow", 0.25: "green"})
+_LISTED = 10
+_SHOWN = f"by service: the {_LISTED} that were worst in the time range shown."
 _FIRING = Coloring(base="green", above={1: "red"})
 
 
@@ -135,25 +137,27 @@ def _over_time(settings: Settings) -> tuple[Panel, ...]:
         ),
         graph(
             title="Error ratio",
-            description=f"Share of failed requests, by service. {said(thresholds.error_ratio)}",
+            description=f"Share of failed requests, {_SHOWN} {said(thresholds.error_ratio)}",
             unit=Unit.RATIO,
-            queries=(Query(expr=promql.recorded(of.error_ratio), legend=legend(*by)),),
+            queries=(Query(expr=promql.highest(_LISTED, promql.recorded(of.error_ratio), *by), legend=legend(*by)),),
             coloring=traffic_light(thresholds.error_ratio),
             empty=_NO_REQUESTS,
         ),
         graph(
             title="Latency p95",
-            description=f"95 % of requests are faster, by service. {said(thresholds.latency_p95_seconds, 's')}",
+            description=f"95 % of requests are faster, {_SHOWN} {said(thresholds.latency_p95_seconds, 's')}",
             unit=Unit.SECONDS,
-            queries=(Query(expr=promql.recorded(of.p95), legend=legend(*by)),),
+            queries=(Query(expr=promql.highest(_LISTED, promql.recorded(of.p95), *by), legend=legend(*by)),),
             coloring=traffic_light(thresholds.latency_p95_seconds),
             empty=_NO_REQUESTS,
         ),
         graph(
             title="Error budget left",
-            description=f"What is left of what {settings.slo.period} allow, by objective; below 0 % it is overspent.",
+            description=f"What is left of what {settings.slo.period} allow, by objective, {_SHOWN} Below 0 % it is overspent.",
             unit=Unit.RATIO,
-            queries=(Query(expr=promql.recorded(of.budget_left), legend=legend(*by, "slo")),),
+            queries=(
+                Query(expr=promql.lowest(_LISTED, promql.recorded(of.budget_left), *by), legend=legend(*by, "slo")),
+            ),
             coloring=_BUDGET,
             empty=_NO_REQUESTS,
         ),
