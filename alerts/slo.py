@@ -92,11 +92,12 @@ def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
 def _quarters(settings: Settings, series: str) -> str:
     """A quarter's average, recorded towards its end alone: a month is read at every evaluation, and each sample costs.
 
-    The quarter's point is the last sample before it, of the five minutes that Prometheus looks back.
+    The quarter's point is the last sample before it, of the five minutes that Prometheus looks back. The minute after it is
+    recorded too: evaluated at the very quarter, as vmalert and promtool do, the series would else end with that point.
     """
     average = f"avg_over_time({series}[15m])"
     minutes = max(_LEAST_MINUTES, -(-2 * settings.alerting.evaluation_interval.seconds // 60))
-    return f"{average}\nand on () minute() % 15 >= {15 - minutes}" if minutes <= _LOOKBACK_MINUTES else average
+    return f"{average}\nand on () (minute() + {minutes}) % 15 <= {minutes}" if minutes <= _LOOKBACK_MINUTES else average
 
 
 def _average(series: str, quarters: str, window: Duration) -> str:

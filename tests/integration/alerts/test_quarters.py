@@ -1,0 +1,58 @@
+"""Windows of days read every quarter of an hour, at the pace of production: evaluated at the very quarter, and off it."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from benchmarks.detection.history import HOUR, MINUTE, SCRAPE, Service, Shares
+from benchmarks.detection.rules import ours
+from instrumentation.settings import parse_settings
+from sidelight.tools import tool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOURS, BAD_HOURS, SHARE = 4, 2, 0.1  # a tenth fails in the first half
+
+
+@pytest.mark.parametrize("interval", ["30s", "1m", "2m", "150s"])
+@pytest.mark.parametrize("version", ["promtool", "promtool-oldest"])
+def test_a_day_remembers_what_its_last_quarter_has_not_seen(version: str, interval: str, tmp_path: Path) -> None:
+    settings = parse_settings({"alerting": {"evaluation_interval": interval}})
+    group = ours(settings)
+    recording = {**group, "rules": [rule for rule in group["rules"] if "record" in rule]}
+    service = Service(
+        job="shop",
+        rate=10.0,
+        seconds=HOURS * HOUR + MINUTE,
+        shares=lambda second: Shares(failed=SHARE if second < BAD_HOURS * HOUR else 0.0),
+    )
+    burn = SHARE * BAD_HOURS / HOURS / (1 - settings.slo.availability)
+    windows = [f'job_slo:error_budget_burn:ratio_rate{window}{{slo="availability"}}' for window in ("1d", "3d", "30d")]
+    test = {
+        "interval": f"{SCRAPE}s",
+        "input_series": list(service.series()),
+        "promql_expr_test": [
+            {
+                "expr": f"count by (job) ({window} > {0.9 * burn} < {1.1 * burn})",
+                "eval_time": f"{HOURS}h",
+                "exp_samples": [{"labels": '{job="shop"}', "value": 1}],
+            }
+            for window in windows
+        ],
+    }
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [recording]}))
+    document = {"rule_files": ["rules.yaml"], "evaluation_interval": interval, "tests": [test]}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(document))
+    done = subprocess.run(
+        [tool(version), "test", "rules", tmp_path / "test.yaml"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
