@@ -52,7 +52,6 @@ class Burn:
         return max(1.0, round(self.share * period.seconds / self.long.seconds, 3))
 
 
-_LEAST_MINUTES, _LOOKBACK_MINUTES = 2, 5
 BURNS = (
     Burn(severity="critical", share=0.02, long=Duration("1h"), short=Duration("5m")),
     Burn(severity="critical", share=0.05, long=Duration("6h"), short=Duration("30m")),
@@ -90,24 +89,21 @@ def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
 
 
 def _quarters(settings: Settings, series: str) -> str:
-    """A quarter's average, recorded towards its end alone: a month is read at every evaluation, and each sample costs.
-
-    The quarter's point is the last sample before it, of the five minutes that Prometheus looks back. The minute after it is
-    recorded too: evaluated at the very quarter, as vmalert and promtool do, the series would else end with that point.
-    """
+    """A quarter's average, recorded at its last two evaluations alone: a month is read at every evaluation, and each sample costs."""
+    minutes = -(-2 * settings.alerting.evaluation_interval.seconds // 60)
     average = f"avg_over_time({series}[15m])"
-    minutes = max(_LEAST_MINUTES, -(-2 * settings.alerting.evaluation_interval.seconds // 60))
-    return f"{average}\nand on () (minute() + {minutes}) % 15 <= {minutes}" if minutes <= _LOOKBACK_MINUTES else average
+    return f"{average}\nand on () minute() % 15 >= {15 - minutes}" if minutes < 15 else average  # noqa: PLR2004 - a quarter
 
 
 def _average(series: str, quarters: str, window: Duration) -> str:
-    """Of a day and more the quarters are read, each once, since the points of so long a window cost too much.
+    """Of a day and more the quarters are read, since the samples of so long a window cost too much.
 
-    They are those of the clock, of which a service that is younger has none: what it has of one counts.
+    They are read as they stand, not by a subquery: that would have no point where the series pauses, and be ten times as slow over
+    many blocks. They are those of the clock, of which a service that is younger has none: what it has of one counts.
     """
     is_long = window.seconds >= Duration("1d").seconds
     return (
-        f"(avg_over_time({quarters}[{window}:15m]) or avg_over_time({series}[15m]))"
+        f"(avg_over_time({quarters}[{window}]) or avg_over_time({series}[15m]))"
         if is_long
         else f"avg_over_time({series}[{window}])"
     )

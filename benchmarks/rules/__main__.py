@@ -20,8 +20,8 @@ HEAD = """\
 A real Prometheus evaluates the generated rules over minutes of raw histograms and a month of what the rules recorded, and
 says itself how long that took and how many samples it read. Every raw histogram is read once: its buckets by one rule,
 its count by two. Whatever else wants them, alerts, error budgets and dashboards, reads what those recorded. Windows of
-a day and more read a point for each quarter of an hour, and what they read is recorded in the last two minutes of each quarter
-and the first of the next alone: a month of 100 services took 3.9 s to evaluate when it was recorded twice a minute."""
+a day and more read averages of quarters of an hour, which are recorded at the last two evaluations of each quarter alone: a month of
+100 services took 3.9 s to evaluate when they were recorded twice a minute."""
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 END = 1_760_000_400  # seconds since 1970
 _MINUTES = 60 * 6  # seconds of raw histograms: the window, and some
 _REPEATS = 3
-_BEFORE = 2  # minutes before each quarter, and the one after it: then it is recorded, as the rules have it
+_RECORDED_FROM = 14  # minutes of each quarter, as the rules have it
 
 
 def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> dict[str, list[tuple[str, Cost]]]:
@@ -47,7 +47,7 @@ def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> d
         for start in range(first, END, DAY):  # a day at a time: promtool reads the whole file for every block
             seconds = range(start, min(start + DAY, END), every)
             prometheus.take(recorded(fleet, rates, seconds), *rates)
-            late = [second for second in seconds if (second // 60 + _BEFORE) % 15 <= _BEFORE]
+            late = [second for second in seconds if second // 60 % 15 >= _RECORDED_FROM]
             prometheus.take(recorded(fleet, quarters, late), *quarters)
         for group in groups.values():
             recording = [rule for rule in group["rules"] if "record" in rule]
