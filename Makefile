@@ -25,7 +25,7 @@ $(READY): $(PINS) $(SPEEDUPS) requirements/constraints.txt requirements/bootstra
 	@PYTHON='$(PYTHON)' sh requirements/bootstrap.sh $(VENV)
 	@touch $@
 
-tools: setup ## Bring Prometheus, Alertmanager and Helm into the cache, outside the repository.
+tools: setup ## Bring Prometheus, Alertmanager, Helm and the collector into the cache, outside the repository.
 	@$(BIN)/sidelight tools
 
 format: setup ## Format the code and mend what the linter can.

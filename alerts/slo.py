@@ -89,7 +89,7 @@ def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
 
 
 def _quarters(settings: Settings, series: str) -> str:
-    """A quarter's average, recorded at its last two evaluations alone: a month is read at every evaluation, and each sample costs."""
+    """A quarter's average, recorded at its end alone, twice at least: a month is read at every evaluation, and each sample costs."""
     minutes = -(-2 * settings.alerting.evaluation_interval.seconds // 60)
     average = f"avg_over_time({series}[15m])"
     return f"{average}\nand on () minute() % 15 >= {15 - minutes}" if minutes < 15 else average  # noqa: PLR2004 - a quarter

@@ -6,6 +6,7 @@ import argparse
 import shutil
 import tempfile
 import time
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def _played(folder: Path) -> dict[str, Board]:
 
 def _begun(dashboard: Any) -> Any:
     """A dashboard down to its first heatmap, which is part of Grafana itself and not of its components."""
-    end = min((panel["gridPos"]["y"] for panel in dashboard["panels"] if panel["type"] == "heatmap"), default=1000)
+    end = min((panel["gridPos"]["y"] for panel in dashboard["panels"] if panel["type"] == "heatmap"), default=inf)
     return {**dashboard, "panels": [panel for panel in dashboard["panels"] if panel["gridPos"]["y"] < end]}
 
 
