@@ -11,8 +11,9 @@ import httpx
 import yaml
 
 from benchmarks.errors import BenchmarkError
-from sidelight import build, processes
-from sidelight.tools import run_command, tool
+from sidelight import build
+from sidelight.toolchain import processes
+from sidelight.toolchain.tools import run_command, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

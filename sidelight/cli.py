@@ -87,7 +87,7 @@ def check(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="The repository's root.")] = Path()) -> None:
     """Write a first sidelight.yaml, a Makefile fragment, a step for continuous integration and a values file; overwrite nothing."""
-    from sidelight.initial import init as write  # noqa: PLC0415
+    from sidelight.project_files import init as write  # noqa: PLC0415
 
     for made in write(folder):
         typer.echo(f"{made.verdict} {made.path}")
@@ -97,7 +97,7 @@ def init(folder: Annotated[Path, typer.Argument(help="The repository's root.")] 
 @app.command()
 def tools() -> None:
     """Bring the tools that tests and demo need into the cache; print where they are."""
-    from sidelight.tools import ensure  # noqa: PLC0415
+    from sidelight.toolchain.tools import ensure  # noqa: PLC0415
 
     for name, path in ensure().items():
         typer.echo(f"{name} {path}")
@@ -110,7 +110,7 @@ def publish(config: Config = None) -> None:
 
     import stamina.instrumentation  # noqa: PLC0415
 
-    from dashboards.publish import publish_from_environment  # noqa: PLC0415
+    from dashboards.grafana.publish import publish_from_environment  # noqa: PLC0415
 
     stamina.instrumentation.set_on_retry_hooks(())  # else each retry is a line of its own on stdout
     publish_from_environment(load_settings(config), os.environ, typer.echo)
@@ -147,7 +147,7 @@ def verify(  # noqa: PLR0913 - each is an option
     ] = False,
 ) -> None:
     """Read an audit trail to its end; the first line that is not sound is named, and the command exits with 1."""
-    from sidelight.audit import Asked, verified  # noqa: PLC0415
+    from sidelight.audit_verification import Asked, verified  # noqa: PLC0415
 
     asked = Asked(
         paths=paths or (), key_file=key_file, heads=head or (), continues=continues, without_head=without_head

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alerts.error_rate import HIGH_ERROR_RATE
+from alerts.conditions.error_rate import HIGH_ERROR_RATE
 from benchmarks.prometheus import rules_of
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
 

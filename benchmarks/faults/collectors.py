@@ -12,15 +12,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 import collector
 from benchmarks.errors import BenchmarkError
 from instrumentation.settings import parse_settings
-from sidelight import processes
-from sidelight.processes import LOOPBACK
-from sidelight.tools import tool
+from sidelight.toolchain import processes
+from sidelight.toolchain.processes import LOOPBACK
+from sidelight.toolchain.tools import tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 SECONDS = 60.0
 

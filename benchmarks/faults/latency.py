@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from benchmarks.faults.collectors import running
-from sidelight import processes
 from sidelight.demo.spans import receiving
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

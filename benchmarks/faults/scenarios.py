@@ -10,11 +10,11 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alerts.collectors import CAPACITY, DROPPING, FILLING, LOST, QUEUE
+from alerts.conditions.collector_data import CAPACITY, DROPPING, FILLING, LOST, QUEUE
 from benchmarks.errors import BenchmarkError
 from benchmarks.faults.collectors import running, send, until
-from sidelight import processes
 from sidelight.demo.spans import receiving
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alerts.recording import recorded as names_for
+from alerts.recording.services import recorded as names_for
 from benchmarks.detection.rules import ours, workbook
 from benchmarks.prometheus import Cost, Prometheus, cost_of, layers
 from benchmarks.rules.fleet import DAY, Fleet, recorded, scraped, series

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sidelight import processes
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 OLDEST, NEWEST = 0, -1
 

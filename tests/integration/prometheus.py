@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 SECONDS = 60.0
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from alerts import ALERTS
-from sidelight import processes
-from sidelight.tools import tool
+from sidelight.toolchain import processes
+from sidelight.toolchain.tools import tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

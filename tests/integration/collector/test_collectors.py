@@ -14,9 +14,9 @@ from benchmarks.faults.collectors import LOOPBACK, SECONDS, running, send, until
 from collector.manifest import COMPONENTS, PROGRAM, VERSION
 from instrumentation.redaction import Redactor
 from instrumentation.settings import parse_settings
-from sidelight import processes
 from sidelight.demo.spans import receiving
-from sidelight.tools import RELEASES, tool
+from sidelight.toolchain import processes
+from sidelight.toolchain.tools import RELEASES, tool
 
 if TYPE_CHECKING:
     from pathlib import Path

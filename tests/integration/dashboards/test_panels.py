@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from alerts import RecordingRule, groups
-from alerts.users import daily_active_users
+from alerts.recording.users import daily_active_users
 from dashboards import DASHBOARDS
 from instrumentation import catalog
 from instrumentation.settings import parse_settings
-from sidelight import processes
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from alerts import generated
 from benchmarks.faults.collectors import running, send, until
 from instrumentation.settings import parse_settings
-from sidelight import processes
+from sidelight.toolchain import processes
 from tests.integration.helm.test_objects import by_kind
 from tests.integration.prometheus import asked
 

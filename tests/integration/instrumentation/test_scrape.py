@@ -14,14 +14,14 @@ from websockets.sync.client import connect
 
 from examples.shop.payments import BUSY
 from instrumentation.catalog import METRICS
-from sidelight import processes
 from sidelight.demo.load import STOCK
-from sidelight.tools import tool
+from sidelight.toolchain import processes
+from sidelight.toolchain.tools import tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[3]
 NOT_IN_THE_SHOP = (

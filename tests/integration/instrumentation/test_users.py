@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from benchmarks.users.estimators import improved
-from sidelight import processes
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,17 +10,17 @@ import pytest
 
 from benchmarks.faults.collectors import until
 from instrumentation.settings import Settings
-from sidelight import processes
 from sidelight.checks import Severity, find
 from sidelight.checks.expressions import keeps_name, parsed
-from sidelight.tools import tool
+from sidelight.toolchain import processes
+from sidelight.toolchain.tools import tool
 from tests.integration.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 RULES = """\
 groups:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 import yaml
 
-from alerts.slo import BURNS
+from alerts.conditions.error_budget import BURNS
 from benchmarks.detection.history import DAY, SCRAPE, Service, Shares, outages, poisson, quiet, troubled
 from benchmarks.detection.rules import PAGE, TICKET, ours, workbook
 from instrumentation.settings import Duration, Settings

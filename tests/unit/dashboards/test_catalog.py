@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from alerts import RecordingRule, groups
-from alerts.linting import series
-from alerts.promql import catalog_series, check
+from alerts.checking.promql import catalog_series, check
+from alerts.checking.series import series
 from dashboards import PAGES, generated
 from dashboards.model import Query, View
 from instrumentation import catalog

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from dashboards.grafana import Grafana, PublishError, folder_uid
-from dashboards.publish import publish, publish_from_environment
+from dashboards.grafana.client import Grafana, PublishError, folder_uid
+from dashboards.grafana.publish import publish, publish_from_environment
 from instrumentation.settings import Settings, parse_settings
 
 if TYPE_CHECKING:

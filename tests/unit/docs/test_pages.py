@@ -21,8 +21,8 @@ import yaml
 from markdown_it import MarkdownIt
 
 from alerts import groups
-from alerts.linting import series
-from alerts.promql import faults
+from alerts.checking.promql import faults
+from alerts.checking.series import series
 from instrumentation.errors import SettingsError
 from instrumentation.settings import Section, Settings, parse_settings
 from sidelight import cli

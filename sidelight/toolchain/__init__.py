@@ -1,0 +1,1 @@
+"""The pinned programs, and starting and stopping processes."""
