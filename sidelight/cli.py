@@ -97,7 +97,7 @@ def init(folder: Annotated[Path, typer.Argument(help="The repository's root.")] 
 @app.command()
 def tools() -> None:
     """Bring the tools that tests and demo need into the cache; print where they are."""
-    from sidelight.toolchain.tools import ensure  # noqa: PLC0415
+    from sidelight.toolchain import ensure  # noqa: PLC0415
 
     for name, path in ensure().items():
         typer.echo(f"{name} {path}")

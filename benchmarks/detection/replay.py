@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.detection.history import SCRAPE
 from benchmarks.detection.rules import PAGE, TICKET
 from benchmarks.errors import BenchmarkError
-from sidelight.toolchain.tools import run_command, tool
+from sidelight.toolchain import run_command, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,7 +17,7 @@ from benchmarks.tables import Column, Table
 from collector import generated
 from collector.manifest import PROGRAM, VERSION
 from instrumentation.settings import parse_settings
-from sidelight.toolchain.tools import Toolbox
+from sidelight.toolchain import Toolbox
 
 if TYPE_CHECKING:
     from benchmarks.tables import Row

@@ -11,7 +11,7 @@ import yaml
 from benchmarks.detection.history import HOUR, MINUTE, SCRAPE, Service, Shares
 from benchmarks.detection.rules import ours
 from instrumentation.settings import parse_settings
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,7 @@ from collector.manifest import COMPONENTS, PROGRAM, VERSION
 from instrumentation.redaction import Redactor
 from instrumentation.settings import parse_settings
 from sidelight.demo.spans import receiving
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import RELEASES, tool
+from sidelight.toolchain import RELEASES, processes, tool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,7 @@ from alerts import generated
 from benchmarks.faults.collectors import SECONDS, running, send, until
 from instrumentation.settings import parse_settings
 from sidelight.demo.spans import Spans, receiving
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import processes, tool
 from tests.integration.prometheus import asked
 
 if TYPE_CHECKING:

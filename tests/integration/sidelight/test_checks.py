@@ -12,8 +12,7 @@ from benchmarks.faults.collectors import until
 from instrumentation.settings import Settings
 from sidelight.checks import Severity, find
 from sidelight.checks.expressions import keeps_name, parsed
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import processes, tool
 from tests.integration.prometheus import asked
 
 if TYPE_CHECKING:

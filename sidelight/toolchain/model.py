@@ -1,0 +1,69 @@
+"""What a program, a release and a source of a release are."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sidelight.toolchain.toolbox import Toolbox
+
+
+class Source(Protocol):
+    """One way to get a release."""
+
+    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+        """Leave every program of the release in ``folder/bin``.
+
+        Raises:
+            ToolError: It cannot be had this way.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One executable.
+
+    Attributes:
+        name: What callers ask for.
+        files: What machines call it; the first is its name in the cache.
+        version: The arguments that make it print its version.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    version: tuple[str, ...] = ("--version",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """The one pinned version of a project, and the programs that come with it.
+
+    Attributes:
+        name: The project; with the version it names the folder in the cache.
+        version: The version that is fetched.
+        serves: The oldest version on `PATH` that serves, and the first that does not.
+        programs: What it brings; all of them come from one place.
+        sources: Where to get it, in order of preference.
+        on_demand: Whether it is brought only when somebody asks for it: another release's source, or a test.
+        edition: Raised where the same version is made otherwise, so that what a cache holds of it is made anew.
+    """
+
+    name: str
+    version: str
+    serves: tuple[str, str]
+    programs: tuple[Program, ...]
+    sources: tuple[Source, ...]
+    on_demand: bool = False
+    edition: int = 1
+
+    def __str__(self) -> str:
+        return f"{', '.join(program.files[0] for program in self.programs)} {self.version}"
+
+
+def which(program: Program, path: str) -> Path | None:
+    """Where a program stands in a search path, under any of its file names."""
+    found = (shutil.which(file, path=path) for file in program.files)
+    return next(map(Path, filter(None, found)), None)
