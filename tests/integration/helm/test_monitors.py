@@ -9,12 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from tests.integration.prometheus import asked
+
 from alerts import generated
-from benchmarks.faults.collectors import running, send, until
 from instrumentation.settings import parse_settings
 from sidelight.toolchain import processes
 from tests.integration.helm.test_objects import by_kind
-from tests.integration.prometheus import asked
+from tests.support.collectors import running, send, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
