@@ -8,13 +8,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from sidelight.toolchain.toolbox import Toolbox
+    from collections.abc import Callable, Mapping
+
+
+class Shell(Protocol):
+    """What a source may use of the machine; the toolbox is one."""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment that commands get."""
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        """Takes one line of progress."""
+
+    def tool(self, name: str) -> Path:
+        """Return another program's path; bring it first if it is nowhere."""
+
+    def command(
+        self, *argv: str, timeout: float, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> str:
+        """Run a command and return its output."""
+
+    def network(
+        self, *argv: str, timeout: float, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> str:
+        """Run a command that uses the network, which may be tried again."""
 
 
 class Source(Protocol):
     """One way to get a release."""
 
-    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
         """Leave every program of the release in ``folder/bin``.
 
         Raises:

@@ -16,8 +16,7 @@ from sidelight.toolchain.model import which
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sidelight.toolchain.model import Release
-    from sidelight.toolchain.toolbox import Toolbox
+    from sidelight.toolchain.model import Release, Shell
 
 MINUTE = 60.0  # seconds
 
@@ -42,7 +41,7 @@ class Debian:
     def __str__(self) -> str:
         return f"Debian's package {self.package}"
 
-    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
         """Download, unpack, link.
 
         Raises:
@@ -52,12 +51,12 @@ class Debian:
         for part in ("lists/partial", "cache/archives/partial"):
             (state / part).mkdir(parents=True)
         try:
-            self._apt(state, toolbox, "update")
+            self._apt(state, shell, "update")
         except ToolError as error:  # one dead third-party source fails it; the download decides
-            toolbox.say(f"{error} Trying the download all the same.")
-        self._apt(state, toolbox, "download", self.package, *self.more)
+            shell.say(f"{error} Trying the download all the same.")
+        self._apt(state, shell, "download", self.package, *self.more)
         for archive in state.glob("*.deb"):
-            toolbox.command("dpkg-deb", "-x", str(archive), str(folder / "root"), timeout=2 * MINUTE)
+            shell.command("dpkg-deb", "-x", str(archive), str(folder / "root"), timeout=2 * MINUTE)
         shutil.rmtree(state)
         if self.scripts:
             _write_scripts(folder / "bin", self.scripts)
@@ -65,7 +64,7 @@ class Debian:
             _link(release, folder, folder / "root" / self.programs)
 
     @staticmethod
-    def _apt(state: Path, toolbox: Toolbox, *arguments: str) -> None:
+    def _apt(state: Path, shell: Shell, *arguments: str) -> None:
         options = {
             "Dir::State": state,
             "Dir::State::lists": state / "lists",
@@ -77,7 +76,7 @@ class Debian:
             "APT::Update::Error-Mode": "any",  # else a source that was out of reach is only a warning
         }
         flags = [flag for key, value in options.items() for flag in ("-o", f"{key}={value}")]
-        toolbox.network("apt-get", "-q", *flags, *arguments, timeout=5 * MINUTE, cwd=state)
+        shell.network("apt-get", "-q", *flags, *arguments, timeout=5 * MINUTE, cwd=state)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +104,13 @@ class Go:
     def __str__(self) -> str:
         return f"go (about {self.takes})"
 
-    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
         """Resolve, download, build.
 
         Raises:
             ToolError: Go cannot be had, or one of its commands fails.
         """
-        go = str(toolbox.tool("go"))
+        go = str(shell.tool("go"))
         work = folder / "module"
         work.mkdir()
         commands = [f"{self.module}/{package}" for package in self.packages]
@@ -119,13 +118,13 @@ class Go:
         build = ("build", "-trimpath", "-buildvcs=false", "-tags", self.tags, "-ldflags", ldflags)
         # The user's flags and workspace could point elsewhere, and Go must not fetch another Go.
         environ = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GOTOOLCHAIN": "local"}
-        toolbox.command(go, "mod", "init", "tools", timeout=MINUTE, cwd=work, environ=environ)
+        shell.command(go, "mod", "init", "tools", timeout=MINUTE, cwd=work, environ=environ)
         for replace in self.replaces:
-            toolbox.command(go, "mod", "edit", "-replace", replace, timeout=MINUTE, cwd=work, environ=environ)
+            shell.command(go, "mod", "edit", "-replace", replace, timeout=MINUTE, cwd=work, environ=environ)
         wanted = [f"{command}@{self.version}" for command in commands]
-        toolbox.network(go, "get", *wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
+        shell.network(go, "get", *wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
         output = f"{folder / 'bin'}{os.sep}"  # the separator makes it a folder, also for one program
-        toolbox.command(go, *build, "-o", output, *commands, timeout=40 * MINUTE, cwd=work, environ=environ)
+        shell.command(go, *build, "-o", output, *commands, timeout=40 * MINUTE, cwd=work, environ=environ)
         shutil.rmtree(work)
 
 
@@ -144,7 +143,7 @@ class Collector:
     def __str__(self) -> str:
         return f"OpenTelemetry's builder (about {self.takes})"
 
-    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
         """Build the builder, then what the manifest names.
 
         Raises:
@@ -152,7 +151,7 @@ class Collector:
         """
         from collector.manifest import to_manifest  # noqa: PLC0415 - everything else here needs the standard library only
 
-        go = toolbox.tool("go")
+        go = shell.tool("go")
         work = folder / "module"
         work.mkdir()
         environ = {
@@ -165,21 +164,21 @@ class Collector:
             "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # the builder calls it by its name
         }
         wanted = f"{self.builder}@v{release.version}"
-        toolbox.network(str(go), "install", wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
+        shell.network(str(go), "install", wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
         (work / "builder.yaml").write_text(to_manifest(str(folder / "bin")))
         builder = str(work / "builder")
-        toolbox.network(builder, "--config", "builder.yaml", timeout=40 * MINUTE, cwd=work, environ=environ)
+        shell.network(builder, "--config", "builder.yaml", timeout=40 * MINUTE, cwd=work, environ=environ)
         shutil.rmtree(work)
-        contrib = shutil.which("otelcol-contrib", path=toolbox.environ.get("PATH", ""))
+        contrib = shutil.which("otelcol-contrib", path=shell.environ.get("PATH", ""))
         own = [folder / "bin" / program.files[0] for program in release.programs]
         for program in [*own, *([Path(contrib)] if contrib else [])]:
-            toolbox.say(self._measured(program, toolbox))
+            shell.say(self._measured(program, shell))
 
     @staticmethod
-    def _measured(program: Path, toolbox: Toolbox) -> str:
+    def _measured(program: Path, shell: Shell) -> str:
         """Its size and start; what ``python -m benchmarks.programs`` measures with more patience."""
         began = time.perf_counter()
-        toolbox.command(str(program), "--version", timeout=MINUTE)
+        shell.command(str(program), "--version", timeout=MINUTE)
         milliseconds = 1000 * (time.perf_counter() - began)
         return f"{program.name}: {program.stat().st_size / 1e6:.1f} MB, says its version after {milliseconds:.0f} ms"
 
@@ -201,7 +200,7 @@ class Wheel:
     def __str__(self) -> str:
         return f"the wheel {self.distribution}"
 
-    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
         """Install into the folder, link.
 
         Raises:
@@ -209,7 +208,7 @@ class Wheel:
         """
         root = folder / "root"
         flags = ("--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(root))
-        toolbox.network(sys.executable, "-m", "pip", "install", *flags, self.distribution, timeout=10 * MINUTE)
+        shell.network(sys.executable, "-m", "pip", "install", *flags, self.distribution, timeout=10 * MINUTE)
         if self.scripts:
             _write_scripts(folder / "bin", self.scripts)
         else:
@@ -231,7 +230,7 @@ class Npm:
     def __str__(self) -> str:
         return "npm"
 
-    def fetch(self, release: Release, folder: Path, toolbox: Toolbox) -> None:
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
         """Install into the folder.
 
         Raises:
@@ -240,16 +239,16 @@ class Npm:
         del release
         root = folder / "root"
         root.mkdir()
-        node, npm = toolbox.tool("node"), toolbox.tool("npm")
+        node, npm = shell.tool("node"), shell.tool("npm")
         wanted = [f"{name}@{version}" for name, version in self.packages.items()]
         flags = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--no-update-notifier")
-        environ = {"PATH": f"{node.parent}{os.pathsep}{self._path(toolbox)}"}
-        toolbox.network(str(npm), "install", *flags, *wanted, timeout=10 * MINUTE, cwd=root, environ=environ)
+        environ = {"PATH": f"{node.parent}{os.pathsep}{self._path(shell)}"}
+        shell.network(str(npm), "install", *flags, *wanted, timeout=10 * MINUTE, cwd=root, environ=environ)
         _write_scripts(folder / "bin", {file: f'node="{node}"\n{lines}' for file, lines in self.scripts.items()})
 
     @staticmethod
-    def _path(toolbox: Toolbox) -> str:
-        return toolbox.environ.get("PATH", os.defpath)
+    def _path(shell: Shell) -> str:
+        return shell.environ.get("PATH", os.defpath)
 
 
 SCRIPT = """\
