@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import yaml
-from tests.integration.prometheus import asked
 
 from alerts import generated
 from instrumentation.settings import parse_settings
 from sidelight.demo.spans import Spans, receiving
 from sidelight.toolchain import processes, tool
 from tests.support.collectors import SECONDS, running, send, until
+from tests.support.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

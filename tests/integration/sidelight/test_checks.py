@@ -7,13 +7,13 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.prometheus import asked
 
 from instrumentation.settings import Settings
 from sidelight.checks import Severity, find
 from sidelight.checks.expressions import keeps_name, parsed
 from sidelight.toolchain import processes, tool
 from tests.support.collectors import until
+from tests.support.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
