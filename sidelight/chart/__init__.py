@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alerts.rules import to_yaml
 from collector.gateway import to_gateway_config
-from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values
+from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values, targets_schema
 from sidelight.chart.gateway import gateway_values
 from sidelight.chart.objects import collector_monitor_values, dashboards_values, helm_test_values, pod_monitor_values
 from sidelight.chart.readme import to_readme
@@ -28,7 +28,7 @@ def chart_files(settings: Settings) -> dict[str, str]:
     """Path below ``helm/sidelight`` to text, of all that follows from the settings.
 
     Raises:
-        ChartError: Two overrides would have one name in the values.
+        ChartError: Two overrides would have one name in the values, or two secrets one key.
     """
     values = chart_values(settings)
     return {
@@ -37,7 +37,7 @@ def chart_files(settings: Settings) -> dict[str, str]:
         "files/alertmanager.yaml": to_yaml(alertmanager_parts(settings)),
         "README.md": to_readme(values),
         "values.yaml": to_values_file(values),
-        "values.schema.json": to_schema_file(values),
+        "values.schema.json": to_schema_file(values, targets=targets_schema()),
     }
 
 
