@@ -142,7 +142,7 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
     "count": {"type": "integer", "minimum": 1},
     "positive": {"type": "number", "exclusiveMinimum": 0},
     "percent": {"type": "integer", "minimum": 1, "maximum": 100},
-    "quantity": {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"},
+    "quantity": {"type": ["string", "number"]},  # the templates say in a sentence what one is
     "share": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "duration": {
         "type": "string",
