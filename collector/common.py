@@ -29,9 +29,13 @@ def extensions() -> dict[str, object]:
 
 
 def memory_limiter(settings: Settings) -> dict[str, object]:
-    """First in every pipeline, so that nothing is taken that cannot be held."""
+    """First in every pipeline, so that nothing is taken that cannot be held; the charts set the variables."""
     limit = settings.collector.memory_limit_mib
-    return {"check_interval": "1s", "limit_mib": limit * 4 // 5, "spike_limit_mib": limit // 5}
+    return {
+        "check_interval": "1s",
+        "limit_mib": f"${{env:SIDELIGHT_MEMORY_LIMIT_MIB:-{limit * 4 // 5}}}",
+        "spike_limit_mib": f"${{env:SIDELIGHT_MEMORY_SPIKE_MIB:-{limit // 5}}}",
+    }
 
 
 def redaction() -> dict[str, object]:

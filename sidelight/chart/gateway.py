@@ -88,7 +88,7 @@ def gateway_values(settings: Settings) -> Block:
                 key="queue",
                 note="Where what is accepted waits on disk. Without a size it is an emptyDir, which outlives the container, not the pod.",
                 members=(
-                    Value(key="size", default="", schema={"anyOf": [{"const": ""}, may_be("quantity")]}),
+                    Value(key="size", default="", schema=may_be("quantity")),
                     Value(key="storageClassName", default="", schema={"type": "string"}),
                 ),
             ),
@@ -100,7 +100,8 @@ def gateway_values(settings: Settings) -> Block:
                         key="memory",
                         default=f"{memory}Mi",
                         schema=may_be("quantity"),
-                        note="Request and limit; collector.memory_limit_mib in sidelight.yaml, whose four fifths the collector keeps to.",
+                        note="Request and limit, such as 512Mi or 1.5Gi; by default collector.memory_limit_mib of sidelight.yaml. "
+                        "The collector keeps to four fifths of it.",
                     ),
                 ),
             ),

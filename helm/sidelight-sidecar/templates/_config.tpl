@@ -16,8 +16,8 @@ receivers:
 processors:
   memory_limiter:
     check_interval: 1s
-    limit_mib: 102
-    spike_limit_mib: 25
+    limit_mib: ${env:SIDELIGHT_MEMORY_LIMIT_MIB:-102}
+    spike_limit_mib: ${env:SIDELIGHT_MEMORY_SPIKE_MIB:-25}
   resource:
     attributes:
     - key: k8s.namespace.name

@@ -72,7 +72,7 @@ VALUES = {
 TEAMS = parse_settings(
     {
         "alerting": {
-            "teams": [{"name": "search", "match": {"job": "search"}, "receivers": {"default": {}}}],
+            "teams": [{"name": "search", "match": {"job": "search"}}],
             "mute_times": [
                 {
                     "name": "night",
