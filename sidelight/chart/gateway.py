@@ -34,15 +34,17 @@ def gateway_values(settings: Settings) -> Block:
     memory = settings.collector.memory_limit_mib
     return Block(
         key="gateway",
-        note="The OpenTelemetry Collector that all sidecars send to, by the configuration of `sidelight build`. Its Service is "
-        "called <release>-sidelight-gateway: set collector.gateway_endpoint in sidelight.yaml to http://<that name>.<namespace>:4318.",
+        note="The OpenTelemetry Collector that all sidecars send to, by the configuration of `sidelight build`. Its Service "
+        "is called sidelight-gateway where the release is sidelight; collector.gateway_endpoint in sidelight.yaml must be "
+        "http://<its name>.<its namespace>:4318, which the notes print.",
         members=(
             flag("enabled", default=False),
             Value(
                 key="kind",
                 default="Deployment",
                 schema={"enum": ["Deployment", "OpenTelemetryCollector"]},
-                note="OpenTelemetryCollector leaves the Deployment to the OpenTelemetry Operator.",
+                note="OpenTelemetryCollector leaves pods and Service to the OpenTelemetry Operator, which calls the Service "
+                "<name>-collector; networkPolicy and imagePullSecrets are then the operator's business.",
             ),
             labels("labels", "Labels on the objects and the pods."),
             image(),

@@ -17,15 +17,20 @@ _TEMPLATE = """\
 {{- $text -}}
 {{- end -}}
 
-{{/* Fifths of a quantity of memory in whole MiB. Takes besides: fifths. */}}
-{{- define "CHART.mebibytes" -}}
+{{/* A quantity as a number. */}}
+{{- define "CHART.bytes" -}}
 {{- $text := include "CHART.quantity" . -}}
 {{- $unit := regexFind "[a-zA-Z]+$" $text -}}
 {{- $factors := dict "" 1.0 "n" 1e-9 "u" 1e-6 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18
   "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
-{{- $bytes := mulf (trimSuffix $unit $text | float64) (index $factors $unit) -}}
+{{- mulf (trimSuffix $unit $text | float64) (index $factors $unit) | toJson -}}
+{{- end -}}
+
+{{/* Fifths of a quantity of memory in whole MiB. Takes besides: fifths. */}}
+{{- define "CHART.mebibytes" -}}
+{{- $bytes := include "CHART.bytes" . | float64 -}}
 {{- if lt $bytes LEAST_BYTES -}}
-{{- fail (printf "%s: got %s, which is %s bytes; give at least LEAST_MIBMi, such as 128Mi, since a collector needs that for itself." .path $text (toJson $bytes)) -}}
+{{- fail (printf "%s: got %s, which is %s bytes; give at least LEAST_MIBMi, such as 128Mi, since a collector needs that for itself." .path (include "CHART.quantity" .) (toJson $bytes)) -}}
 {{- end -}}
 {{- divf (mulf $bytes .fifths) 5242880.0 | floor | int64 -}}
 {{- end -}}

@@ -75,7 +75,7 @@ processors:
     summary: silent
 exporters:
   otlp_http/gateway:
-    endpoint: http://sidelight-gateway:4318
+    endpoint: http://sidelight-gateway.monitoring:4318
     timeout: 10s
     retry_on_failure:
       enabled: true
