@@ -6,6 +6,7 @@ Statuses and messages are those of Grafana's source (``pkg/api/folder.go``, ``pk
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 import time
@@ -92,6 +93,34 @@ class Hit:
     url: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A dashboard as Grafana has it.
+
+    Attributes:
+        data: Its JSON, with Grafana's own ``id`` and ``version``.
+        folder: The uid of its folder; empty at the top.
+        address: Where people see it.
+        provisioned: Whether it comes from a file of Grafana's, and cannot be saved.
+        may_be_saved: Whether the credentials have the right to save it.
+    """
+
+    data: Mapping[str, Any]
+    folder: str
+    address: str
+    provisioned: bool = False
+    may_be_saved: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What Grafana answers to a dashboard that it saved: its uid, where people see it, and its version."""
+
+    uid: str
+    address: str
+    version: int
+
+
 def folder_uid(title: str) -> str:
     """The stable uid of the folder with this title; a hash, since a title may hold letters that a uid may not."""
     return f"sidelight-{blake2b(title.encode(), digest_size=6).hexdigest()}"
@@ -117,8 +146,13 @@ class Session:
                 transport=grafana.transport,
             )
         except OSError as error:  # what SSL_CERT_FILE names is read here
-            problem = f"SSL_CERT_FILE or SSL_CERT_DIR: {error}; give a file of certificates in PEM form."
-            raise PublishError(problem, code="grafana_certificate", details={"url": grafana.url}) from error
+            variable = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+            reason = error.strerror or error
+            problem = f"got {os.environ.get(variable)!r} ({reason}); give a file of certificates in PEM form"
+            raise PublishError(f"{variable}: {problem}.", code="grafana_certificate") from error
+        except (ValueError, httpx.InvalidURL, ImportError):  # each holds the address, which may hold a password
+            problem = "the address of a proxy that is given there cannot be used; give one such as http://proxy:3128"
+            raise PublishError(f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: {problem}.", code="proxy_invalid") from None
 
     def __enter__(self) -> Self:
         return self
@@ -153,27 +187,81 @@ class Session:
 
     # --- Dashboards ---------------------------------------------------------------------------------------------------
 
+    def dashboards(self, folder: str) -> list[Hit]:
+        """The dashboards in the folder with this uid that the credentials may see."""
+        # Grafana before version 10 does not know folderUIDs, and lists every dashboard.
+        return [hit for hit in self._search(type="dash-db", folderUIDs=folder) if hit.folder == folder]
+
+    def dashboard(self, uid: str) -> Stored | None:
+        """The dashboard with this uid; None where there is none, or none that the credentials may see."""
+        response = self._send("GET", f"/api/dashboards/uid/{uid}")
+        if response.status_code in _ABSENT:
+            return None
+        self._require_success(response, f"to show the dashboard {uid!r}", code="dashboard_refused")
+        data, meta = _json(response).get("dashboard", {}), _json(response).get("meta", {})
+        return Stored(
+            data=data,
+            folder=str(meta.get("folderUid") or ""),
+            address=self._address(meta.get("url") or f"/d/{uid}"),
+            provisioned=bool(meta.get("provisioned")),
+            may_be_saved=meta.get("canSave", True),
+        )
+
     def save(
-        self, name: str, dashboard: Mapping[str, object], folder: str, message: str, wait: Echo | None = None
-    ) -> str:
-        """Create or replace a dashboard in the folder with this uid; returns its address.
+        self,
+        dashboard: Mapping[str, object],
+        stored: Stored | None,
+        *,
+        folder: str,
+        message: str,
+        wait: Echo | None = None,
+    ) -> Saved:
+        """Create a dashboard, or replace the one that was read; Grafana refuses it where that one changed meanwhile.
 
         Args:
-            name: For people.
             dashboard: Grafana's JSON.
-            folder: The folder's uid.
+            stored: What ``dashboard`` returned for its uid.
+            folder: The uid of the folder that it belongs into.
             message: Stands in the version history.
             wait: Where the folder is so new that its permissions may not count yet: takes a line of progress.
 
         Raises:
-            PublishError: ``dashboard_refused``.
+            PublishError: ``dashboard_refused``, ``dashboard_changed`` or ``grafana_quota_reached``.
         """
-        body = {"dashboard": {**dashboard, "id": None}, "folderUid": folder, "message": message, "overwrite": True}
+        # Not "overwrite": with it, Grafana before 11.3 writes into another dashboard of the same title. And without the
+        # id of the one that exists, Grafana asks the quota for one dashboard more.
+        was = stored.data if stored else {}
+        body = {
+            "dashboard": {**dashboard, "id": was.get("id"), "version": was.get("version", 0)},
+            "folderUid": folder,
+            "message": message,
+            "overwrite": False,
+        }
         response = self._send("POST", "/api/dashboards/db", body)
         if wait is not None:
             response = self._waited(response, "/api/dashboards/db", body, wait)
-        self._require_success(response, f"the dashboard {name!r}", code="dashboard_refused")
-        return f"{self._grafana.url}/d/{dashboard['uid']}"
+        answer = _json(response)
+        if response.is_success and "uid" in answer:
+            address = self._address(answer.get("url") or f"/d/{answer['uid']}")
+            return Saved(uid=answer["uid"], address=address, version=answer.get("version", 0))
+        raise self._not_saved(response, f"the dashboard {dashboard['title']!r}", stored)
+
+    def _not_saved(self, response: httpx.Response, what: str, stored: Stored | None) -> PublishError:
+        answer = _json(response)
+        if not (isinstance(answer, dict) and answer.get("status") == "version-mismatch"):
+            return self._refused(response, what, code="dashboard_refused")
+        unseen = f"one with its uid exists that the {self._grafana.credentials} may not see: {_RIGHTS}"
+        advice = "somebody saved it a moment ago: publish again" if stored else unseen
+        return self._refused(response, what, code="dashboard_changed", advice=advice)
+
+    def delete(self, uid: str) -> None:
+        """Delete the dashboard with this uid.
+
+        Raises:
+            PublishError: ``dashboard_refused``.
+        """
+        response = self._send("DELETE", f"/api/dashboards/uid/{uid}")
+        self._require_success(response, f"to delete the dashboard {uid!r}", code="dashboard_refused")
 
     def _waited(self, response: httpx.Response, path: str, body: object, echo: Echo) -> httpx.Response:
         waited = 0.0
@@ -184,6 +272,29 @@ class Session:
             echo(f"waiting until Grafana lets the {self._grafana.credentials} use the new folder: {most}")
             response = self._send("POST", path, body)
         return response
+
+    def _address(self, path: str) -> str:
+        """Where people see what Grafana names by a path, which holds the sub-path that Grafana is configured with."""
+        is_bare = path.startswith(("/d/", "/dashboards/"))  # a proxy may serve it below a path that it does not know
+        return self._grafana.url + path if is_bare else urljoin(self._grafana.url, path)
+
+    # --- Grafana itself -----------------------------------------------------------------------------------------------
+
+    def version(self) -> tuple[int, int] | None:
+        """Grafana's version, such as (11, 3); None where Grafana does not tell it."""
+        with suppress(PublishError):  # a proxy may keep the page to itself
+            answer = _json(self._send("GET", "/api/health"))
+            found = re.match(r"(\d+)\.(\d+)", str(answer.get("version", "")) if isinstance(answer, dict) else "")
+            return (int(found[1]), int(found[2])) if found else None
+        return None
+
+    def room(self) -> int | None:
+        """How many more dashboards the quota of the organization allows; None where it is unlimited or not shown."""
+        quotas = _json(self._send("GET", "/api/org/quotas"))
+        for quota in quotas if isinstance(quotas, list) else ():
+            if quota.get("target") == "dashboard" and quota.get("limit", -1) >= 0:
+                return max(0, int(quota["limit"]) - int(quota.get("used", 0)))
+        return None
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -248,6 +359,8 @@ class Session:
             code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a right: {_RIGHTS}"
         elif status == HTTPStatus.FORBIDDEN:
             code, advice = "grafana_quota_reached", "delete dashboards, or raise Grafana's quota"
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            advice = "Grafana's log says why; a database that may only be read is one cause"
         return self._error(f"refused {what}: {reason}{advice and f'; {advice}'}", code, status=status)
 
     def _unreachable(self, problem: str) -> PublishError:

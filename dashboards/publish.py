@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 
-from dashboards.folder import existing_folder
 from dashboards.grafana import Grafana, PublishError, Session
 from dashboards.pages import DASHBOARDS
+from dashboards.plan import planned
 from instrumentation.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from dashboards.plan import Change, Plan
     from instrumentation.settings import Settings
 
     Dashboards = Mapping[str, Mapping[str, object]]
@@ -29,11 +33,14 @@ USER_VARIABLE = "GRAFANA_USER"
 PASSWORD_VARIABLE = "GRAFANA_PASSWORD"  # noqa: S105 - a variable's name
 PASSWORD_FILE_VARIABLE = "GRAFANA_PASSWORD_FILE"  # noqa: S105 - a variable's name
 
-_LONGEST_UID = 40  # Grafana's own limit
+_UID = r"[a-zA-Z0-9_-]{1,40}"  # Grafana's own rule
 
 
 def publish(dashboards: Dashboards, grafana: Grafana, *, folder: str, message: str, echo: Echo) -> None:
-    """Create the folder where it is missing, then create or replace each dashboard.
+    """Check everything that can be checked, then create the folder where it is missing and what is new or different.
+
+    New dashboards come first. Where Grafana refuses one of them after all, those that were created before it are deleted
+    again, so that nothing is half published.
 
     Args:
         dashboards: Name to Grafana JSON.
@@ -43,24 +50,67 @@ def publish(dashboards: Dashboards, grafana: Grafana, *, folder: str, message: s
         echo: Takes one line of progress for each dashboard.
 
     Raises:
-        PublishError: ``grafana_url_invalid``, ``grafana_token_invalid`` or ``dashboard_invalid`` before anything is sent;
-            then what ``existing_folder`` and ``Session`` raise, with the names of the dashboards that were published
-            before it.
+        PublishError: ``grafana_url_invalid``, ``grafana_token_invalid``, ``grafana_user_invalid`` or ``dashboard_invalid``
+            before anything is asked; what ``planned`` raises before anything is sent; then what ``Session`` raises, with
+            the names of the dashboards that were published before it.
     """
     _check_address(grafana)
     for name, dashboard in dashboards.items():
         _check_dashboard(name, dashboard)
-    published: list[str] = []
-    try:
-        with Session(grafana) as session:
-            existing = existing_folder(folder, session.folders())
-            uid = existing.uid if existing else session.create_folder(folder)
-            for name, dashboard in dashboards.items():
-                address = session.save(name, dashboard, uid, message, wait=None if existing or published else echo)
-                published.append(name)
-                echo(f"published {name}: {address}")
-    except PublishError as error:
-        raise _with_published(error, published) from error.__cause__
+    with Session(grafana) as session:
+        run = _Run(session=session, folder=folder, message=message, echo=echo)
+        try:
+            run.send(planned(session, dashboards, folder=folder))
+        except PublishError as error:
+            raise _with_published(error, run.published) from error.__cause__
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One publication, and what it published so far."""
+
+    session: Session
+    folder: str
+    message: str
+    echo: Echo
+    published: list[str] = field(default_factory=list)
+    folder_is_new: bool = False
+
+    def send(self, plan: Plan) -> None:
+        needed = [change for change in plan.changes if change.is_needed]
+        uid = plan.folder or (self._create_folder() if needed else "")
+        try:
+            for change in needed:
+                if change.stored is None:
+                    self._save(change, uid)
+        except PublishError:
+            self._delete_again(plan)
+            raise
+        for change in plan.changes:
+            if change.stored and change.is_needed:
+                self._save(change, uid)
+            elif change.stored:
+                self.echo(f"unchanged {change.name}: {change.stored.address}")
+
+    def _create_folder(self) -> str:
+        uid = self.session.create_folder(self.folder)
+        self.folder_is_new = True
+        self.echo(f"created the folder {self.folder!r}")
+        return uid
+
+    def _save(self, change: Change, folder: str) -> None:
+        wait = self.echo if self.folder_is_new and not self.published else None
+        saved = self.session.save(change.dashboard, change.stored, folder=folder, message=self.message, wait=wait)
+        self.published.append(change.name)
+        self.echo(f"published {change.name}: {saved.address} (uid {saved.uid}, version {saved.version})")
+
+    def _delete_again(self, plan: Plan) -> None:
+        for change in plan.changes:
+            if change.name in self.published:
+                with suppress(PublishError):  # the error that led here says more
+                    self.session.delete(str(change.dashboard["uid"]))
+                    self.published.remove(change.name)
+                    self.echo(f"deleted {change.name} again, since Grafana refused another one")
 
 
 def publish_from_environment(
@@ -153,8 +203,8 @@ def _is_address(text: str) -> bool:
 
 def _check_dashboard(name: str, dashboard: Mapping[str, object]) -> None:
     faults = [key for key in ("uid", "title") if not (isinstance(dashboard.get(key), str) and dashboard[key])]
-    if len(str(dashboard.get("uid"))) > _LONGEST_UID:
-        faults.append(f"uid of at most {_LONGEST_UID} characters")
+    if "uid" not in faults and not re.fullmatch(_UID, str(dashboard["uid"])):
+        faults.append("uid of at most 40 letters, digits, - and _")
     if not _is_json(dashboard):
         faults.append("form as JSON")
     if faults:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,7 +18,6 @@ from tests.unit.dashboards.grafana_stand_in import ADMIN, EDITOR, NONE, VIEWER, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 TOKEN = "glsa_seven_three"  # noqa: S105 - of a Grafana in memory
 PASSWORD = "seven: three"  # noqa: S105 - of a Grafana in memory
@@ -25,6 +26,7 @@ STOCK = {"uid": "stock", "title": "Stock", "panels": []}
 BOTH = {"shop": SHOP, "stock": STOCK}
 FOLDER = "Ops & Shop"
 OURS = folder_uid(FOLDER)
+TLS = Path(__file__).parent / "tls"
 HTML = "<!doctype html><title>Welcome</title>"
 
 
@@ -46,8 +48,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def _publish(server: StandIn, dashboards: Any = BOTH, *, folder: str = FOLDER, **changes: Any) -> list[str]:
     lines: list[str] = []
-    given = {"url": server.url, "token": TOKEN, "transport": httpx.HTTPTransport(), "sleep": server.sleep}
-    publish(dashboards, Grafana(**given | changes), folder=folder, message="from a test", echo=lines.append)
+    echo = changes.pop("echo", lines.append)
+    given = {"url": server.url, "token": TOKEN, "transport": httpx.HTTPTransport(verify=False), "sleep": server.sleep}
+    publish(dashboards, Grafana(**given | changes), folder=folder, message="from a test", echo=echo)
     return lines
 
 
@@ -69,7 +72,11 @@ def test_the_first_publication_creates_the_folder_and_puts_each_dashboard_into_i
 ) -> None:
     server.version = version
     server.admit(TOKEN, role)
-    assert [line.split(":")[0] for line in _publish(server)] == ["published shop", "published stock"]
+    assert _publish(server) == [
+        "created the folder 'Ops & Shop'",
+        f"published shop: {server.url}/d/shop/shop (uid shop, version 1)",
+        f"published stock: {server.url}/d/stock/stock (uid stock, version 1)",
+    ]
     assert server.folders[OURS].title == FOLDER
     assert {uid: saved.folder for uid, saved in server.dashboards.items()} == {"shop": OURS, "stock": OURS}
     assert server.dashboards["shop"].messages == ["from a test"]
@@ -154,7 +161,7 @@ def test_a_folder_of_ours_that_was_renamed_is_still_ours(server: StandIn) -> Non
 def test_permissions_of_a_new_folder_that_do_not_count_yet_are_waited_for(server: StandIn) -> None:
     server.delay = 60
     lines = _publish(server)
-    assert lines[:2] == [
+    assert lines[1:3] == [
         "waiting until Grafana lets the token use the new folder: 5 of at most 90 s",
         "waiting until Grafana lets the token use the new folder: 10 of at most 90 s",
     ]
@@ -202,21 +209,255 @@ def test_folders_with_other_titles_have_other_uids_of_legal_characters() -> None
     assert folder_uid("Team 組").isascii()
 
 
-# --- What Grafana refuses -----------------------------------------------------------------------------------------------
+# --- What is sent -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [400, 412, 422, 500])
-def test_a_rejected_dashboard_is_named_with_grafanas_reason_and_with_what_was_published(
-    server: StandIn, status: int
-) -> None:
-    _publish(server, {"shop": SHOP})
-    server.script["/api/dashboards/db"] = [Answer(body='{"uid": "shop"}'), refusal(status, "changed by  someone.")]
-    with _failing("dashboard_refused") as caught:
-        _publish(server, {"shop": {**SHOP, "panels": [1]}, "stock": STOCK})
-    assert str(caught.value) == (
-        f"{server.url} refused the dashboard 'stock': changed by someone ({status}). Published before that: shop."
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_a_dashboard_that_did_not_change_makes_no_new_version(server: StandIn, version: str) -> None:
+    server.version = version
+    _publish(server)
+    server.seen.clear()
+    assert _publish(server) == [
+        f"unchanged shop: {server.url}/d/shop/shop",
+        f"unchanged stock: {server.url}/d/stock/stock",
+    ]
+    assert server.writes == []
+    assert len(server.dashboards["shop"].versions) == 1
+
+
+def test_a_dashboard_that_changed_is_replaced_and_no_other(server: StandIn) -> None:
+    _publish(server)
+    lines = _publish(server, {"shop": SHOP, "stock": {**STOCK, "panels": [{"id": 7}]}})
+    assert lines == [
+        f"unchanged shop: {server.url}/d/shop/shop",
+        f"published stock: {server.url}/d/stock/stock (uid stock, version 2)",
+    ]
+    assert server.dashboards["stock"].data["panels"] == [{"id": 7}]
+
+
+def test_an_edit_made_in_grafana_is_a_change(server: StandIn) -> None:
+    _publish(server)
+    server.dashboards["shop"].versions.append({**SHOP, "id": 1, "version": 2, "editable": True})
+    assert _publish(server)[0] == f"published shop: {server.url}/d/shop/shop (uid shop, version 3)"
+    assert "editable" not in server.dashboards["shop"].data
+
+
+def test_a_dashboard_that_was_moved_away_is_moved_back(server: StandIn) -> None:
+    _publish(server)
+    server.add_folder("attic", "Attic")
+    server.dashboards["shop"].folder = "attic"
+    _publish(server)
+    assert server.dashboards["shop"].folder == OURS
+
+
+def test_numbers_that_json_writes_otherwise_are_no_change(server: StandIn) -> None:
+    _publish(server, {"shop": {**SHOP, "panels": [{"max": 1.0, "sizes": (1, 2)}]}})
+    assert _publish(server, {"shop": {**SHOP, "panels": [{"max": 1, "sizes": [1, 2]}]}})[0].startswith("unchanged shop")
+
+
+# --- What Grafana would refuse is known before anything is sent ---------------------------------------------------------
+
+
+def _refused(server: StandIn, code: str, dashboards: Any = BOTH, **changes: Any) -> str:
+    """What is said, where nothing was sent."""
+    server.seen.clear()
+    with _failing(code) as caught:
+        _publish(server, dashboards, **changes)
+    assert server.writes == []
+    assert caught.value.details["published"] == ()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("role", [EDITOR, ADMIN])
+def test_a_quota_that_is_too_small_is_told_before_anything_is_sent(server: StandIn, role: str) -> None:
+    server.admit(TOKEN, role)
+    server.quota = 1
+    assert _refused(server, "grafana_quota_reached") == (
+        "Grafana's quota allows 1 more dashboards, and 2 are new: shop, stock; delete dashboards, or raise the quota."
+        " Nothing was published."
     )
-    assert caught.value.details == {"url": server.url, "status": status, "published": ("shop",)}
+
+
+def test_a_quota_that_is_just_large_enough_is_no_fault(server: StandIn) -> None:
+    server.quota = 2
+    _publish(server)
+    assert set(server.dashboards) == {"shop", "stock"}
+
+
+def test_at_the_quota_dashboards_can_still_be_replaced(server: StandIn) -> None:
+    _publish(server)
+    server.quota = 2
+    _publish(server, {"shop": {**SHOP, "panels": [1]}, "stock": STOCK})
+    assert server.dashboards["shop"].data["version"] == 2
+
+
+def test_a_quota_that_is_not_shown_leaves_nothing_half_published(server: StandIn) -> None:
+    server.add_folder("Zx7Kq", FOLDER, private=True)
+    server.admit(TOKEN, NONE, edits={"Zx7Kq"})  # who has no role may not read quotas
+    server.quota = 1
+    lines: list[str] = []
+    with _failing("grafana_quota_reached") as caught:
+        _publish(server, echo=lines.append)
+    assert str(caught.value) == (
+        f"{server.url} refused the dashboard 'Stock': Quota reached; delete dashboards, or raise Grafana's quota (403)."
+        " Nothing was published."
+    )
+    assert lines[-1] == "deleted shop again, since Grafana refused another one"
+    assert server.dashboards == {}
+
+
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_a_title_that_another_dashboard_of_the_folder_has_is_refused(server: StandIn, version: str) -> None:
+    server.version = version
+    server.add_folder(OURS, FOLDER)
+    server.add_dashboard({"uid": "byhand", "title": "STOCK", "panels": []}, OURS)
+    assert _refused(server, "title_taken") == (
+        "stock: its folder holds another dashboard with the title 'STOCK' (uid byhand); rename or delete that one."
+        " Nothing was published."
+    )
+
+
+def test_the_same_title_in_another_folder_is_no_fault(server: StandIn) -> None:
+    server.add_folder("attic", "Attic")
+    server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": []}, "attic")
+    _publish(server)
+    assert set(server.dashboards) == {"byhand", "shop", "stock"}
+
+
+def test_a_title_that_is_taken_while_it_publishes_is_never_written_into(server: StandIn) -> None:
+    server.add_folder(OURS, FOLDER)
+    server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": [7]}, OURS)
+    server.script["/api/search"] = [Answer(body=f'[{{"uid": "{OURS}", "title": "x"}}]'), Answer(body="[]")]
+    with _failing("dashboard_refused") as caught:
+        _publish(server)
+    assert "A dashboard with the same name in the folder already exists (412). Nothing was published." in str(
+        caught.value
+    )
+    assert list(server.dashboards) == ["byhand"]
+    assert server.dashboards["byhand"].data["panels"] == [7]
+
+
+def test_a_provisioned_dashboard_is_refused_before_anything_is_sent(server: StandIn) -> None:
+    server.add_folder("files", "Files")
+    server.add_dashboard({**STOCK, "panels": [7]}, "files", provisioned=True)
+    assert _refused(server, "dashboard_provisioned") == (
+        f"stock: {server.url}/d/stock/stock is a provisioned dashboard, which Grafana lets nobody save; change it where it"
+        " is provisioned, or remove it there. Nothing was published."
+    )
+
+
+def test_a_dashboard_that_the_token_may_not_save_is_refused_before_anything_is_sent(server: StandIn) -> None:
+    server.add_folder("Zx7Kq", FOLDER, private=True)
+    server.add_folder("attic", "Attic")
+    server.add_dashboard(STOCK, "attic")
+    server.admit(TOKEN, VIEWER, edits={"Zx7Kq"})
+    said = _refused(server, "grafana_token_refused")
+    assert said.startswith(
+        f"stock: the credentials may not save {server.url}/d/stock/stock (canSave is false); give them"
+    )
+
+
+def test_a_folder_with_a_dashboards_title_is_refused_before_anything_is_sent(server: StandIn) -> None:
+    server.add_folder("other", "Stock")
+    assert _refused(server, "title_taken") == (
+        "stock: a folder has the title 'Stock' (uid other), which Grafana before 11.3 allows no dashboard to have; rename"
+        " the folder. Nothing was published."
+    )
+
+
+def test_a_folder_with_a_dashboards_title_is_no_fault_from_11_3_on(server: StandIn) -> None:
+    server.version = "11.3.0"
+    server.add_folder("other", "Stock")
+    _publish(server)
+    assert set(server.dashboards) == {"shop", "stock"}
+
+
+@pytest.mark.parametrize("page", ["no version", "no page"])
+def test_a_grafana_that_hides_its_version_is_taken_for_an_old_one(server: StandIn, page: str) -> None:
+    server.add_folder("other", "Stock")
+    server.hides_version = page == "no version"
+    server.script["/api/health"] = [Answer(status=403, body=HTML)] if page == "no page" else []
+    _refused(server, "title_taken")
+
+
+def test_a_folder_of_that_title_that_the_token_may_not_see_leaves_nothing_half_published(server: StandIn) -> None:
+    server.add_folder("other", "Stock", private=True)
+    with _failing("dashboard_refused") as caught:
+        _publish(server)
+    assert "refused the dashboard 'Stock': Dashboard name cannot be the same as folder (400)" in str(caught.value)
+    assert server.dashboards == {}
+
+
+def test_everything_that_is_wrong_is_told_at_once(server: StandIn) -> None:
+    server.quota = 1
+    server.add_folder("other", "Shop")
+    server.add_dashboard(STOCK | {"panels": [7]}, "other", provisioned=True)
+    told = _refused(server, "dashboard_provisioned").splitlines()
+    assert [line.split(":")[0] for line in told] == [
+        "stock",
+        "shop",
+        "Grafana's quota allows 0 more dashboards, and 1 are new",
+    ]
+
+
+def test_a_dashboard_that_somebody_saves_meanwhile_is_not_overwritten(server: StandIn) -> None:
+    _publish(server)
+    read = Answer(body='{"dashboard": {"id": 2, "version": 1}, "meta": {}}')
+    server.dashboards["stock"].versions.append({**STOCK, "id": 2, "version": 2, "panels": [7]})
+    server.script["/api/dashboards/uid/stock"] = [read]
+    with _failing("dashboard_changed") as caught:
+        _publish(server)
+    assert str(caught.value) == (
+        f"{server.url} refused the dashboard 'Stock': The dashboard has been changed by someone else; somebody saved it a"
+        " moment ago: publish again (412). Nothing was published."
+    )
+    assert server.dashboards["stock"].data["panels"] == [7]
+
+
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_a_dashboard_that_the_token_may_not_see_is_not_overwritten(server: StandIn, version: str) -> None:
+    server.version = version
+    server.add_folder("secret", "Secret", private=True)
+    server.add_dashboard({**STOCK, "panels": [7]}, "secret")
+    with _failing("dashboard_changed") as caught:
+        _publish(server)
+    assert "one with its uid exists that the token may not see" in str(caught.value)
+    assert set(server.dashboards) == {"stock"}
+
+
+def test_a_database_that_may_only_be_read_is_named_as_one_cause(server: StandIn) -> None:
+    server.read_only = True
+    with _failing("folder_refused") as caught:
+        _publish(server)
+    assert str(caught.value) == (
+        f"{server.url} refused the folder 'Ops & Shop': Folder API error; Grafana's log says why; a database that may only"
+        " be read is one cause (500). Nothing was published."
+    )
+
+
+def test_a_database_that_may_only_be_read_is_no_fault_where_nothing_is_to_be_written(server: StandIn) -> None:
+    _publish(server)
+    server.read_only = True
+    assert all(line.startswith("unchanged ") for line in _publish(server))
+
+
+def test_where_a_replacement_is_refused_the_line_says_what_was_published_before(server: StandIn) -> None:
+    _publish(server)
+    server.script["/api/dashboards/db"] = [Answer(body='{"uid": "shop", "version": 2}'), refusal(422, "no  such.")]
+    with _failing("dashboard_refused") as caught:
+        _publish(server, {name: {**dashboard, "panels": [7]} for name, dashboard in BOTH.items()})
+    assert (
+        str(caught.value) == f"{server.url} refused the dashboard 'Stock': no such (422). Published before that: shop."
+    )
+    assert caught.value.details == {"url": server.url, "status": 422, "published": ("shop",)}
+
+
+def test_a_save_that_grafana_only_hands_on_is_not_taken_for_one(server: StandIn) -> None:
+    pending = '{"status": "pending", "message": "changes were broadcast to the gitops listener"}'
+    server.script["/api/dashboards/db"] = [Answer(status=202, body=pending)]
+    with _failing("dashboard_refused") as caught:
+        _publish(server)
+    assert "changes were broadcast to the gitops listener (202)" in str(caught.value)
 
 
 # --- Who asks ---------------------------------------------------------------------------------------------------------
@@ -235,7 +476,8 @@ def test_a_wrong_token_gives_one_clear_line(server: StandIn) -> None:
 
 def test_a_user_with_a_password_may_publish(server: StandIn) -> None:
     server.admit_user("zoë", PASSWORD)
-    assert len(_publish(server, token="", user="zoë", password=PASSWORD)) == 2
+    _publish(server, token="", user="zoë", password=PASSWORD)
+    assert set(server.dashboards) == {"shop", "stock"}
 
 
 def test_a_wrong_password_is_told_as_such(server: StandIn) -> None:
@@ -272,7 +514,8 @@ def test_a_proxy_that_lets_nothing_be_written_is_not_taken_for_grafana(server: S
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_transient_answer_is_tried_again(server: StandIn, pauses: list[float], status: int) -> None:
     server.script["/api/dashboards/db"] = [Answer(status=status, body=HTML)]
-    assert len(_publish(server)) == 2
+    _publish(server)
+    assert set(server.dashboards) == {"shop", "stock"}
     assert len(pauses) == 1
 
 
@@ -292,7 +535,8 @@ def test_a_server_that_asks_for_too_long_a_pause_is_not_waited_for(server: Stand
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "nan", "-3"])
 def test_a_pause_that_is_no_number_of_seconds_does_no_harm(server: StandIn, pauses: list[float], asked: str) -> None:
     server.script["/api/dashboards/db"] = [Answer(status=503, headers={"Retry-After": asked})]
-    assert len(_publish(server)) == 2
+    _publish(server)
+    assert set(server.dashboards) == {"shop", "stock"}
     assert all(0 <= pause < 2 for pause in pauses)
 
 
@@ -356,11 +600,86 @@ def test_a_redirect_to_a_login_page_is_told_without_its_query(server: StandIn) -
     assert "planted" not in str(caught.value)
 
 
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_a_grafana_may_live_below_a_path(server: StandIn, version: str) -> None:
+    server.version, server.sub_path, server.redirects = version, "/grafana", True
+    assert f"published shop: {server.origin}/grafana/d/shop/shop (uid shop, version 1)" in _publish(server)
+    assert f"unchanged shop: {server.origin}/grafana/d/shop/shop" in _publish(server)
+
+
+def test_where_grafana_answers_without_its_sub_path_what_is_printed_has_it(server: StandIn) -> None:
+    server.sub_path = "/grafana"
+    lines = _publish(server, url=server.origin)
+    assert f"published shop: {server.origin}/grafana/d/shop/shop (uid shop, version 1)" in lines
+
+
 def test_the_sub_path_that_is_missing_is_named_where_grafana_redirects_to_it(server: StandIn) -> None:
     server.sub_path, server.redirects = "/grafana", True
     with _failing("grafana_redirects") as caught:
         _publish(server, url=server.origin)
     assert f"give {server.origin}/grafana as the address (301)" in str(caught.value)
+
+
+@pytest.fixture
+def secure() -> Iterator[StandIn]:
+    """A Grafana whose certificate an internal authority signed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "server.pem")
+    with running(StandIn(context=context)) as grafana:
+        grafana.admit(TOKEN)
+        yield grafana
+
+
+def test_a_certificate_of_an_internal_authority_is_told_as_such(secure: StandIn, pauses: list[float]) -> None:
+    with _failing("grafana_certificate") as caught:
+        _publish(secure, transport=None)
+    assert str(caught.value) == (
+        f"{secure.url} shows a certificate that is not trusted (unable to get local issuer certificate); where an internal"
+        " authority signed it, give that authority's certificate in SSL_CERT_FILE. Nothing was published."
+    )
+    assert pauses == []
+
+
+def test_the_certificate_of_an_internal_authority_may_be_given(
+    secure: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "authority.pem"))
+    _publish(secure, transport=None)
+    assert set(secure.dashboards) == {"shop", "stock"}
+
+
+def test_a_certificate_of_another_host_is_not_taken_for_one_of_an_unknown_authority(
+    secure: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "authority.pem"))
+    with _failing("grafana_certificate") as caught:
+        _publish(secure, url=secure.url.replace("127.0.0.1", "localhost"), transport=None)
+    assert "Hostname mismatch, certificate is not valid for 'localhost'" in str(caught.value)
+    assert "SSL_CERT_FILE" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["no file", "no certificate"])
+def test_a_file_of_certificates_that_is_none_is_named(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    if content:
+        (tmp_path / "authority.pem").write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    with _failing("grafana_certificate") as caught:
+        _publish(server, transport=None)
+    assert str(caught.value).startswith(f"SSL_CERT_FILE: got '{tmp_path}/authority.pem' (")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["carrier-pigeon://user:planted@proxy", "http://user:planted@proxy:port", "socks5://planted:1"]
+)
+def test_a_proxy_that_cannot_be_used_is_told_without_its_address(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with _failing("proxy_invalid") as caught:
+        _publish(server, transport=None)
+    assert "planted" not in str(caught.value)
 
 
 def test_a_host_that_does_not_listen_gives_one_clear_line(pauses: list[float]) -> None:
@@ -388,7 +707,8 @@ def test_a_server_that_does_not_answer_is_not_waited_for(server: StandIn, pauses
     [
         ({"title": "Stock"}, "has no uid"),
         ({"uid": "stock", "title": ""}, "has no title"),
-        ({"uid": "s" * 41, "title": "Stock"}, "has no uid of at most 40 characters"),
+        ({"uid": "s" * 41, "title": "Stock"}, "has no uid of at most 40 letters, digits, - and _"),
+        ({"uid": "stock/1", "title": "Stock"}, "has no uid of at most 40 letters, digits, - and _"),
         ({**STOCK, "panels": float("nan")}, "has no form as JSON"),
         ({**STOCK, "panels": {1}}, "has no form as JSON"),
     ],
@@ -442,9 +762,10 @@ def test_all_dashboards_are_published_from_the_environment(server: StandIn) -> N
     code, lines = _from_environment(server, GRAFANA_TOKEN=TOKEN)
     assert code == 0
     assert lines == [
-        f"published fleet: {server.url}/d/sidelight-fleet",
-        f"published operations: {server.url}/d/sidelight-operations",
-        f"published business: {server.url}/d/sidelight-business",
+        "created the folder 'Shop'",
+        f"published fleet: {server.url}/d/sidelight-fleet/fleet (uid sidelight-fleet, version 1)",
+        f"published operations: {server.url}/d/sidelight-operations/operations (uid sidelight-operations, version 1)",
+        f"published business: {server.url}/d/sidelight-business/business (uid sidelight-business, version 1)",
     ]
     assert server.folders[folder_uid("Shop")].title == "Shop"
     assert server.dashboards["sidelight-business"].messages[0].startswith("Published by Sidelight ")

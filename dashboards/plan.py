@@ -1,0 +1,169 @@
+"""What publishing would change and what forbids it, read from Grafana before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dashboards.folder import existing_folder
+from dashboards.grafana import PublishError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dashboards.grafana import Hit, Session, Stored
+
+_TITLES_ARE_FREE_FROM = (11, 3)  # Grafana's release notes: names are no longer unique
+_GRAFANAS_OWN = frozenset({"id", "version"})  # all that Grafana changes in what it is given
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One dashboard, and what Grafana has at its uid.
+
+    Attributes:
+        name: For people.
+        dashboard: Grafana's JSON, as it shall be.
+        stored: As it is; None where it is still to be created.
+        folder: The uid of the folder that it belongs into; None where that is still to be created.
+    """
+
+    name: str
+    dashboard: Mapping[str, object]
+    stored: Stored | None
+    folder: str | None
+
+    @property
+    def is_needed(self) -> bool:
+        """False where Grafana has exactly this already."""
+        return self.stored is None or self.before != self.after
+
+    @property
+    def before(self) -> dict[str, Any]:
+        """The dashboard and its folder, as they are."""
+        data = self.stored.data if self.stored else {}
+        kept = {key: value for key, value in data.items() if key not in _GRAFANAS_OWN}
+        return {**kept, "folderUid": self.stored.folder} if self.stored else {}
+
+    @property
+    def after(self) -> dict[str, Any]:
+        """The dashboard and its folder, as they shall be."""
+        return {**json.loads(json.dumps(self.dashboard)), "folderUid": self.folder}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What publishing would change.
+
+    Attributes:
+        folder: The uid of the folder; None where it is still to be created.
+        changes: One for each dashboard.
+    """
+
+    folder: str | None
+    changes: tuple[Change, ...]
+
+
+def planned(session: Session, dashboards: Mapping[str, Mapping[str, object]], *, folder: str) -> Plan:
+    """Read from Grafana what publishing these dashboards would change.
+
+    Args:
+        session: Where to.
+        dashboards: Name to Grafana JSON.
+        folder: The folder's title, path of titles or uid.
+
+    Raises:
+        PublishError: What ``existing_folder`` and ``Session`` raise; and one line for each dashboard that Grafana would
+            refuse, with the code ``dashboard_provisioned``, ``grafana_token_refused``, ``title_taken`` or
+            ``grafana_quota_reached`` of the first.
+    """
+    folders = session.folders()
+    existing = existing_folder(folder, folders)
+    uid = existing.uid if existing else None
+    changes = tuple(
+        Change(name=name, dashboard=dashboard, stored=session.dashboard(str(dashboard["uid"])), folder=uid)
+        for name, dashboard in dashboards.items()
+    )
+    beside = session.dashboards(uid) if uid else []
+    problems = [
+        *_unsaveable(changes),
+        *_same_titles(changes, beside),
+        *_titles_of_folders(session, changes, folders),
+        *_over_quota(session, changes),
+    ]
+    if problems:
+        message = "\n".join(problem.message for problem in problems)
+        raise PublishError(message, code=problems[0].code, details=problems[0].details)
+    return Plan(folder=uid, changes=changes)
+
+
+def _unsaveable(changes: Sequence[Change]) -> Iterator[PublishError]:
+    for change in changes:
+        if not (change.stored and change.is_needed):
+            continue
+        if change.stored.provisioned:
+            yield _problem(
+                change,
+                f"{change.stored.address} is a provisioned dashboard, which Grafana lets nobody save; change it where it"
+                " is provisioned, or remove it there",
+                code="dashboard_provisioned",
+            )
+        elif not change.stored.may_be_saved:
+            yield _problem(
+                change,
+                f"the credentials may not save {change.stored.address} (canSave is false); give them the role Editor, or"
+                " the permission Edit on its folder",
+                code="grafana_token_refused",
+            )
+
+
+def _same_titles(changes: Sequence[Change], beside: Sequence[Hit]) -> Iterator[PublishError]:
+    ours = {str(change.dashboard["uid"]) for change in changes}
+    for change in changes:
+        if change.stored and change.stored.data.get("title") == change.dashboard["title"]:
+            continue
+        for hit in beside:
+            if hit.uid not in ours and _slug(hit.title) == _slug(str(change.dashboard["title"])):
+                yield _problem(
+                    change,
+                    f"its folder holds another dashboard with the title {hit.title!r} (uid {hit.uid}); rename or delete"
+                    " that one",
+                    code="title_taken",
+                )
+
+
+def _titles_of_folders(session: Session, changes: Sequence[Change], folders: Sequence[Hit]) -> Iterator[PublishError]:
+    titles = {_slug(folder.title): folder for folder in folders}
+    taken = [(change, titles.get(_slug(str(change.dashboard["title"])))) for change in changes if change.is_needed]
+    if not any(folder for _, folder in taken) or (session.version() or (0, 0)) >= _TITLES_ARE_FREE_FROM:
+        return
+    for change, folder in taken:
+        if folder:
+            yield _problem(
+                change,
+                f"a folder has the title {folder.title!r} (uid {folder.uid}), which Grafana before 11.3 allows no dashboard"
+                " to have; rename the folder",
+                code="title_taken",
+            )
+
+
+def _over_quota(session: Session, changes: Sequence[Change]) -> Iterator[PublishError]:
+    new = [change.name for change in changes if change.stored is None]
+    room = session.room() if new else None
+    if room is not None and room < len(new):
+        problem = (
+            f"Grafana's quota allows {room} more dashboards, and {len(new)} are new: {', '.join(new)}; delete dashboards,"
+            " or raise the quota."
+        )
+        yield PublishError(problem, code="grafana_quota_reached")
+
+
+def _problem(change: Change, text: str, *, code: str) -> PublishError:
+    return PublishError(f"{change.name}: {text}.", code=code, details={"dashboard": change.name})
+
+
+def _slug(title: str) -> str:
+    """A title as Grafana before 11.3 compares titles."""
+    return re.sub(r"[\W_]+", "-", title.casefold()).strip("-")
