@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from alerts.annotations import dashboard_uid
 from alerts.deployment import NAME as DEPLOYMENT_COMPLETED
 from dashboards import expressions as promql
 from dashboards.layout import placed
 from dashboards.normalise import normalised
+from dashboards.ownership import TAG
 from dashboards.panels import DATASOURCE, as_json
 from instrumentation import catalog
 
@@ -32,10 +34,10 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
     """
     return normalised(
         {
-            "uid": page.uid,
-            "title": page.title,
+            "uid": dashboard_uid(settings, page.uid),
+            "title": f"{settings.owner}: {page.title}" if settings.owner else page.title,
             "description": page.description,
-            "tags": ["sidelight"],
+            "tags": [TAG],
             "editable": False,
             "graphTooltip": _SHARED_CROSSHAIR,
             "refresh": settings.dashboards.refresh,
@@ -44,7 +46,11 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
             "timezone": "browser",
             "templating": {"list": [_DATASOURCE_VARIABLE, *(_VARIABLES[name]() for name in page.variables)]},
             "annotations": {"list": _annotations(settings)},
-            "links": [_link(f"{other.title} dashboard", f"/d/{other.uid}") for other in pages if other is not page]
+            "links": [
+                _link(f"{other.title} dashboard", f"/d/{dashboard_uid(settings, other.uid)}")
+                for other in pages
+                if other is not page
+            ]
             + [_link("Alert rules", "/alerting/list", with_context=False)],
             "panels": [
                 as_json(item, place, settings.metrics.scrape_interval) for item, place in placed(page.rows(settings))

@@ -6,6 +6,7 @@ Statuses and messages are those of Grafana's source (``pkg/api/folder.go``, ``pk
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import ssl
@@ -23,18 +24,19 @@ import stamina
 from instrumentation.errors import SidelightError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     Echo = Callable[[str], object]
+    Query = Mapping[str, str | int | Sequence[str]]
 
 _LONGEST_WAIT = 30.0  # seconds; a server that asks for more is not waited for
 _PAUSE = 5.0  # seconds between two looks at permissions that do not count yet
-_PAGE = 1000  # hits of one search
+_PAGE, _PAGES = 1000, 1000  # hits of one search, and how many searches at most
 _TRANSIENT = frozenset({429, 502, 503, 504})
 _EXISTS = frozenset({409, 412})  # by uid or title; which status, depends on Grafana's version
 _ABSENT = frozenset({403, 404})  # Grafana answers 403 for what does not exist, to all but Admins
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # OpenSSL's X509_V_ERR codes
-_QUOTA_REACHED = "quota reached"  # no status and no code of its own tells this 403 from a missing right
+_NOT_YET = frozenset({403, 404, 500})  # of a folder just created; 500 before version 11, where it may not be looked at
 _RIGHTS = "give it the role Editor, or the permission Edit on the folder"
 
 
@@ -83,14 +85,14 @@ class Hit:
         title: Its title.
         folder: The uid of the folder that it is in; empty at the top.
         tags: A dashboard's tags.
-        url: Its address.
+        address: Where people see it.
     """
 
     uid: str
     title: str
-    folder: str = ""
-    tags: tuple[str, ...] = ()
-    url: str = ""
+    folder: str
+    tags: tuple[str, ...]
+    address: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,11 @@ class Saved:
     uid: str
     address: str
     version: int
+
+
+def given(dashboard: Mapping[str, Any]) -> dict[str, Any]:
+    """The dashboard's JSON as it was given to Grafana, which changes nothing but ``id`` and ``version``."""
+    return {key: value for key, value in json.loads(json.dumps(dashboard)).items() if key not in {"id", "version"}}
 
 
 def folder_uid(title: str) -> str:
@@ -192,6 +199,10 @@ class Session:
         # Grafana before version 10 does not know folderUIDs, and lists every dashboard.
         return [hit for hit in self._search(type="dash-db", folderUIDs=folder) if hit.folder == folder]
 
+    def tagged(self, tags: Sequence[str]) -> list[Hit]:
+        """The dashboards with all these tags, in whatever folder, that the credentials may see."""
+        return self._search(type="dash-db", tag=tags)
+
     def dashboard(self, uid: str) -> Stored | None:
         """The dashboard with this uid; None where there is none, or none that the credentials may see."""
         response = self._send("GET", f"/api/dashboards/uid/{uid}")
@@ -244,15 +255,15 @@ class Session:
         if response.is_success and "uid" in answer:
             address = self._address(answer.get("url") or f"/d/{answer['uid']}")
             return Saved(uid=answer["uid"], address=address, version=answer.get("version", 0))
-        raise self._not_saved(response, f"the dashboard {dashboard['title']!r}", stored)
-
-    def _not_saved(self, response: httpx.Response, what: str, stored: Stored | None) -> PublishError:
-        answer = _json(response)
+        what = f"the dashboard {dashboard['title']!r}"
         if not (isinstance(answer, dict) and answer.get("status") == "version-mismatch"):
-            return self._refused(response, what, code="dashboard_refused")
+            raise self._refused(response, what, code="dashboard_refused")
+        found = self.dashboard(str(dashboard["uid"]))
+        if found and given(found.data) == given(dashboard):  # saved by an attempt whose answer was lost
+            return Saved(uid=str(dashboard["uid"]), address=found.address, version=found.data.get("version", 0))
         unseen = f"one with its uid exists that the {self._grafana.credentials} may not see: {_RIGHTS}"
-        advice = "somebody saved it a moment ago: publish again" if stored else unseen
-        return self._refused(response, what, code="dashboard_changed", advice=advice)
+        advice = "somebody saved it a moment ago: publish again" if found else unseen
+        raise self._refused(response, what, code="dashboard_changed", advice=advice)
 
     def delete(self, uid: str) -> None:
         """Delete the dashboard with this uid.
@@ -261,11 +272,12 @@ class Session:
             PublishError: ``dashboard_refused``.
         """
         response = self._send("DELETE", f"/api/dashboards/uid/{uid}")
-        self._require_success(response, f"to delete the dashboard {uid!r}", code="dashboard_refused")
+        if response.status_code != HTTPStatus.NOT_FOUND:  # else it is gone, by an attempt whose answer was lost
+            self._require_success(response, f"to delete the dashboard {uid!r}", code="dashboard_refused")
 
     def _waited(self, response: httpx.Response, path: str, body: object, echo: Echo) -> httpx.Response:
         waited = 0.0
-        while _is_denied(response) and waited < self._grafana.patience:
+        while response.status_code in _NOT_YET and not _is_over_quota(response) and waited < self._grafana.patience:
             self._grafana.sleep(_PAUSE)
             waited += _PAUSE
             most = f"{waited:g} of at most {self._grafana.patience:g} s"
@@ -275,8 +287,9 @@ class Session:
 
     def _address(self, path: str) -> str:
         """Where people see what Grafana names by a path, which holds the sub-path that Grafana is configured with."""
-        is_bare = path.startswith(("/d/", "/dashboards/"))  # a proxy may serve it below a path that it does not know
-        return self._grafana.url + path if is_bare else urljoin(self._grafana.url, path)
+        if path.startswith(("/d/", "/dashboards/")):  # without one; a proxy may serve it below a path all the same
+            return self._grafana.url + path
+        return urljoin(self._grafana.url, path)
 
     # --- Grafana itself -----------------------------------------------------------------------------------------------
 
@@ -298,21 +311,28 @@ class Session:
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
-    def _search(self, **query: str) -> list[Hit]:
-        found: list[Hit] = []
-        for page in range(1, 1 + _PAGE):
+    def _search(self, **query: str | Sequence[str]) -> list[Hit]:
+        found: dict[str, Hit] = {}  # what is created meanwhile may move a hit to the next page
+        for page in range(1, 1 + _PAGES):
             response = self._send("GET", "/api/search", query={**query, "limit": _PAGE, "page": page})
             hits = _json(response)
             if not isinstance(hits, list):
-                raise self._not_grafana(response)
-            found += map(_hit, hits)
+                raise self._not_searched(response)
+            found |= {hit.uid: hit for hit in map(self._hit, hits)}
             if len(hits) < _PAGE:
                 break
-        return found
+        return list(found.values())
 
-    def _send(
-        self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None
-    ) -> httpx.Response:
+    def _hit(self, data: Mapping[str, Any]) -> Hit:
+        return Hit(
+            uid=str(data.get("uid", "")),
+            title=str(data.get("title", "")),
+            folder=str(data.get("folderUid") or ""),
+            tags=tuple(data.get("tags") or ()),
+            address=self._address(str(data.get("url") or "")),
+        )
+
+    def _send(self, method: str, path: str, body: object = None, query: Query | None = None) -> httpx.Response:
         """What Grafana itself answers; whatever else answers is an error."""
         response = self._answer(method, path, body, query)
         status = response.status_code
@@ -326,7 +346,7 @@ class Session:
             raise self._not_grafana(response)
         return response
 
-    def _answer(self, method: str, path: str, body: object, query: Mapping[str, str | int] | None) -> httpx.Response:
+    def _answer(self, method: str, path: str, body: object, query: Query | None) -> httpx.Response:
         retry = stamina.RetryingCaller(attempts=self._grafana.attempts, timeout=None)
         try:
             return retry(_pause, self._once, method, path, body, query)
@@ -337,11 +357,11 @@ class Session:
             raise self._unreachable(problem) from error
         except httpx.HTTPError as error:
             certificate = _bad_certificate(error)
-            raise (
-                self._untrusted(certificate) if certificate else self._unreachable(f"cannot be reached ({error})")
-            ) from error
+            if certificate:
+                raise self._untrusted(certificate) from error
+            raise self._unreachable(f"cannot be reached ({error})") from error
 
-    def _once(self, method: str, path: str, body: object, query: Mapping[str, str | int] | None) -> httpx.Response:
+    def _once(self, method: str, path: str, body: object, query: Query | None) -> httpx.Response:
         response = self._client.request(method, path, json=body, params=query)
         if response.status_code in _TRANSIENT:
             raise _TransientStatusError(response)
@@ -355,13 +375,18 @@ class Session:
 
     def _refused(self, response: httpx.Response, what: str, *, code: str, advice: str = "") -> PublishError:
         status, reason = response.status_code, _reason(response)
-        if _is_denied(response):
-            code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a right: {_RIGHTS}"
-        elif status == HTTPStatus.FORBIDDEN:
+        if _is_over_quota(response):
             code, advice = "grafana_quota_reached", "delete dashboards, or raise Grafana's quota"
+        elif status == HTTPStatus.FORBIDDEN:
+            code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a right: {_RIGHTS}"
         elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             advice = "Grafana's log says why; a database that may only be read is one cause"
         return self._error(f"refused {what}: {reason}{advice and f'; {advice}'}", code, status=status)
+
+    def _not_searched(self, response: httpx.Response) -> PublishError:
+        if response.is_success or response.status_code == HTTPStatus.NOT_FOUND:
+            return self._not_grafana(response)
+        return self._refused(response, "to list what it holds", code="search_refused")
 
     def _unreachable(self, problem: str) -> PublishError:
         return self._error(f"{problem}; check the address and the network", "grafana_unreachable")
@@ -440,9 +465,9 @@ def _bad_certificate(error: BaseException | None) -> ssl.SSLCertVerificationErro
     return error
 
 
-def _is_denied(response: httpx.Response) -> bool:
-    """Whether a right is missing; a quota that is reached has the same status."""
-    return response.status_code == HTTPStatus.FORBIDDEN and _QUOTA_REACHED not in _reason(response).lower()
+def _is_over_quota(response: httpx.Response) -> bool:
+    """Whether a quota is reached, which Grafana tells from a missing right in words alone."""
+    return response.status_code == HTTPStatus.FORBIDDEN and "quota reached" in _reason(response).lower()
 
 
 def _reason(response: httpx.Response) -> str:
@@ -450,16 +475,6 @@ def _reason(response: httpx.Response) -> str:
     data = _json(response)
     message = str(data.get("message") or "") if isinstance(data, dict) else ""
     return re.sub(r"\s+", " ", message).strip(" .") or "no reason given"
-
-
-def _hit(data: Mapping[str, Any]) -> Hit:
-    return Hit(
-        uid=str(data.get("uid", "")),
-        title=str(data.get("title", "")),
-        folder=str(data.get("folderUid") or ""),
-        tags=tuple(data.get("tags") or ()),
-        url=str(data.get("url", "")),
-    )
 
 
 def _json(response: httpx.Response) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
 from dashboards.folder import existing_folder
-from dashboards.grafana import PublishError
+from dashboards.grafana import PublishError, given
+from dashboards.ownership import marked, marks, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from dashboards.grafana import Hit, Session, Stored
 
 _TITLES_ARE_FREE_FROM = (11, 3)  # Grafana's release notes: names are no longer unique
-_GRAFANAS_OWN = frozenset({"id", "version"})  # all that Grafana changes in what it is given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +42,38 @@ class Change:
         return self.stored is None or self.before != self.after
 
     @property
+    def diff(self) -> str:
+        """How the dashboard that Grafana has differs, as a unified diff of both as JSON."""
+        texts = [json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) for data in (self.before, self.after)]
+        was, shall_be = (text.splitlines() for text in texts)
+        return "\n".join(unified_diff(was, shall_be, f"{self.name} in Grafana", self.name, lineterm=""))
+
+    @property
     def before(self) -> dict[str, Any]:
         """The dashboard and its folder, as they are."""
-        data = self.stored.data if self.stored else {}
-        kept = {key: value for key, value in data.items() if key not in _GRAFANAS_OWN}
-        return {**kept, "folderUid": self.stored.folder} if self.stored else {}
+        return {**given(self.stored.data), "folderUid": self.stored.folder} if self.stored else {}
 
     @property
     def after(self) -> dict[str, Any]:
         """The dashboard and its folder, as they shall be."""
-        return {**json.loads(json.dumps(self.dashboard)), "folderUid": self.folder}
+        return {**given(self.dashboard), "folderUid": self.folder}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What is to stand in Grafana.
+
+    Attributes:
+        dashboards: Name to Grafana JSON.
+        folder: Their folder's title, path of titles or uid.
+        owner: Whose they are; empty for nobody in particular.
+        message: Stands in each dashboard's version history.
+    """
+
+    dashboards: Mapping[str, Mapping[str, object]]
+    folder: str
+    owner: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,43 +83,83 @@ class Plan:
     Attributes:
         folder: The uid of the folder; None where it is still to be created.
         changes: One for each dashboard.
+        leftovers: Dashboards of the same owner that are not among them, where they shall be deleted.
     """
 
     folder: str | None
     changes: tuple[Change, ...]
+    leftovers: tuple[Hit, ...]
+
+    @property
+    def differences(self) -> int:
+        """How many dashboards differ from what Grafana has."""
+        return sum(change.is_needed for change in self.changes) + len(self.leftovers)
 
 
-def planned(session: Session, dashboards: Mapping[str, Mapping[str, object]], *, folder: str) -> Plan:
-    """Read from Grafana what publishing these dashboards would change.
+def planned(session: Session, publication: Publication, *, prune: bool = False, take_over: bool = False) -> Plan:
+    """Read from Grafana what a publication would change.
 
     Args:
         session: Where to.
-        dashboards: Name to Grafana JSON.
-        folder: The folder's title, path of titles or uid.
+        publication: What is to stand there.
+        prune: Whether dashboards of the same owner that are not part of it shall be deleted.
+        take_over: Whether dashboards of other owners may be replaced.
 
     Raises:
         PublishError: What ``existing_folder`` and ``Session`` raise; and one line for each dashboard that Grafana would
-            refuse, with the code ``dashboard_provisioned``, ``grafana_token_refused``, ``title_taken`` or
-            ``grafana_quota_reached`` of the first.
+            refuse or that another owner holds, with the code ``dashboard_provisioned``, ``grafana_token_refused``,
+            ``dashboard_held``, ``title_taken`` or ``grafana_quota_reached`` of the first.
     """
     folders = session.folders()
-    existing = existing_folder(folder, folders)
+    existing = existing_folder(publication.folder, folders)
     uid = existing.uid if existing else None
     changes = tuple(
-        Change(name=name, dashboard=dashboard, stored=session.dashboard(str(dashboard["uid"])), folder=uid)
-        for name, dashboard in dashboards.items()
+        Change(
+            name=name,
+            dashboard=marked(dashboard, publication.owner),
+            stored=session.dashboard(str(dashboard["uid"])),
+            folder=uid,
+        )
+        for name, dashboard in publication.dashboards.items()
     )
-    beside = session.dashboards(uid) if uid else []
     problems = [
         *_unsaveable(changes),
-        *_same_titles(changes, beside),
+        *(() if take_over else _held_by_others(changes, publication.owner)),
+        *_same_titles(changes, session.dashboards(uid) if uid else ()),
         *_titles_of_folders(session, changes, folders),
         *_over_quota(session, changes),
     ]
     if problems:
         message = "\n".join(problem.message for problem in problems)
         raise PublishError(message, code=problems[0].code, details=problems[0].details)
-    return Plan(folder=uid, changes=changes)
+    leftovers = _leftovers(session, changes, publication.owner) if prune else ()
+    return Plan(folder=uid, changes=changes, leftovers=tuple(leftovers))
+
+
+def _leftovers(session: Session, changes: Sequence[Change], owner: str) -> Iterator[Hit]:
+    ours = {change.dashboard["uid"] for change in changes}
+    for hit in session.tagged(marks(owner)):
+        if hit.uid not in ours and owner_of(hit.tags) == owner:
+            yield hit
+
+
+def _held_by_others(changes: Sequence[Change], owner: str) -> Iterator[PublishError]:
+    for change in changes:
+        if change.stored is None:
+            continue
+        holder = owner_of(change.stored.data.get("tags") or ())
+        if holder is None:
+            by = "which Sidelight did not publish"
+        elif holder and holder != owner:
+            by = f"which was published for the owner {holder!r}"
+        else:
+            continue
+        yield _problem(
+            change,
+            f"its uid is that of {change.stored.address}, {by}; set dashboards.owner to have uids of your own, or replace"
+            " that dashboard with --take-over",
+            code="dashboard_held",
+        )
 
 
 def _unsaveable(changes: Sequence[Change]) -> Iterator[PublishError]:
@@ -153,9 +216,9 @@ def _over_quota(session: Session, changes: Sequence[Change]) -> Iterator[Publish
     new = [change.name for change in changes if change.stored is None]
     room = session.room() if new else None
     if room is not None and room < len(new):
+        names = ", ".join(new)
         problem = (
-            f"Grafana's quota allows {room} more dashboards, and {len(new)} are new: {', '.join(new)}; delete dashboards,"
-            " or raise the quota."
+            f"Grafana's quota has room for {room} of {len(new)} new dashboards: {names}; delete some, or raise it."
         )
         yield PublishError(problem, code="grafana_quota_reached")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import unquote
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = "sidelight.yaml"
 FILE_VARIABLE = "SIDELIGHT_CONFIG"
+LONGEST_OWNER = 40  # characters; Grafana's tags have 50, and ours begins with "sidelight:"
 LARGEST_FILE_BYTES = 1 << 20  # a settings file of more than 1 MiB is some other file
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -169,6 +171,11 @@ Text = Annotated[
     str,
     Field(min_length=1, max_length=200),
     Allowed(text="give a text of 1 to 200 characters, in quotes if it looks like a number"),
+]
+OwnerName = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_OWNER),
+    Allowed(text="give a name of 1 to 40 characters, such as payments-team"),
 ]
 LabelName = Annotated[Text, AfterValidator(_label_name), Allowed(text=LABEL_NAME)]
 Match = Annotated[
@@ -844,9 +851,11 @@ class Collector(Section):
 
 
 class Dashboards(Section):
-    """Where the dashboards live."""
+    """Where the dashboards live, and whose they are."""
 
-    folder: Text = "Sidelight"
+    owner: OwnerName | None = None  # in uid, title, folder and tag; by default service.name, where that is set
+    folder: Text = "Sidelight"  # its title, path of titles or uid; where it is left out, the owner stands before it
+    own: Annotated[tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files or folders")] = ()
     base_url: WebAddress = "https://grafana.example"
     refresh: PrometheusDuration = Duration("30s")
 
@@ -875,6 +884,15 @@ class Settings(Section):
         """Whether any service has a budget."""
         budgets = (self.budget.daily_usd, *(override.daily_usd for override in self.thresholds.overrides))
         return any(usd is not None for usd in budgets)
+
+    @property
+    def owner(self) -> str:
+        """Whose the dashboards are: ``dashboards.owner``, else ``service.name``; empty where neither is set."""
+        name = self.service.name
+        default = "" if name == Service().name else name
+        if len(default) > LONGEST_OWNER:
+            default = f"{default[:27]}-{blake2b(default.encode(), digest_size=6).hexdigest()}"
+        return self.dashboards.owner or default
 
     @property
     def users_window(self) -> Duration:
