@@ -185,7 +185,8 @@ def _unsaveable(changes: Sequence[Change]) -> Iterator[PublishError]:
 def _same_titles(changes: Sequence[Change], beside: Sequence[Hit]) -> Iterator[PublishError]:
     ours = {str(change.dashboard["uid"]) for change in changes}
     for change in changes:
-        if change.stored and change.stored.data.get("title") == change.dashboard["title"]:
+        stored = change.stored
+        if stored and (stored.folder, stored.data.get("title")) == (change.folder, change.dashboard["title"]):
             continue
         for hit in beside:
             if hit.uid not in ours and _slug(hit.title) == _slug(str(change.dashboard["title"])):

@@ -353,6 +353,16 @@ def test_the_same_title_in_another_folder_is_no_fault(server: StandIn) -> None:
     assert set(server.dashboards) == {"byhand", "shop", "stock"}
 
 
+def test_a_dashboard_that_is_moved_into_the_folder_may_not_meet_its_title_there(server: StandIn) -> None:
+    server.add_folder(OURS, FOLDER)
+    server.add_folder("attic", "Attic")
+    server.add_dashboard(STOCK, "attic")
+    server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": []}, OURS)
+    assert _refused(server, "title_taken").startswith(
+        "stock: its folder holds another dashboard with the title 'Stock'"
+    )
+
+
 def test_a_title_that_is_taken_while_it_publishes_is_never_written_into(server: StandIn) -> None:
     server.add_folder(OURS, FOLDER)
     server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": [7]}, OURS)
