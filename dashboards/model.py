@@ -191,5 +191,5 @@ class Page:
 
     @property
     def uid(self) -> str:
-        """Stable, so that links to the dashboard stay good."""
+        """Stable, so that links to the dashboard stay good; ``alerts.links.dashboard_uid`` puts the owner in."""
         return f"sidelight-{self.slug}"
