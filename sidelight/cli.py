@@ -107,15 +107,15 @@ def tools() -> None:
 def publish(  # noqa: PLR0913 - each is an option
     *,
     config: Config = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and send nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and send nothing.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="As --dry-run, and exit with 1 where Grafana has something else.")
+        bool, typer.Option("--check", help="Send nothing, and exit with 1 if a dashboard in Grafana differs.")
     ] = False,
     diff: Annotated[
-        bool, typer.Option("--diff", help="Say how each dashboard differs from the one in Grafana.")
+        bool, typer.Option("--diff", help="Show how each dashboard differs from the one in Grafana.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Delete dashboards of the same owner that are not published any more.")
+        bool, typer.Option("--prune", help="Delete dashboards of the same owner that are no longer published.")
     ] = False,
     take_over: Annotated[
         bool,
