@@ -185,7 +185,7 @@ class Session:
             if self._send("GET", f"/api/folders/{uid}").is_success:
                 return uid
             advice = (
-                f"one exists that the {self._grafana.credentials} may not see: {_RIGHTS}, or set dashboards.folder;"
+                f"the {self._grafana.credentials} may not see the one that exists: {_RIGHTS}, or set dashboards.folder;"
                 " where it was created within the last minute, publish again"
             )
             raise self._refused(response, f"a folder {title!r}", code="folder_refused", advice=advice)
@@ -261,7 +261,7 @@ class Session:
         found = self.dashboard(str(dashboard["uid"]))
         if found and given(found.data) == given(dashboard):  # saved by an attempt whose answer was lost
             return Saved(uid=str(dashboard["uid"]), address=found.address, version=found.data.get("version", 0))
-        unseen = f"one with its uid exists that the {self._grafana.credentials} may not see: {_RIGHTS}"
+        unseen = f"the {self._grafana.credentials} may not see the one that has its uid: {_RIGHTS}"
         advice = "somebody saved it a moment ago: publish again" if found else unseen
         raise self._refused(response, what, code="dashboard_changed", advice=advice)
 

@@ -156,7 +156,7 @@ def _held_by_others(changes: Sequence[Change], owner: str) -> Iterator[PublishEr
             continue
         yield _problem(
             change,
-            f"its uid is that of {change.stored.address}, {by}; set dashboards.owner to have uids of your own, or replace"
+            f"its uid belongs to {change.stored.address}, {by}; set dashboards.owner to have uids of your own, or replace"
             " that dashboard with --take-over",
             code="dashboard_held",
         )

@@ -228,7 +228,7 @@ def test_a_folder_of_the_title_that_the_token_may_not_see_is_named_as_the_cause(
         _publish(server)
     assert str(caught.value) == (
         f"{server.url} refused a folder 'Ops & Shop': a folder or dashboard in the general folder with the same name"
-        " already exists; one exists that the token may not see: give it the role Editor, or the permission Edit on the"
+        " already exists; the token may not see the one that exists: give it the role Editor, or the permission Edit on the"
         " folder, or set dashboards.folder; where it was created within the last minute, publish again (409)."
         " Nothing was published."
     )
@@ -460,7 +460,7 @@ def test_a_dashboard_that_the_token_may_not_see_is_not_overwritten(server: Stand
     server.add_dashboard({**STOCK, "panels": [7]}, "secret")
     with _failing("dashboard_changed") as caught:
         _publish(server)
-    assert "one with its uid exists that the token may not see" in str(caught.value)
+    assert "the token may not see the one that has its uid" in str(caught.value)
     assert set(server.dashboards) == {"stock"}
 
 
@@ -616,7 +616,7 @@ def test_the_services_name_is_the_owner_where_none_is_given(server: StandIn) -> 
 def test_what_another_owner_holds_is_not_replaced(server: StandIn, owner: str) -> None:
     _publish(server, owner="payments")
     assert _refused(server, "dashboard_held", {"stock": STOCK}, owner=owner) == (
-        f"stock: its uid is that of {server.url}/d/stock/stock, which was published for the owner 'payments'; set"
+        f"stock: its uid belongs to {server.url}/d/stock/stock, which was published for the owner 'payments'; set"
         " dashboards.owner to have uids of your own, or replace that dashboard with --take-over. Nothing was published."
     )
 
@@ -624,7 +624,7 @@ def test_what_another_owner_holds_is_not_replaced(server: StandIn, owner: str) -
 def test_what_somebody_made_by_hand_is_not_replaced(server: StandIn) -> None:
     server.add_dashboard({"uid": "stock", "title": "Stock", "panels": [7]})
     said = _refused(server, "dashboard_held")
-    assert said.startswith(f"stock: its uid is that of {server.url}/d/stock/stock, which Sidelight did not publish;")
+    assert said.startswith(f"stock: its uid belongs to {server.url}/d/stock/stock, which Sidelight did not publish;")
 
 
 def test_what_another_owner_holds_is_replaced_where_that_is_asked_for(server: StandIn) -> None:
