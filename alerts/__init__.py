@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts.alert import Alert
 from alerts.alertmanager import messages
 from alerts.alertmanager.configuration import to_alertmanager_config
 from alerts.conditions.collector_data import COLLECTOR_DROPPING_DATA, COLLECTOR_QUEUE_FILLING
@@ -21,7 +22,7 @@ from alerts.conditions.service_absent import SERVICE_ABSENT
 from alerts.conditions.service_down import SERVICE_DOWN
 from alerts.conditions.watchdog import WATCHDOG
 from alerts.conditions.workflow_failures import WORKFLOW_FAILURES
-from alerts.model import Alert, AlertRule, RecordingRule, RuleGroup, to_rule_file
+from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.recording.services import deployment_rules, http_rules, queue_rules, resource_rules, workflow_rules
 from alerts.recording.users import users_rules, users_tests

@@ -1,4 +1,4 @@
-"""What a rule, a group and an alert are, and how groups become a Prometheus rule file."""
+"""What a rule and a rule group are, and how groups become a Prometheus rule file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from alerts.rule_tests.promtool import RuleTest
-    from instrumentation.settings import Duration, Settings
+    from instrumentation.settings import Duration
 
 _PLACE = re.compile(r"\[\[(\w+)\]\]")
 
@@ -110,27 +109,6 @@ class RuleGroup:
         """The group as Prometheus reads it."""
         rules = [rule.document() for rule in self.rules]
         return {"name": self.name, "interval": str(self.interval), "rules": rules}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alert:
-    """One row of the table of alerts: a condition, its rules, and the tests that prove where it fires.
-
-    Attributes:
-        name: The alert's name; its runbook page has the same.
-        group: The group its rules stand in, behind the recording rules they read.
-        meaning: Half a sentence for indexes: the alert means that ...
-        rules: Settings to rules, one for each severity and override.
-        tests: Settings to promtool tests.
-        pace: Gives the settings of its tests where they last for hours, and so are evaluated less often than the rules are.
-    """
-
-    name: str
-    group: str
-    meaning: str
-    rules: Callable[[Settings], list[AlertRule]]
-    tests: Callable[[Settings], list[RuleTest]]
-    pace: Callable[[Settings], Settings] | None = None
 
 
 def number(value: float) -> str:

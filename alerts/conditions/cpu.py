@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.model import Alert, number
+from alerts.alert import Alert
+from alerts.model import number
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, story_test

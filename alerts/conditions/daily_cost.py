@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts.alert import Alert
 from alerts.links import BUSINESS_UID
-from alerts.model import Alert, number
+from alerts.model import number
 from alerts.recording.cost import cost_levels
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from alerts.alert import Alert
 from alerts.links import urls
-from alerts.model import Alert, AlertRule, RecordingRule, number
+from alerts.model import AlertRule, RecordingRule, number
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, Value
 from alerts.rule_tests.threshold_tests import service_labels

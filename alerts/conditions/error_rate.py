@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from alerts.model import Alert
+from alerts.alert import Alert
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, burst_tests, service_labels

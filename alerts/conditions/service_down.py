@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts.alert import Alert
 from alerts.links import urls
-from alerts.model import Alert, AlertRule
+from alerts.model import AlertRule
 from alerts.recording.services import MEMORY, recorded
 from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import service_labels

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from alerts.alert import Alert
 from alerts.links import BUSINESS_UID
-from alerts.model import Alert
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, service_labels, story_test

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.registry import CollectorRegistry
 
-from benchmarks.prometheus import Prometheus, cost_of, layers, rules_of
 from benchmarks.tables import Column, Table
 from benchmarks.users.accuracy import END
 from benchmarks.users.fleet import DAY
@@ -23,6 +22,7 @@ from instrumentation.exposition.formats import Exposition
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.users.active import KEY_VARIABLE, ActiveUsers
 from instrumentation.users.registers import Home
+from tests.support.prometheus_history import Prometheus, cost_of, layers, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

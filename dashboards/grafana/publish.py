@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from dashboards.grafana.client import Grafana, PublishError, Session
+from dashboards.grafana.folder import existing_folder
 from dashboards.pages import DASHBOARDS
 from instrumentation.version import __version__
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 URL_VARIABLE = "GRAFANA_URL"
 TOKEN_VARIABLE = "GRAFANA_TOKEN"  # noqa: S105 - a variable's name
 TOKEN_FILE_VARIABLE = "GRAFANA_TOKEN_FILE"  # noqa: S105 - a variable's name
+USER_VARIABLE = "GRAFANA_USER"
+PASSWORD_VARIABLE = "GRAFANA_PASSWORD"  # noqa: S105 - a variable's name
+PASSWORD_FILE_VARIABLE = "GRAFANA_PASSWORD_FILE"  # noqa: S105 - a variable's name
 
 _LONGEST_UID = 40  # Grafana's own limit
 
@@ -34,13 +38,14 @@ def publish(dashboards: Dashboards, grafana: Grafana, *, folder: str, message: s
     Args:
         dashboards: Name to Grafana JSON.
         grafana: Where to.
-        folder: The folder's title.
+        folder: The folder's title, path of titles or uid.
         message: Stands in each dashboard's version history.
         echo: Takes one line of progress for each dashboard.
 
     Raises:
         PublishError: ``grafana_url_invalid``, ``grafana_token_invalid`` or ``dashboard_invalid`` before anything is sent;
-            then what ``Session`` raises, with the names of the dashboards that were published before it.
+            then what ``existing_folder`` and ``Session`` raise, with the names of the dashboards that were published
+            before it.
     """
     _check_address(grafana)
     for name, dashboard in dashboards.items():
@@ -48,9 +53,10 @@ def publish(dashboards: Dashboards, grafana: Grafana, *, folder: str, message: s
     published: list[str] = []
     try:
         with Session(grafana) as session:
-            uid = session.ensure_folder(folder)
+            existing = existing_folder(folder, session.folders())
+            uid = existing.uid if existing else session.create_folder(folder)
             for name, dashboard in dashboards.items():
-                address = session.upsert(name, dashboard, uid, message)
+                address = session.save(name, dashboard, uid, message, wait=None if existing or published else echo)
                 published.append(name)
                 echo(f"published {name}: {address}")
     except PublishError as error:
@@ -60,7 +66,7 @@ def publish(dashboards: Dashboards, grafana: Grafana, *, folder: str, message: s
 def publish_from_environment(
     settings: Settings, environ: Mapping[str, str], echo: Echo, transport: httpx.BaseTransport | None = None
 ) -> int:
-    """Publish every dashboard to the Grafana at GRAFANA_URL, with the token in GRAFANA_TOKEN or GRAFANA_TOKEN_FILE.
+    """Publish every dashboard to the Grafana at GRAFANA_URL, as GRAFANA_TOKEN or as GRAFANA_USER.
 
     Args:
         settings: What the dashboards are made from, and the folder.
@@ -72,7 +78,7 @@ def publish_from_environment(
         The exit code, 0; also where GRAFANA_URL is not set and there is nothing to do.
 
     Raises:
-        PublishError: As ``publish``, and ``grafana_token_missing``.
+        PublishError: As ``publish``, and ``grafana_token_missing`` and ``grafana_credentials_ambiguous``.
     """
     url = environ.get(URL_VARIABLE)
     if not url:
@@ -80,7 +86,7 @@ def publish_from_environment(
         return 0
     publish(
         {name: build(settings) for name, build in DASHBOARDS.items()},
-        Grafana(url=url.rstrip("/"), token=_token(environ), transport=transport),
+        _grafana(url.rstrip("/"), environ, transport),
         folder=settings.dashboards.folder,
         message=f"Published by Sidelight {__version__}",
         echo=echo,
@@ -88,27 +94,40 @@ def publish_from_environment(
     return 0
 
 
-def _token(environ: Mapping[str, str]) -> str:
-    file = environ.get(TOKEN_FILE_VARIABLE)
-    given = environ.get(TOKEN_VARIABLE) or (_read(Path(file)) if file else "")
-    if not given.strip():
-        raise PublishError(
-            f"{URL_VARIABLE} is set, but no token; give one in {TOKEN_VARIABLE} or in the file that"
-            f" {TOKEN_FILE_VARIABLE} names.",
-            code="grafana_token_missing",
-        )
+def _grafana(url: str, environ: Mapping[str, str], transport: httpx.BaseTransport | None) -> Grafana:
+    token = _secret(environ, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE)
+    user = environ.get(USER_VARIABLE, "")
+    if token and user:
+        problem = f"{TOKEN_VARIABLE} and {USER_VARIABLE} are both set; give one of them."
+        raise PublishError(problem, code="grafana_credentials_ambiguous")
+    if user:
+        password = _secret(environ, PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE)
+        _require(password, f"{USER_VARIABLE} is set, but no password", PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE)
+        return Grafana(url=url, user=user, password=password, transport=transport)
+    _require(token, f"{URL_VARIABLE} is set, but no token", TOKEN_VARIABLE, TOKEN_FILE_VARIABLE)
+    return Grafana(url=url, token=token, transport=transport)
+
+
+def _require(secret: str, problem: str, variable: str, file_variable: str) -> None:
+    if not secret:
+        problem = f"{problem}; give one in {variable} or in the file that {file_variable} names."
+        raise PublishError(problem, code="grafana_token_missing")
+
+
+def _secret(environ: Mapping[str, str], variable: str, file_variable: str) -> str:
+    file = environ.get(file_variable)
+    given = environ.get(variable) or (_read(Path(file), file_variable) if file else "")
     return given.strip()
 
 
-def _read(file: Path) -> str:
+def _read(file: Path, variable: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        raise PublishError(
-            f"{TOKEN_FILE_VARIABLE}: {file} cannot be read ({reason}); give a file that holds the token.",
-            code="grafana_token_missing",
-        ) from None  # the cause of a decoding error holds the bytes of the file
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        problem = f"{variable}: {file} cannot be read ({reason}); give a text file that holds the secret alone."
+        # The cause of a decoding error holds the bytes of the file.
+        raise PublishError(problem, code="grafana_token_missing") from None
 
 
 def _check_address(grafana: Grafana) -> None:
@@ -119,6 +138,8 @@ def _check_address(grafana: Grafana) -> None:
     if not (grafana.token.isascii() and grafana.token.isprintable()) or " " in grafana.token:
         problem = "holds what no token does, such as a space or a line break; give the token alone"
         raise PublishError(f"{TOKEN_VARIABLE} {problem}.", code="grafana_token_invalid")
+    if ":" in grafana.user:
+        raise PublishError(f"{USER_VARIABLE} holds a colon, which basic auth forbids.", code="grafana_user_invalid")
 
 
 def _is_address(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A settings fault as one sentence: which key, what was given, what is allowed. Used by settings.py alone."""
+"""A settings fault as one sentence: which key, what was given, what is allowed."""
 
 from __future__ import annotations
 

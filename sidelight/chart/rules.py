@@ -14,7 +14,8 @@ from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_b
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from alerts.model import Alert, RuleGroup
+    from alerts.alert import Alert
+    from alerts.model import RuleGroup
     from instrumentation.settings import Settings
 
 _THRESHOLD = "threshold"

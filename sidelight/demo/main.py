@@ -20,7 +20,7 @@ from sidelight.demo.scenario import AFTERWARDS, PHASES
 from sidelight.demo.services import running
 from sidelight.demo.terminal import Ending, report, showing
 from sidelight.demo.verdict import verdict
-from sidelight.toolchain import tools
+from sidelight.toolchain import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def prepare() -> None:
     if not (examples_folder() / "shop").is_dir():
         message = f"{examples_folder() / 'shop'} is missing; install sidelight-stack again."
         raise DemoError(message, code="demo_shop_missing")
-    tools.ensure(("prometheus", "alertmanager"))
+    ensure(("prometheus", "alertmanager"))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.request import ProxyHandler, build_opener
 
 from instrumentation.errors import SidelightError
-from sidelight.toolchain import tools
+from sidelight.toolchain.toolbox import tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -288,7 +288,7 @@ def prometheus(
     """
     url = _url(port)
     argv: tuple[str | Path, ...] = (
-        binary or tools.tool("prometheus"),
+        binary or tool("prometheus"),
         f"--config.file={config}",
         f"--storage.tsdb.path={data}",
         f"--web.listen-address={_address(url)}",
@@ -323,7 +323,7 @@ def alertmanager(
     """
     url = _url(port)
     argv: tuple[str | Path, ...] = (
-        binary or tools.tool("alertmanager"),
+        binary or tool("alertmanager"),
         f"--config.file={config}",
         f"--storage.path={data}",
         f"--web.listen-address={_address(url)}",

@@ -17,8 +17,7 @@ import pytest
 from alerts import generated
 from alerts.alertmanager import messages
 from instrumentation.settings import parse_settings
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from alerts import ALERTS
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from alerts.rule_tests.promtool import to_test_file
 from benchmarks.users.accuracy import Estimated, estimated, standard_error
 from benchmarks.users.fleet import DAY, Scenario
 from instrumentation.settings import Settings
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,12 +13,11 @@ import pytest
 import yaml
 
 from alerts import generated
-from benchmarks.faults.collectors import SECONDS, running, send, until
 from instrumentation.settings import parse_settings
 from sidelight.demo.spans import Spans, receiving
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import tool
-from tests.integration.prometheus import asked
+from sidelight.toolchain import processes, tool
+from tests.support.collectors import SECONDS, running, send, until
+from tests.support.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

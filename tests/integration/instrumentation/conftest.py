@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from sidelight.toolchain import Toolbox, run_command, tool
 from sidelight.toolchain.processes import LOOPBACK, free_port, start
-from sidelight.toolchain.tools import Toolbox, run_command, tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ from instrumentation.http.page import metrics_page
 from instrumentation.http.server import OwnPort, serve
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.store import LocalStore, add, observe
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

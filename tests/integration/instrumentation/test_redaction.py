@@ -9,7 +9,7 @@ import yaml
 
 from instrumentation.redaction.patterns import NUMBERS, PATTERNS, TOKENS
 from instrumentation.redaction.sensitive_keys import HARMLESS_KEY, SECRET_KEY
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,7 @@ from websockets.sync.client import connect
 from examples.shop.payments import BUSY
 from instrumentation.catalog import METRICS
 from sidelight.demo.load import STOCK
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import tool
+from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.faults.collectors import until
 from instrumentation.settings import Settings
 from sidelight.checks import Severity, find
 from sidelight.checks.expressions import keeps_name, parsed
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import tool
-from tests.integration.prometheus import asked
+from sidelight.toolchain import processes, tool
+from tests.support.collectors import until
+from tests.support.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from alerts import generated, groups
 from alerts.checking.series import faults
 from alerts.model import RecordingRule
 from alerts.recording.users import active_users, daily_active_users, users_rules
-from benchmarks.users.estimators import improved
 from instrumentation.settings import Settings, parse_settings
+from tests.support.estimators import improved
 
 
 def expressions(data: object = ()) -> dict[str, str]:

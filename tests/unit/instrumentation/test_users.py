@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.registry import CollectorRegistry
 
-from benchmarks.users.estimators import improved
 from instrumentation import saw_user
 from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.exposition.formats import Exposition
@@ -29,6 +28,7 @@ from instrumentation.store import LocalStore
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.users.active import ActiveUsers, _counter, _keyed, users_of
 from instrumentation.users.registers import Home, LocalRegisters, SharedRegisters
+from tests.support.estimators import improved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

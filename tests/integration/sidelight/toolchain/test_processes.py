@@ -8,8 +8,8 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
+from sidelight.toolchain import tool
 from sidelight.toolchain.processes import alertmanager, answers, living, prometheus, uvicorn
-from sidelight.toolchain.tools import tool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def complete(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """A machine that has everything; gives which tools were asked for."""
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(main.tools, "ensure", asked.append)
+    monkeypatch.setattr(main, "ensure", asked.append)
     return asked
 
 

@@ -12,8 +12,7 @@ import yaml
 
 from benchmarks.errors import BenchmarkError
 from sidelight import build
-from sidelight.toolchain import processes
-from sidelight.toolchain.tools import run_command, tool
+from sidelight.toolchain import processes, run_command, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

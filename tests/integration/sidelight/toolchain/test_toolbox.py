@@ -10,19 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.toolchain.tools import (
-    RELEASES,
-    Debian,
-    Program,
-    Release,
-    Toolbox,
-    ToolError,
-    _version,
-    _write_scripts,
-    ensure,
-    run_command,
-    tool,
-)
+from sidelight.toolchain import RELEASES, Toolbox, ToolError, ensure, run_command, tool
+from sidelight.toolchain.model import Program, Release
+from sidelight.toolchain.sources import Debian, _write_scripts
+from sidelight.toolchain.toolbox import _version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +57,8 @@ def test_a_full_cache_answers_at_once_and_runs_nothing() -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from sidelight.toolchain.tools import Program, Release, Toolbox
+from sidelight.toolchain import Toolbox
+from sidelight.toolchain.model import Program, Release
 
 class Builder:
     def fetch(self, release, folder, toolbox):

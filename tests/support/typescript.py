@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from sidelight.toolchain.tools import node_modules, tool
+from sidelight.toolchain import node_modules, tool
 
 if TYPE_CHECKING:
     from pathlib import Path

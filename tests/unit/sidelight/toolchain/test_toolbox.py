@@ -11,19 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sidelight.toolchain.tools import (
-    RELEASES,
-    Collector,
-    Outcome,
-    Program,
-    Release,
-    Source,
-    Toolbox,
-    ToolError,
-    _version,
-    ensure,
-    tool,
-)
+from sidelight.toolchain import RELEASES, Toolbox, ToolError, ensure, tool
+from sidelight.toolchain.commands import Outcome
+from sidelight.toolchain.model import Program, Release, Source
+from sidelight.toolchain.sources import Collector
+from sidelight.toolchain.toolbox import _version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

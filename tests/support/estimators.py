@@ -38,7 +38,7 @@ def improved(ranks: Sequence[int]) -> float:
 
 def table(registers: int = 1024) -> Table:
     """Bias and spread of both."""
-    random = Random(7)  # noqa: S311 - no cryptography
+    random = Random(7)
     return Table(
         name="estimators",
         title=f"The estimator alone, {registers} registers",

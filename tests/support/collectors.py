@@ -12,9 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 import collector
 from benchmarks.errors import BenchmarkError
 from instrumentation.settings import parse_settings
-from sidelight.toolchain import processes
+from sidelight.toolchain import processes, tool
 from sidelight.toolchain.processes import LOOPBACK
-from sidelight.toolchain.tools import tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

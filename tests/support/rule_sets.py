@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alerts.conditions.error_rate import HIGH_ERROR_RATE
-from benchmarks.prometheus import rules_of
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
+from tests.support.prometheus_history import rules_of
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings

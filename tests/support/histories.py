@@ -68,7 +68,7 @@ class Service:
 
     def series(self) -> Iterator[dict[str, str]]:
         """Its series as promtool's tests read them."""
-        random, requests = Random(self.job), self.rate * SCRAPE  # noqa: S311 - no cryptography
+        random, requests = Random(self.job), self.rate * SCRAPE
         scrapes = self.steady // SCRAPE
         good = [round(requests * scrapes)] * (len(_EDGES) + 1)  # what came within each edge since the start, and all
         bad = [0] * len(good)

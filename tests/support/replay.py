@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.detection.history import SCRAPE
-from benchmarks.detection.rules import PAGE, TICKET
 from benchmarks.errors import BenchmarkError
-from sidelight.toolchain.tools import run_command, tool
+from sidelight.toolchain import run_command, tool
+from tests.support.histories import SCRAPE
+from tests.support.rule_sets import PAGE, TICKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from benchmarks.detection.history import Service
-    from benchmarks.detection.rules import Group
+    from tests.support.histories import Service
+    from tests.support.rule_sets import Group
 
 EVERY = 30  # seconds between two evaluations
 _SECONDS = 3600.0  # for a run
