@@ -163,7 +163,7 @@ class StoreCollector:
 
     def describe(self) -> Iterator[Family]:
         """The names alone, so that a registry can refuse a second metric of the same name."""
-        return (_as_family(row, []) for row in catalog.METRICS if row.emitted and not _is_standard(row))
+        return (_as_family(row, []) for row in catalog.METRICS if not _is_standard(row))
 
     def collect(self) -> Iterator[Family]:
         """Every family, each with its series."""

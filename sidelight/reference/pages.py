@@ -40,16 +40,12 @@ def reference_pages(settings: Settings) -> dict[str, str]:
 
 
 def _metrics_page() -> str:
-    emitted = [_metric_row(metric) for metric in METRICS if metric.emitted]
-    planned = [_metric_row(metric) for metric in METRICS if not metric.emitted]
     head = ("metric", "type", "unit", "labels", "meaning")
     return _page(
         "Metrics",
         "Every metric a service emits; `job` and `instance` are added by Prometheus. In OpenMetrics, which Prometheus asks "
         "for, counters and histograms also have a series `..._created`: when they began, in seconds since 1970.",
-        _table(head, emitted),
-        "## Named, not yet emitted\n\nThese names are settled; the code that records them comes in a later version.",
-        _table(head, planned),
+        _table(head, [_metric_row(metric) for metric in METRICS]),
     )
 
 
