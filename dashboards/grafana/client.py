@@ -1,7 +1,7 @@
-"""Grafana's HTTP API as far as publishing needs it: time limits, retries of what may pass, one clear error.
+"""A client for the parts of Grafana's HTTP API that publishing needs, with time limits, retries and clear errors.
 
-Statuses and messages are those of Grafana's source (``pkg/api/folder.go``, ``pkg/api/dashboard.go``,
-``pkg/services/accesscontrol/middleware.go``), and as measured on Grafana 9.4.
+Statuses and messages come from Grafana's source (``pkg/api/folder.go``, ``pkg/api/dashboard.go``,
+``pkg/services/accesscontrol/middleware.go``) and were measured on Grafana 9.4.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
 
     Echo = Callable[[str], object]
 
-_LONGEST_WAIT = 30.0  # seconds; a server that asks for more is not waited for
-_PAUSE = 5.0  # seconds between two looks at permissions that do not count yet
-_PAGE = 1000  # hits of one search
+_LONGEST_WAIT = 30.0  # seconds; if a server asks for more, the request fails at once
+_PAUSE = 5.0  # seconds between two checks whether new permissions apply
+_PAGE = 1000  # results per page of a search
 _TRANSIENT = frozenset({429, 502, 503, 504})
-_EXISTS = frozenset({409, 412})  # by uid or title; which status, depends on Grafana's version
-_ABSENT = frozenset({403, 404})  # Grafana answers 403 for what does not exist, to all but Admins
+_EXISTS = frozenset({409, 412})  # by uid or title; the status depends on Grafana's version
+_ABSENT = frozenset({403, 404})  # Grafana answers 403 instead of 404, except to Admins
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # OpenSSL's X509_V_ERR codes
-_QUOTA_REACHED = "quota reached"  # no status and no code of its own tells this 403 from a missing right
+_QUOTA_REACHED = "quota reached"  # only the message distinguishes this 403 from a missing permission
 _RIGHTS = "give it the role Editor, or the permission Edit on the folder"
 
 
 class PublishError(SidelightError):
-    """Dashboards were not published; ``details["published"]`` names those that were before it failed."""
+    """Publishing failed; ``details["published"]`` names the dashboards published before the failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grafana:
-    """A Grafana and how to talk to it.
+    """A Grafana server and how to connect to it.
 
     Attributes:
-        url: Its address, also below a path, without a slash at the end.
-        token: A service account's token; empty where user and password are given.
-        user: For basic auth.
-        password: For basic auth.
+        url: Its address, possibly with a path, without a trailing slash.
+        token: A service account's token; empty if user and password are given.
+        user: For basic authentication.
+        password: For basic authentication.
         transport: The HTTP transport; httpx's own by default.
-        timeout: Seconds that one request may take to connect, and between two bytes.
-        attempts: How often a request is tried in all where the failure may pass.
-        patience: Seconds for which the permissions of a folder just created are waited for.
-        sleep: What waits.
+        timeout: Time limit in seconds for connecting, and between two bytes of a response.
+        attempts: Maximum number of attempts for a request that fails temporarily.
+        patience: Seconds to wait until the permissions of a newly created folder apply.
+        sleep: The sleep function.
     """
 
     url: str
@@ -64,23 +64,23 @@ class Grafana:
     transport: httpx.BaseTransport | None = None
     timeout: float = 10.0
     attempts: int = 4
-    patience: float = 90.0  # Grafana keeps permissions for up to 60 s
+    patience: float = 90.0  # Grafana caches permissions for up to 60 s
     sleep: Callable[[float], object] = time.sleep
 
     @property
     def credentials(self) -> str:
-        """What Grafana is shown, for people."""
+        """The kind of credentials, for messages."""
         return "user" if self.user else "token"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A folder or a dashboard, as Grafana's search lists it.
+    """A folder or a dashboard in the results of Grafana's search.
 
     Attributes:
         uid: Its uid.
         title: Its title.
-        folder: The uid of the folder that it is in; empty at the top.
+        folder: The uid of its folder; empty at the top level.
         tags: A dashboard's tags.
         url: Its address.
     """
@@ -93,16 +93,16 @@ class Hit:
 
 
 def folder_uid(title: str) -> str:
-    """The stable uid of the folder with this title; a hash, since a title may hold letters that a uid may not."""
+    """The stable uid for a folder's title: a hash, because a title may contain characters that a uid may not."""
     return f"sidelight-{blake2b(title.encode(), digest_size=6).hexdigest()}"
 
 
 class Session:
-    """One run against one Grafana; a context manager that closes its connections.
+    """A session with a Grafana server; a context manager that closes its connections.
 
     Every method raises PublishError with the code ``grafana_unreachable``, ``grafana_certificate``,
-    ``grafana_unavailable``, ``grafana_redirects``, ``grafana_token_refused`` or ``not_grafana``, and with its own where
-    Grafana refuses what it is asked.
+    ``grafana_unavailable``, ``grafana_redirects``, ``grafana_token_refused`` or ``not_grafana``, or with a code of its own
+    if Grafana refuses the request.
     """
 
     def __init__(self, grafana: Grafana) -> None:
@@ -116,7 +116,7 @@ class Session:
                 timeout=grafana.timeout,
                 transport=grafana.transport,
             )
-        except OSError as error:  # what SSL_CERT_FILE names is read here
+        except OSError as error:  # httpx reads the file named by SSL_CERT_FILE here
             problem = f"SSL_CERT_FILE or SSL_CERT_DIR: {error}; give a file of certificates in PEM form."
             raise PublishError(problem, code="grafana_certificate", details={"url": grafana.url}) from error
 
@@ -129,11 +129,11 @@ class Session:
     # --- Folders ------------------------------------------------------------------------------------------------------
 
     def folders(self) -> list[Hit]:
-        """Every folder that the credentials may see, nested ones too."""
+        """All folders that the credentials can see, including nested ones."""
         return self._search(type="dash-folder")
 
     def create_folder(self, title: str) -> str:
-        """Create a folder at the top; returns its uid.
+        """Create a folder at the top level and return its uid.
 
         Raises:
             PublishError: ``folder_refused``.
@@ -144,8 +144,8 @@ class Session:
             if self._send("GET", f"/api/folders/{uid}").is_success:
                 return uid
             advice = (
-                f"one exists that the {self._grafana.credentials} may not see: {_RIGHTS}, or set dashboards.folder;"
-                " where it was created within the last minute, publish again"
+                f"the {self._grafana.credentials} may not see the existing folder: {_RIGHTS}, or set dashboards.folder;"
+                " if it was created within the last minute, publish again"
             )
             raise self._refused(response, f"a folder {title!r}", code="folder_refused", advice=advice)
         self._require_success(response, f"the folder {title!r}", code="folder_refused")
@@ -156,14 +156,14 @@ class Session:
     def save(
         self, name: str, dashboard: Mapping[str, object], folder: str, message: str, wait: Echo | None = None
     ) -> str:
-        """Create or replace a dashboard in the folder with this uid; returns its address.
+        """Create or replace a dashboard in a folder and return its address.
 
         Args:
-            name: For people.
+            name: The dashboard's name in messages.
             dashboard: Grafana's JSON.
             folder: The folder's uid.
-            message: Stands in the version history.
-            wait: Where the folder is so new that its permissions may not count yet: takes a line of progress.
+            message: The message in the version history.
+            wait: If the folder is so new that its permissions may not apply yet: receives progress lines.
 
         Raises:
             PublishError: ``dashboard_refused``.
@@ -202,7 +202,7 @@ class Session:
     def _send(
         self, method: str, path: str, body: object = None, query: Mapping[str, str | int] | None = None
     ) -> httpx.Response:
-        """What Grafana itself answers; whatever else answers is an error."""
+        """Grafana's response; a response that is not from Grafana is an error."""
         response = self._answer(method, path, body, query)
         status = response.status_code
         if response.has_redirect_location:
@@ -210,7 +210,7 @@ class Session:
         if status == HTTPStatus.UNAUTHORIZED:
             raise self._unauthorized(response)
         if status in _TRANSIENT:
-            raise self._error(f"answers {status} again and again; try later", "grafana_unavailable", status=status)
+            raise self._error(f"keeps answering {status}; try again later", "grafana_unavailable", status=status)
         if not isinstance(_json(response), dict | list):
             raise self._not_grafana(response)
         return response
@@ -245,7 +245,7 @@ class Session:
     def _refused(self, response: httpx.Response, what: str, *, code: str, advice: str = "") -> PublishError:
         status, reason = response.status_code, _reason(response)
         if _is_denied(response):
-            code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a right: {_RIGHTS}"
+            code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a permission: {_RIGHTS}"
         elif status == HTTPStatus.FORBIDDEN:
             code, advice = "grafana_quota_reached", "delete dashboards, or raise Grafana's quota"
         return self._error(f"refused {what}: {reason}{advice and f'; {advice}'}", code, status=status)
@@ -256,38 +256,38 @@ class Session:
     def _untrusted(self, certificate: ssl.SSLCertVerificationError) -> PublishError:
         problem = f"shows a certificate that is not trusted ({certificate.verify_message})"
         if certificate.verify_code in _UNKNOWN_AUTHORITY:
-            problem += "; where an internal authority signed it, give that authority's certificate in SSL_CERT_FILE"
+            problem += "; if an internal authority signed it, set SSL_CERT_FILE to that authority's certificate"
         return self._error(problem, "grafana_certificate")
 
     def _redirected(self, response: httpx.Response) -> PublishError:
         asked = response.request.url.path
         target = urlsplit(urljoin(str(response.request.url), response.headers["Location"]))
-        place = f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"  # a query may hold secrets
+        place = f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"  # a query may contain secrets
         api = asked.removeprefix(urlsplit(self._grafana.url).path)
         if place.endswith(api):
-            advice = f"give {place.removesuffix(api)} as the address"
+            advice = f"use {place.removesuffix(api)} as the address"
         else:
-            advice = "give an address at which Grafana itself answers, behind no login page"
+            advice = "use an address at which Grafana itself answers, not a login page"
         problem = f"redirects {asked} to {place}; {advice}"
         return self._error(problem, "grafana_redirects", status=response.status_code)
 
     def _unauthorized(self, response: httpx.Response) -> PublishError:
         status, reason = response.status_code, _reason(response)
         if "basic" in response.headers.get("WWW-Authenticate", "").lower() and not self._grafana.user:
-            problem = f"asks for user and password ({reason}); give them in GRAFANA_USER and GRAFANA_PASSWORD"
+            problem = f"requires user and password ({reason}); set GRAFANA_USER and GRAFANA_PASSWORD"
         elif self._grafana.user:
-            problem = f"does not know the user or the password ({reason})"
+            problem = f"does not accept the user or the password ({reason})"
         else:
-            problem = f"does not know the token ({reason}); give the token of a service account with the role Editor"
+            problem = f"does not accept the token ({reason}); use the token of a service account with the role Editor"
         return self._error(problem, "grafana_token_refused", status=status)
 
     def _not_grafana(self, response: httpx.Response) -> PublishError:
         method, path, status = response.request.method, response.url.path, response.status_code
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED}:
-            problem = f"refused {method} {path} before it reached Grafana; a proxy may allow no writing"
+            problem = f"refused {method} {path} before it reached Grafana; a proxy may not allow writing"
             return self._error(problem, "grafana_proxy_refused", status=status)
-        problem = f"does not answer {path} as a Grafana does"
-        advice = "give the address of Grafana's own pages, with the path that it is served under and without /d/"
+        problem = f"does not answer {path} like Grafana"
+        advice = "use the address of Grafana's start page, including its path but without /d/"
         return self._error(f"{problem}; {advice}", "not_grafana", status=status)
 
     def _error(self, problem: str, code: str, *, status: int | None = None) -> PublishError:
@@ -297,7 +297,7 @@ class Session:
 
 
 class _TransientStatusError(Exception):
-    """An answer that a later attempt may not get."""
+    """A response with a status that may be temporary."""
 
     def __init__(self, response: httpx.Response) -> None:
         super().__init__()
@@ -305,7 +305,7 @@ class _TransientStatusError(Exception):
 
 
 def _pause(error: Exception) -> bool | float:
-    """What stamina asks after a failure: whether to try again, or after how many seconds."""
+    """Tells stamina after a failure whether to retry, or after how many seconds."""
     if isinstance(error, _TransientStatusError):
         asked = _retry_after(error.response)
         if asked is None:
@@ -315,25 +315,25 @@ def _pause(error: Exception) -> bool | float:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    with suppress(ValueError):  # it may be a date or nonsense: then our own pauses do
+    with suppress(ValueError):  # for a date or nonsense, stamina's own pauses are used
         return max(0.0, float(response.headers.get("retry-after", "")))
     return None
 
 
 def _bad_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """The verdict on the server's certificate behind an error of httpx, which says it in words alone."""
+    """The certificate error behind an error of httpx, which itself only has a text."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _is_denied(response: httpx.Response) -> bool:
-    """Whether a right is missing; a quota that is reached has the same status."""
+    """Whether a permission is missing; a reached quota has the same status."""
     return response.status_code == HTTPStatus.FORBIDDEN and _QUOTA_REACHED not in _reason(response).lower()
 
 
 def _reason(response: httpx.Response) -> str:
-    """Grafana's own words, in one line."""
+    """Grafana's message, in one line."""
     data = _json(response)
     message = str(data.get("message") or "") if isinstance(data, dict) else ""
     return re.sub(r"\s+", " ", message).strip(" .") or "no reason given"

@@ -1,4 +1,4 @@
-"""Brings the dashboards into a Grafana: everything is checked first, then sent one after the other."""
+"""Publishes the dashboards to Grafana: checks everything first, then sends one dashboard after the other."""
 
 from __future__ import annotations
 
@@ -33,19 +33,18 @@ _LONGEST_UID = 40  # Grafana's own limit
 
 
 def publish(dashboards: Dashboards, grafana: Grafana, *, folder: str, message: str, echo: Echo) -> None:
-    """Create the folder where it is missing, then create or replace each dashboard.
+    """Create the folder if it does not exist, then create or replace each dashboard.
 
     Args:
         dashboards: Name to Grafana JSON.
-        grafana: Where to.
+        grafana: The Grafana server.
         folder: The folder's title, path of titles or uid.
-        message: Stands in each dashboard's version history.
-        echo: Takes one line of progress for each dashboard.
+        message: The message in each dashboard's version history.
+        echo: Receives one progress line per dashboard.
 
     Raises:
         PublishError: ``grafana_url_invalid``, ``grafana_token_invalid`` or ``dashboard_invalid`` before anything is sent;
-            then what ``existing_folder`` and ``Session`` raise, with the names of the dashboards that were published
-            before it.
+            later, the errors of ``existing_folder`` and ``Session``, with the names of the dashboards already published.
     """
     _check_address(grafana)
     for name, dashboard in dashboards.items():
@@ -69,13 +68,13 @@ def publish_from_environment(
     """Publish every dashboard to the Grafana at GRAFANA_URL, as GRAFANA_TOKEN or as GRAFANA_USER.
 
     Args:
-        settings: What the dashboards are made from, and the folder.
-        environ: The environment.
-        echo: Takes each line for people.
+        settings: The settings of the dashboards and the folder.
+        environ: The environment variables.
+        echo: Receives each line of output.
         transport: The HTTP transport; httpx's own by default.
 
     Returns:
-        The exit code, 0; also where GRAFANA_URL is not set and there is nothing to do.
+        The exit code, 0; also if GRAFANA_URL is not set and there is nothing to do.
 
     Raises:
         PublishError: As ``publish``, and ``grafana_token_missing`` and ``grafana_credentials_ambiguous``.
@@ -125,26 +124,28 @@ def _read(file: Path, variable: str) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        problem = f"{variable}: {file} cannot be read ({reason}); give a text file that holds the secret alone."
-        # The cause of a decoding error holds the bytes of the file.
+        problem = f"{variable}: {file} cannot be read ({reason}); give a text file that contains only the secret."
+        # The cause of a decoding error contains the bytes of the file.
         raise PublishError(problem, code="grafana_token_missing") from None
 
 
 def _check_address(grafana: Grafana) -> None:
-    # Neither error repeats what was given: an address may hold a password, and a token is one.
+    # The messages do not repeat the given value: an address may contain a password, and a token is a secret.
     if not _is_address(grafana.url):
         problem = "is not a web address; give one such as https://grafana.example, without user and password"
         raise PublishError(f"{URL_VARIABLE} {problem}.", code="grafana_url_invalid")
     if not (grafana.token.isascii() and grafana.token.isprintable()) or " " in grafana.token:
-        problem = "holds what no token does, such as a space or a line break; give the token alone"
+        problem = "contains characters that a token cannot have, such as a space or a line break; give only the token"
         raise PublishError(f"{TOKEN_VARIABLE} {problem}.", code="grafana_token_invalid")
     if ":" in grafana.user:
-        raise PublishError(f"{USER_VARIABLE} holds a colon, which basic auth forbids.", code="grafana_user_invalid")
+        raise PublishError(
+            f"{USER_VARIABLE} contains a colon, which basic authentication does not allow.", code="grafana_user_invalid"
+        )
 
 
 def _is_address(text: str) -> bool:
     try:
-        parts, _ = urlsplit(text), httpx.URL(text)  # each refuses what the other lets pass
+        parts, _ = urlsplit(text), httpx.URL(text)  # each rejects addresses that the other accepts
         bare = not (parts.username or parts.query or parts.fragment)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and bare and parts.port != 0
     except (ValueError, httpx.InvalidURL):

@@ -87,8 +87,8 @@ def test_a_viewer_may_not_create_the_folder_and_hears_which_right_is_missing(ser
         _publish(server)
     assert str(caught.value) == (
         f"{server.url} refused the folder 'Ops & Shop': You'll need additional permissions to perform this action."
-        " Permissions needed: folders:create; the token lacks a right: give it the role Editor, or the permission Edit on"
-        " the folder (403). Nothing was published."
+        " Permissions needed: folders:create; the token lacks a permission: give it the role Editor, or the permission Edit"
+        " on the folder (403). Nothing was published."
     )
 
 
@@ -134,7 +134,7 @@ def test_a_path_whose_last_folder_is_missing_is_not_taken_for_a_title(server: St
     server.add_folder("top", "Platform")
     with _failing("folder_missing") as caught:
         _publish(server, folder="Platform/Services")
-    assert "'Platform' holds no such folder; create it in Grafana" in str(caught.value)
+    assert "'Platform' contains no such folder; create it in Grafana" in str(caught.value)
     assert server.writes == []
 
 
@@ -191,8 +191,8 @@ def test_a_folder_of_the_title_that_the_token_may_not_see_is_named_as_the_cause(
         _publish(server)
     assert str(caught.value) == (
         f"{server.url} refused a folder 'Ops & Shop': a folder or dashboard in the general folder with the same name"
-        " already exists; one exists that the token may not see: give it the role Editor, or the permission Edit on the"
-        " folder, or set dashboards.folder; where it was created within the last minute, publish again (409)."
+        " already exists; the token may not see the existing folder: give it the role Editor, or the permission Edit on the"
+        " folder, or set dashboards.folder; if it was created within the last minute, publish again (409)."
         " Nothing was published."
     )
 
@@ -227,7 +227,7 @@ def test_a_wrong_token_gives_one_clear_line(server: StandIn) -> None:
     with _failing("grafana_token_refused") as caught:
         _publish(server, token=wrong)
     assert str(caught.value) == (
-        f"{server.url} does not know the token (Invalid API key); give the token of a service account with the role"
+        f"{server.url} does not accept the token (Invalid API key); use the token of a service account with the role"
         " Editor (401). Nothing was published."
     )
     assert wrong not in repr(caught.value)
@@ -242,7 +242,7 @@ def test_a_wrong_password_is_told_as_such(server: StandIn) -> None:
     server.admit_user("zoë", PASSWORD)
     with _failing("grafana_token_refused") as caught:
         _publish(server, token="", user="zoe", password=PASSWORD)
-    assert "does not know the user or the password (Invalid API key)" in str(caught.value)
+    assert "does not accept the user or the password (Invalid API key)" in str(caught.value)
 
 
 def test_where_basic_auth_is_asked_for_the_variables_are_named(server: StandIn) -> None:
@@ -250,9 +250,7 @@ def test_where_basic_auth_is_asked_for_the_variables_are_named(server: StandIn) 
     server.script["/api/search"] = [asked]
     with _failing("grafana_token_refused") as caught:
         _publish(server)
-    assert "asks for user and password (no reason given); give them in GRAFANA_USER and GRAFANA_PASSWORD" in str(
-        caught.value
-    )
+    assert "requires user and password (no reason given); set GRAFANA_USER and GRAFANA_PASSWORD" in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [403, 405])
@@ -261,7 +259,7 @@ def test_a_proxy_that_lets_nothing_be_written_is_not_taken_for_grafana(server: S
     with _failing("grafana_proxy_refused") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} refused POST /api/folders before it reached Grafana; a proxy may allow no writing ({status})."
+        f"{server.url} refused POST /api/folders before it reached Grafana; a proxy may not allow writing ({status})."
         " Nothing was published."
     )
 
@@ -300,7 +298,7 @@ def test_a_server_that_stays_unavailable_gives_one_clear_line(server: StandIn, p
     server.script["/api/dashboards/db"] = [Answer(status=503)] * 9
     with _failing("grafana_unavailable") as caught:
         _publish(server, attempts=3)
-    assert str(caught.value) == f"{server.url} answers 503 again and again; try later (503). Nothing was published."
+    assert str(caught.value) == f"{server.url} keeps answering 503; try again later (503). Nothing was published."
     assert len(pauses) == 2
 
 
@@ -330,8 +328,8 @@ def test_what_is_no_grafana_gives_one_clear_line(server: StandIn, answer: Answer
     with _failing("not_grafana") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} does not answer /api/search as a Grafana does; give the address of Grafana's own pages, with the"
-        f" path that it is served under and without /d/ ({answer.status}). Nothing was published."
+        f"{server.url} does not answer /api/search like Grafana; use the address of Grafana's start page, including its"
+        f" path but without /d/ ({answer.status}). Nothing was published."
     )
 
 
@@ -342,7 +340,7 @@ def test_a_redirect_to_where_grafana_is_names_that_address(server: StandIn, stat
     with _failing("grafana_redirects") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} redirects /api/search to https://grafana.example/grafana/api/search; give"
+        f"{server.url} redirects /api/search to https://grafana.example/grafana/api/search; use"
         f" https://grafana.example/grafana as the address ({status}). Nothing was published."
     )
 
@@ -352,7 +350,7 @@ def test_a_redirect_to_a_login_page_is_told_without_its_query(server: StandIn) -
     server.script["/api/search"] = [Answer(status=302, body=HTML, headers={"Location": login})]
     with _failing("grafana_redirects") as caught:
         _publish(server)
-    assert "redirects /api/search to https://sso.example/login; give an address" in str(caught.value)
+    assert "redirects /api/search to https://sso.example/login; use an address" in str(caught.value)
     assert "planted" not in str(caught.value)
 
 
@@ -360,7 +358,7 @@ def test_the_sub_path_that_is_missing_is_named_where_grafana_redirects_to_it(ser
     server.sub_path, server.redirects = "/grafana", True
     with _failing("grafana_redirects") as caught:
         _publish(server, url=server.origin)
-    assert f"give {server.origin}/grafana as the address (301)" in str(caught.value)
+    assert f"use {server.origin}/grafana as the address (301)" in str(caught.value)
 
 
 def test_a_host_that_does_not_listen_gives_one_clear_line(pauses: list[float]) -> None:
