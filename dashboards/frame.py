@@ -1,4 +1,4 @@
-"""What surrounds the panels: variables, annotations, links and the head of the dashboard."""
+"""A dashboard around its panels: title, variables, annotations and links."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dashboards.model import Page
     from instrumentation.settings import Settings
 
-_ON_TIME_RANGE_CHANGE = 2  # so that the lists hold what existed in the time range shown
+_ON_TIME_RANGE_CHANGE = 2  # so that the lists contain what existed in the time range shown
 _SORTED = 1
 _SHARED_CROSSHAIR = 1
 
@@ -30,7 +30,7 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
     Args:
         page: The dashboard.
         settings: The settings.
-        pages: Every dashboard; the others are linked.
+        pages: All dashboards; this one links to the others.
     """
     return normalised(
         {
@@ -84,7 +84,7 @@ def _instance() -> dict[str, Any]:
 
 def _route() -> dict[str, Any]:
     series = promql.select(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION))
-    # Requests that matched no route have none, and ".+" would leave them out.
+    # Requests that matched no route have an empty one, which ".+" would exclude.
     return _query_variable("route", "Route", f"label_values({series}, http_route)", all_value=".*")
 
 

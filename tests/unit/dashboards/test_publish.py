@@ -156,7 +156,7 @@ def test_a_path_whose_last_folder_is_missing_is_not_taken_for_a_title(server: St
     server.add_folder("top", "Platform")
     with _failing("folder_missing") as caught:
         _publish(server, folder="Platform/Services")
-    assert "'Platform' holds no such folder; create it in Grafana" in str(caught.value)
+    assert "'Platform' contains no such folder; create it in Grafana" in str(caught.value)
     assert server.writes == []
 
 
