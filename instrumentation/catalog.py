@@ -44,7 +44,6 @@ class Metric:
         labels: Label names in the order in which values are given.
         buckets: Upper edges of a histogram; empty where the settings decide them.
         folded: Labels that give up their value where the series limit is reached, so that memory stays bounded.
-        emitted: False while only the name is settled and the code that records it is still to come.
     """
 
     name: str
@@ -54,7 +53,6 @@ class Metric:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     folded: tuple[str, ...] = ()
-    emitted: bool = True
 
     @property
     def merge(self) -> Callable[..., float]:
