@@ -425,6 +425,14 @@ client_has_left(PyObject *send) /* or UNKNOWN */
 
 /* ---- EndedFunctions ---- */
 
+/* All is sent: the request is active no more, whatever the app does afterwards. */
+static int
+request_is_answered(Request *self)
+{
+    self->ended = now();
+    return add(self->buffer, self->active, -1.0) < 0 ? request_forgives(self) : 0;
+}
+
 static int
 request_ended(Request *self, PyObject *result)
 {
@@ -441,7 +449,8 @@ request_ended(Request *self, PyObject *result)
         int has_left = client_has_left(self->send);
         self->gone = self->gone || has_left == 1 || (is_cancelled && has_left != 0);
     }
-    int failed = (add(self->buffer, self->active, -1.0) < 0 || request_counts(self, seconds) < 0)
+    int failed = ((self->ended == 0.0 && add(self->buffer, self->active, -1.0) < 0)
+                  || request_counts(self, seconds) < 0)
                  && request_forgives(self) < 0;
     if (raised != NULL) {
         PyErr_SetHandledException(handled);
@@ -459,9 +468,9 @@ static int
 last_message_ended(Request *self, PyObject *result)
 {
     if (result != NULL) {
-        self->ended = self->ended != 0.0 ? self->ended : now();
+        return self->ended != 0.0 ? 0 : request_is_answered(self);
     }
-    else if (PyErr_ExceptionMatches(PyExc_Exception)) {
+    if (PyErr_ExceptionMatches(PyExc_Exception)) {
         self->is_last = 0; /* the server refused it */
     }
     return 0;
@@ -477,10 +486,11 @@ receive_ended(Request *self, PyObject *message)
     if (kind == NULL) {
         return request_forgives(self); /* a message without a type is the app's to refuse */
     }
+    int failed = 0;
     if (is(kind, str_disconnect) && self->ended == 0.0) {
         PyObject *disconnected = server_attribute(self->send, str_disconnected);
         if (self->is_last && disconnected != Py_True) { /* all is sent: see the closure */
-            self->ended = now();
+            failed = request_is_answered(self);
         }
         else {
             self->gone = 1;
@@ -488,7 +498,7 @@ receive_ended(Request *self, PyObject *message)
         Py_DECREF(disconnected);
     }
     Py_DECREF(kind);
-    return 0;
+    return failed;
 }
 
 /* ---- Awaited: behaves as a coroutine does ---- */

@@ -96,15 +96,24 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         trailers = is_held = heeds_parts = is_last = gone = stands = False
         span = None
 
+        def end() -> None:
+            nonlocal ended
+            ended = perf_counter()
+            try:
+                buffer[active] -= 1.0  # not once the app has returned: a background task is no request
+            except Exception as fault:  # noqa: BLE001 - as above
+                recorder.could_not_count(fault)
+
         async def last(message: Message) -> None:
-            nonlocal ended, gone, is_last
+            nonlocal gone, is_last
             gone = gone or client_has_left(send) is True
             try:
                 await send(message)
             except Exception:
                 is_last = False  # the server refused it
                 raise
-            ended = ended or perf_counter()
+            if not ended:
+                end()
 
         # A plain function: a coroutine for every chunk of a stream would cost.
         def watched(message: Message) -> Awaitable[None]:  # noqa: C901, PLR0912 - see the module
@@ -151,14 +160,14 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             return last(message) if is_last else send(message)
 
         async def heard() -> Message:
-            nonlocal ended, gone
+            nonlocal gone
             message = await receive()
             try:
                 if message["type"] == "http.disconnect" and not ended:
                     # While the last message is being sent it says that all is sent: hypercorn tells who listens first,
                     # and they may then cancel who sends. uvicorn drops what waited for a client that left.
                     if is_last and getattr(getattr(send, "__self__", None), "disconnected", False) is not True:
-                        ended = perf_counter()
+                        end()
                     else:
                         gone = True
             except Exception as fault:  # noqa: BLE001 - a message without a type is the app's to refuse
@@ -174,8 +183,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         finally:
             seconds = (ended or perf_counter()) - began
             try:
-                buffer[active] -= 1.0
                 if not ended:
+                    buffer[active] -= 1.0
                     gone = gone or client_has_left(send) is True
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")

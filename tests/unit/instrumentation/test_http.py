@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, BackgroundTasks, FastAPI
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
@@ -159,6 +159,52 @@ def test_active_requests_rise_and_fall() -> None:
     observed = Observed(app)
     observed.call(("GET", "/"))
     assert during == [{"GET": 1.0}]
+    assert observed.active() == {"GET": 0.0}
+
+
+def test_active_requests_fall_before_a_background_task_and_the_end_of_a_dependency() -> None:
+    """none, once the response was sent"""
+    app = FastAPI()
+    during = []
+
+    async def opened() -> AsyncIterator[None]:
+        yield
+        during.append(("the end of the dependency", observed.active()))
+
+    async def task() -> None:
+        during.append(("the background task", observed.active()))
+
+    @app.get("/", dependencies=[Depends(opened)])
+    async def look(tasks: BackgroundTasks) -> str:
+        during.append(("the handler", observed.active()))
+        tasks.add_task(task)
+        return "now"
+
+    observed = Observed(app)
+    observed.call(("GET", "/"))
+    assert sorted(during) == [
+        ("the background task", {"GET": 0.0}),
+        ("the end of the dependency", {"GET": 0.0}),
+        ("the handler", {"GET": 1.0}),
+    ]
+    assert observed.active() == {"GET": 0.0}
+
+
+def test_active_requests_fall_once_the_content_length_is_sent() -> None:
+    """none, though the last message is still to come"""
+    during = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"7")]})
+        for part in (b"four", b"six"):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            during.append(observed.active())
+        await send({"type": "http.response.body"})
+
+    observed = Observed(app)
+    observed.call(("GET", "/"))
+    assert during == [{"GET": 1.0}, {"GET": 0.0}]
     assert observed.active() == {"GET": 0.0}
 
 
