@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from instrumentation import catalog
 from instrumentation.http.correlation import ID, SPAN
-from instrumentation.logs.configuring import configured
+from instrumentation.logs.above import current
 from instrumentation.logs.rendering import Json, as_json, service_facts
-from instrumentation.logs.servers import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,9 +54,10 @@ class AccessLines:
 
     def __call__(self, scope: Scope, key: Key, seconds: float) -> None:
         """Write the line of a request, unless it is one of the successful ones that are left out."""
-        handler = configured()
-        if handler is None:
+        above = current()
+        if above is None:
             return
+        handler = above.lines
         is_success, number, level, head, tail = self._fixed.get(key) or self._made(key)
         if not self._logger.isEnabledFor(number) or (is_success and random() >= self._ratio):  # noqa: S311 - no secret
             return
@@ -75,7 +75,6 @@ class AccessLines:
 
     def _made(self, key: Key) -> _Fixed:
         """What the lines of a series have in common."""
-        adopt()  # hypercorn sets its loggers up once the app has begun
         if len(self._fixed) > _MOST:  # a router that makes up templates
             self._fixed.clear()
         _, _, status, error_type = key

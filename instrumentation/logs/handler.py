@@ -81,9 +81,8 @@ class Lines(logging.Handler):
         self.writer.flush()
 
     def close(self) -> None:
-        """Write everything; what comes later is written at once."""
-        self.writer.close()
-        super().close()
+        """Wait as ``flush`` does: dictConfig() closes every handler it finds, also those that it does not replace."""
+        self.flush()
 
     def _line(self, record: logging.LogRecord, level: str) -> bytes:
         event, fields, exc_info = self._read(record)
