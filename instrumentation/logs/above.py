@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from structlog import configure as _configure
 
+from instrumentation.logs.calls import is_for_debugging
 from instrumentation.logs.servers import ACCESS, SERVERS, adopt, prints, without
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Above(logging.Logger):
     def _writes(self, record: logging.LogRecord) -> bool:
         """Whether a record becomes a line of ours: not where somebody else has printed it."""
         if not self.gives_way():
-            return not _is_printed(record)
+            return not (is_for_debugging(record) or _is_printed(record))
         last = logging.lastResort  # which Python did not ask, since there was this handler
         if last is not None and not logging.root.handlers and record.levelno >= last.level:
             last.handle(record)

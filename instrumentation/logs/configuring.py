@@ -105,7 +105,7 @@ def _take(
     console = settings.logging.format == "console" or (settings.logging.format == "auto" and os.isatty(descriptor))
     render = Console(colors=os.isatty(descriptor)) if console else Json(settings.service)
     secrets = settings.logging.redaction
-    redactor = Redactor(keys=secrets.keys, allow=secrets.allow, patterns=secrets.patterns)
+    redactor = Redactor(keys=secrets.keys, allow=secrets.allow, patterns=secrets.patterns, queries=True)
     leave()
     lines = Lines(render, redactor, Writer(descriptor, lost), store, processors)
     Above(lines, insists=insists).take(settings.logging.level, settings.logging.levels)

@@ -12,6 +12,7 @@ from structlog.contextvars import get_contextvars
 from instrumentation import catalog
 from instrumentation.correlation import correlation_id
 from instrumentation.http.correlation import current_span
+from instrumentation.logs.calls import without_peer
 from instrumentation.logs.rendering import Clock, as_json
 from instrumentation.store import add
 
@@ -115,7 +116,8 @@ class Lines(logging.Handler):
             fields |= {key: value for key, value in record.__dict__.items() if key not in _OF_RECORDS}
         if stack:
             fields["stack"] = stack
-        return self._redactor.message(str(template), args).rstrip(), fields, _exc_info(exc_info)
+        template, args = without_peer(str(template), args)
+        return self._redactor.message(template, args).rstrip(), fields, _exc_info(exc_info)
 
     def _facts(self, record: logging.LogRecord, level: str, event: str) -> Fields:
         facts = {"timestamp": self.clock(record.created), "level": level, "event": event, "logger": record.name}

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from sidelight import processes
 
@@ -121,6 +123,54 @@ def test_what_the_server_says_of_an_exception_is_json(served: Served) -> None:
 def test_the_last_words_of_every_worker_are_there(served: Served) -> None:
     last = ("Finished server process", "Stopping worker")  # of uvicorn, which ends by the signal itself; of granian
     assert sum(line["event"].startswith(last) for line in served.lines) == 2
+
+
+# --- Websockets -------------------------------------------------------------------------------------------------------
+
+WEBSOCKETS = """
+from fastapi import FastAPI, WebSocket
+import instrumentation
+
+app = FastAPI()
+
+@app.websocket("/rooms/{room}")
+async def room(websocket: WebSocket, room: str) -> None:
+    if room == "kitchen":
+        await websocket.accept()
+        await websocket.send_text("welcome")
+        await websocket.receive_text()
+    await websocket.close()
+
+instrumentation.instrument(app)
+"""
+OPENED = {
+    "uvicorn, websockets": ("uvicorn", "--ws", "websockets", "service:app", "--port", "{port}"),
+    "uvicorn, sansio": ("uvicorn", "--ws", "websockets-sansio", "service:app", "--port", "{port}"),
+    "uvicorn, wsproto": ("uvicorn", "--ws", "wsproto", "service:app", "--port", "{port}"),
+    "hypercorn": ("hypercorn", "--access-logfile", "-", "-b", "127.0.0.1:{port}", "service:app"),
+    "granian": ("granian", "--interface", "asgi", "--access-log", "--port", "{port}", "service:app"),
+}
+
+
+@pytest.mark.parametrize("program", OPENED)
+def test_a_websocket_leaves_no_path_no_query_and_no_client(program: str, tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text(WEBSOCKETS)
+    port = processes.free_port()
+    command, *arguments = OPENED[program]
+    argv: list[str | Path] = [BIN / command, *(part.format(port=port) for part in arguments)]
+    log, env = tmp_path / "server.log", {"PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))}
+    with processes.start(argv, log=log, ready=f"http://127.0.0.1:{port}/metrics", env=env, cwd=tmp_path):
+        with connect(f"ws://127.0.0.1:{port}/rooms/kitchen?ticket=hunter2", proxy=None) as accepted:
+            client = f"{accepted.local_address[0]}:{accepted.local_address[1]}"
+            assert accepted.recv() == "welcome"
+            accepted.send("thanks")
+        with pytest.raises(InvalidStatus):
+            connect(f"ws://127.0.0.1:{port}/rooms/attic?ticket=hunter2", proxy=None)
+    text = log.read_text()
+    found = [each for each in ("hunter2", "ticket", "/rooms", "kitchen", "attic", client) if each in text]
+    assert found == [], text
+    said = [json.loads(line)["event"] for line in text.splitlines() if '"WebSocket ' in line]
+    assert said == (["WebSocket [accepted]", "WebSocket 403"] if command == "uvicorn" else [])
 
 
 # --- An operator who configures the server's logging ------------------------------------------------------------------
