@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from instrumentation import catalog
 from instrumentation.http.correlation import ID, SPAN
 from instrumentation.logs.above import current
+from instrumentation.logs.binding import BOUND
+from instrumentation.logs.handler import FACTS
 from instrumentation.logs.rendering import Json, as_json, service_facts
 
 if TYPE_CHECKING:
@@ -62,8 +64,8 @@ class AccessLines:
         if not self._logger.isEnabledFor(number) or (is_success and random() >= self._ratio):  # noqa: S311 - no secret
             return
         self._count(level)
-        if not isinstance(handler.render, Json):
-            handler.writer.put(self._readable(handler, scope, key, level, seconds))
+        if scope.get(BOUND) or not isinstance(handler.render, Json):
+            handler.writer.put(_rendered(handler, scope, key, level, seconds))
             return
         span = scope.get(SPAN)
         trace = f',"trace_id":"{span.trace_id:032x}","span_id":"{span.span_id:016x}"' if span is not None else ""
@@ -93,10 +95,16 @@ class AccessLines:
             self._places[shard.number, level] = place
         shard.buffer[place] += 1.0
 
-    def _readable(self, handler: Lines, scope: Scope, key: Key, level: str, seconds: float) -> bytes:
-        facts = {"timestamp": handler.clock(time.time()), "level": level, "event": EVENT}
-        fields = {**_fields(key), "duration_ms": round(seconds * 1000, 3), "correlation_id": scope.get(ID, "")}
-        return handler.render(facts, fields)
+
+def _rendered(handler: Lines, scope: Scope, key: Key, level: str, seconds: float) -> bytes:
+    """A line for a terminal, or with what the request has bound, which may be anything."""
+    facts = {"timestamp": handler.clock(time.time()), "level": level, "event": EVENT, "logger": LOGGER}
+    facts["correlation_id"] = scope.get(ID, "")
+    span = scope.get(SPAN)
+    if span is not None:
+        facts |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+    fields = {**_fields(key), "duration_ms": round(seconds * 1000, 3)}
+    return handler.render(facts, fields | handler.masked({**scope.get(BOUND, {})}, (*FACTS, *fields, "error_type")))
 
 
 def _fields(key: Key) -> dict[str, object]:

@@ -17,7 +17,7 @@ from instrumentation.logs.rendering import Clock, as_json
 from instrumentation.store import add
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from instrumentation.logs.rendering import Fields, Renderer
     from instrumentation.logs.writer import Writer
@@ -85,6 +85,16 @@ class Lines(logging.Handler):
         """Wait as ``flush`` does: dictConfig() closes every handler it finds, also those that it does not replace."""
         self.flush()
 
+    def masked(self, fields: Fields, reserved: Iterable[str] = FACTS) -> Fields:
+        """Fields without secrets; one with a name that is reserved gets an underscore behind it."""
+        if not fields:
+            return {}
+        masked: Fields = self._redactor.value(fields)
+        for key in reserved:
+            if key in masked:
+                masked[f"{key}_"] = masked.pop(key)
+        return masked
+
     def _line(self, record: logging.LogRecord, level: str) -> bytes:
         event, fields, exc_info = self._read(record)
         for process in self._processors:
@@ -92,12 +102,7 @@ class Lines(logging.Handler):
             event, fields = str(done.pop("event", "")), done
         if exc_info:
             fields["exception"] = self.render.exception(exc_info)
-        if fields:
-            fields = self._redactor.value(fields)
-            for key in FACTS:
-                if key in fields:
-                    fields[f"{key}_"] = fields.pop(key)
-        return self.render(self._facts(record, level, event), fields)
+        return self.render(self._facts(record, level, event), self.masked(fields))
 
     def _read(self, record: logging.LogRecord) -> tuple[str, Fields, Any]:
         """The event, without secrets, the fields and the exception of a record of structlog or the standard library."""
