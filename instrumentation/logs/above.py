@@ -56,6 +56,7 @@ class Above(logging.Logger):
     Attributes:
         lines: The handler.
         insists: As given.
+        undo: What gives everything back.
     """
 
     def __init__(self, lines: Lines, *, insists: bool) -> None:
@@ -68,7 +69,7 @@ class Above(logging.Logger):
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ]
         self._servers = [logging.getLogger(name) for name in (*SERVERS, *ACCESS)]
-        self._undo = ExitStack()
+        self.undo = ExitStack()
         self._has_begun = False
         lines.addFilter(self._writes)
         self.handlers = _Unseen((lines,))
@@ -83,8 +84,8 @@ class Above(logging.Logger):
         root: Any = logging.root
         root.parent = self
         root.addHandler = self._add_handler
-        self._undo.callback(partial(delattr, root, "addHandler"))
-        self._undo.callback(partial(setattr, root, "parent", None))
+        self.undo.callback(partial(delattr, root, "addHandler"))
+        self.undo.callback(partial(setattr, root, "parent", None))
         if self.insists or root.level == logging.WARNING:
             self._set_level(root, level)
         for name, quieter in levels.items():
@@ -92,7 +93,7 @@ class Above(logging.Logger):
         self._configure_structlog()
         for logger in self._servers:
             logger.addFilter(self._adopt)
-            self._undo.callback(logger.removeFilter, self._adopt)
+            self.undo.callback(logger.removeFilter, self._adopt)
         self._adopt()
 
     def begin(self) -> None:
@@ -105,14 +106,14 @@ class Above(logging.Logger):
     def _adopt(self, _: logging.LogRecord | None = None) -> bool:
         """Take over what servers have set up; as a filter of their loggers too, since some do so once the app has begun."""
         if self.insists:
-            without(prints, logging.root, self._undo)
+            without(prints, logging.root, self.undo)
         for logger in self._servers:
-            adopt(logger, self._undo, insists=self.insists)
+            adopt(logger, self.undo, insists=self.insists)
         return True
 
     def leave(self) -> None:
         """Write what waits, and give back everything as it was, but for what others have set since."""
-        self._undo.close()
+        self.undo.close()
         self.lines.writer.close()
 
     def gives_way(self) -> bool:
@@ -157,14 +158,14 @@ class Above(logging.Logger):
             if logger.level is ours:
                 logger.setLevel(before)
 
-        self._undo.callback(set_back)
+        self.undo.callback(set_back)
 
     def _configure_structlog(self) -> None:
         if not self.insists:
             for name in ("configure", "configure_once"):
                 before = getattr(structlog, name)
                 setattr(structlog, name, partial(self._leave_to, before))
-                self._undo.callback(partial(setattr, structlog, name, before))
+                self.undo.callback(partial(setattr, structlog, name, before))
         _configure(
             processors=self._processors,
             wrapper_class=structlog.stdlib.BoundLogger,
@@ -177,7 +178,7 @@ class Above(logging.Logger):
             if structlog.get_config()["processors"] is self._processors:
                 structlog.reset_defaults()
 
-        self._undo.callback(set_back)
+        self.undo.callback(set_back)
 
 
 def current() -> Above | None:

@@ -13,6 +13,7 @@ from instrumentation.errors import InstrumentationError
 from instrumentation.logs.above import Above, current, enable_ours, is_set_up, say_who_writes
 from instrumentation.logs.handler import LEVELS, Lines
 from instrumentation.logs.rendering import Console, Json
+from instrumentation.logs.uncaught import hear
 from instrumentation.logs.writer import Writer
 from instrumentation.redaction import Redactor
 from instrumentation.settings import load_settings
@@ -108,7 +109,9 @@ def _take(
     redactor = Redactor(keys=secrets.keys, allow=secrets.allow, patterns=secrets.patterns, queries=True)
     leave()
     lines = Lines(render, redactor, Writer(descriptor, lost), store, processors)
-    Above(lines, insists=insists).take(settings.logging.level, settings.logging.levels)
+    above = Above(lines, insists=insists)
+    above.take(settings.logging.level, settings.logging.levels)
+    hear(above.undo, configured)
     atexit.unregister(end)
     atexit.register(end)  # logging's own hook does not know the handler any longer once dictConfig() was called
 

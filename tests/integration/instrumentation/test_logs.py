@@ -173,6 +173,42 @@ def test_a_websocket_leaves_no_path_no_query_and_no_client(program: str, tmp_pat
     assert said == (["WebSocket [accepted]", "WebSocket 403"] if command == "uvicorn" else [])
 
 
+# --- An app that cannot be imported -----------------------------------------------------------------------------------
+
+BROKEN = """
+import instrumentation
+
+async def app(scope, receive, send): ...
+app = instrumentation.instrument(app)
+raise ValueError("cannot use password=hunter2")
+"""
+LOADED = {
+    "uvicorn": ("uvicorn", "service:app", "--port", "{port}"),
+    "hypercorn": ("hypercorn", "-b", "127.0.0.1:{port}", "service:app"),
+    "granian": ("granian", "--interface", "asgi", "--port", "{port}", "service:app"),
+    "gunicorn": (*GUNICORN, "127.0.0.1:{port}", "service:app"),
+}
+
+
+@pytest.mark.parametrize("program", LOADED)
+def test_an_app_that_cannot_be_imported_says_so_in_lines(program: str, tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text(BROKEN)
+    command, *arguments = LOADED[program]
+    argv: list[str | Path] = [BIN / command, *(part.format(port=processes.free_port()) for part in arguments)]
+    log, env = tmp_path / "server.log", {"PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))}
+    with processes.start(argv, log=log, env=env, cwd=tmp_path):
+        deadline = time.monotonic() + SECONDS
+        while "cannot use" not in log.read_text():
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(WAIT)
+    text = log.read_text()
+    said = [json.loads(line) for line in text.splitlines() if line.startswith("{") and '"exception"' in line]
+    assert {line["exception"][-1]["exc_value"] for line in said} == {"cannot use password=***"}
+    assert "Traceback" not in text
+    if program != "gunicorn":  # which also prints the text of the exception by itself
+        assert "hunter2" not in text
+
+
 # --- An operator who configures the server's logging ------------------------------------------------------------------
 
 FORMATS = {"short": {"format": "%(levelname)s %(name)s %(message)s"}}
