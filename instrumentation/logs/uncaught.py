@@ -10,7 +10,6 @@ import threading
 import traceback
 import warnings
 from contextlib import redirect_stderr
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
 
     Hook = Callable[..., Any]
 
-_log = logging.getLogger("instrumentation.uncaught")
-_warnings = logging.getLogger("py.warnings")  # as logging.captureWarnings() calls it
+_LOGGER = "instrumentation.uncaught"
+_ENDS = "the process ends, since nobody handled an exception"
+_WARNINGS = "py.warnings"  # as logging.captureWarnings() calls it
 
 
 def hear(undo: ExitStack, lines: Callable[[], Lines | None]) -> None:
@@ -40,15 +40,18 @@ def hear(undo: ExitStack, lines: Callable[[], Lines | None]) -> None:
     if warnings.showwarning.__module__ != "logging":  # else captureWarnings() was called: they are records already
         _hook(warnings, "showwarning", _of_warning, undo, lines)
     if multiprocessing.parent_process() is not None:
-        _hook(traceback, "print_exc", partial(_of_process, lines), undo, lines)
+        _hook(traceback, "print_exc", _of_process, undo, lines)
 
 
 def _hook(owner: Any, name: str, hook: Hook, undo: ExitStack, lines: Callable[[], Lines | None]) -> None:
     before = getattr(owner, name)
 
     def hooked(*args: Any, **kwargs: Any) -> None:
-        # Somebody may have kept this hook and call it after logging was left to the service.
-        (before if lines() is None else partial(hook, before))(*args, **kwargs)
+        writing = lines()
+        if writing is None:  # somebody has kept this hook, and logging was left to the service
+            before(*args, **kwargs)
+        else:
+            hook(writing, before, *args, **kwargs)
 
     def set_back() -> None:
         if getattr(owner, name) is hooked:
@@ -58,38 +61,39 @@ def _hook(owner: Any, name: str, hook: Hook, undo: ExitStack, lines: Callable[[]
     undo.callback(set_back)
 
 
-def _of_main(before: Hook, *exc_info: Any) -> None:
+def _of_main(lines: Lines, before: Hook, *exc_info: Any) -> None:
     if issubclass(exc_info[0], KeyboardInterrupt):
         before(*exc_info)
         return
-    _log.critical("the process ends, since nobody handled an exception", exc_info=exc_info)
+    _say(lines, logging.CRITICAL, _ENDS, exc_info)
     if before is not sys.__excepthook__:
         _chained(before, exc_info, "".join(traceback.format_exception(*exc_info)))
 
 
-def _of_thread(before: Hook, args: threading.ExceptHookArgs) -> None:
-    exc_info: Any = (args.exc_type, args.exc_value, args.exc_traceback)
+def _of_thread(lines: Lines, before: Hook, args: threading.ExceptHookArgs) -> None:
+    exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
     if args.exc_type is SystemExit:
         before(args)
         return
     name = getattr(args.thread, "name", threading.get_ident())
-    _log.error("a thread ends, since nobody handled an exception", exc_info=exc_info, extra={"ended": name})
+    _say(lines, logging.ERROR, "a thread ends, since nobody handled an exception", exc_info, ended=name)
     if before is not threading.__excepthook__:
-        _chained(before, (args,), f"Exception in thread {name}:\n{''.join(traceback.format_exception(*exc_info))}")
+        text = "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback))
+        _chained(before, (args,), f"Exception in thread {name}:\n{text}")
 
 
-def _of_nobody(before: Hook, args: Any) -> None:
+def _of_nobody(lines: Lines, before: Hook, args: Any) -> None:
     """An exception where there is nobody to handle it, such as in ``__del__``."""
     raised_in = getattr(args.object, "__qualname__", type(args.object).__qualname__)
     exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
-    _log.error(
-        "an exception was ignored, since nobody could handle it", exc_info=exc_info, extra={"raised_in": raised_in}
-    )
+    event = "an exception was ignored, since nobody could handle it"
+    _say(lines, logging.ERROR, event, exc_info, raised_in=raised_in)
     if before is not sys.__unraisablehook__:
         before(args)
 
 
 def _of_warning(  # noqa: PLR0913, PLR0917 - what Python gives
+    lines: Lines,
     before: Hook,
     message: object,
     category: type[Warning],
@@ -98,21 +102,27 @@ def _of_warning(  # noqa: PLR0913, PLR0917 - what Python gives
     file: Any = None,
     line: Any = None,
 ) -> None:
-    if file is None:
-        _warnings.warning("%s: %s", category.__name__, message, extra={"warned_at": f"{filename}:{lineno}"})
+    if file is None and logging.getLogger(_WARNINGS).isEnabledFor(logging.WARNING):
+        event = f"{category.__name__}: {message}"
+        _say(lines, logging.WARNING, event, None, logger=_WARNINGS, warned_at=f"{filename}:{lineno}")
     if file is not None or before.__module__ != "warnings":
         before(message, category, filename, lineno, file, line)
 
 
-def _of_process(lines: Callable[[], Lines | None], before: Hook, *args: Any, **kwargs: Any) -> None:
+def _of_process(lines: Lines, before: Hook, *args: Any, **kwargs: Any) -> None:
     """What ends a process of multiprocessing, such as a worker whose app cannot be imported, is printed without a hook."""
     if sys._getframe(2).f_globals.get("__name__") != "multiprocessing.process":  # noqa: SLF001 - print_exc() of others
         before(*args, **kwargs)
         return
-    _log.critical("the process ends, since nobody handled an exception", exc_info=True)
-    writing = lines()
-    if writing is not None:
-        writing.flush()  # a forked process ends without exit handlers
+    _say(lines, logging.CRITICAL, _ENDS, sys.exc_info())
+    lines.flush()  # a forked process ends without exit handlers
+
+
+def _say(lines: Lines, level: int, event: str, exc_info: Any, *, logger: str = _LOGGER, **fields: object) -> None:
+    # By no logger: Sentry would report the exception twice, and files of the service have never had such records.
+    record = logging.LogRecord(logger, level, "", 0, event, None, exc_info)
+    vars(record).update(fields)
+    lines.handle(record)
 
 
 def _chained(hook: Hook, args: tuple[Any, ...], printed: str) -> None:

@@ -117,16 +117,16 @@ def test_warnings_that_the_service_captures_are_one_line_too(before: str, run: C
 
 OTHERS = """
 def main_hook(*exc_info):
-    print("main", exc_info[0].__name__)
+    print("main", exc_info[0].__name__, file=sys.stderr)
     sys.__excepthook__(*exc_info)
     print("end of main", file=sys.stderr)
 sys.excepthook = main_hook
 def thread_hook(args):
-    print("thread", args.exc_type.__name__)
+    print("thread", args.exc_type.__name__, file=sys.stderr)
     threading.__excepthook__(args)
 threading.excepthook = thread_hook
-sys.unraisablehook = lambda args: print("unraisable", args.exc_type.__name__)
-warnings.showwarning = lambda message, *more: print("warning", message)
+sys.unraisablehook = lambda args: print("unraisable", args.exc_type.__name__, file=sys.stderr)
+warnings.showwarning = lambda message, *more: print("warning", message, file=sys.stderr)
 """
 
 
@@ -140,7 +140,9 @@ def test_hooks_that_were_there_are_called_and_what_they_have_python_print_is_not
 
 
 def test_hooks_that_come_later_may_call_ours(run: Callable[..., Ended]) -> None:
-    later = 'ours = sys.excepthook\nsys.excepthook = lambda *exc_info: (print("mine"), ours(*exc_info))\n'
+    later = (
+        'ours = sys.excepthook\nsys.excepthook = lambda *exc_info: (print("mine", file=sys.stderr), ours(*exc_info))\n'
+    )
     ended = run(f"{later}fail()\n")
     assert len(ended.lines) == 1
     assert ended.rest == "mine"
