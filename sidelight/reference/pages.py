@@ -8,6 +8,8 @@ from alerts import ALERTS, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.patterns import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.queries import KEYS as QUERY_KEYS
+from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, section_of
 from sidelight.checks import CHECKS
@@ -172,6 +174,8 @@ def _redaction_page() -> str:
         _names(COUNTED),
         "## By form\n\nWherever it stands, in a text, a key, a number or bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
+        f"In log lines, `{URL_QUERY}` also masks the query of every URL and path, whatever it holds, and what stands under the "
+        f"keys {_names(QUERY_KEYS)}.",
     )
 
 
