@@ -87,6 +87,13 @@ def alertmanager_values(settings: Settings) -> Block:
                 "Alertmanager's namespace.",
             ),
             Value(
+                key="checkSecrets",
+                default=True,
+                schema=may_be("flag"),
+                note="Whether the notes name the keys of Secrets that are missing. Helm then reads these Secrets in the release's namespace, as it "
+                "reads those that it keeps releases in.",
+            ),
+            Value(
                 key="receivers",
                 default={},
                 schema=receivers,

@@ -64,6 +64,52 @@
 {{- toJson (dict "groups" $groups) -}}
 {{- end -}}
 
+{{/* The groups in as few objects as hold them, as {objects: [{name, groups: [...]}]}. The operator refuses an object of more than 524288
+     bytes without a word to Helm, and kubectl apply writes what it applies into an annotation, which ends at 262144. Rules of a
+     group that is larger than an object go on in a group with a number. */}}
+{{- define "sidelight.ruleObjects" -}}
+{{- $most := 220000 -}}{{/* bytes of JSON; a ConfigMap with them is a tenth larger */}}
+{{- $pieces := list -}}
+{{- range $group := (include "sidelight.rules" . | fromJson).groups -}}
+{{- $name := $group.name -}}
+{{- $number := 1 -}}
+{{- $rules := list -}}
+{{- $size := 0 -}}
+{{- range $rule := $group.rules -}}
+{{- $more := len (toJson $rule) -}}
+{{- if and $rules (gt (add $size $more | int) $most) -}}
+{{- $pieces = append $pieces (dict "size" $size "group" (dict "name" $name "interval" $group.interval "rules" $rules)) -}}
+{{- $number = add $number 1 -}}
+{{- $name = printf "%s.%d" $group.name $number -}}
+{{- $rules = list -}}
+{{- $size = 0 -}}
+{{- end -}}
+{{- $rules = append $rules $rule -}}
+{{- $size = add $size $more | int -}}
+{{- end -}}
+{{- $pieces = append $pieces (dict "size" $size "group" (dict "name" $name "interval" $group.interval "rules" $rules)) -}}
+{{- end -}}
+{{- $objects := list -}}
+{{- $groups := list -}}
+{{- $size := 0 -}}
+{{- range $pieces -}}
+{{- if and $groups (gt (add $size .size | int) $most) -}}
+{{- $objects = append $objects $groups -}}
+{{- $groups = list -}}
+{{- $size = 0 -}}
+{{- end -}}
+{{- $groups = append $groups .group -}}
+{{- $size = add $size .size | int -}}
+{{- end -}}
+{{- if $groups -}}{{- $objects = append $objects $groups -}}{{- end -}}
+{{- $base := printf "%s%s" (include "sidelight.fullname" .) (eq .Values.rules.kind "ConfigMap" | ternary "-rules" "") -}}
+{{- $named := list -}}
+{{- range $index, $groups := $objects -}}
+{{- $named = append $named (dict "name" (eq $index 0 | ternary $base (printf "%s-%d" $base (add $index 1))) "groups" $groups) -}}
+{{- end -}}
+{{- toJson (dict "objects" $named) -}}
+{{- end -}}
+
 {{/* One alert rule with the values' numbers, durations, labels and annotations. Takes: root, rule. */}}
 {{- define "sidelight.alertRule" -}}
 {{- $rule := .rule -}}
