@@ -17,14 +17,41 @@
 {{- $text -}}
 {{- end -}}
 
+{{/* The matchers of the scope, such as job=~"shop|search"; a collector's job is its service's with -collector behind it. */}}
+{{- define "sidelight.scope" -}}
+{{- $allowed := (.Files.Get "files/rules.yaml" | fromYaml).labels -}}
+{{- $matchers := list -}}
+{{- range $label, $values := .Values.rules.scope -}}
+{{- if not (has $label $allowed) -}}
+{{- fail (printf "rules.scope.%s: got a label that the rules do not keep; give one of %s, or add it to alerting.group_by in sidelight.yaml." $label (join ", " $allowed)) -}}
+{{- end -}}
+{{- $quoted := list -}}
+{{- range $values -}}{{- $quoted = append $quoted (regexQuoteMeta .) -}}{{- end -}}
+{{- $pattern := join "|" $quoted -}}
+{{- if eq $label "job" -}}{{- $pattern = printf "(%s)(-collector)?" $pattern -}}{{- end -}}
+{{- $matchers = append $matchers (printf "%s=~%s" $label (toRawJson $pattern)) -}}
+{{- end -}}
+{{- join "," $matchers -}}
+{{- end -}}
+
+{{/* Whether this release has Watchdog: one without a scope does, and one that has somebody to send it to. */}}
+{{- define "sidelight.hasWatchdog" -}}
+{{- $routing := .Values.alertmanagerConfig -}}
+{{- if not .Values.rules.scope -}}true
+{{- else if $routing.enabled -}}
+{{- if index (hasKey $routing.receivers "watchdog" | ternary $routing.receivers (include "sidelight.routing" . | fromJson).targets) "watchdog" -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The alert rules that are switched on, as {rules: [HighErrorRate.critical, ...]}. */}}
 {{- define "sidelight.live" -}}
 {{- $live := list -}}
+{{- $watchdog := include "sidelight.hasWatchdog" . -}}
 {{- range $group := (.Files.Get "files/rules.yaml" | fromYaml).groups -}}
 {{- range $rule := $group.rules -}}
 {{- if and $rule.alert (index $.Values.rules.groups $group.key) -}}
 {{- $alert := index $.Values.alerts $rule.alert -}}
-{{- if and $alert.enabled (index $alert $rule.key).enabled -}}
+{{- if and $alert.enabled (index $alert $rule.key).enabled (or $watchdog (ne $rule.alert "Watchdog")) -}}
 {{- $live = append $live (printf "%s.%s" $rule.alert $rule.key) -}}
 {{- end -}}
 {{- end -}}
@@ -59,6 +86,14 @@
 {{- end -}}
 {{- if $rules -}}
 {{- $groups = append $groups (dict "name" $group.name "interval" $group.interval "rules" $rules) -}}
+{{- end -}}
+{{- end -}}
+{{- $scope := include "sidelight.scope" . -}}
+{{- $own := $scope | empty | ternary "" (printf "{%s}" $scope) -}}
+{{- $more := $scope | empty | ternary "" (printf "%s," $scope) -}}
+{{- range $groups -}}
+{{- range .rules -}}
+{{- $_ := set . "expr" (.expr | replace "[[scope]]" $own | replace "[[scope,]]" $more) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson (dict "groups" $groups) -}}
