@@ -56,9 +56,12 @@
 {{- if kindIs "map" $targets -}}{{- $given = $targets -}}{{- end -}}
 {{- end -}}
 {{- $filled := dict "name" $receiver.name -}}
-{{- range $kind, $target := $given -}}
-{{- $config := merge (deepCopy $target) (index $routing.messages $kind) (dict "sendResolved" $receiver.sendResolved) -}}
-{{- $_ := set $filled (printf "%sConfigs" $kind) (list $config) -}}
+{{- range $kind, $targets := $given -}}
+{{- $configs := list -}}
+{{- range kindIs "map" $targets | ternary (list $targets) $targets -}}
+{{- $configs = append $configs (merge (deepCopy .) (index $routing.messages $kind) (dict "sendResolved" $receiver.sendResolved)) -}}
+{{- end -}}
+{{- $_ := set $filled (printf "%sConfigs" $kind) $configs -}}
 {{- end -}}
 {{- toJson $filled -}}
 {{- end -}}
