@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from alerts import ALERTS, groups
 from alerts.model import AlertRule, RecordingRule
@@ -97,7 +97,13 @@ def _default(field: Any) -> str:
 def _allowed(field: Any, inner: type[BaseModel] | None) -> str:
     if inner is Receiver:
         return "the keys of `alerting.receivers.default`, or null: the default hears it, and nobody Watchdog"
-    return (allowed_text(field) or f"the keys below, or null. {_first_line(inner or Section)}").removeprefix("give ")
+    several = "a list of such, " if _takes_a_list(field.annotation) else ""
+    below = f"the keys below, {several}or null. {_first_line(inner or Section)}"
+    return (allowed_text(field) or below).removeprefix("give ")
+
+
+def _takes_a_list(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple or any(map(_takes_a_list, getattr(annotation, "__args__", ())))
 
 
 def _yaml(value: Any) -> str:
