@@ -25,7 +25,7 @@
 
 #include "_rendering.h"
 
-/* As in instrumentation/compiled.py. Raised when this module and what it asks of instrumentation change together;
+/* As in instrumentation/speedups.py. Raised when this module and what it asks of instrumentation change together;
    the major version in pyproject.toml is the same number. */
 #define REVISION 2
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
 
-from instrumentation.deployment import announce
 from instrumentation.errors import InstrumentationError
-from instrumentation.exposition import register
+from instrumentation.exposition.formats import register
 from instrumentation.http.compiled import fastest
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.features import FEATURES, Instrumented
@@ -25,7 +24,8 @@ from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

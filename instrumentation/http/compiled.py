@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from instrumentation import compiled
+from instrumentation import speedups
 from instrumentation.http import middleware
 
 if TYPE_CHECKING:
@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 
 def fastest() -> Callable[..., ASGIApp]:
     """``measuring``, compiled where that is installed and fits; else of Python."""
-    return getattr(compiled.module(), "measuring", middleware.measuring)
+    return getattr(speedups.module(), "measuring", middleware.measuring)

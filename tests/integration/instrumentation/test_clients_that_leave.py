@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from benchmarks.soak.servers import SERVERS, serving
+from tests.support.servers import SERVERS, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
