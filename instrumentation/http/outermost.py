@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.registry import REGISTRY
 
 from instrumentation.errors import InstrumentationError
+from instrumentation.http.sizes import MARK
 from instrumentation.http.wsgi import SEEN, as_asgi, as_wsgi
 from instrumentation.store import default_store
 
@@ -164,7 +165,7 @@ def _unless_seen(wsgi: Callable[..., Any], inner: Callable[..., Any]) -> Callabl
     """A WSGI app behind one that is observed, or behind a bridge from ASGI that is, is seen through that one."""
 
     def called(environ: Environ, start_response: StartResponse) -> Any:
-        is_seen = SEEN in environ or SEEN in environ.get("asgi.scope", ())
+        is_seen = SEEN in environ or MARK in environ.get("asgi.scope", ())
         return (inner if is_seen else wsgi)(environ, start_response)
 
     return called

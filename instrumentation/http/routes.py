@@ -37,14 +37,19 @@ class Routes:
         self._apps = found or [
             Placed(Starlette(app), "")
         ]  # a bare app may leave its route in the scope as Starlette does
-        self._has_failed = False
+        self._said: set[str] = set()
         self.has_table = bool(found)
         own = (each.framework for each in self._apps if not each.prefix)
         self.by_id = next((each.by_id for each in own if isinstance(each, Starlette)), {})
 
     def __iter__(self) -> Iterator[Route]:
         for each in self._apps:
-            yield from each.routes()
+            try:
+                yield from each.routes()
+            except Exception as fault:  # noqa: BLE001 - a router of another kind is no reason to fail a start
+                self._say_once(
+                    "sidelight could not list the routes of the app, which are known once they answer", fault
+                )
 
     def handle(self, kind: type[Exception], respond: Respond) -> bool:
         """Answer exceptions of a kind with problem documents, in every app that does not handle them itself.
@@ -62,10 +67,13 @@ class Routes:
             chosen = next(filter(None, (each.chosen(scope) for each in self._apps)), UNMATCHED)
             return chosen or self._matched(scope)
         except Exception as fault:  # noqa: BLE001 - a framework of another version is no reason not to count
-            if not self._has_failed:
-                self._has_failed = True
-                _log.error("sidelight could not read the route of a request, and counts it without one", exc_info=fault)
+            self._say_once("sidelight could not read the route of a request, and counts it without one", fault)
             return UNMATCHED
+
+    def _say_once(self, sentence: str, fault: Exception) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            _log.error(sentence, exc_info=fault)
 
     def _matched(self, scope: Scope) -> str:
         paths = [local_path(scope)]

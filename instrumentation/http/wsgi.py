@@ -11,12 +11,15 @@ ScrapeCallbacks: PEP 3333, and the ASGI specification, version 3.0.
 from __future__ import annotations
 
 import sys
+import threading
 from asyncio import CancelledError
 from contextlib import suppress
 from http import HTTPStatus
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
+from instrumentation.correlation import _current
+from instrumentation.http.correlation import ID
 from instrumentation.http.frameworks.interface import ARRIVAL, ENVIRON
 from instrumentation.http.middleware import awaiting
 from instrumentation.http.recorder import SERVER_ERROR
@@ -33,10 +36,11 @@ if TYPE_CHECKING:
     StartResponse = Callable[..., Write]
     WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-SEEN = "sidelight"
+SEEN = "sidelight.seen"
 """The key in an environ of a request that is observed already."""
 
 _EXCHANGE = "sidelight.exchange"
+_thread = threading.local()
 _FILE: Any = object()  # stands for a body that the server sends by itself
 _WITHOUT_BODY = frozenset((204, 304))
 
@@ -132,6 +136,7 @@ class Exchange:
     def __init__(self, environ: Environ, start_response: StartResponse) -> None:
         self._environ = environ
         self._start_response = start_response
+        self._scope: Scope = {}
         self._running: Coroutine[Any, Any, None] | None = None
         self._first: bytes | None = None
         self._status_line = ""
@@ -147,7 +152,9 @@ class Exchange:
 
     def begin(self, layer: ASGIApp) -> Iterable[bytes]:
         """Answer, as far as the first part of the body."""
-        self._running = _coroutine(layer(scope_of(self._environ, self), _nothing, self.send))
+        _forget_left_id()
+        self._scope = scope_of(self._environ, self)
+        self._running = _coroutine(layer(self._scope, _nothing, self.send))
         self._first = self._advanced()
         if self._first is _FILE:
             self._file.close = self.close
@@ -181,6 +188,8 @@ class Exchange:
         running, self._running, self.disconnected = self._running, None, True
         with suppress(CancelledError):
             running.throw(CancelledError())
+        _thread.left = self._scope.get(ID)
+        _forget_left_id()
 
     def _advanced(self) -> bytes | None:
         """Run the layer until there is a part of the body for the server; None where that was all."""
@@ -193,6 +202,7 @@ class Exchange:
             return None
         except BaseException:
             self._running = None
+            _thread.left = self._scope.get(ID)  # the server logs the exception next, and that line needs it
             raise
         return part  # type: ignore[no-any-return]
 
@@ -302,6 +312,13 @@ def scope_of(environ: Environ, exchange: Exchange) -> Scope:
         ENVIRON: environ,
         _EXCHANGE: exchange,
     }
+
+
+def _forget_left_id() -> None:
+    """Take the correlation id of a request that ended with an exception out of this thread, which goes on."""
+    left = getattr(_thread, "left", None)
+    if left and _current.get() == left:
+        _current.set("")
 
 
 @coroutine

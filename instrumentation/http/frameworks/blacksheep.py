@@ -26,7 +26,8 @@ class BlackSheep:
 
     def routes(self) -> Iterator[Route]:
         """Every pattern, as it was written; those of mounted apps too."""
-        for method, route in (*self._router.registered_routes, *self._router.iter_with_methods()):
+        before_start = getattr(self._router, "registered_routes", ())
+        for method, route in (*before_start, *self._router.iter_with_methods()):
             name = method.decode() if isinstance(method, bytes) else method
             yield listed(_template(route), {WEBSOCKET if name == _WEBSOCKET else name})
         for mount in self._app.mount_registry.mounted_apps:

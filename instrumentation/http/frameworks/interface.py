@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 UNMATCHED = ""
 """The template of a request that no route matched."""
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+"""What a path is matched with in turn, where its route does not answer to the method of a request."""
+
 WEBSOCKET = "WEBSOCKET"
 """What a route of websockets has for a method."""
 

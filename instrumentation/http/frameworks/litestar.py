@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks.interface import UNMATCHED, WEBSOCKET, listed
+from instrumentation.http.frameworks.interface import METHODS, UNMATCHED, WEBSOCKET, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from instrumentation.http.frameworks.interface import Respond, Route, Scope
 
@@ -26,28 +26,35 @@ class Litestar:
 
     def chosen(self, scope: Scope) -> str:
         """The template of the path, such as ``/items/{item}``."""
-        app: Any = scope.get("litestar_app")
-        if app is not self._app:
+        if scope.get("litestar_app") is not self._app or "route_handler" not in scope:
             return UNMATCHED
-        handler: Any = scope.get("route_handler")
-        if getattr(handler, "is_mount", False):  # the template that is left is that of the root
-            mounts: Any = (each for each in self._app.routes if getattr(each, "route_handler", None) is handler)
-            return next((str(mount.path_format) for mount in mounts), UNMATCHED)
-        return str(scope.get("path_template", UNMATCHED))
+        return self._template(scope["route_handler"], scope.get("path_template"))
 
     def match(self, scope: Scope, path: str) -> str:
         """The template of a path; where none has the method, one of another."""
         from litestar.exceptions import HTTPException, MethodNotAllowedException  # noqa: PLC0415 - the app has loaded it
 
-        routing = self._app.asgi_router.handle_routing
-        try:
+        for method in (scope.get("method"), *METHODS):
             try:
-                found = routing(path=path, method=scope.get("method"))
-            except MethodNotAllowedException as refusal:
-                found = routing(path=path, method=str((refusal.headers or {}).get("allow")).split(",")[0])
-        except HTTPException:
-            return UNMATCHED
-        return str(found[-1])
+                _, handler, *rest = self._app.asgi_router.handle_routing(path=path, method=method)
+            except MethodNotAllowedException:
+                continue
+            except HTTPException:
+                break
+            return self._template(handler, rest[-1])
+        return UNMATCHED
+
+    def _template(self, handler: Any, told: object) -> str:
+        """What Litestar tells; it tells nothing before version 2.14, and of a mount the template of the root."""
+        if isinstance(told, str) and not getattr(handler, "is_mount", False):
+            return told
+        routes: Iterable[Any] = self._app.routes
+        templates = {
+            str(route.path_format)
+            for route in routes
+            if handler in getattr(route, "route_handlers", (getattr(route, "route_handler", None),))
+        }
+        return templates.pop() if len(templates) == 1 else UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
         """Answer exceptions of a kind, unless the app handles that kind itself."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks.interface import ARRIVAL, UNMATCHED, WEBSOCKET, listed
+from instrumentation.http.frameworks.interface import ARRIVAL, METHODS, UNMATCHED, WEBSOCKET, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from instrumentation.http.frameworks.interface import Respond, Route, Scope
+
+_log = logging.getLogger("instrumentation")
 
 
 class Sanic:
@@ -17,6 +20,7 @@ class Sanic:
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        app.register_listener(_say_whether_observed, "before_server_start")
 
     def routes(self) -> Iterator[Route]:
         """Every route, as Sanic writes it."""
@@ -41,14 +45,15 @@ class Sanic:
         from sanic.exceptions import MethodNotAllowed, NotFound  # noqa: PLC0415 - the app has loaded it
 
         host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
-        try:
+        for method in (scope.get("method", "GET"), *METHODS):
             try:
-                route, *_ = self._app.router.get(path, scope.get("method", "GET"), host)
-            except MethodNotAllowed as refusal:
-                route, *_ = self._app.router.get(path, next(iter(refusal.allowed_methods)), host)
-        except (NotFound, MethodNotAllowed):
-            return UNMATCHED
-        return _template(route)
+                route, *_ = self._app.router.get(path, method, host)
+            except MethodNotAllowed:
+                continue
+            except NotFound:
+                break
+            return _template(route)
+        return UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
         """Answer exceptions of a kind, unless the app handles that kind itself."""
@@ -60,6 +65,11 @@ class Sanic:
 
         if (kind, None) not in self._app.error_handler.cached_handlers:
             self._app.error_handler.add(kind, answer)
+
+
+async def _say_whether_observed(app: Any) -> None:
+    if not app.asgi:
+        _log.warning("Sanic's own server speaks no ASGI, so its requests are not observed; serve the app with uvicorn")
 
 
 def _template(route: Any) -> str:
