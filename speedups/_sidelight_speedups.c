@@ -174,11 +174,11 @@ add(PyObject *buffer, Py_ssize_t place, double amount)
 #define VISIT(name) Py_VISIT(self->name);
 #define DROP(name) Py_XDECREF(self->name);
 
-#define OF_MEASURED(X) X(app) X(python) X(recorder) X(routes) X(shards) X(by_id) X(excluded) X(direct) X(listeners)
+#define OF_MEASURED(X) X(app) X(python) X(recorder) X(routes) X(shards) X(by_id) X(excluded) X(direct) X(aside) X(listeners)
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
-    PyObject *app, *python, *recorder, *routes, *shards, *by_id, *excluded, *direct, *listeners;
+    PyObject *app, *python, *recorder, *routes, *shards, *by_id, *excluded, *direct, *aside, *listeners;
     double *edges;
     Py_ssize_t edges_count;
     char has_table;  /* the app has a table of routes */
@@ -233,6 +233,12 @@ request_begins(Request *self)
         || PyMapping_GetOptionalItem(measured->direct, path, &answer) != 0
         || PyMapping_GetOptionalItem(known_METHODS, verb, &self->method) < 0) {
         goto done;
+    }
+    if (measured->aside != Py_None) {
+        answer = PyObject_CallFunctionObjArgs(measured->aside, verb, path, NULL);
+        if (answer != Py_None) {
+            goto done;
+        }
     }
     if (self->method == NULL) {
         self->method = Py_NewRef(known_OTHER_METHOD);
@@ -1115,15 +1121,16 @@ static PyObject *
 measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
 {
     static char *keywords[] = {
-        "app", "recorder", "routes", "excluded", "direct", "other", "exemplars", "listeners", NULL};
-    PyObject *app, *recorder, *routes, *excluded, *direct, *other, *exemplars = Py_None, *listeners = NULL;
+        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "exemplars", "listeners", NULL};
+    PyObject *app, *recorder, *routes, *excluded, *direct, *other, *aside = Py_None, *exemplars = Py_None;
+    PyObject *listeners = NULL;
     if (learn() < 0) {
         return NULL;
     }
     PyObject *python = PyObject_Call(known_measuring, args, names); /* it says which argument is missing or too much */
     if (python == NULL
-        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOO", keywords, &app, &recorder, &routes, &excluded,
-                                        &direct, &other, &exemplars, &listeners)) {
+        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOO", keywords, &app, &recorder, &routes, &excluded,
+                                        &direct, &other, &aside, &exemplars, &listeners)) {
         Py_XDECREF(python);
         return NULL;
     }
@@ -1144,6 +1151,7 @@ measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
     self->by_id = PyObject_GetAttr(routes, str_by_id);
     self->excluded = Py_NewRef(excluded);
     self->direct = Py_NewRef(direct);
+    self->aside = Py_NewRef(aside);
     self->listeners = listeners != NULL ? PySequence_Tuple(listeners) : PyTuple_New(0);
     self->edges = NULL;
     PyObject_GC_Track(self);

@@ -23,12 +23,13 @@ from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
+from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from prometheus_client.registry import CollectorRegistry
 
@@ -85,7 +86,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     announce(store, settings.service)
     answer_app_errors(routes, store)
     register(store, registry)
-    excluded = frozenset(settings.http.excluded_routes)
+    excluded = RoutePatterns(settings.http.excluded_routes)
     exemplars = HttpExemplars()
     page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
     recorder = HttpRecorder(
@@ -127,12 +128,18 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         if path is not None:
             answered[path] = primed_page
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
+
+        def aside(method: str, path: str) -> ASGIApp | None:
+            del method
+            return inner if path in excluded else None
+
         return measuring(
             within,
             recorder=recorder,
             routes=routes,
-            excluded=excluded,
-            direct={**dict.fromkeys(excluded, inner), **answered},
+            excluded=excluded.exact | {template for template in taken if template in excluded},
+            direct={**dict.fromkeys(excluded.exact, inner), **answered},
+            aside=aside if excluded.has_wildcards else None,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
@@ -174,7 +181,7 @@ def _open_own_port(page: MetricsPage, settings: Settings) -> None:
         serve(page, host=settings.metrics.host, port=settings.metrics.port, path=settings.metrics.path)
 
 
-def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _expected(routes: Routes, excluded: Container[str]) -> Iterator[tuple[str, str]]:
     """Every (method, template) that the app is known to answer."""
     for route in routes:
         if route.template not in excluded:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Key = tuple[str, str, int, str]
     """Method, template, status and error type."""
     Listener = Callable[[Scope, Key, float], None]
+    Aside = Callable[[str, str], ASGIApp | None]
 
 _SEEN = "sidelight"
 _CONTENT_LENGTH = b"content-length"
@@ -47,6 +48,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     excluded: frozenset[str],
     direct: Mapping[str, ASGIApp],
     other: Mapping[str, ASGIApp],
+    aside: Aside | None = None,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp:
@@ -59,6 +61,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         excluded: Templates that do not count.
         direct: Path to the app that answers it, uncounted.
         other: Scope type to the app that takes what is no request.
+        aside: Gives the app that answers a method and path, uncounted, where ``direct`` has none.
         exemplars: Where the traces behind the durations are kept; None where they are not.
         listeners: Called once a request has been counted, with its scope, its series and its seconds.
     """
@@ -76,6 +79,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         if scope.get("root_path"):
             path = local_path(scope)
         answer = direct.get(path)
+        if answer is None and aside is not None:
+            answer = aside(scope["method"], path)
         if answer is not None:
             return await answer(scope, receive, send)
         scope[_SEEN] = send  # the server's own, for layers within that ask whether its client is there

@@ -19,6 +19,7 @@ import instrumentation
 from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION
 from instrumentation.errors import InstrumentationError
 from instrumentation.settings import Settings, parse_settings
+from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import LocalStore
 
 if TYPE_CHECKING:
@@ -222,6 +223,50 @@ def test_a_template_of_excluded_routes_leaves_no_active_request() -> None:
     observed.call(("GET", "/items/1"))
     assert observed.counted() == {}
     assert observed.active() == {"GET": 0.0}
+
+
+EXCLUDED = parse_settings({
+    "http": {"excluded_routes": ["/v1/*", "/items/*"]}, "logging": {"enabled": False, "correlation_id": False}
+})  # fmt: skip
+EXCLUDED_ROUTES = RoutePatterns(EXCLUDED.http.excluded_routes)
+
+
+def test_a_pattern_of_excluded_routes() -> None:
+    """nothing: no count, no active request, no series at 0"""
+    observed = Observed(shop(), EXCLUDED)
+    responses = observed.call(("GET", "/v1/stores/7/shelves/3/boxes/4"), ("GET", "/v1/none"), ("GET", "/items/2"))
+    assert [response.status_code for response in responses] == [200, 404, 200]
+    assert observed.counted() == {}
+    observed.call(("GET", "/broken"))
+    assert observed.counted() == {("GET", "/broken", "500", "500"): 1}
+    born = {row.labels[1] for row in observed.store.series() if row.metric is HTTP_SERVER_REQUEST_DURATION}
+    assert "/broken" in born
+    assert not any(template in EXCLUDED_ROUTES for template in born)
+
+
+def test_a_pattern_of_excluded_routes_and_a_bare_app_by_path() -> None:
+    """nothing"""
+    observed = Observed(PlainTextResponse("here"), EXCLUDED)
+    observed.call(("GET", "/v1/x"), ("GET", "/v2/x"))
+    assert observed.counted() == {("GET", "", "200", ""): 1}
+
+
+def test_a_pattern_of_excluded_routes_and_a_middleware_that_changes_the_path() -> None:
+    """nothing: the route that answered is excluded"""
+
+    class Rewriting:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            scope["path"] = scope["path"].replace("/things/", "/items/")
+            await self.app(scope, receive, send)
+
+    app = shop()
+    app.add_middleware(Rewriting)
+    observed = Observed(app, EXCLUDED)
+    assert observed.call(("GET", "/things/7"))[0].json() == 7
+    assert observed.counted() == {}
 
 
 # --- Installing -------------------------------------------------------------------------------------------------------

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import _sidelight_speedups
 
-from sidelight import processes
-from sidelight.tools import Toolbox
+from sidelight.toolchain import Toolbox, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[4]
 HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from tests.integration.instrumentation.frameworks.environments import Service, s
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 Counted = dict[tuple[str, str, str, str], float]
 SECONDS = 20.0
