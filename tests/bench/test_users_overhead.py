@@ -14,7 +14,7 @@ from instrumentation.users.active import users_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEY = "a key of sixteen bytes or more"
+KEY = {"SIDELIGHT_USERS_KEY": "a secret of the service"}
 
 
 def test_seeing_a_user_takes_less_time_than_two_of_the_hashes_it_is_made_of(tmp_path: Path) -> None:
