@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.interfaces import Interface
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.page import MetricsPage
     from instrumentation.http.users import FindUser
     from instrumentation.settings import Settings
@@ -77,7 +77,9 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         return app
     interface = interface_of(app, interface)
     settings = settings or load_settings()
-    given = Given(settings=settings, store=store, registry=registry, user_id=user_id, interface=interface)
+    given = Given(
+        settings=settings, store=store, registry=registry, user_id=user_id, interface=interface, instrument=instrument
+    )
     store = store or default_store()
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)

@@ -15,21 +15,18 @@ from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.exemplars import sampled_span
-from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, METHODS, OTHER_METHOD, SERVER_ERROR
+from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, SERVER_ERROR
 from instrumentation.http.routes import local_path
+from instrumentation.http_methods import METHODS, OTHER_METHOD
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.http.exemplars import HttpExemplars
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.http.routes import Routes
 
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
     Key = tuple[str, str, int, str]
     """Method, template, status and error type."""
     Listener = Callable[[Scope, Key, float], None]

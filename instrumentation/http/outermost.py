@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.interfaces import Interface
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.users import FindUser
     from instrumentation.http.wsgi import Environ, StartResponse
     from instrumentation.settings import Settings
@@ -45,6 +45,7 @@ class Given:
         registry: Whose metrics the page shows; None for that of prometheus_client.
         user_id: Gives the id of a request's user.
         interface: Which interface the app speaks.
+        instrument: ``instrument()`` itself, which imports this module.
     """
 
     settings: Settings
@@ -52,6 +53,12 @@ class Given:
     registry: CollectorRegistry | None
     user_id: FindUser | None
     interface: Interface
+    instrument: Callable[..., Any]
+
+    def again(self, app: Any) -> Any:
+        """Instrument an app that was unpickled."""
+        options = {name: value for name, value in vars(self).items() if value is not None and name != "instrument"}
+        return self.instrument(app, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what another process can use.
@@ -65,11 +72,13 @@ class Given:
                 "process; instrument it without them, or where it is unpickled.",
                 code="app_not_picklable",
             )
-        return _given, (self.settings, self.user_id, self.interface)
+        return _given, (self.settings, self.user_id, self.interface, self.instrument)
 
 
-def _given(settings: Settings, user_id: FindUser | None, interface: Interface) -> Given:
-    return Given(settings=settings, store=None, registry=None, user_id=user_id, interface=interface)
+def _given(settings: Settings, user_id: FindUser | None, interface: Interface, instrument: Callable[..., Any]) -> Given:
+    return Given(
+        settings=settings, store=None, registry=None, user_id=user_id, interface=interface, instrument=instrument
+    )
 
 
 def is_observed(app: Any) -> bool:
@@ -191,15 +200,12 @@ def _unpickled(kind: Any) -> Any:
     """An app without a state yet; it is instrumented once it has one."""
 
     def set_state(self: Any, state: tuple[Any, Given]) -> None:
-        from instrumentation.http import instrument  # noqa: PLC0415 - it imports this module
-
         own, given = state
         object.__setattr__(self, "__class__", kind)
         for attributes in own if isinstance(own, tuple) else (own,):
             for name, value in (attributes or {}).items():
                 object.__setattr__(self, name, value)
-        options = {name: value for name, value in vars(given).items() if value is not None}
-        instrument(self, **options)
+        given.again(self)
 
     methods = {"__slots__": (), "__setstate__": set_state}
     arriving: Any = new_class(kind.__name__, (kind,), exec_body=lambda namespace: namespace.update(methods))
@@ -250,6 +256,4 @@ class ObservedWSGIApp(ObservedApp):
 
 
 def _observed_again(app: Any, given: Given) -> Any:
-    from instrumentation.http import instrument  # noqa: PLC0415 - it imports this module
-
-    return instrument(app, **{name: value for name, value in vars(given).items() if value is not None})
+    return given.again(app)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.asgi import Receive, Scope, Send
     from instrumentation.exposition.formats import Exemplars
-    from instrumentation.http.middleware import Receive, Scope, Send
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 

@@ -6,12 +6,13 @@ import json
 import logging
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from instrumentation import catalog
 from instrumentation.correlation import correlation_id
 from instrumentation.errors import AppError, InstrumentationError
 from instrumentation.http.frameworks.starlette import answering
+from instrumentation.http.problem_document import Document
 from instrumentation.store import add, default_store
 
 if TYPE_CHECKING:
@@ -57,27 +58,6 @@ def answer_app_errors(routes: Routes, store: Store) -> None:
     """Answer the errors that the service raises on purpose; whatever else it handles itself stays as it is."""
     if not routes.handle(AppError, Documents(store).of_app_error):
         _log.info("the app has no handlers of exceptions, so an AppError is not answered as a problem document")
-
-
-class Document(NamedTuple):
-    """A problem document, as it is sent.
-
-    Attributes:
-        status: The HTTP status.
-        headers: By name, without the content type.
-        body: JSON; empty where the status has no body.
-        media_type: Of the body.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    media_type: str = "application/problem+json"
-
-    @property
-    def all_headers(self) -> dict[str, str]:
-        """The headers, and the content type."""
-        return {"content-type": self.media_type, **self.headers}
 
 
 class Documents:

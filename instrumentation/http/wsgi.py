@@ -18,8 +18,7 @@ from http import HTTPStatus
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.correlation import _current
-from instrumentation.http.correlation import ID
+from instrumentation.correlation import ID, _current
 from instrumentation.http.frameworks.interface import ARRIVAL, ENVIRON
 from instrumentation.http.middleware import awaiting
 from instrumentation.http.recorder import SERVER_ERROR
@@ -28,7 +27,7 @@ from instrumentation.http.sizes import MARK, Moved
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
 
     Environ = dict[str, Any]
     Headers = list[tuple[str, str]]
