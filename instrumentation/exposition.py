@@ -73,6 +73,9 @@ class Exposition:
         skip: Whether a metric of the registry is left out, by its name without ``_total``.
         exemplars: Read anew for each OpenMetrics page: by metric name, label values and index of the bucket.
         files: The user's own metrics of all workers, which then stand in for those of the registry.
+
+    Attributes:
+        summed: Names of families of which ours, not another page's, has the sum over all workers.
     """
 
     def __init__(
@@ -91,22 +94,25 @@ class Exposition:
         self._labels = _LabelTexts()
         self._buffers: list[BytesIO] = []
         self._collectors = Collectors(skip)
+        self.summed = frozenset(name for row in catalog.METRICS if skip(row.name) for name in _names(row))
         self._compiled = compiled.module()
 
-    def page(self, accept: str = "", names: Iterable[str] = ()) -> Page:
+    def page(self, accept: str = "", names: Iterable[str] = (), *, present: Collection[str] = ()) -> Page:
         """The page as it is now.
 
         Args:
             accept: The request's Accept header; it decides between text and OpenMetrics.
             names: Families and samples, such as ``a_seconds`` and ``a_seconds_count``, that alone are wanted; none: all.
+            present: Families that are left out, by any of their names, since they stand on the page already.
         """
         encode, content_type = choose_encoder(_best_offer(accept))
         openmetrics = content_type.startswith("application/openmetrics-text")
-        wanted = frozenset(names)
-        families = _families(self._store)
+        wanted, present = frozenset(names), frozenset(present)
+        families = [rows for rows in _families(self._store) if present.isdisjoint(_names(rows[0].metric))]
         ours = self._ours(families, wanted, openmetrics=openmetrics)
-        taken = {name for rows in families for name in (rows[0].metric.name, _stem(rows[0].metric))}
-        others = self._collectors.texts(self._asked_for(wanted), encode, wanted=wanted, taken=taken)
+        taken = {name for rows in families for name in _names(rows[0].metric)}
+        collectors = self._asked_for(wanted, present)
+        others = self._collectors.texts(collectors, encode, wanted=wanted, taken=taken, present=present)
         return Page(self._joined(chain(ours, others, (_END if openmetrics else b"",))), content_type)
 
     def _joined(self, pieces: Iterable[bytes]) -> bytes:
@@ -140,8 +146,8 @@ class Exposition:
             return partial(_compiled_histograms, self._compiled)
         return partial(_histograms, exemplars)
 
-    def _asked_for(self, wanted: frozenset[str]) -> dict[Collector, Sequence[str]]:
-        """The user's collectors that may give what is wanted, each with its names."""
+    def _asked_for(self, wanted: frozenset[str], present: Collection[str]) -> dict[Collector, Sequence[str]]:
+        """The user's collectors that may give what is wanted and not present, each with its names."""
         every: dict[Collector, Sequence[str]] = {
             collector: names
             for collector, names in self._registry._collector_to_names.copy().items()  # noqa: SLF001 - collect() is all or nothing
@@ -149,7 +155,11 @@ class Exposition:
         }
         if self._files:
             every[self._files] = ()
-        return {one: names for one, names in every.items() if not (wanted and names and wanted.isdisjoint(names))}
+        return {
+            one: names
+            for one, names in every.items()
+            if not (wanted and names and wanted.isdisjoint(names)) and not any(name in present for name in names)
+        }
 
 
 class StoreCollector:
@@ -334,6 +344,10 @@ def _head(metric: Metric, *, openmetrics: bool) -> bytes:
     kind = "info" if openmetrics and metric is catalog.TARGET_INFO else metric.kind
     text = _escaped(metric.help) if openmetrics else metric.help.replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
+
+
+def _names(metric: Metric) -> set[str]:
+    return {metric.name, _stem(metric)}
 
 
 def _stem(metric: Metric) -> str:

@@ -700,6 +700,11 @@ class Http(Section):
     excluded_routes: Annotated[
         tuple[UrlPath, ...], Field(strict=False), Allowed(text="give a list of paths, such as [/health]")
     ] = ("/health", "/ready")
+    overridden_routes: Annotated[  # paths of Sidelight's pages; at all others what the app answers stays
+        tuple[UrlPath, ...],
+        Field(strict=False),
+        Allowed(text="give a list of paths of Sidelight's pages, such as [/health]"),
+    ] = ()
     duration_buckets: Edges = HTTP_SECONDS
     body_sizes: Annotated[bool, Allowed(text="give true or false")] = False  # three times the series of durations alone
 
@@ -892,6 +897,19 @@ class Settings(Section):
         if edges[-1] in latencies:  # a quantile never reads above the last edge, so no threshold may be the last
             edges.append(2 * edges[-1])
         return tuple(edges)
+
+    @model_validator(mode="after")
+    def _overridden_routes_are_pages(self) -> Self:
+        metrics = self.metrics.path if self.metrics.port is None else None
+        pages = [path for path in (metrics, self.health.live_path, self.health.ready_path) if path is not None]
+        for index, path in enumerate(self.http.overridden_routes):
+            if path not in pages:
+                raise fault(
+                    f"give one of {', '.join(pages)}" if pages else "leave it out, since Sidelight answers no page",
+                    key=f"http.overridden_routes.{index}",
+                    problem=f"got {shown(path)}, where Sidelight has no page",
+                )
+        return self
 
     @model_validator(mode="after")
     def _window_holds_four_scrapes(self) -> Self:

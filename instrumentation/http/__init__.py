@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
@@ -12,6 +12,7 @@ from instrumentation.errors import InstrumentationError
 from instrumentation.exposition import register
 from instrumentation.http.compiled import as_function, fastest
 from instrumentation.http.exemplars import HttpExemplars
+from instrumentation.http.fallback import Pages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors
@@ -47,7 +48,7 @@ def instrument(
     registry: CollectorRegistry = REGISTRY,
     user_id: FindUser | None = None,
 ) -> _App:
-    """Measure every request of an app and answer ``/metrics``.
+    """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` where the app does not.
 
     A Starlette or FastAPI app is changed in place and returned; any other ASGI app is returned wrapped. Doing it twice
     counts once.
@@ -62,8 +63,7 @@ def instrument(
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
-        InstrumentationError: ``app_invalid``, ``metrics_path_taken``, ``bucket_edges_differ``,
-            ``user_id_finder_invalid``.
+        InstrumentationError: ``app_invalid``, ``bucket_edges_differ``, ``user_id_finder_invalid``.
     """
     if not callable(app):
         raise InstrumentationError(f"instrument() got {type(app).__name__}; give an ASGI app.", code="app_invalid")
@@ -74,7 +74,6 @@ def instrument(
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
-    _refuse_taken_path(routes, path)
     announce(store, settings.service)
     answer_app_errors(app, store)
     register(store, registry)
@@ -90,12 +89,16 @@ def instrument(
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
     listeners = tuple(each.listener for each in features if each.listener)
-    pages = {path: answer for each in features for path, answer in each.pages.items()}
 
-    async def primed_page(scope: Scope, receive: Receive, send: Send) -> None:
-        recorder.prime()  # a scrape that comes before the first request sees the series at 0
-        await page(scope, receive, send)
+    def primed(app: ASGIApp) -> ASGIApp:
+        async def primed_app(scope: Scope, receive: Receive, send: Send) -> None:
+            recorder.prime()  # a scrape that comes before the first request sees the series at 0
+            await app(scope, receive, send)
 
+        return primed_app
+
+    pages = {} if path is None else {path: primed(page)}
+    pages |= {path: answer for each in features for path, answer in each.pages.items()}
     measuring = fastest()
     has_exemplars = settings.metrics.exemplars
     if has_exemplars is None:
@@ -111,21 +114,28 @@ def instrument(
                 _begin(each.end for each in features if each.end)
 
         within = reduce(lambda app, wrap: wrap(app), (each.layer for each in features if each.layer), inner)
-        taken = {route.template for route in routes}  # a service's own page of a path wins
-        answered = {at: answer for at, answer in pages.items() if at not in taken}
-        if path is not None:
-            answered[path] = primed_page
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
-        return measuring(
+        measured = partial(
+            measuring,
             within,
             recorder=recorder,
             routes=routes,
             excluded=excluded,
-            direct={**dict.fromkeys(excluded, inner), **answered},
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
         )
+        uncounted = dict.fromkeys(excluded, inner)
+        answering = Pages(
+            pages,
+            app=inner,
+            counted=measured(direct=uncounted),
+            routes=routes,
+            metrics_path=path,
+            adding=lambda app: primed(page.added_to(app)),
+            overridden=settings.http.overridden_routes,
+        )
+        return measured(direct={**uncounted, **answering.direct})
 
     is_framework = hasattr(app, "build_middleware_stack")
     wrapped: Any = _in_place(app, layer) if is_framework else as_function(layer(cast("ASGIApp", app)))
@@ -187,12 +197,3 @@ def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, s
         if route.template not in excluded:
             for method in sorted(route.methods - {"HEAD", "OPTIONS", WEBSOCKET}):
                 yield method, route.template
-
-
-def _refuse_taken_path(routes: Routes, path: str | None) -> None:
-    if any(route.template == path for route in routes):
-        raise InstrumentationError(
-            f"metrics.path: {path} is a route of the app already; give another path, or remove the route.",
-            code="metrics_path_taken",
-            details={"path": path},
-        )

@@ -109,7 +109,7 @@ def tracing(app: Instrumented) -> Feature:
     traces = traces_of(app.store, app.settings)
     from instrumentation.tracing.traces import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
-    excluded = app.settings.http.excluded_routes
+    excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
     is_instrumented = traces.instrument(app.app, excluded)
 
     def layer(inner: ASGIApp) -> ASGIApp:

@@ -58,6 +58,27 @@ class Routes:
         yield from _walk(getattr(self._app, "routes", ()), "", "")
         yield from sorted(_frontends(self._app), key=lambda route: -len(route.path))  # the most specific one answers
 
+    @property
+    def number(self) -> int:
+        """How many routes, mounts and included routers the app has."""
+        routes = getattr(self._app, "routes", ())
+        return len(routes) if hasattr(routes, "__len__") else 0
+
+    def page(self, path: str) -> Route | None:
+        """The route that answers GET at a path, or at the path and a slash, where Starlette redirects to it.
+
+        A mounted app without routes of its own counts where it is mounted at the path: whether it answers a path below
+        its mount, only it knows.
+        """
+        for route in _walk(getattr(self._app, "routes", ()), "", ""):
+            is_readable = not _is_mount(route.chosen) or route.template.startswith(path)
+            answers_get = not route.methods or "GET" in route.methods
+            if route.template and is_readable and answers_get:
+                pattern = _pattern(route.path)
+                if pattern.fullmatch(path) or pattern.fullmatch(f"{path}/"):
+                    return route
+        return None
+
     def template(self, scope: Scope) -> str:
         """The template of the route that was chosen for a request, read once the app has answered."""
         # A plain Starlette route leaves FastAPI's scope with its endpoint alone.
@@ -173,11 +194,15 @@ def _leaf(chosen: Any, route: Any, prefix: str, path: str) -> Iterator[Route]:
         yield Route(chosen, UNMATCHED, frozenset(), "")
         yield from _walk(inner, prefix + _without_convertors(route, own), path + own)
     else:
-        is_mount = hasattr(route, "app") and not hasattr(route, "endpoint")
+        is_mount = _is_mount(route)
         methods = frozenset(
             (getattr(route, "methods", None) or ()) if hasattr(route, "methods") or is_mount else {WEBSOCKET}
         )
         yield Route(chosen, prefix + _format(route), methods, path + own + ("/{path:path}" if is_mount else ""))
+
+
+def _is_mount(route: object) -> bool:
+    return hasattr(route, "app") and not hasattr(route, "endpoint")
 
 
 def _without_convertors(mount: object, path: str) -> str:
