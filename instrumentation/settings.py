@@ -859,6 +859,7 @@ class Dashboards(Section):
 class Settings(Section):
     """Everything that can be set. ``Settings()`` holds the defaults; ``load_settings()`` reads file and environment."""
 
+    enabled: Annotated[bool, Allowed(text="give true or false")] = True  # false: instrument() leaves the app as it is
     service: Service = Service()
     thresholds: Thresholds = Thresholds()
     alerting: Alerting = Alerting()

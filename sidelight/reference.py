@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from instrumentation.catalog import Metric
     from sidelight.behaviours import Behaviour
 
+_KEY_HEAD = ("key", "default", "allowed")
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -59,18 +60,21 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
 
 
 def _settings_page() -> str:
+    sections = {name: field for name, field in Settings.model_fields.items() if section_of(field.annotation)}
+    keys = [_key(name, field) for name, field in Settings.model_fields.items() if name not in sections]
     return _page(
         "Settings",
         "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
         "the one that `SIDELIGHT_CONFIG` names. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over "
         "`service`. A fault stops start-up; `sidelight check` finds the same.",
-        *(block for name, field in Settings.model_fields.items() for block in _section(name, field)),
+        _table(_KEY_HEAD, keys),
+        *(block for name, field in sections.items() for block in _section(name, field)),
     )
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
     yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(("key", "default", "allowed"), _keys(field.annotation, f"{name}."))
+    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -81,13 +85,17 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in section.model_fields.items():
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
-            yield f"`{key}`", _default(field), _allowed(field, inner)
+            yield _key(key, field, inner)
         if inner in (Override, ObjectivesOverride, Team, MuteTime):
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")
         elif key == "alerting.receivers.default":
             yield from _keys(Receiver, f"{key}.")
+
+
+def _key(key: str, field: Any, inner: type[BaseModel] | None = None) -> tuple[str, ...]:
+    return f"`{key}`", _default(field), _allowed(field, inner)
 
 
 def _default(field: Any) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
 
+from instrumentation.auditing import auditor_of
 from instrumentation.deployment import announce
-from instrumentation.errors import InstrumentationError
+from instrumentation.errors import AppError, InstrumentationError
 from instrumentation.exposition import register
 from instrumentation.http.compiled import as_function, fastest
 from instrumentation.http.exemplars import HttpExemplars
@@ -22,6 +24,7 @@ from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
 from instrumentation.store.process import ProcessStore
+from instrumentation.switch import VARIABLE, is_disabled, say_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
-__all__ = ["instrument"]
+__all__ = ["instrument", "uninstrument"]
 
 _App = TypeVar("_App")
 _MARK = "_sidelight"
@@ -51,7 +54,8 @@ def instrument(
     """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` where the app does not.
 
     A Starlette or FastAPI app is changed in place and returned; any other ASGI app is returned wrapped. Doing it twice
-    counts once.
+    counts once. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false`` the app is returned as it is, but that it answers
+    ``AppError``.
 
     Args:
         app: The app.
@@ -69,13 +73,24 @@ def instrument(
         raise InstrumentationError(f"instrument() got {type(app).__name__}; give an ASGI app.", code="app_invalid")
     if getattr(app, _MARK, False):
         return app
-    settings = settings or load_settings()
     store = store or default_store()
+    settings = settings or (None if is_disabled(os.environ) else load_settings())
+    if settings is None or not settings.enabled or is_disabled(os.environ):
+        _stay_off(app, store, settings)
+        return app
+    return _instrumented(app, settings, store, registry, user_id)
+
+
+def _instrumented(
+    app: _App, settings: Settings, store: Store, registry: CollectorRegistry, user_id: FindUser | None
+) -> _App:
+    if isinstance(store, ProcessStore):
+        store.turn(on=True)
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
     announce(store, settings.service)
-    answer_app_errors(app, store)
+    is_answering = answer_app_errors(app, store)
     register(store, registry)
     excluded = frozenset(settings.http.excluded_routes)
     exemplars = HttpExemplars()
@@ -89,16 +104,8 @@ def instrument(
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
     listeners = tuple(each.listener for each in features if each.listener)
+    pages = {path: answer for each in features for path, answer in each.pages.items()}
 
-    def primed(app: ASGIApp) -> ASGIApp:
-        async def primed_app(scope: Scope, receive: Receive, send: Send) -> None:
-            recorder.prime()  # a scrape that comes before the first request sees the series at 0
-            await app(scope, receive, send)
-
-        return primed_app
-
-    pages = {} if path is None else {path: primed(page)}
-    pages |= {path: answer for each in features for path, answer in each.pages.items()}
     measuring = fastest()
     has_exemplars = settings.metrics.exemplars
     if has_exemplars is None:
@@ -127,20 +134,54 @@ def instrument(
         )
         uncounted = dict.fromkeys(excluded, inner)
         answering = Pages(
-            pages,
+            {path: recorder.priming(page), **pages} if path else pages,
             app=inner,
             counted=measured(direct=uncounted),
             routes=routes,
             metrics_path=path,
-            adding=lambda app: primed(page.added_to(app)),
+            adding=lambda app: recorder.priming(page.added_to(app)),
             overridden=settings.http.overridden_routes,
         )
         return measured(direct={**uncounted, **answering.direct})
 
-    is_framework = hasattr(app, "build_middleware_stack")
-    wrapped: Any = _in_place(app, layer) if is_framework else as_function(layer(cast("ASGIApp", app)))
-    setattr(wrapped, _MARK, True)
+    undoing = [each.undo for each in features if each.undo]
+    if is_answering:
+        undoing.append(lambda: framework.exception_handlers.pop(AppError, None))
+    framework: Any = app
+    if hasattr(app, "build_middleware_stack"):
+        wrapped = framework
+        undoing.append(_in_place(framework, layer))
+    else:
+        wrapped = as_function(layer(cast("ASGIApp", app)))
+
+    def undo() -> _App:
+        _begin(undoing)
+        return app
+
+    setattr(wrapped, _MARK, undo)
     return cast("_App", wrapped)
+
+
+def uninstrument(app: _App) -> _App:
+    """Take back what ``instrument`` did to an app; one that is not instrumented stays as it is.
+
+    What was counted stays in the store and in the registry, and logging stays as it was set up for the process.
+
+    Returns:
+        The app, as it was; where ``instrument`` returned it wrapped, the app within.
+    """
+    undo = getattr(app, _MARK, None)
+    return app if undo is None else cast("_App", undo())
+
+
+def _stay_off(app: object, store: Store, settings: Settings | None) -> None:
+    """Do what the service relies on where nothing is measured: answer its errors and write its audit trail."""
+    answer_app_errors(app, store)
+    if isinstance(store, ProcessStore):
+        store.turn(on=False)
+    if settings is not None:
+        auditor_of(store).settle(settings)
+    say_off(f"{VARIABLE}=true" if is_disabled(os.environ) else "enabled: false")
 
 
 def _left_out(store: Store) -> Callable[[str], bool]:
@@ -157,7 +198,7 @@ def _left_out(store: Store) -> Callable[[str], bool]:
     return is_left_out
 
 
-def _begin(beginnings: Iterable[Callable[[], None]]) -> None:
+def _begin(beginnings: Iterable[Callable[[], object]]) -> None:
     for begin in beginnings:
         begin()
 
@@ -170,12 +211,15 @@ def _open_own_port(page: MetricsPage, settings: Settings) -> None:
         serve(page, host=settings.metrics.host, port=settings.metrics.port, path=settings.metrics.path)
 
 
-def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Any:
+def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Callable[[], None]:
     """Stand outside of everything: an added middleware would not see what error handlers answer.
 
     What the framework, or whoever else instruments the app, sets as ``middleware_stack`` is wrapped as it is set. A
     changed ``build_middleware_stack`` would be in the way of those who change it too: OpenTelemetry's instrumentation
     takes apart what it returns, and gives up where that is not Starlette's own.
+
+    Returns:
+        What takes it back; a stack that was built meanwhile is built anew.
     """
     kind: Any = type(app)
 
@@ -188,7 +232,13 @@ def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Any:
     built = app.middleware_stack
     app.__class__ = type(kind.__name__, (kind,), {**names, "__setattr__": set_attribute})
     app.middleware_stack = built
-    return app
+
+    def undo() -> None:
+        app.__class__ = kind
+        app.middleware_stack = built
+        delattr(app, _MARK)
+
+    return undo
 
 
 def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, str]]:

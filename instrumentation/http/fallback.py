@@ -131,7 +131,7 @@ class Pages:
         status = await _asked(self._app, path, scope)
         if status in no_page:
             return SIDELIGHT
-        why = "no answer in time" if status is None else f"status {status}"
+        why = "asked each time" if status is None else f"status {status}"
         if status in _REFUSED:
             no_page = no_page | _REFUSED
         elif status is not None and _OK <= status < _REDIRECTS:

@@ -55,10 +55,16 @@ def problem_documents(app: Any, *, store: Store | None = None) -> None:
             app.add_exception_handler(kind, handler)
 
 
-def answer_app_errors(app: Any, store: Store) -> None:
-    """Answer the errors that the service raises on purpose; whatever else it handles itself stays as it is."""
-    if AppError not in getattr(app, "exception_handlers", {AppError: None}):
-        app.add_exception_handler(AppError, Documents(store).of_app_error)
+def answer_app_errors(app: Any, store: Store) -> bool:
+    """Answer the errors that the service raises on purpose; whatever else it handles itself stays as it is.
+
+    Returns:
+        Whether the app has a handler of ours from now on.
+    """
+    if AppError in getattr(app, "exception_handlers", {AppError: None}):
+        return False
+    app.add_exception_handler(AppError, Documents(store).of_app_error)
+    return True
 
 
 class Documents:

@@ -110,6 +110,12 @@ class Traces:
         )
         return True
 
+    def uninstrument(self, app: Any) -> None:
+        """Take back what ``instrument`` did to a FastAPI app."""
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
+
+        FastAPIInstrumentor.uninstrument_app(app)
+
     def layer(self, excluded: Iterable[str]) -> Any:
         """A layer that makes a span of each request of any ASGI app."""
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415 - most apps are FastAPI's
