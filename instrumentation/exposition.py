@@ -265,18 +265,23 @@ class _LabelTexts:
     """Label values as ``{a="b"}``, made once for each series and forgotten some time after it is gone."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[Labels, bytes]] = {}
+        self._known: dict[str, dict[Labels | tuple[Labels, Labels], bytes]] = {}
 
     def of(self, metric: Metric, rows: Sequence[Series]) -> list[bytes]:
-        """The text of each of a metric's series; empty where it has no labels."""
+        """The text of each of a metric's series, which may have other label names; empty where it has no labels."""
         known = self._known.setdefault(metric.name, {})
         if len(known) > 2 * len(rows):
             known.clear()
-        return [known.get(row.labels) or self._made(metric, row.labels) for row in rows]
+        return [
+            known.get(row.labels if row.metric is metric else (row.metric.labels, row.labels))
+            or self._made(metric, row)
+            for row in rows
+        ]
 
-    def _made(self, metric: Metric, labels: Labels) -> bytes:
+    def _made(self, metric: Metric, row: Series) -> bytes:
+        key = row.labels if row.metric is metric else (row.metric.labels, row.labels)
         # A lone surrogate must not cost the page.
-        text = self._known[metric.name][labels] = _label_text(metric.labels, labels).encode("utf-8", "replace")
+        text = self._known[metric.name][key] = _label_text(row.metric.labels, row.labels).encode("utf-8", "replace")
         return text
 
 
@@ -341,9 +346,13 @@ def _created(row: Series, labels: bytes) -> bytes:
 
 def _head(metric: Metric, *, openmetrics: bool) -> bytes:
     name = _stem(metric) if openmetrics else metric.name
-    kind = "info" if openmetrics and metric is catalog.TARGET_INFO else metric.kind
+    kind = "info" if openmetrics and _is_info(metric) else metric.kind
     text = _escaped(metric.help) if openmetrics else metric.help.replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
+
+
+def _is_info(metric: Metric) -> bool:
+    return metric.name == catalog.TARGET_INFO.name
 
 
 def _names(metric: Metric) -> set[str]:
@@ -352,7 +361,7 @@ def _names(metric: Metric) -> set[str]:
 
 def _stem(metric: Metric) -> str:
     """What OpenMetrics calls the family: without the suffix that its type gives the samples."""
-    if metric is catalog.TARGET_INFO:
+    if _is_info(metric):
         return metric.name.removesuffix("_info")
     return metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
 
@@ -439,7 +448,7 @@ def _named(chunks: Iterator[bytes], wanted: Collection[str]) -> Iterator[bytes]:
 
 
 def _as_family(metric: Metric, rows: Sequence[Series]) -> Family:
-    if metric is catalog.TARGET_INFO:
+    if _is_info(metric):
         return _info(metric, rows)
     return _FAMILY[metric.kind](metric, rows)
 
@@ -447,7 +456,7 @@ def _as_family(metric: Metric, rows: Sequence[Series]) -> Family:
 def _info(metric: Metric, rows: Sequence[Series]) -> Family:
     family = InfoMetricFamily(_stem(metric), metric.help)
     for row in rows:
-        family.add_metric((), dict(zip(metric.labels, row.labels, strict=True)))
+        family.add_metric((), dict(zip(row.metric.labels, row.labels, strict=True)))
     return family
 
 

@@ -7,13 +7,13 @@ import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
-from urllib.parse import unquote
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from instrumentation.catalog import HTTP_SECONDS
 from instrumentation.errors import Fault, SettingsError
+from instrumentation.otel import read_attributes, read_tracing
 from instrumentation.redaction import allowed as redaction
 from instrumentation.settings_faults import Allowed, as_faults, fault, shown
 
@@ -159,6 +159,11 @@ Usd = Annotated[float, Field(gt=0, allow_inf_nan=False), Allowed(text="give US d
 AttributeName = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_.]*$"), Allowed(text="give names such as k8s.cluster.name")
 ]
+ResourceAttribute = Annotated[
+    str,
+    Field(pattern=r"^[a-zA-Z_][\w.-]*$", max_length=100),
+    Allowed(text="give names such as team or service.namespace"),
+]
 CollectorVersion = Annotated[
     str,
     Field(pattern=r"^0\.(13[89]|1[4-9]\d|[2-9]\d\d)\.\d+$"),
@@ -223,6 +228,14 @@ LogFormat = Annotated[Literal["auto", "json", "console"], Allowed(text="give one
 LoggerName = Annotated[Text, Allowed(text="give the name of a logger, such as sqlalchemy.engine")]
 
 
+_RESOURCE_KEYS = {
+    "service.name": "name",
+    "service.version": "version",
+    "deployment.environment.name": "environment",
+    "deployment.environment": "environment",  # the name before semantic conventions 1.27
+}
+
+
 class Section(BaseModel):
     """A group of keys; none may be misspelt, and none changes once read."""
 
@@ -230,11 +243,20 @@ class Section(BaseModel):
 
 
 class Service(Section):
-    """Which service this is; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over the file."""
+    """Which service this is; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over the file, each attribute by itself."""
 
     name: Text = "unnamed-service"
     version: Text = "0"
     environment: Text = "development"
+    attributes: Annotated[
+        dict[ResourceAttribute, Text], Allowed(text='give attributes with texts, such as {team: "payments"}')
+    ] = {}  # more labels of target_info, attributes of spans and keys of log lines
+
+    @model_validator(mode="after")
+    def _each_fact_once(self) -> Self:
+        for key in _RESOURCE_KEYS.keys() & self.attributes.keys():
+            raise fault(f"give service.{_RESOURCE_KEYS[key]}", key=f"attributes.{key}")
+        return self
 
 
 class Levels(Section):
@@ -966,12 +988,17 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
     file = _chosen_file(path, environ)
     data = {} if file is None else _read(file)
     source = DEFAULT_FILE if file is None else str(file)
-    service, faults = _service_from(environ)
+    service, attributes, faults = _service_from(environ)
     try:
         settings = Settings.model_validate(data)
-        if service and not faults:
-            merged = settings.service.model_dump() | service
-            settings = settings.model_copy(update={"service": Service.model_validate(merged)})
+        if not faults:
+            merged = Service.model_validate(settings.service.model_dump() | service)
+            more = {"attributes": merged.attributes | attributes}
+            found = {
+                "service": merged.model_copy(update=more),
+                "tracing": read_tracing(settings.tracing, environ).tracing,
+            }
+            settings = settings.model_copy(update=found)
     except ValidationError as error:
         faults += as_faults(error, Settings, source)
     if faults:
@@ -1057,31 +1084,21 @@ def _unreadable(file: Path, problem: str, allowed: str) -> SettingsError:
     return SettingsError([Fault(source=str(file), path="", problem=problem, allowed=allowed)])
 
 
-_RESOURCE_KEYS = {
-    "service.name": "name",
-    "service.version": "version",
-    "deployment.environment.name": "environment",
-    "deployment.environment": "environment",  # the name before semantic conventions 1.27
-}
-
-
-def _service_from(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]]:
-    service: dict[str, str] = {}
-    faults: list[Fault] = []
+def _service_from(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[Fault]]:
+    """Name, version and environment of the service, its other attributes, and what is wrong with them."""
     variable = "OTEL_RESOURCE_ATTRIBUTES"
-    for pair in filter(str.strip, environ.get(variable, "").split(",")):
-        key, equals, value = pair.partition("=")
-        name = _RESOURCE_KEYS.get(key.strip())
-        if not equals or not key.strip():
-            faults.append(_environment_fault(variable, pair, "give key=value pairs with commas between them"))
-        elif name:
-            service.setdefault(name, unquote(value.strip()))
+    attributes, strange = read_attributes(environ)
+    faults = [_environment_fault(variable, pair, "give key=value pairs with commas between them") for pair in strange]
+    service: dict[str, str] = {}
+    for key, name in _RESOURCE_KEYS.items():
+        if key in attributes:
+            service.setdefault(name, attributes.pop(key))
     if environ.get("OTEL_SERVICE_NAME"):
         service["name"] = environ["OTEL_SERVICE_NAME"]
     for name, value in service.items():
         if not 1 <= len(value) <= 200:  # noqa: PLR2004 - the bounds of Text
             faults.append(_environment_fault(variable, f"{name}={value}", "give a value of 1 to 200 characters"))
-    return service, faults
+    return service, attributes, faults
 
 
 def _environment_fault(variable: str, given: str, allowed: str) -> Fault:

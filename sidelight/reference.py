@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from alerts import ALERTS, groups
 from alerts.rules import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
+from instrumentation.otel import VARIABLES
 from instrumentation.redaction.table import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings_faults import allowed_text, section_of
@@ -32,6 +33,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
     return {
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
+        "reference/environment-variables.md": _variables_page(),
         "reference/rules.md": _rules_page(settings),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
@@ -65,10 +67,52 @@ def _settings_page() -> str:
     return _page(
         "Settings",
         "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
-        "the one that `SIDELIGHT_CONFIG` names. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over "
-        "`service`. A fault stops start-up; `sidelight check` finds the same.",
+        "the one that `SIDELIGHT_CONFIG` names. [Environment variables](environment-variables.md) win over it. A fault stops start-up; `sidelight check` finds the same.",
         _table(_KEY_HEAD, keys),
         *(block for name, field in sections.items() for block in _section(name, field)),
+    )
+
+
+OWN_VARIABLES = {
+    "SIDELIGHT_CONFIG": "the settings file, in place of `sidelight.yaml` in the working directory",
+    "SIDELIGHT_STORE_DIR": "the folder in which the workers of one service meet; by default they find each other",
+    "SIDELIGHT_METRICS_TOKEN": "the token that readers of the metrics bring",
+    "SIDELIGHT_METRICS_TOKEN_FILE": "or a file that holds it; both win over `metrics.token_file`",
+    "SIDELIGHT_USERS_KEY": "the secret under which users are counted",
+    "SIDELIGHT_USERS_KEY_FILE": "or a file that holds it; both win over `users.key_file`",
+    "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
+    "SIDELIGHT_AUDIT_KEY_FILE": "or a file that holds it; both win over `audit.key_file`",
+    "SIDELIGHT_TOOLS_DIR": "where `make tools` keeps the programs that it brings",
+    "GRAFANA_URL": "where `sidelight publish` publishes the dashboards",
+    "GRAFANA_TOKEN": "its token",
+    "GRAFANA_TOKEN_FILE": "or a file that holds it",
+    "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode; its metrics are then summed over workers",
+}
+"""The variables that are not OpenTelemetry's, and what each is."""
+
+
+def _variables_page() -> str:
+    heeded, unheeded = (
+        [(f"`{row.name}`", row.does) for row in VARIABLES if row.is_heeded is is_heeded and row.name != "OTEL_*"]
+        for is_heeded in (True, False)
+    )
+    head = ("variable", "does")
+    return _page(
+        "Environment variables",
+        "Where a variable and `sidelight.yaml` say different things, the variable wins; among OpenTelemetry's, the one for "
+        "traces wins over the one for every signal. Settings that the code gives to `instrument()` are taken as they are.",
+        "## OpenTelemetry's",
+        "Empty is as good as not set. A value that cannot be used is left out and said in one line of the log, and the "
+        "service starts. Variables that end with `*` are every one that begins so. Where the service has set up "
+        "OpenTelemetry itself and an endpoint stands in the environment alone, its own exporter sends the spans.",
+        _table(head, heeded),
+        "## OpenTelemetry's, not heeded",
+        "A line of the log names those that are set, with the reason, unless what they ask for is what is done anyway, such "
+        "as `OTEL_METRICS_EXPORTER=prometheus` or `none`. So it does for names that begin with `OTEL_` and stand in neither "
+        "table.",
+        _table(("variable", "instead"), unheeded),
+        "## Sidelight's",
+        _table(head, [(f"`{name}`", does) for name, does in OWN_VARIABLES.items()]),
     )
 
 

@@ -21,6 +21,7 @@ from instrumentation.http.problems import answer_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.websocket import measuring_websockets
+from instrumentation.otel import problems, say_once, unheeded
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
 from instrumentation.store.process import ProcessStore
@@ -102,6 +103,7 @@ def _instrumented(
         starting=lambda: _begin(beginnings),
     )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
+    say_once(tuple(problems(settings.tracing, os.environ)), tuple(unheeded(os.environ)))
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
