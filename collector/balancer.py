@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector import parts
+from collector import common
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
@@ -22,15 +22,18 @@ def balancer_config(settings: Settings) -> dict[str, object] | None:
     pushes = settings.collector.metrics != "scrape"
     kinds = {"traces": "traceID", **({"metrics": "resource"} if pushes else {})}
     return {
-        "extensions": {"health_check": parts.extensions()["health_check"]},
+        "extensions": {"health_check": common.extensions()["health_check"]},
         "receivers": {
             "otlp": {
-                "protocols": {"grpc": {"endpoint": f"{parts.POD}:{grpc}"}, "http": {"endpoint": f"{parts.POD}:{http}"}},
+                "protocols": {
+                    "grpc": {"endpoint": f"{common.POD}:{grpc}"},
+                    "http": {"endpoint": f"{common.POD}:{http}"},
+                },
             },
         },
-        "processors": {"memory_limiter": parts.memory_limiter(settings)},
+        "processors": {"memory_limiter": common.memory_limiter(settings)},
         "exporters": {f"loadbalancing/{kind}": _balanced(gateways, key) for kind, key in kinds.items()},
-        "service": parts.service(
+        "service": common.service(
             {
                 kind: {"receivers": ["otlp"], "processors": ["memory_limiter"], "exporters": [f"loadbalancing/{kind}"]}
                 for kind in kinds
@@ -43,7 +46,7 @@ def balancer_config(settings: Settings) -> dict[str, object] | None:
 def to_balancer_config(settings: Settings) -> str | None:
     """The text of the balancer's configuration file; None where there is none."""
     config = balancer_config(settings)
-    return parts.to_config(config) if config else None
+    return common.to_config(config) if config else None
 
 
 def _balanced(gateways: str, key: str) -> dict[str, object]:

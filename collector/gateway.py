@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector import parts
+from collector import common
 from collector.manifest import named
 
 if TYPE_CHECKING:
@@ -32,14 +32,17 @@ def gateway_config(settings: Settings) -> dict[str, object]:
     }
     http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
     return {
-        "extensions": parts.extensions(),
+        "extensions": common.extensions(),
         "receivers": {
             "otlp": {
-                "protocols": {"grpc": {"endpoint": f"{parts.POD}:{grpc}"}, "http": {"endpoint": f"{parts.POD}:{http}"}},
+                "protocols": {
+                    "grpc": {"endpoint": f"{common.POD}:{grpc}"},
+                    "http": {"endpoint": f"{common.POD}:{http}"},
+                },
             },
         },
         "processors": {
-            "memory_limiter": parts.memory_limiter(settings),
+            "memory_limiter": common.memory_limiter(settings),
             "tail_sampling": {
                 "decision_wait": f"${{env:SIDELIGHT_DECISION_WAIT:-{DECIDES_AFTER}}}",
                 "num_traces": MOST_TRACES,
@@ -54,21 +57,21 @@ def gateway_config(settings: Settings) -> dict[str, object]:
                 ],
             },
         },
-        "exporters": {traces: parts.exporter(settings, collector.traces_endpoint), **metrics},
-        "service": parts.service(pipelines),
+        "exporters": {traces: common.exporter(settings, collector.traces_endpoint), **metrics},
+        "service": common.service(pipelines),
     }
 
 
 def to_gateway_config(settings: Settings) -> str:
     """The text of the gateway's configuration file."""
-    return parts.to_config(gateway_config(settings))
+    return common.to_config(gateway_config(settings))
 
 
 def _metrics(settings: Settings) -> dict[str, object]:
     """The one exporter of metrics; none where Prometheus scrapes."""
     mode, version, url = settings.collector.metrics, settings.collector.version, settings.collector.metrics_url
     if mode == "otlp":
-        return {f"{named('otlp_http', version)}/metrics": parts.exporter(settings, url)}
+        return {f"{named('otlp_http', version)}/metrics": common.exporter(settings, url)}
     if mode == "remote_write":
         # Its queue is in memory: it has none on disk, so what waits is lost with the process.
         return {

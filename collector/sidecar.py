@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector import parts
+from collector import common
 from collector.manifest import named
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def sidecar_config(settings: Settings, attributes: Mapping[str, str] | None = No
     pushes = settings.collector.metrics != "scrape"
     processors = ["memory_limiter", *(["resource"] if resource else []), "redaction"]
     config: dict[str, object] = {
-        "extensions": parts.extensions(),
+        "extensions": common.extensions(),
         "receivers": {
             "otlp": {
                 # Of the pod itself alone.
@@ -38,21 +38,21 @@ def sidecar_config(settings: Settings, attributes: Mapping[str, str] | None = No
             **({"prometheus": {"config": _scraping(settings)}} if pushes else {}),
         },
         "processors": {
-            "memory_limiter": parts.memory_limiter(settings),
-            **({"resource": parts.resource(resource)} if resource else {}),
-            "redaction": parts.redaction(),
+            "memory_limiter": common.memory_limiter(settings),
+            **({"resource": common.resource(resource)} if resource else {}),
+            "redaction": common.redaction(),
         },
-        "exporters": {gateway: parts.exporter(settings, settings.collector.gateway_endpoint)},
+        "exporters": {gateway: common.exporter(settings, settings.collector.gateway_endpoint)},
     }
     pipelines = {"traces": {"receivers": ["otlp"], "processors": processors, "exporters": [gateway]}}
     if pushes:
         pipelines["metrics"] = {"receivers": ["prometheus"], "processors": processors, "exporters": [gateway]}
-    return {**config, "service": parts.service(pipelines)}
+    return {**config, "service": common.service(pipelines)}
 
 
 def to_sidecar_config(settings: Settings) -> str:
     """The text of the sidecar's configuration file."""
-    return parts.to_config(sidecar_config(settings))
+    return common.to_config(sidecar_config(settings))
 
 
 def _scraping(settings: Settings) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alerts.deployment import NAME as DEPLOYMENT_COMPLETED
+from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
 from dashboards import expressions as promql
 from dashboards.layout import placed
 from dashboards.normalise import normalised

@@ -38,7 +38,7 @@ def placed(rows: Sequence[Row]) -> Iterator[tuple[Row | Panel, Place]]:
     """Every row's heading and then its panels, each with its place; a row without panels gets no heading."""
     y = 0
     for row in rows:
-        if row.fed:
+        if row.panels:
             yield row, Place(x=0, y=y, w=COLUMNS, h=_HEADING_HEIGHT)
             y += _HEADING_HEIGHT
             for line in _lines(row):
@@ -48,8 +48,8 @@ def placed(rows: Sequence[Row]) -> Iterator[tuple[Row | Panel, Place]]:
 
 def _lines(row: Row) -> Iterator[Sequence[Panel]]:
     start = 0
-    for length in split(len(row.fed), -(-len(row.fed) // row.per_line)):
-        yield row.fed[start : start + length]
+    for length in split(len(row.panels), -(-len(row.panels) // row.per_line)):
+        yield row.panels[start : start + length]
         start += length
 
 

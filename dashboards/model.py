@@ -144,11 +144,6 @@ class Panel:
     since: str | None = None
     empty: str = "no data"
 
-    @property
-    def is_fed(self) -> bool:
-        """False while the code that records one of its metrics is still to come."""
-        return all(metric.emitted for query in self.queries for metric in query.reads)
-
 
 graph = partial(Panel, view=View.TIME_SERIES)
 stat = partial(Panel, view=View.STAT)
@@ -172,11 +167,6 @@ class Row:
     panels: tuple[Panel, ...]
     per_line: int = 3
     height: int = 8
-
-    @property
-    def fed(self) -> tuple[Panel, ...]:
-        """The panels whose metrics are recorded already."""
-        return tuple(panel for panel in self.panels if panel.is_fed)
 
 
 @dataclass(frozen=True, kw_only=True)

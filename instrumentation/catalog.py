@@ -45,7 +45,6 @@ class Metric:
         labels: Label names in the order in which values are given.
         buckets: Upper edges of a histogram; empty where the settings decide them.
         folded: Labels that give up their value where the series limit is reached, so that memory stays bounded.
-        emitted: False while only the name is settled and the code that records it is still to come.
     """
 
     name: str
@@ -55,7 +54,6 @@ class Metric:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     folded: tuple[str, ...] = ()
-    emitted: bool = True
 
     def extended(self, *labels: str) -> Metric:
         """The same metric with more labels; always the same row for the same labels.

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from instrumentation.settings import Tracing
+    from instrumentation.settings.tracing import Tracing
 
 _log = logging.getLogger("instrumentation")
 

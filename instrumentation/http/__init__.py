@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from prometheus_client.registry import REGISTRY
 
 from instrumentation.auditing import auditor_of
-from instrumentation.deployment import announce
 from instrumentation.errors import AppError, InstrumentationError
-from instrumentation.exposition import register
+from instrumentation.exposition.formats import register
 from instrumentation.http.compiled import as_function, fastest
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback import Pages
@@ -23,12 +22,14 @@ from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.otel import problems, say_once, unheeded
 from instrumentation.settings import load_settings
+from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import default_store
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 from instrumentation.switch import VARIABLE, is_disabled, say_off
+from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from prometheus_client.registry import CollectorRegistry
 
@@ -93,7 +94,7 @@ def _instrumented(
     announce(store, settings.service)
     is_answering = answer_app_errors(app, store)
     register(store, registry)
-    excluded = frozenset(settings.http.excluded_routes)
+    excluded = RoutePatterns(settings.http.excluded_routes)
     exemplars = HttpExemplars()
     page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
     recorder = HttpRecorder(
@@ -124,24 +125,31 @@ def _instrumented(
 
         within = reduce(lambda app, wrap: wrap(app), (each.layer for each in features if each.layer), inner)
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
+
+        def aside(method: str, path: str) -> ASGIApp | None:
+            del method
+            return inner if path in excluded else None
+
         measured = partial(
             measuring,
             within,
             recorder=recorder,
             routes=routes,
-            excluded=excluded,
+            excluded=excluded.exact | {route.template for route in routes if route.template in excluded},
+            aside=aside if excluded.has_wildcards else None,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
         )
-        uncounted = dict.fromkeys(excluded, inner)
+        uncounted = dict.fromkeys(excluded.exact, inner)
         answering = Pages(
-            {path: recorder.priming(page), **pages} if path else pages,
+            {path: page, **pages} if path else pages,
             app=inner,
             counted=measured(direct=uncounted),
             routes=routes,
             metrics_path=path,
-            adding=lambda app: recorder.priming(page.added_to(app)),
+            with_ours=page.added_to(inner),
+            prime=recorder.prime,
             overridden=settings.http.overridden_routes,
         )
         return measured(direct={**uncounted, **answering.direct})
@@ -243,7 +251,7 @@ def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Callable[[], Non
     return undo
 
 
-def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _expected(routes: Routes, excluded: Container[str]) -> Iterator[tuple[str, str]]:
     """Every (method, template) that the app is known to answer."""
     for route in routes:
         if route.template not in excluded:

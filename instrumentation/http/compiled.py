@@ -5,7 +5,7 @@ from __future__ import annotations
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
-from instrumentation import compiled
+from instrumentation import speedups
 from instrumentation.http import middleware
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def fastest() -> Callable[..., ASGIApp]:
     """``measuring``, compiled where that is installed and fits; else of Python."""
-    return getattr(compiled.module(), "measuring", middleware.measuring)
+    return getattr(speedups.module(), "measuring", middleware.measuring)
 
 
 def as_function(measured: ASGIApp) -> ASGIApp:

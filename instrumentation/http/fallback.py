@@ -58,7 +58,8 @@ class Pages:
         counted: The app within, which counts what is not excluded.
         routes: The routes of the app.
         metrics_path: Which of the pages is that of the metrics.
-        adding: Adds our metrics to the app's own page of metrics.
+        with_ours: The app within, with our metrics on its own page of metrics.
+        prime: Called before a page of metrics: a scrape that comes before the first request sees the series at 0.
         overridden: Paths that the app is not asked for.
     """
 
@@ -70,7 +71,8 @@ class Pages:
         counted: ASGIApp,
         routes: Routes,
         metrics_path: str | None,
-        adding: Callable[[ASGIApp], ASGIApp],
+        with_ours: ASGIApp,
+        prime: Callable[[], None],
         overridden: Iterable[str],
     ) -> None:
         self._pages = pages
@@ -78,7 +80,8 @@ class Pages:
         self._counted = counted
         self._routes = routes
         self._metrics_path = metrics_path
-        self._with_ours = adding(app)
+        self._with_ours = with_ours
+        self._prime = prime
         self._overridden = frozenset(overridden)
         self._answers: dict[str, Answer] = {}
         self._routes_known = 0
@@ -94,6 +97,8 @@ class Pages:
             return await self._counted(scope, receive, send)
         path = local_path(scope)
         answer = await self._answer_of(path, scope)
+        if path == self._metrics_path:
+            self._prime()
         if not answer.app:
             return await self._pages[path](scope, receive, send)
         app = self._counted
@@ -105,6 +110,7 @@ class Pages:
 
     async def _below_metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await self._answer_of(str(self._metrics_path), scope)
+        self._prime()
         is_page = scope["method"] == "GET" and answer.app and not answer.is_wildcard
         await (self._with_ours if is_page else self._counted)(scope, receive, send)
 

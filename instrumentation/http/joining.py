@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from instrumentation.catalog import METRICS
-from instrumentation.exposition import Page
+from instrumentation.exposition.formats import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from instrumentation.exposition import Exposition
+    from instrumentation.exposition.formats import Exposition
     from instrumentation.http.middleware import Message, Send
 
 _log = logging.getLogger("instrumentation")
@@ -23,7 +23,7 @@ _BEGINNINGS = (b"# HELP ", b"# TYPE ")
 _HEAD = re.compile(rb"^# (?:HELP|TYPE) (\S+)", re.MULTILINE)
 _OF_THE_BODY = frozenset((b"content-type", b"content-length", b"etag"))
 _OURS = "sidelight_series"  # where it stands, the other page shows a registry that has our collector
-_EMITTED = frozenset(metric.name for metric in METRICS if metric.emitted)
+_OUR_NAMES = frozenset(metric.name for metric in METRICS)
 
 
 class HeldAnswer:
@@ -102,7 +102,7 @@ class Joiner:
         return Page(b"".join((*(text for _, text in families), page.body)), other.content_type)
 
     def _say_what_clashes(self, present: set[str]) -> None:
-        clashing = frozenset() if _OURS in present else _EMITTED & present
+        clashing = frozenset() if _OURS in present else _OUR_NAMES & present
         for name in sorted(clashing - self._said):
             self._said.add(name)
             _log.warning("the app's own page of metrics has %s; Sidelight's is left out, and it is said once", name)

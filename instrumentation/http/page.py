@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 from instrumentation.catalog import SIDELIGHT_SCRAPE
 from instrumentation.errors import Fault, SettingsError
-from instrumentation.exposition import Exposition, preferences
+from instrumentation.exposition.formats import Exposition, preferences
 from instrumentation.http.joining import HeldAnswer, Joiner
 from instrumentation.multiprocess import worker_files
 from instrumentation.store import observe
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
-    from instrumentation.exposition import Exemplars, Page
+    from instrumentation.exposition.formats import Exemplars, Page
     from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.settings import Settings
     from instrumentation.store import Store

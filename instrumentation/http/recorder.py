@@ -13,7 +13,6 @@ from instrumentation import catalog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.store import Store
     from instrumentation.store.interface import Buffer
 
@@ -105,15 +104,6 @@ class HttpRecorder:
                 self._store.place(catalog.HTTP_SERVER_REQUEST_DURATION, labels)
         except Exception:  # noqa: BLE001 - a router of another kind is no reason to fail a request
             _log.exception("sidelight could not read the app's routes; they are counted once they are called")
-
-    def priming(self, page: ASGIApp) -> ASGIApp:
-        """A page before which everything begins: a scrape that comes before the first request sees the series at 0."""
-
-        async def primed(scope: Scope, receive: Receive, send: Send) -> None:
-            self.prime()
-            await page(scope, receive, send)
-
-        return primed
 
     def reset(self) -> None:
         """Forget every place: the store has become another."""

@@ -10,7 +10,7 @@ import structlog
 from pydantic_core import PydanticSerializationError, to_json
 from structlog.tracebacks import ExceptionDictTransformer
 
-from instrumentation.deployment import as_labels
+from instrumentation.target_info import as_labels
 
 if TYPE_CHECKING:
     from types import TracebackType

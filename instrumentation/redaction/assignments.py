@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from instrumentation.redaction.keys import CLEAR, COUNTABLE, takes_whole_line
-from instrumentation.redaction.table import MASK
+from instrumentation.redaction.patterns import MASK
+from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, takes_whole_line
 
 if TYPE_CHECKING:
-    from instrumentation.redaction.keys import Keys
+    from instrumentation.redaction.sensitive_keys import Keys
 
 # Read backwards, from the sign to the key: a search forwards would try each word of the text as a key.
 _BACKWARDS = re.compile(

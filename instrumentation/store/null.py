@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from instrumentation.store.local import LocalStore
+from instrumentation.store.local_store import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,6 +21,7 @@ from instrumentation.http.correlation import ID
 from instrumentation.otel import read_tracing
 from instrumentation.redaction import Redactor
 from instrumentation.settings import Tracing
+from instrumentation.settings.route_patterns import as_regex
 from instrumentation.tracing.clients import trace_clients
 from instrumentation.tracing.export import BoundedExport, BoundedProcessor
 
@@ -218,7 +219,7 @@ def _remember(span: Span, scope: Any) -> None:
 def _pattern(excluded: Iterable[str]) -> str:
     """The URLs without spans: the excluded paths, and what OpenTelemetry's variables name."""
     named = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS") or os.environ.get("OTEL_PYTHON_EXCLUDED_URLS", "")
-    ours = (f"^[a-z]+://[^/]+{re.escape(path)}$" for path in sorted(excluded))
+    ours = (f"^[a-z]+://[^/]+{as_regex(path)}$" for path in sorted(excluded))
     return ",".join((*ours, *filter(None, named.split(","))))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.rules import to_yaml
+from alerts.model import to_yaml
 from collector.gateway import to_gateway_config
 from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values
 from sidelight.chart.gateway import gateway_values

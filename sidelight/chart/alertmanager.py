@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from alerts.alertmanager import alertmanager_config
-from alerts.messages import inlined
+from alerts.alertmanager.configuration import alertmanager_config
+from alerts.alertmanager.messages import inlined
 from sidelight.chart.values import Block, Value, flag, labels, may_be
 
 if TYPE_CHECKING:

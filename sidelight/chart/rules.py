@@ -7,14 +7,15 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from alerts import ALERTS, groups
-from alerts.levels import SEVERITIES
-from alerts.rules import AlertRule, RecordingRule
+from alerts.model import AlertRule, RecordingRule
+from alerts.thresholds import SEVERITIES
 from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from alerts.rules import Alert, RuleGroup
+    from alerts.alert import Alert
+    from alerts.model import RuleGroup
     from instrumentation.settings import Settings
 
 _THRESHOLD = "threshold"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector import parts
+from collector import common
 from collector.sidecar import sidecar_config
 from sidelight.chart.gateway import environment, image
 from sidelight.chart.values import Block, Value, may_be, to_schema_file, to_values_file
@@ -25,7 +25,7 @@ def sidecar_chart_files(settings: Settings) -> dict[str, str]:
     """Path below ``helm/sidelight-sidecar`` to text, of all that follows from the settings."""
     values = sidecar_values(settings)
     return {
-        "templates/_config.tpl": _template(parts.to_config(sidecar_config(settings, KUBERNETES))),
+        "templates/_config.tpl": _template(common.to_config(sidecar_config(settings, KUBERNETES))),
         "values.yaml": to_values_file(values),
         "values.schema.json": to_schema_file(values),
     }

@@ -11,7 +11,7 @@ import yaml
 
 from collector.manifest import VERSION
 from instrumentation.settings import load_settings
-from sidelight.tools import tool
+from sidelight.toolchain import tool
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMPOSE: Any = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sidelight import processes
+from sidelight.toolchain import processes
 from tests.integration.helm.test_schemas import FULL, MINIMAL
 
 if TYPE_CHECKING:

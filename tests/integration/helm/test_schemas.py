@@ -15,7 +15,7 @@ import yaml
 from dashboards import generated as dashboards
 from instrumentation.settings import Settings, parse_settings
 from tests.integration.helm.conftest import Chart
-from tests.integration.typescript import LITERAL, faults
+from tests.support.typescript import LITERAL, faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sidelight import processes
+from sidelight.toolchain import processes
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from alerts.alertmanager import alertmanager_config
-from alerts.messages import message, to_template_file
+from alerts.alertmanager.configuration import alertmanager_config
+from alerts.alertmanager.messages import message, to_template_file
 from instrumentation.settings import Receiver, Settings, parse_settings
 
 

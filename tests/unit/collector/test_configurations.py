@@ -13,7 +13,7 @@ from collector.balancer import balancer_config
 from collector.gateway import gateway_config
 from collector.manifest import COMPONENTS, manifest
 from collector.sidecar import sidecar_config
-from instrumentation.redaction.table import PATTERNS, TOKENS
+from instrumentation.redaction.patterns import PATTERNS, TOKENS
 from instrumentation.settings import Settings, parse_settings
 from sidelight.checks import find
 

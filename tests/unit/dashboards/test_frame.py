@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alerts.annotations import OPERATIONS_UID
+from alerts.links import OPERATIONS_UID
 from dashboards import DASHBOARDS
 from instrumentation.settings import Settings, parse_settings
 

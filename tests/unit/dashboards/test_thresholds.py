@@ -33,7 +33,6 @@ def test_the_latency_line_moves_with_its_threshold() -> None:
     assert _lines(settings, "Latency p95 now") == [0.5, 0.8]
 
 
-@pytest.mark.usefixtures("every_row_emitted")
 @pytest.mark.parametrize(
     ("threshold", "title", "levels", "sentence"),
     [
@@ -58,7 +57,6 @@ def test_what_runs_full_has_the_lines_of_its_alert(
     assert 'job="search"' in _panel(settings, f"{title} of job search")["targets"][0]["expr"]
 
 
-@pytest.mark.usefixtures("every_row_emitted")
 def test_a_queue_with_thresholds_of_its_own_has_a_panel_of_its_own() -> None:
     settings = parse_settings(
         {"thresholds": {"overrides": [{"match": {"queue": "mail"}, "queue_depth": {"warning": 7}}]}}

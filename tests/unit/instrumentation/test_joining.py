@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 import instrumentation
-from instrumentation.exposition import StoreCollector
+from instrumentation.exposition.formats import StoreCollector
 from instrumentation.settings import parse_settings
 from tests.unit.instrumentation.test_http import METRICS_ALONE, Observed
 

@@ -15,13 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 import instrumentation
 from instrumentation import otel
 from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, TARGET_INFO
-from instrumentation.deployment import announce
 from instrumentation.errors import SettingsError
-from instrumentation.exposition import Exposition, StoreCollector
+from instrumentation.exposition.formats import Exposition, StoreCollector
 from instrumentation.logs.rendering import service_facts
 from instrumentation.otel import VARIABLES, problems, read_tracing, unheeded
 from instrumentation.settings import Service, Settings, Tracing, load_settings, parse_settings
 from instrumentation.store import LocalStore, add
+from instrumentation.target_info import announce
 from instrumentation.tracing import traces_of
 from tests.unit.instrumentation.test_http import METRICS_ALONE, shop
 from tests.unit.instrumentation.test_shared_store import Workers

@@ -25,11 +25,11 @@ from starlette.datastructures import Headers, Secret
 
 from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.redaction import MASK, Redactor
-from instrumentation.redaction.judges import passes_luhn, passes_mod_97
-from instrumentation.redaction.keys import HARMLESS_KEY, SECRET_KEY
+from instrumentation.redaction.patterns import HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS, Pattern
 from instrumentation.redaction.redactor import DEEPEST, LARGEST
-from instrumentation.redaction.table import HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS, Pattern
-from instrumentation.redaction.texts import LONGEST_TEXT
+from instrumentation.redaction.sensitive_keys import HARMLESS_KEY, SECRET_KEY
+from instrumentation.redaction.text import LONGEST_TEXT
+from instrumentation.redaction.validators import passes_luhn, passes_mod_97
 from instrumentation.settings import parse_settings
 
 if TYPE_CHECKING:

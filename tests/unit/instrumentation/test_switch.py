@@ -22,7 +22,7 @@ from instrumentation.auditing import auditor_of
 from instrumentation.auditing.entry import Given
 from instrumentation.errors import AppError, NotFoundError
 from instrumentation.settings import Settings, load_settings, parse_settings
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 from tests.unit.instrumentation.test_http import METRICS_ALONE, Observed, shop
 
 ROOT = Path(__file__).parents[3]

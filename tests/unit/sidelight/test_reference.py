@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from instrumentation.settings import Settings
-from sidelight.reference import OWN_VARIABLES, reference_pages
+from sidelight.reference.pages import OWN_VARIABLES, reference_pages
 
 ROOT = Path(__file__).parents[3]
 

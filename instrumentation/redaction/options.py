@@ -1,0 +1,66 @@
+"""What may be given to a Redactor, by its arguments or by the settings."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from instrumentation.errors import InstrumentationError
+from instrumentation.redaction.patterns import NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.sensitive_keys import CLEAR, Keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+KEY = "give the name of a key, such as diagnosis, or *diagnosis* for keys that hold the word anywhere"
+LET_THROUGH = "give a key or a pattern that is masked, such as session_id or email"
+PATTERN = "give a regular expression that RE2 knows too, that matches no empty text and repeats no repeat, such as EMP-[0-9]{6}"
+
+NAMES = frozenset(pattern.name for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table)
+"""Of the patterns."""
+
+_KEY = re.compile(r"\*?[A-Za-z][A-Za-z0-9 _.-]{0,98}\*?")
+_NOT_IN_RE2 = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
+_REPEATED_REPEAT = re.compile(r"[*+}]\??\)[*+{]")  # may take time without end
+
+
+def is_key(name: object) -> bool:
+    """Whether it may be one of ``keys``."""
+    return isinstance(name, str) and _KEY.fullmatch(name) is not None
+
+
+def is_let_through(name: object) -> bool:
+    """Whether it may be one of ``allow``: letting through what is not masked anyway would be a slip of the pen."""
+    return isinstance(name, str) and is_key(name) and (name in NAMES or Keys().verdict(name) != CLEAR)
+
+
+def is_pattern(text: object) -> bool:
+    """Whether it may be one of ``patterns``."""
+    if not isinstance(text, str) or _NOT_IN_RE2.search(text) or _REPEATED_REPEAT.search(text):
+        return False
+    try:
+        pattern = re.compile(text)
+    except (re.error, OverflowError, RecursionError, Warning):
+        return False
+    return all(match[0] for sample in ("", "a 1-_.") for match in pattern.finditer(sample))
+
+
+def checked(name: str, given: Iterable[str], fits: Callable[[object], bool], allowed: str) -> tuple[str, ...]:
+    """An argument of a Redactor.
+
+    Raises:
+        InstrumentationError: ``redaction_invalid``.
+    """
+    if isinstance(given, str):  # else each of its letters would be one
+        raise _invalid(name, given, "give a list")
+    items = tuple(given)
+    for item in items:
+        if not fits(item):
+            raise _invalid(name, item, allowed)
+    return items
+
+
+def _invalid(name: str, given: object, allowed: str) -> InstrumentationError:
+    return InstrumentationError(
+        f"Redactor: {name} got {given!r:.60}; {allowed}.", code="redaction_invalid", details={"parameter": name}
+    )

@@ -1,0 +1,274 @@
+"""The reference pages: metrics, settings, alerts and behaviours as tables, made from what the code and the tests say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from alerts import ALERTS, groups
+from alerts.model import AlertRule, RecordingRule
+from instrumentation.catalog import METRICS
+from instrumentation.otel import VARIABLES
+from instrumentation.redaction.patterns import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
+from instrumentation.settings.faults import allowed_text, section_of
+from sidelight.checks import CHECKS
+from sidelight.checks.other_linters import LEFT
+from sidelight.reference.behaviours import GROUPS, behaviours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pydantic import BaseModel
+
+    from alerts import Alert
+    from instrumentation.catalog import Metric
+    from sidelight.reference.behaviours import Behaviour
+
+_KEY_HEAD = ("key", "default", "allowed")
+_NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
+
+
+def reference_pages(settings: Settings) -> dict[str, str]:
+    """Path below ``docs/`` to text."""
+    return {
+        "reference/metrics.md": _metrics_page(),
+        "reference/settings.md": _settings_page(),
+        "reference/environment-variables.md": _variables_page(),
+        "reference/rules.md": _rules_page(settings),
+        "reference/redaction.md": _redaction_page(),
+        "reference/checks.md": _checks_page(),
+        "reference/behaviours.md": _behaviours_page(behaviours()),
+        "runbooks/README.md": _runbooks_page(settings),
+    }
+
+
+def _metrics_page() -> str:
+    head = ("metric", "type", "unit", "labels", "meaning")
+    return _page(
+        "Metrics",
+        "Every metric a service emits; `job` and `instance` are added by Prometheus. In OpenMetrics, which Prometheus asks "
+        "for, counters and histograms also have a series `..._created`: when they began, in seconds since 1970.",
+        _table(head, [_metric_row(metric) for metric in METRICS]),
+    )
+
+
+def _metric_row(metric: Metric) -> tuple[str, ...]:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return (f"`{metric.name}`", metric.kind, metric.unit, labels, metric.help)
+
+
+def _settings_page() -> str:
+    sections = {name: field for name, field in Settings.model_fields.items() if section_of(field.annotation)}
+    keys = [_key(name, field) for name, field in Settings.model_fields.items() if name not in sections]
+    return _page(
+        "Settings",
+        "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
+        "the one that `SIDELIGHT_CONFIG` names. [Environment variables](environment-variables.md) win over it. A fault stops start-up; `sidelight check` finds the same.",
+        _table(_KEY_HEAD, keys),
+        *(block for name, field in sections.items() for block in _section(name, field)),
+    )
+
+
+OWN_VARIABLES = {
+    "SIDELIGHT_CONFIG": "the settings file, in place of `sidelight.yaml` in the working directory",
+    "SIDELIGHT_STORE_DIR": "the folder in which the workers of one service meet; by default they find each other",
+    "SIDELIGHT_METRICS_TOKEN": "the token that readers of the metrics bring",
+    "SIDELIGHT_METRICS_TOKEN_FILE": "or a file that holds it; both win over `metrics.token_file`",
+    "SIDELIGHT_USERS_KEY": "the secret under which users are counted",
+    "SIDELIGHT_USERS_KEY_FILE": "or a file that holds it; both win over `users.key_file`",
+    "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
+    "SIDELIGHT_AUDIT_KEY_FILE": "or a file that holds it; both win over `audit.key_file`",
+    "SIDELIGHT_TOOLS_DIR": "where `make tools` keeps the programs that it brings",
+    "GRAFANA_URL": "where `sidelight publish` publishes the dashboards",
+    "GRAFANA_TOKEN": "its token",
+    "GRAFANA_TOKEN_FILE": "or a file that holds it",
+    "GRAFANA_USER": "or a user of Grafana",
+    "GRAFANA_PASSWORD": "and their password",
+    "GRAFANA_PASSWORD_FILE": "or a file that holds it",
+    "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode; its metrics are then summed over workers",
+}
+"""The variables that are not OpenTelemetry's, and what each is."""
+
+
+def _variables_page() -> str:
+    heeded, unheeded = (
+        [(f"`{row.name}`", row.does) for row in VARIABLES if row.is_heeded is is_heeded and row.name != "OTEL_*"]
+        for is_heeded in (True, False)
+    )
+    head = ("variable", "does")
+    return _page(
+        "Environment variables",
+        "Where a variable and `sidelight.yaml` say different things, the variable wins; among OpenTelemetry's, the one for "
+        "traces wins over the one for every signal. Settings that the code gives to `instrument()` are taken as they are.",
+        "## OpenTelemetry's",
+        "Empty is as good as not set. A value that cannot be used is left out and said in one line of the log, and the "
+        "service starts. Variables that end with `*` are every one that begins so. Where the service has set up "
+        "OpenTelemetry itself and an endpoint stands in the environment alone, its own exporter sends the spans.",
+        _table(head, heeded),
+        "## OpenTelemetry's, not heeded",
+        "A line of the log names those that are set, with the reason, unless what they ask for is what is done anyway, such "
+        "as `OTEL_METRICS_EXPORTER=prometheus` or `none`. So it does for names that begin with `OTEL_` and stand in neither "
+        "table.",
+        _table(("variable", "instead"), unheeded),
+        "## Sidelight's",
+        _table(head, [(f"`{name}`", does) for name, does in OWN_VARIABLES.items()]),
+    )
+
+
+def _section(name: str, field: Any) -> Iterator[str]:
+    yield f"## {name}\n\n{_first_line(field.annotation)}"
+    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
+
+
+def _first_line(section: type[BaseModel]) -> str:
+    return (section.__doc__ or "").partition("\n")[0]
+
+
+def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
+    for name, field in section.model_fields.items():
+        key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
+        if inner is None or inner is not field.annotation:
+            yield _key(key, field, inner)
+        if inner in (Override, ObjectivesOverride, Team, MuteTime):
+            yield from _keys(inner, f"{key}[].")
+        elif inner is not None and inner is not Receiver:
+            yield from _keys(inner, f"{key}.")
+        elif key == "alerting.receivers.default":
+            yield from _keys(Receiver, f"{key}.")
+
+
+def _key(key: str, field: Any, inner: type[BaseModel] | None = None) -> tuple[str, ...]:
+    return f"`{key}`", _default(field), _allowed(field, inner)
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    return f"`{_yaml(field.get_default(call_default_factory=True))}`"
+
+
+def _allowed(field: Any, inner: type[BaseModel] | None) -> str:
+    if inner is Receiver:
+        return "the keys of `alerting.receivers.default`, or null: the default hears it, and nobody Watchdog"
+    return (allowed_text(field) or f"the keys below, or null. {_first_line(inner or Section)}").removeprefix("give ")
+
+
+def _yaml(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return "{}" if isinstance(value, Section) else str(value)
+
+
+def _rules_page(settings: Settings) -> str:
+    rules = [rule for group in groups(settings) for rule in group.rules]
+    recorded = [(f"`{rule.record}`", _code(rule.expr)) for rule in rules if isinstance(rule, RecordingRule)]
+    firing = [_alert_row(rule) for rule in rules if isinstance(rule, AlertRule)]
+    return _page(
+        "Rules",
+        "The recording and alerting rules, with the thresholds of this repository's `sidelight.yaml`.",
+        "## Recording rules",
+        _table(("series", "expression"), recorded),
+        "## Alerting rules",
+        _table(("alert", "severity", "for", "expression"), firing),
+    )
+
+
+def _alert_row(rule: AlertRule) -> tuple[str, ...]:
+    name = f"[{rule.alert}](../runbooks/{rule.alert}.md)"
+    return name, rule.severity, str(rule.for_), _code(rule.filled(rule.expr))
+
+
+def _runbooks_page(settings: Settings) -> str:
+    rows = [(f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning) for alert in ALERTS]
+    return _page(
+        "Runbooks", "One page for every alert: what it means, what to look at, what to do.",
+        _table(("alert", "severity", "meaning"), rows),
+    )  # fmt: skip
+
+
+def _checks_page() -> str:
+    rows = [
+        (f"`{check.name}`", check.severity, check.finds, _peers(check.pint), _peers(check.dashboard_linter))
+        for check in CHECKS
+    ]
+    return _page(
+        "Checks",
+        "What `sidelight check` finds in rule files, dashboards and collector configurations; "
+        "[Check your files](../how-to/check-your-files.md) says how to run it. Beside each stand the checks of "
+        "[pint](https://cloudflare.github.io/pint/) and of "
+        "[dashboard-linter](https://github.com/grafana/dashboard-linter) that find the same.",
+        _table(("check", "severity", "finds", "pint", "dashboard-linter"), rows),
+        "## What the others find besides",
+        _table(
+            ("check", "of", "here"),
+            [(f"`{name}`", peer, why) for peer, left in LEFT.items() for name, why in left.items()],
+        ),
+    )
+
+
+def _peers(names: str) -> str:
+    return _names(filter(None, names.split(", ")))
+
+
+def _redaction_page() -> str:
+    patterns = [pattern for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table]
+    return _page(
+        "Redaction",
+        "What is masked in logs; [Keep secrets out of logs](../how-to/keep-secrets-out-of-logs.md) "
+        "says how to change it.",
+        "## By key\n\nThe value of a key with one of these names is masked, whatever it holds. A blank stands for any "
+        "separator or none, `*` for letters before or behind it; case and camelCase do not matter.",
+        _names(KEYS),
+        "Not where the key ends in one of these words, such as `token_count`:",
+        _names(HARMLESS),
+        "Nothing, yes and no are no secrets. Under these keys a number is none either:",
+        _names(COUNTED),
+        "## By form\n\nWherever it stands, in a text, a key, a number or bytes:",
+        _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
+    )
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _behaviours_page(rows: Sequence[Behaviour]) -> str:
+    return _page(
+        "Behaviours",
+        "What becomes of a request: the labels it is counted with, as `METHOD route status`, and its `error_type` where it "
+        'is an error. `""` is a request that no route matched. *Everywhere* is proved on FastAPI, on Starlette alone and on '
+        "a bare ASGI app, which has no routes. For every request of `test_behaviours.py` it is proved too that server, "
+        "app and client see what they see without Sidelight: the same messages and exceptions, each handler run once. Older "
+        "versions of FastAPI and Starlette answer what stands in `test_newer_fastapi.py` otherwise; the rest holds from "
+        "FastAPI 0.115 on.",
+        *(block for group in GROUPS for block in _group(group, rows)),
+    )
+
+
+def _group(group: str, rows: Iterable[Behaviour]) -> tuple[str, str]:
+    head = ("case", "what is recorded", "proved by")
+    return f"## {group}", _table(head, [_behaviour_row(row) for row in rows if row.group == group])
+
+
+def _behaviour_row(row: Behaviour) -> tuple[str, ...]:
+    proof = f"[{row.proof}](../../tests/unit/instrumentation/{row.proof})"
+    return row.case, row.recorded, proof + (", everywhere" if row.everywhere else "")
+
+
+def _severities(alert: Alert, settings: Settings) -> str:
+    return ", ".join(rule.severity for rule in alert.rules(settings)) or "off in these settings"
+
+
+def _code(expression: str) -> str:
+    return f"`{' '.join(expression.split())}`"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _page(title: str, *blocks: str) -> str:
+    return "\n\n".join((f"# {title}", _NOTE, *blocks)) + "\n"
