@@ -1,4 +1,4 @@
-"""The balancer: brings all spans of a trace to the same of several gateways, since only whole traces can be judged."""
+"""The balancer sends all spans of a trace to the same gateway, because gateways sample whole traces."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def balancer_config(settings: Settings) -> dict[str, object] | None:
-    """The configuration as data; None where there is one gateway, which needs none.
+    """The configuration as data; None if there is only one gateway.
 
-    It keeps nothing: what a gateway does not take is refused, and waits in the sidecars' queues.
+    The balancer stores nothing: a span that a gateway refuses waits in the sidecar's queue.
     """
     gateways = settings.collector.gateways
     if gateways is None:
@@ -44,7 +44,7 @@ def balancer_config(settings: Settings) -> dict[str, object] | None:
 
 
 def to_balancer_config(settings: Settings) -> str | None:
-    """The text of the balancer's configuration file; None where there is none."""
+    """The text of the balancer's configuration file; None if there is no balancer."""
     config = balancer_config(settings)
     return common.to_config(config) if config else None
 

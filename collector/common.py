@@ -1,4 +1,4 @@
-"""What every collector has, whatever its place: its health, its queue on disk, its own metrics, its limits and its masks."""
+"""Parts of every collector's configuration: health check, queue on disk, its own metrics, limits and masking."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRICS_PORT = "${env:SIDELIGHT_METRICS_PORT:-8888}"
 
 
 def extensions() -> dict[str, object]:
-    """Health, and the folder of the queues."""
+    """The health check, and the folder of the queues."""
     return {
         "health_check": {"endpoint": f"{POD}:{HEALTH_PORT}"},
         "file_storage": {"directory": QUEUE_FOLDER, "create_directory": True},
@@ -29,15 +29,19 @@ def extensions() -> dict[str, object]:
 
 
 def memory_limiter(settings: Settings) -> dict[str, object]:
-    """First in every pipeline, so that nothing is taken that cannot be held."""
+    """The memory limiter. It comes first in every pipeline, so that no data is accepted that does not fit into memory."""
     limit = settings.collector.memory_limit_mib
-    return {"check_interval": "1s", "limit_mib": limit * 4 // 5, "spike_limit_mib": limit // 5}
+    return {
+        "check_interval": "1s",
+        "limit_mib": f"${{env:SIDELIGHT_MEMORY_LIMIT_MIB:-{limit * 4 // 5}}}",
+        "spike_limit_mib": f"${{env:SIDELIGHT_MEMORY_SPIKE_MIB:-{limit // 5}}}",
+    }
 
 
 def redaction() -> dict[str, object]:
-    """The masks of Python's redaction, for what other languages and libraries send.
+    """The patterns of the Python redaction, for data from other languages and libraries.
 
-    Numbers with a checksum are left out: RE2 cannot check them, and trace ids are long numbers too.
+    Numbers with a checksum are left out: RE2 cannot verify them, and trace ids are long numbers too.
     """
     return {
         "allow_all_keys": True,
@@ -48,14 +52,14 @@ def redaction() -> dict[str, object]:
 
 
 def exporter(settings: Settings, endpoint: str) -> dict[str, object]:
-    """Sends in batches, again and again, out of a bounded queue on disk."""
+    """An exporter that sends batches from a bounded queue on disk and retries until they are accepted."""
     return {
         "endpoint": endpoint,
         "timeout": "10s",
         "retry_on_failure": {
             "enabled": True,
             "initial_interval": "${env:SIDELIGHT_RETRY_INTERVAL:-5s}",
-            "max_elapsed_time": "0s",  # the queue's bound is the bound
+            "max_elapsed_time": "0s",  # retry without limit; the queue is bounded
         },
         "sending_queue": {
             "enabled": True,
@@ -67,7 +71,7 @@ def exporter(settings: Settings, endpoint: str) -> dict[str, object]:
 
 
 def resource(attributes: Mapping[str, str]) -> dict[str, object]:
-    """Attributes of every span and metric; what the service says of itself stays."""
+    """Attributes added to every span and metric. Attributes that the service sets are kept."""
     return {"attributes": [{"key": key, "value": value, "action": "insert"} for key, value in attributes.items()]}
 
 
@@ -90,5 +94,5 @@ def to_config(config: dict[str, object]) -> str:
 
 
 def _escaped(regex: str) -> str:
-    """A regular expression as it stands in a collector's configuration, where ``$`` begins a variable."""
+    """A regular expression for a collector's configuration, in which ``$`` begins a variable."""
     return regex.replace("$", "$$")

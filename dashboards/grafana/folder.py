@@ -1,4 +1,4 @@
-"""Which of Grafana's folders the dashboards belong into."""
+"""Finds the Grafana folder for the dashboards."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _DEEPEST = 10  # levels; Grafana nests fewer
 
 
 def existing_folder(named: str, folders: Sequence[Hit]) -> Hit | None:
-    """The folder that ``dashboards.folder`` names, wherever it is nested; None where it is still to be created.
+    """The folder that ``dashboards.folder`` names, nested or not; None if it has to be created.
 
     Args:
         named: Its title, its path of titles such as ``Platform/Services``, or its uid.
-        folders: All folders that can be seen.
+        folders: All visible folders.
 
     Raises:
-        PublishError: ``folder_ambiguous`` where several have the title; ``folder_missing`` where a path names a folder
-            that is missing in one that exists.
+        PublishError: ``folder_ambiguous`` if several folders have the title; ``folder_missing`` if a path names a folder
+            that does not exist within an existing one.
     """
     by_uid = {folder.uid: folder for folder in folders}
-    if folder_uid(named) in by_uid:  # ours, whatever its title is by now
+    if folder_uid(named) in by_uid:  # ours, even if its title was changed
         return by_uid[folder_uid(named)]
     found = [folder for folder in folders if named in {folder.title, folder.uid, _path(folder, by_uid)}]
     if len(found) > 1:
@@ -33,7 +33,7 @@ def existing_folder(named: str, folders: Sequence[Hit]) -> Hit | None:
         raise PublishError(problem, code="folder_ambiguous")
     parent = named.rpartition("/")[0]
     if not found and parent and any(parent in {folder.title, _path(folder, by_uid)} for folder in folders):
-        problem = f"dashboards.folder: got {named!r}, but {parent!r} holds no such folder; create it in Grafana."
+        problem = f"dashboards.folder: got {named!r}, but {parent!r} contains no such folder; create it in Grafana."
         raise PublishError(problem, code="folder_missing")
     return found[0] if found else None
 

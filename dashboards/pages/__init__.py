@@ -1,4 +1,4 @@
-"""The table of dashboards: what exists, and the text of its files."""
+"""The list of dashboards, and the text of their files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 PAGES = (fleet.PAGE, operations.PAGE, business.PAGE)
-"""Every dashboard; adding one is a module and a line."""
+"""Every dashboard. To add one, add a module and a line here."""
 
 DASHBOARDS: Mapping[str, Callable[[Settings], dict[str, object]]] = {
     page.slug: partial(framed, page, pages=PAGES) for page in PAGES
@@ -24,7 +24,7 @@ DASHBOARDS: Mapping[str, Callable[[Settings], dict[str, object]]] = {
 
 
 def generated(settings: Settings) -> dict[str, str]:
-    """File name to text, the same for the same settings."""
+    """File name to text; equal settings give equal text."""
     return {
         f"{name}.json": json.dumps(build(settings), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         for name, build in DASHBOARDS.items()

@@ -1,4 +1,4 @@
-"""The Business dashboard: what is the service used for, does it succeed, and what does it cost?"""
+"""The Business dashboard: what services are used for, whether they succeed, and what they cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _QUANTILES = (0.5, 0.95)
 _LISTED = 10
-_HOUR = "1h"  # finer steps of rare events are noise
+_HOUR = "1h"  # with smaller steps, rare events are only noise
 _TODAY = "now/d"
 _OUTCOME_COLORS = {"success": "green", "failure": "red", "cancelled": "yellow"}
 _NO_WORKFLOWS = "no workflows"
@@ -27,14 +27,14 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Today", panels=_today(settings), per_line=6, height=4),
         Row(title="In the time range shown", panels=_in_range(), per_line=5, height=4),
         Row(title="Workflows", panels=_workflows(settings)),
-        Row(title="Which workflows and routes", panels=_rankings(), height=12),
+        Row(title="Top workflows and routes", panels=_rankings(), height=12),
     )
 
 
 PAGE = Page(
     slug="business",
     title="Business",
-    description="For whoever decides: what is the service used for, does it succeed, and what does it cost?",
+    description="For product owners: what the services are used for, whether they succeed, and what they cost.",
     since="now-24h",
     variables=("job", "instance"),
     rows=_rows,
@@ -44,12 +44,12 @@ PAGE = Page(
 def _today(settings: Settings) -> tuple[Panel, ...]:
     return (
         _sum_of("Requests today", "Requests since midnight.", Unit.COUNT, _requests(RANGE), since=_TODAY),
-        _sum_of("Workflows today", "Executions since midnight.", Unit.COUNT, _executed(RANGE), since=_TODAY),
-        _sum_of("Cost today", "What workflows cost since midnight.", Unit.USD, _cost(RANGE), since=_TODAY),
+        _sum_of("Workflows today", "Workflow executions since midnight.", Unit.COUNT, _executed(RANGE), since=_TODAY),
+        _sum_of("Cost today", "Cost of workflows since midnight.", Unit.USD, _cost(RANGE), since=_TODAY),
         *(_budget(settings) if settings.has_budget else ()),
         stat(
             title="Daily active users",
-            description="Different users of each service within 24 hours, estimated to about 3 %; of every instance.",
+            description="Distinct users of each service within 24 hours, over all instances. Estimated to about 3 %.",
             unit=Unit.COUNT,
             queries=(Query(expr=total(promql.recorded(daily_active_users(settings)))),),
             empty="no users are counted",
@@ -63,7 +63,7 @@ def _budget(settings: Settings) -> tuple[Panel, ...]:
         stat(
             title="Budget spent today",
             description=(
-                f"What the service that is nearest to its budget has spent of it since midnight, UTC. {said(levels)}"
+                f"Share of the daily budget spent since midnight UTC, for the service with the largest share. {said(levels)}"
             ),
             unit=Unit.RATIO,
             queries=(Query(expr=promql.largest(promql.recorded(of.budget_spent))),),
@@ -72,7 +72,7 @@ def _budget(settings: Settings) -> tuple[Panel, ...]:
         ),
         stat(
             title="Forecast for today",
-            description="What today will have cost at midnight, UTC, if its rest costs what yesterday's did.",
+            description="Cost of today until midnight UTC if the rest of the day costs as much as it did yesterday.",
             unit=Unit.USD,
             queries=(Query(expr=total(promql.recorded(of.cost_forecast))),),
         ),
@@ -83,15 +83,15 @@ def _in_range() -> tuple[Panel, ...]:
     succeeded = promql.share(_executed(RANGE, SUCCESS), _executed(RANGE))
     return (
         _sum_of("Workflows created", "Workflows created in the time range shown.", Unit.COUNT, _created(RANGE)),
-        _sum_of("Workflows executed", "Executions that ended in the time range shown.", Unit.COUNT, _executed(RANGE)),
+        _sum_of("Workflows executed", "Executions completed in the time range shown.", Unit.COUNT, _executed(RANGE)),
         stat(
             title="Success rate",
-            description="Share of executions that ended in success; failed and cancelled ones are the rest.",
+            description="Share of successful executions; the rest failed or were cancelled.",
             unit=Unit.RATIO,
             queries=(Query(expr=succeeded, instant=True),),
             empty=_NO_WORKFLOWS,
         ),
-        _sum_of("Cost", "What workflows cost in the time range shown.", Unit.USD, _cost(RANGE)),
+        _sum_of("Cost", "Cost of workflows in the time range shown.", Unit.USD, _cost(RANGE)),
         stat(
             title="Cost per execution",
             description="Cost divided by executions, both over the time range shown.",
@@ -109,7 +109,7 @@ def _workflows(settings: Settings) -> tuple[Panel, ...]:
         _hourly("Workflows created per hour", Unit.COUNT, _created(STEP)),
         graph(
             title="Workflow outcomes per hour",
-            description="Executions that ended, by outcome.",
+            description="Completed executions, by outcome.",
             unit=Unit.COUNT,
             queries=(_hour(total(_executed(STEP), "outcome"), legend("outcome")),),
             stacked=True,
@@ -117,20 +117,20 @@ def _workflows(settings: Settings) -> tuple[Panel, ...]:
         ),
         graph(
             title="Success rate by workflow",
-            description="Share of executions that ended in success; a gap where none ended.",
+            description="Share of successful executions. A gap means that none completed.",
             unit=Unit.RATIO,
             queries=(_hour(promql.share(_executed(STEP, SUCCESS), _executed(STEP), "workflow"), legend("workflow")),),
         ),
         graph(
             title="Failed share by workflow",
-            description=(f"Share of executions that failed; a gap where none ended. {said(failed)}"),
+            description=f"Share of failed executions. A gap means that none completed. {said(failed)}",
             unit=Unit.RATIO,
             queries=(_hour(promql.share(_executed(STEP, FAILURE), _executed(STEP), "workflow"), legend("workflow")),),
             coloring=traffic_light(failed),
         ),
         graph(
             title="Workflow duration",
-            description="Half and 95 % of executions are faster, by workflow.",
+            description="Median and p95 of the duration of executions, by workflow.",
             unit=Unit.SECONDS,
             queries=tuple(
                 _hour(promql.quantile(ratio, durations, "workflow"), f"{legend('workflow')} p{ratio * 100:g}")
@@ -173,7 +173,7 @@ def _ranking(title: str, of: str, unit: Unit, expr: str, label: str) -> Panel:
     highest = promql.top(_LISTED, f"{total(expr, label)} > 0")
     return bars(
         title=title,
-        description=f"The {_LISTED} with most {of} in the time range shown.",
+        description=f"Top {_LISTED} by {of} in the time range shown.",
         unit=unit,
         queries=(Query(expr=highest, legend=legend(label), instant=True),),
         coloring=Coloring(base="blue"),

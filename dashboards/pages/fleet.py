@@ -1,10 +1,10 @@
-"""The Fleet dashboard: all services at a glance, and from each one click to where its trouble is seen."""
+"""The Fleet dashboard: all services at a glance, each linked to its Operations dashboard."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.links import OPERATIONS_UID
+from alerts.links import OPERATIONS_UID, dashboard_uid
 from alerts.recording.services import recorded
 from dashboards import expressions as promql
 from dashboards.expressions import legend, select, total
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 _NO_REQUESTS = "no requests"
-_TROUBLE = 'kind!="event"'  # a completed deployment is news, no trouble
+_TROUBLE = 'kind!="event"'  # without completed deployments
 _BUDGET = Coloring(base="red", above={0: "yellow", 0.25: "green"})
 _LISTED = 10
-_SHOWN = f"by service: the {_LISTED} that were worst in the time range shown."
+_SHOWN = f"by service. The {_LISTED} worst in the time range shown."
 _FIRING = Coloring(base="green", above={1: "red"})
 
 
@@ -33,7 +33,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
 PAGE = Page(
     slug="fleet",
     title="Fleet",
-    description="For whoever looks after many services: which of them needs somebody?",
+    description="For teams with many services: which of them need attention.",
     since="now-3h",
     variables=("job", "instance"),
     rows=_rows,
@@ -45,20 +45,20 @@ def _all(settings: Settings) -> tuple[Panel, ...]:
     return (
         stat(
             title="Services",
-            description="Services that Prometheus knows an instance of.",
+            description="Services with at least one instance in Prometheus.",
             unit=Unit.COUNT,
             queries=(Query(expr=promql.number(promql.number(select(catalog.TARGET_INFO.name), *by))),),
         ),
         stat(
             title="Alerts firing",
-            description="Alerts that fire for the jobs selected; completed deployments do not count.",
+            description="Firing alerts of the selected jobs, without completed deployments.",
             unit=Unit.COUNT,
             queries=(Query(expr=f"{promql.number(promql.firing(_TROUBLE))} or vector(0)"),),
             coloring=_FIRING,
         ),
         stat(
             title="Worst error ratio",
-            description=f"Share of failed requests in the worst service. {said(thresholds.error_ratio)}",
+            description=f"Share of failed requests in the service with the largest share. {said(thresholds.error_ratio)}",
             unit=Unit.RATIO,
             queries=(Query(expr=promql.largest(promql.recorded(of.error_ratio))),),
             coloring=traffic_light(thresholds.error_ratio),
@@ -66,9 +66,7 @@ def _all(settings: Settings) -> tuple[Panel, ...]:
         ),
         stat(
             title="Slowest p95",
-            description=(
-                f"95 % of requests are faster, in the slowest service. {said(thresholds.latency_p95_seconds, 's')}"
-            ),
+            description=(f"p95 latency of the slowest service. {said(thresholds.latency_p95_seconds, 's')}"),
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.largest(promql.recorded(of.p95))),),
             coloring=traffic_light(thresholds.latency_p95_seconds),
@@ -76,7 +74,7 @@ def _all(settings: Settings) -> tuple[Panel, ...]:
         ),
         stat(
             title="Least budget left",
-            description=f"Of the objective that has least left of its {settings.slo.period}; below 0 % it is overspent.",
+            description=f"Objective with the least error budget left in its {settings.slo.period} period. Below 0 % it is exhausted.",
             unit=Unit.RATIO,
             queries=(Query(expr=f"min({promql.recorded(of.budget_left)})"),),
             coloring=_BUDGET,
@@ -89,10 +87,10 @@ def _each(settings: Settings) -> Panel:
     of, thresholds, by = recorded(settings), settings.thresholds, promql.service(settings)
     known = promql.number(select(catalog.TARGET_INFO.name), *by)
     firing = promql.number(promql.firing(_TROUBLE), *by)
-    # Each query is aggregated, so that no series has a name: Grafana would not merge lines whose names differ.
+    # Each query is aggregated, so that no series has a name: Grafana does not merge rows with different names.
     return table(
         title="Services at a glance",
-        description="One line for each service, those with alerts first; its name leads to its Operations dashboard.",
+        description="One row per service, those with alerts first. The name links to the service's Operations dashboard.",
         unit=Unit.COUNT,
         queries=(
             Query(expr=f"{firing} or 0 * {known}", instant=True, column=Column(heading="Alerts", coloring=_FIRING)),
@@ -121,7 +119,7 @@ def _each(settings: Settings) -> Panel:
             ),
         ),
         columns={label: "Service" if label == "job" else label.replace("_", " ").capitalize() for label in by},
-        leads_to={"job": OPERATIONS_UID},
+        leads_to={"job": dashboard_uid(settings, OPERATIONS_UID)},
     )
 
 
@@ -145,7 +143,7 @@ def _over_time(settings: Settings) -> tuple[Panel, ...]:
         ),
         graph(
             title="Latency p95",
-            description=f"95 % of requests are faster, {_SHOWN} {said(thresholds.latency_p95_seconds, 's')}",
+            description=f"p95 latency, {_SHOWN} {said(thresholds.latency_p95_seconds, 's')}",
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.highest(_LISTED, promql.recorded(of.p95), *by), legend=legend(*by)),),
             coloring=traffic_light(thresholds.latency_p95_seconds),
@@ -153,7 +151,9 @@ def _over_time(settings: Settings) -> tuple[Panel, ...]:
         ),
         graph(
             title="Error budget left",
-            description=f"What is left of what {settings.slo.period} allow, by objective, {_SHOWN} Below 0 % it is overspent.",
+            description=(
+                f"Error budget left in the {settings.slo.period} period by objective, {_SHOWN} Below 0 % it is exhausted."
+            ),
             unit=Unit.RATIO,
             queries=(
                 Query(expr=promql.lowest(_LISTED, promql.recorded(of.budget_left), *by), legend=legend(*by, "slo")),

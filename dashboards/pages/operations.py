@@ -1,4 +1,4 @@
-"""The Operations dashboard: is the service well, and where is it not?"""
+"""The Operations dashboard: which services are healthy and which are not."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _QUANTILES = (0.5, _P95, 0.99)
 _LISTED = 10
 _CLASS_COLORS = {"1xx": "purple", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _NO_REQUESTS = "no requests"
-_UNLIMITED = "nothing limits a container here"
-_TROUBLE = 'kind!="event"'  # a completed deployment is news, no trouble
+_UNLIMITED = "no container limit"
+_TROUBLE = 'kind!="event"'  # without completed deployments
 
 
 def _rows(settings: Settings) -> tuple[Row, ...]:
@@ -46,7 +46,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
 PAGE = Page(
     slug="operations",
     title="Operations",
-    description="For whoever is on call: is the service well, and where is it not?",
+    description="For people on call: which services are healthy and which are not.",
     since="now-1h",
     variables=("job", "instance", "route"),
     rows=_rows,
@@ -58,13 +58,13 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
     return (
         stat(
             title="Request rate now",
-            description="Requests per second of the services selected, together.",
+            description="Requests per second of all selected services.",
             unit=Unit.REQUESTS_PER_SECOND,
             queries=(Query(expr=total(_rate())),),
         ),
         stat(
             title="Error ratio now",
-            description=f"Share of failed requests in the worst of the services selected. {said(thresholds.error_ratio)}",
+            description=f"Share of failed requests in the selected service with the largest share. {said(thresholds.error_ratio)}",
             unit=Unit.RATIO,
             queries=(Query(expr=promql.largest(_error_ratio(by))),),
             coloring=traffic_light(thresholds.error_ratio),
@@ -72,10 +72,7 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
         ),
         stat(
             title="Latency p95 now",
-            description=(
-                "95 % of requests are faster, in the slowest of the services selected."
-                f" {said(thresholds.latency_p95_seconds, 's')}"
-            ),
+            description=(f"p95 latency of the slowest selected service. {said(thresholds.latency_p95_seconds, 's')}"),
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.largest(_latency(_P95, by))),),
             coloring=traffic_light(thresholds.latency_p95_seconds),
@@ -83,14 +80,14 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
         ),
         stat(
             title="Instances up now",
-            description="Instances that Prometheus reaches.",
+            description="Instances that Prometheus can scrape.",
             unit=Unit.COUNT,
             queries=(Query(expr=total(select(promql.UP))),),
             coloring=Coloring(base="red", above={1: "green"}),
         ),
         stat(
             title="Alerts firing now",
-            description="Alerts that fire for the jobs selected, at any instance; completed deployments do not count.",
+            description="Firing alerts of the selected jobs on any instance, without completed deployments.",
             unit=Unit.COUNT,
             queries=(Query(expr=f"{promql.number(promql.firing(_TROUBLE))} or vector(0)"),),
             coloring=Coloring(base="green", above={1: "red"}),
@@ -98,8 +95,8 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
         stat(
             title="Active users now",
             description=(
-                f"Different users of each service within {settings.alerting.window}, estimated to about 3 %;"
-                " of every instance."
+                f"Distinct users of each service within {settings.alerting.window}, over all instances."
+                " Estimated to about 3 %."
             ),
             unit=Unit.COUNT,
             queries=(Query(expr=total(promql.recorded(active_users(settings)))),),
@@ -122,7 +119,7 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
         _latency_graph("Latency", by, thresholds.latency_p95_seconds),
         graph(
             title="Responses by status class",
-            description="Responses per second by the first digit of the status that went over the wire.",
+            description="Responses per second, by the first digit of the status that was sent.",
             unit=Unit.REQUESTS_PER_SECOND,
             queries=(Query(expr=_status_classes(), legend=legend("status_class")),),
             stacked=True,
@@ -130,7 +127,7 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
         ),
         heatmap(
             title="Latency heatmap",
-            description="How many requests took how long: two bands are two kinds of requests behind one percentile.",
+            description="Number of requests by latency. Two bands mean two kinds of requests behind one percentile.",
             unit=Unit.SECONDS,
             queries=(
                 Query(expr=total(promql.increase(promql.bucket(duration), RATE, ROUTE), "le"), legend=legend("le")),
@@ -138,23 +135,23 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
         ),
         graph(
             title="Request and response sizes",
-            description="95 % of the bodies received and sent were smaller, by service; services that count them alone.",
+            description="p95 of body sizes received and sent, for services with http.body_sizes turned on.",
             unit=Unit.BYTES,
             queries=(
                 Query(expr=_p95(catalog.HTTP_SERVER_REQUEST_BODY_SIZE, by), legend=f"{legend(*by)} in"),
                 Query(expr=_p95(catalog.HTTP_SERVER_RESPONSE_BODY_SIZE, by), legend=f"{legend(*by)} out"),
             ),
-            empty="no service counts sizes: http.body_sizes is false",
+            empty="http.body_sizes is off",
         ),
         graph(
             title="Active connections",
-            description="Requests being answered at the moment of a scrape, by service; of all routes.",
+            description="Requests in progress at the time of a scrape, by service, over all routes.",
             unit=Unit.COUNT,
             queries=(Query(expr=total(select(catalog.HTTP_SERVER_ACTIVE_REQUESTS.name), *by), legend=legend(*by)),),
         ),
         graph(
             title="Active websockets",
-            description="Websocket connections open at the moment of a scrape, by service.",
+            description="Open websocket connections at the time of a scrape, by service.",
             unit=Unit.COUNT,
             queries=(
                 Query(
@@ -165,7 +162,7 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
         ),
         graph(
             title="Websocket duration p95",
-            description="95 % of the websockets that ended were open for less, by service.",
+            description="p95 of the duration of closed websocket connections, by service.",
             unit=Unit.SECONDS,
             queries=(Query(expr=_p95(catalog.WEBSOCKET_SERVER_CONNECTION_DURATION, by), legend=legend(*by)),),
         ),
@@ -206,17 +203,17 @@ def _error_budget(settings: Settings) -> tuple[Panel, ...]:
     return (
         graph(
             title="Error budget left",
-            description=f"What is left of what {period} allow, by objective; below 0 % it is overspent.",
+            description=f"Error budget left in the {period} period, by objective. Below 0 % it is exhausted.",
             unit=Unit.RATIO,
             queries=(Query(expr=left, legend=legend(*objective)),),
             coloring=Coloring(base="red", above={0: "yellow", 0.25: "green"}),
             empty=_NO_REQUESTS,
         ),
         graph(
-            title="Error budget burn",
+            title="Error budget burn rate",
             description=(
-                f"How many times as fast as it may the last hour spent the budget; at 1 it lasts for {period},"
-                f" an hour above {paces[-1]:g} is a page."
+                f"Burn rate over the last hour. At 1, the budget lasts exactly {period}; above {paces[-1]:g} for an hour,"
+                " the critical alert fires."
             ),
             unit=Unit.COUNT,
             queries=(Query(expr=pace, legend=legend(*objective)),),
@@ -224,8 +221,8 @@ def _error_budget(settings: Settings) -> tuple[Panel, ...]:
             empty=_NO_REQUESTS,
         ),
         graph(
-            title="Error budget lasts",
-            description=f"How long the rest of the budget lasts at the pace of the last hour; {period} at most.",
+            title="Error budget time left",
+            description=f"Time until the budget is exhausted at the burn rate of the last hour, at most {period}.",
             unit=Unit.SECONDS,
             queries=(
                 Query(expr=f"clamp({left}, 0, 1) * {period.seconds} / clamp_min({pace}, 1)", legend=legend(*objective)),
@@ -245,7 +242,7 @@ def _routes(settings: Settings) -> tuple[Panel, ...]:
     return (
         table(
             title="Slowest routes",
-            description=f"The {_LISTED} routes with the highest p95 over the time range shown.",
+            description=f"The {_LISTED} routes with the highest p95 latency in the time range shown.",
             unit=Unit.SECONDS,
             queries=(Query(expr=slowest, instant=True),),
             coloring=traffic_light(settings.thresholds.latency_p95_seconds),
@@ -254,7 +251,7 @@ def _routes(settings: Settings) -> tuple[Panel, ...]:
         ),
         table(
             title="Most failing routes",
-            description=f"The {_LISTED} routes with most failed requests over the time range shown, and how they failed.",
+            description=f"The {_LISTED} routes with the most failed requests in the time range shown, by error type.",
             unit=Unit.COUNT,
             queries=(Query(expr=failing, instant=True),),
             columns={**route, "error_type": "Error", "Value": "Failed"},
@@ -270,29 +267,27 @@ def _dependencies(settings: Settings) -> tuple[Panel, ...]:
     return (
         graph(
             title="Dependency call rate",
-            description="Calls per second to other services, by the service called.",
+            description="Calls per second to other services, by called service.",
             unit=Unit.REQUESTS_PER_SECOND,
             queries=(Query(expr=total(rate(promql.count(calls)), *to), legend=legend(*to)),),
         ),
         graph(
             title="Dependency error ratio",
-            description="Share of calls to other services that got no response, or 4xx or 5xx, by the service called.",
+            description="Share of calls that got no response, 4xx or 5xx, by called service.",
             unit=Unit.RATIO,
             queries=(Query(expr=failed, legend=legend(*to)),),
         ),
         graph(
             title="Dependency latency p95",
-            description="95 % of calls to other services had their response's headers in less, by the service called.",
+            description="p95 of the time until response headers arrive, by called service.",
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.quantile(_P95, rate(promql.bucket(calls)), *to), legend=legend(*to)),),
         ),
         _queue_graph("Queue depth", by, thresholds.queue_depth),
         _age_graph("Oldest item in queue", by, thresholds.queue_oldest_age_seconds),
-        _counted(
-            "Queue read failures", "Times when a queue could not be asked, per second.", by, catalog.QUEUE_READ_FAILURES
-        ),
-        _counted("Retries", "Calls tried again after a failure that may pass, per second.", by, catalog.RETRIES),
-        _counted("Errors by code", "Errors that the service raised on purpose, per second.", by, catalog.APP_ERRORS),
+        _counted("Queue read failures", "Failed reads of queues per second.", by, catalog.QUEUE_READ_FAILURES),
+        _counted("Retries", "Retries after a transient failure, per second.", by, catalog.RETRIES),
+        _counted("Errors by code", "AppErrors raised by the service, per second.", by, catalog.APP_ERRORS),
     )
 
 
@@ -308,42 +303,40 @@ def _resources(settings: Settings) -> tuple[Panel, ...]:
     throttled = catalog.CONTAINER_CPU_THROTTLED
     return (
         _by_instance("CPU", "CPU cores in use.", Unit.COUNT, total(rate(cpu.name), "instance")),
-        _cpu_graph("CPU used", by, thresholds.cpu_used_ratio),
+        _cpu_graph("CPU usage", by, thresholds.cpu_used_ratio),
         _by_instance(
             "CPU limit",
-            "CPU cores that the container may use; no line where nothing limits it.",
+            "CPU limit of the container in cores. No line means no limit.",
             Unit.COUNT,
             total(select(catalog.CONTAINER_CPU_LIMIT.name), "instance"),
             empty=_UNLIMITED,
         ),
         _by_instance(
             "CPU throttled",
-            "Seconds per second that the container was held back by its CPU limit.",
+            "Seconds per second during which the container was throttled by its CPU limit.",
             Unit.RATIO,
             total(rate(throttled.name), "instance"),
             empty=_UNLIMITED,
         ),
         _by_instance("Memory", "Resident memory.", Unit.BYTES, total(select(memory.name), "instance")),
-        _memory_graph("Memory of limit", by, thresholds.memory_used_ratio),
+        _memory_graph("Memory usage", by, thresholds.memory_used_ratio),
         _by_instance(
-            "Open files of limit",
-            "Open file descriptors as a share of those that may be open.",
+            "File descriptor usage",
+            "Open file descriptors as a share of their limit.",
             Unit.RATIO,
             promql.of_limit(catalog.PROCESS_OPEN_FDS, catalog.PROCESS_MAX_FDS, "instance"),
         ),
-        _disk_graph("Disk of size", by, thresholds.disk_used_ratio),
-        _counted(
-            "Disk read failures", "Times when a disk could not be asked, per second.", by, catalog.DISK_READ_FAILURES
-        ),
+        _disk_graph("Disk usage", by, thresholds.disk_used_ratio),
+        _counted("Disk read failures", "Failed reads of disks per second.", by, catalog.DISK_READ_FAILURES),
         _by_instance(
             "Event loop lag p95",
-            "95 % of the event loop's timers fire with less delay; what blocks the loop delays every request.",
+            "p95 of the delay before a due callback runs. Anything that blocks the event loop delays every request.",
             Unit.SECONDS,
             promql.quantile(_P95, rate(promql.bucket(catalog.EVENT_LOOP_LAG)), "instance"),
         ),
         _by_instance(
             "Garbage collection",
-            "Share of the time that Python spent collecting garbage.",
+            "Share of time that Python spent on garbage collection.",
             Unit.RATIO,
             total(rate(f"{catalog.GC_PAUSE.name}_sum"), "instance"),
         ),
@@ -356,15 +349,15 @@ def _watchers(settings: Settings) -> tuple[Panel, ...]:
     return (
         table(
             title="Firing alerts",
-            description="Alerts that fire for the jobs selected, at any instance.",
+            description="Firing alerts of the selected jobs, on any instance.",
             unit=Unit.COUNT,
             queries=(Query(expr=promql.largest(promql.firing(_TROUBLE), *alert), instant=True),),
             columns={**_headings(*by), "alertname": "Alert", "severity": "Severity"},
-            empty="no alert fires",
+            empty="no alerts firing",
         ),
         graph(
             title="Running versions",
-            description="Instances by the version they run; during a deployment one version hands over to the next.",
+            description="Number of instances by version. During a deployment, the new version replaces the old one.",
             unit=Unit.COUNT,
             queries=(Query(expr=promql.number(select(catalog.TARGET_INFO.name), *version), legend=legend(*version)),),
             stacked=True,
@@ -379,16 +372,19 @@ def _health_and_audit(settings: Settings) -> tuple[Panel, ...]:
     return (
         graph(
             title="Health checks",
-            description="Share of the instances where a check passes, by check; an instance that lacks a required one gets no requests.",
+            description=(
+                "Share of instances on which a check passes, by check. An instance that fails a required check gets no"
+                " requests."
+            ),
             unit=Unit.RATIO,
             queries=(Query(expr=f"{total(up, *check)} / {promql.number(up, *check)}", legend=legend(*check)),),
             coloring=Coloring(base="red", above={1: "green"}),
         ),
-        _counted("Audit entries", "Entries written to the audit trail, per second.", by, catalog.AUDIT_EVENTS),
-        _counted("Audit failures", "Entries that the audit trail lost, per second.", by, catalog.AUDIT_FAILURES),
+        _counted("Audit entries", "Audit entries written per second.", by, catalog.AUDIT_EVENTS),
+        _counted("Audit failures", "Audit entries lost per second.", by, catalog.AUDIT_FAILURES),
         _by_instance(
-            "Length of the audit trail",
-            "Number of the last entry; where it goes back, the trail was cut.",
+            "Audit trail length",
+            "Number of the last entry. If it decreases, the trail was truncated.",
             Unit.COUNT,
             promql.largest(select(catalog.AUDIT_ENTRIES.name), "instance"),
         ),
@@ -399,51 +395,51 @@ def _itself() -> tuple[Panel, ...]:
     scrape = promql.quantile(_P95, rate(promql.bucket(catalog.SIDELIGHT_SCRAPE)), "instance")
     return (
         _by_instance(
-            "Time of a scrape",
-            "95 % of the pages of metrics were made in less; Prometheus gives up after 10 s, unless it is told otherwise.",
+            "Scrape duration p95",
+            "p95 of the time to build the metrics page. Prometheus' default timeout is 10 s.",
             Unit.SECONDS,
             scrape,
         ),
         _by_instance(
             "Workers",
-            "Worker processes alive that count together.",
+            "Live worker processes.",
             Unit.COUNT,
             total(select(catalog.SIDELIGHT_WORKERS.name), "instance"),
         ),
         _by_instance(
-            "Size of the store",
-            "Bytes of the numbers that Sidelight keeps, and with several workers of all their files.",
+            "Store size",
+            "Size of the store in memory, or of the files of all workers.",
             Unit.BYTES,
             total(select(catalog.SIDELIGHT_STORE_BYTES.name), "instance"),
         ),
         _by_instance(
-            "Series held by Sidelight",
-            "Series of the worker that has most, as a share of metrics.series_limit; at 100 % new series are folded into one.",
+            "Series limit usage",
+            "Series of the worker with the most series, as a share of metrics.series_limit. At 100 %, new series are folded.",
             Unit.RATIO,
             promql.of_limit(catalog.SIDELIGHT_SERIES, catalog.SIDELIGHT_SERIES_LIMIT, "instance"),
         ),
         _by_instance(
-            "Series folded by Sidelight",
+            "Series folded",
             "New series per second that lost a label because the series limit was reached.",
             Unit.COUNT,
             total(rate(catalog.SIDELIGHT_SERIES_FOLDED.name), "instance"),
         ),
         _by_instance(
             "Spans",
-            "Sampled spans per second, by outcome: those that were not exported are missing in the traces.",
+            "Sampled spans per second, by outcome. Spans that were not exported are missing from traces.",
             Unit.PER_SECOND,
             total(rate(catalog.SIDELIGHT_SPANS.name), "instance", "outcome"),
             "outcome",
         ),
         graph(
             title="Log records",
-            description="Log records written per second, by level; access lines are among them.",
+            description="Log records written per second by level, including access lines.",
             unit=Unit.COUNT,
             queries=(Query(expr=total(rate(catalog.LOG_EVENTS.name), "level"), legend=legend("level")),),
         ),
         _by_instance(
             "Log lines lost",
-            "Log lines per second that could not be written: whoever reads them is slow or gone, or the disk is full.",
+            "Log lines per second that could not be written because their reader is slow or gone, or the disk is full.",
             Unit.COUNT,
             total(rate(catalog.LOG_LINES_LOST.name), "instance"),
         ),
@@ -458,7 +454,7 @@ def _by_instance(title: str, description: str, unit: Unit, expr: str, *labels: s
 def _error_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
     return graph(
         title=title,
-        description=f"Share of requests that failed, by service; 0 without errors, a gap without requests. {said(levels)}",
+        description=f"Share of failed requests by service: 0 without errors, a gap without requests. {said(levels)}",
         unit=Unit.RATIO,
         queries=(Query(expr=_error_ratio(by, *matchers), legend=legend(*by)),),
         coloring=traffic_light(levels),
@@ -468,7 +464,7 @@ def _error_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str
 def _latency_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
     return graph(
         title=title,
-        description=f"50 %, 95 % and 99 % of requests are faster, by service. For p95: {said(levels, 's')}",
+        description=f"p50, p95 and p99 latency by service. p95: {said(levels, 's')}",
         unit=Unit.SECONDS,
         queries=tuple(
             Query(expr=_latency(ratio, by, *matchers), legend=f"{legend(*by)} p{ratio * 100:g}") for ratio in _QUANTILES
@@ -485,7 +481,7 @@ def _queue_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str
 
 def _age_graph(title: str, by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
     age = promql.largest(select(catalog.QUEUE_OLDEST_AGE.name, *matchers), *by, "queue")
-    description = f"How long the item that has waited longest waits, by queue. {said(levels, 's')}"
+    description = f"Age of the oldest waiting item, by queue. {said(levels, 's')}"
     return _judged(title, description, Unit.SECONDS, Query(expr=age, legend=legend(*by, "queue")), levels)
 
 
@@ -494,21 +490,21 @@ def _cpu_graph(title: str, _by: tuple[str, ...], levels: Levels, *matchers: str)
         total(rate(metric.name, *matchers), "instance") for metric in (catalog.CONTAINER_CPU_USAGE, catalog.PROCESS_CPU)
     )
     cores = total(select(catalog.CPU_AVAILABLE.name, *matchers), "instance")
-    description = f"CPU in use as a share of the cores that the instance may use. {said(levels)}"
+    description = f"CPU usage as a share of the cores that the instance may use. {said(levels)}"
     query = Query(expr=f"({container} or {processes}) / {cores}", legend=legend("instance"))
     return _judged(title, description, Unit.RATIO, query, levels)
 
 
 def _memory_graph(title: str, _by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
     used, limit = catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT
-    description = f"Memory that cannot be dropped at once, as a share of the container's limit. {said(levels)}"
+    description = f"Memory that the kernel cannot reclaim at once, as a share of the container's limit. {said(levels)}"
     query = Query(expr=promql.of_limit(used, limit, "instance", matchers=matchers), legend=legend("instance"))
     return replace(_judged(title, description, Unit.RATIO, query, levels), empty=_UNLIMITED)
 
 
 def _disk_graph(title: str, _by: tuple[str, ...], levels: Levels, *matchers: str) -> Panel:
     of_size = promql.of_limit(catalog.DISK_USED, catalog.DISK_SIZE, "instance", "path", matchers=matchers)
-    description = f"Bytes used as a share of the file system. {said(levels)}"
+    description = f"Used bytes as a share of the file system's size. {said(levels)}"
     return _judged(title, description, Unit.RATIO, Query(expr=of_size, legend=legend("instance", "path")), levels)
 
 
@@ -521,11 +517,11 @@ _JUDGED: Mapping[str, tuple[str, Callable[..., Panel]]] = {
     "latency_p95_seconds": ("Latency", _latency_graph),
     "queue_depth": ("Queue depth", _queue_graph),
     "queue_oldest_age_seconds": ("Oldest item in queue", _age_graph),
-    "cpu_used_ratio": ("CPU used", _cpu_graph),
-    "memory_used_ratio": ("Memory of limit", _memory_graph),
-    "disk_used_ratio": ("Disk of size", _disk_graph),
+    "cpu_used_ratio": ("CPU usage", _cpu_graph),
+    "memory_used_ratio": ("Memory usage", _memory_graph),
+    "disk_used_ratio": ("Disk usage", _disk_graph),
 }
-"""Thresholds that have a graph with their lines here: its title, and what draws it for the series of some labels."""
+"""Thresholds that are drawn as lines on a graph: threshold to the graph's title and the function that makes it."""
 
 
 def _headings(*labels: str) -> dict[str, str]:
@@ -546,6 +542,6 @@ def _latency(ratio: float, by: tuple[str, ...], *matchers: str) -> str:
 
 
 def _status_classes() -> str:
-    # The digit is taken by a number, not by a name: Grafana would read $class as one of its variables.
+    # The capture group is numbered, not named, because Grafana would read $class as a variable.
     relabelled = f'label_replace({_rate()}, "status_class", "${{1}}xx", "http_response_status_code", "(.).+")'
     return total(relabelled, "status_class")

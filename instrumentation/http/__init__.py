@@ -1,20 +1,24 @@
-"""``instrument(app)``: HTTP metrics for an ASGI app."""
+"""``instrument(app)``: HTTP metrics for an ASGI or a WSGI app."""
 
 from __future__ import annotations
 
+import atexit
 import os
 from functools import partial, reduce
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
 
 from instrumentation.auditing import auditor_of
-from instrumentation.errors import AppError, InstrumentationError
+from instrumentation.errors import AppError
 from instrumentation.exposition.formats import register
-from instrumentation.http.compiled import as_function, fastest
+from instrumentation.http.compiled import fastest
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback import Pages
 from instrumentation.http.features import FEATURES, Instrumented
+from instrumentation.http.interfaces import interface_of
+from instrumentation.http.lifespan import lasting
+from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors
 from instrumentation.http.recorder import HttpRecorder
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.http.interfaces import Interface
     from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.page import MetricsPage
     from instrumentation.http.users import FindUser
@@ -42,57 +47,58 @@ if TYPE_CHECKING:
 __all__ = ["instrument", "uninstrument"]
 
 _App = TypeVar("_App")
-_MARK = "_sidelight"
 
 
-def instrument(
+def instrument(  # noqa: PLR0913 - each is an option of its own
     app: _App,
     *,
     settings: Settings | None = None,
     store: Store | None = None,
     registry: CollectorRegistry = REGISTRY,
     user_id: FindUser | None = None,
+    interface: Interface | None = None,
 ) -> _App:
     """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` where the app does not.
 
-    A Starlette or FastAPI app is changed in place and returned; any other ASGI app is returned wrapped. Doing it twice
-    counts once. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false`` the app is returned as it is, but that it answers
-    ``AppError``.
+    The app is changed in place and returned; a function, or another object that cannot be changed, is returned wrapped.
+    Doing it twice counts once. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false`` the app is returned as it is, but
+    that it answers ``AppError``.
 
     Args:
-        app: The app.
+        app: The app, of ASGI or of WSGI.
         settings: What ``load_settings()`` gives, by default.
         store: Where to count; the process's own store by default.
         registry: The prometheus_client registry whose metrics the page shows.
         user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
-            ``saw_user``.
+            ``saw_user``. For a WSGI app the scope holds the environ as ``wsgi.environ``.
+        interface: ``"asgi"`` or ``"wsgi"``, where the app does not tell by how it is called.
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
-        InstrumentationError: ``app_invalid``, ``bucket_edges_differ``, ``user_id_finder_invalid``.
+        InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``bucket_edges_differ``,
+            ``user_id_finder_invalid``.
     """
-    if not callable(app):
-        raise InstrumentationError(f"instrument() got {type(app).__name__}; give an ASGI app.", code="app_invalid")
-    if getattr(app, _MARK, False):
+    if is_observed(app):
         return app
-    store = store or default_store()
+    interface = interface_of(app, interface)
+    given_store, store = store, store or default_store()
     settings = settings or (None if is_disabled(os.environ) else load_settings())
     if settings is None or not settings.enabled or is_disabled(os.environ):
         _stay_off(app, store, settings)
         return app
-    return _instrumented(app, settings, store, registry, user_id)
+    given = Given(settings=settings, store=given_store, registry=registry, user_id=user_id, interface=interface)
+    return _instrumented(app, store, registry, given)
 
 
-def _instrumented(
-    app: _App, settings: Settings, store: Store, registry: CollectorRegistry, user_id: FindUser | None
-) -> _App:
+def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: Given) -> _App:
+    settings, user_id = given.settings, given.user_id
     if isinstance(store, ProcessStore):
         store.turn(on=True)
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
     announce(store, settings.service)
-    is_answering = answer_app_errors(app, store)
+    answer_app_errors(routes, store)
     register(store, registry)
     excluded = RoutePatterns(settings.http.excluded_routes)
     exemplars = HttpExemplars()
@@ -104,8 +110,11 @@ def _instrumented(
         starting=lambda: _begin(beginnings),
     )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
+    endings = [each.end for each in features if each.end]
     say_once(tuple(problems(settings.tracing, os.environ)), tuple(unheeded(os.environ)))
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
+    if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
+        beginnings.append(lambda: _at_exit(endings))
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
 
@@ -119,11 +128,12 @@ def _instrumented(
             recorder.prime()
             _begin(beginnings)  # another event loop of a process that has begun already
             try:
-                await inner(scope, receive, send)
+                await lasting(inner)(scope, receive, send)
             finally:
-                _begin(each.end for each in features if each.end)
+                _begin(endings)
 
-        within = reduce(lambda app, wrap: wrap(app), (each.layer for each in features if each.layer), inner)
+        layers = (each.layer for each in features if each.layer)
+        within = routes.following(reduce(lambda app, wrap: wrap(app), layers, inner))
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
 
         def aside(method: str, path: str) -> ASGIApp | None:
@@ -154,39 +164,28 @@ def _instrumented(
         )
         return measured(direct={**uncounted, **answering.direct})
 
-    undoing = [each.undo for each in features if each.undo]
-    if is_answering:
-        undoing.append(lambda: framework.exception_handlers.pop(AppError, None))
-    framework: Any = app
-    if hasattr(app, "build_middleware_stack"):
-        wrapped = framework
-        undoing.append(_in_place(framework, layer))
-    else:
-        wrapped = as_function(layer(cast("ASGIApp", app)))
+    def undo() -> None:
+        routes.leave(AppError)
+        _begin(each.undo for each in features if each.undo)
 
-    def undo() -> _App:
-        _begin(undoing)
-        return app
-
-    setattr(wrapped, _MARK, undo)
-    return cast("_App", wrapped)
+    return cast("_App", observe(app, layer, given, undo))
 
 
 def uninstrument(app: _App) -> _App:
     """Take back what ``instrument`` did to an app; one that is not instrumented stays as it is.
 
-    What was counted stays in the store and in the registry, and logging stays as it was set up for the process.
+    What was counted stays in the store and in the registry, and logging stays as it was set up for the process. In
+    frameworks other than Starlette and FastAPI, ``AppError`` is answered as before.
 
     Returns:
         The app, as it was; where ``instrument`` returned it wrapped, the app within.
     """
-    undo = getattr(app, _MARK, None)
-    return app if undo is None else cast("_App", undo())
+    return cast("_App", leave(app))
 
 
 def _stay_off(app: object, store: Store, settings: Settings | None) -> None:
     """Do what the service relies on where nothing is measured: answer its errors and write its audit trail."""
-    answer_app_errors(app, store)
+    answer_app_errors(Routes(app), store)
     if isinstance(store, ProcessStore):
         store.turn(on=False)
     if settings is not None:
@@ -213,42 +212,18 @@ def _begin(beginnings: Iterable[Callable[[], object]]) -> None:
         begin()
 
 
+def _at_exit(endings: list[Callable[[], None]]) -> None:
+    """End with the process; not with the parent that this one was forked from."""
+    pid = os.getpid()
+    atexit.register(lambda: _begin(endings if os.getpid() == pid else ()))
+
+
 def _open_own_port(page: MetricsPage, settings: Settings) -> None:
     """Serve the page on its own port, in the process that answers requests and not in one that forks it."""
     if settings.metrics.port is not None and settings.metrics.path is not None:
         from instrumentation.http.server import serve  # noqa: PLC0415 - most services have no such port
 
         serve(page, host=settings.metrics.host, port=settings.metrics.port, path=settings.metrics.path)
-
-
-def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Callable[[], None]:
-    """Stand outside of everything: an added middleware would not see what error handlers answer.
-
-    What the framework, or whoever else instruments the app, sets as ``middleware_stack`` is wrapped as it is set. A
-    changed ``build_middleware_stack`` would be in the way of those who change it too: OpenTelemetry's instrumentation
-    takes apart what it returns, and gives up where that is not Starlette's own.
-
-    Returns:
-        What takes it back; a stack that was built meanwhile is built anew.
-    """
-    kind: Any = type(app)
-
-    def set_attribute(self: Any, name: str, value: Any) -> None:
-        if name == "middleware_stack" and value is not None:
-            value = layer(value)
-        kind.__setattr__(self, name, value)
-
-    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
-    built = app.middleware_stack
-    app.__class__ = type(kind.__name__, (kind,), {**names, "__setattr__": set_attribute})
-    app.middleware_stack = built
-
-    def undo() -> None:
-        app.__class__ = kind
-        app.middleware_stack = built
-        delattr(app, _MARK)
-
-    return undo
 
 
 def _expected(routes: Routes, excluded: Container[str]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from instrumentation.http.frameworks.interface import ENVIRON
 from instrumentation.http.routes import local_path
+from instrumentation.http.wsgi import asked_scope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -19,6 +21,7 @@ _log = logging.getLogger("instrumentation")
 PATIENCE_SECONDS = 1.0
 """How long the app may take to say whether it has a page; a probe waits as long."""
 
+_SEEN = "sidelight"  # in a scope: an app within that is instrumented too does not count
 _OK, _REDIRECTS = 200, 300
 _NO_PAGE = frozenset((404, 405))
 _NO_VALUE = 422  # FastAPI: what stands in the path is no value of the route's parameter
@@ -127,12 +130,11 @@ class Pages:
         if path in self._overridden:
             return OVERRIDDEN
         try:
-            route = self._routes.page(path)
-        except Exception:  # noqa: BLE001 - a router of another kind: the app itself is asked
-            route = None
-        is_wildcard = route is not None and not route.template.startswith(path)
-        if route is not None and not is_wildcard:
-            return Answer(app=True)
+            if self._routes.has_page(path):
+                return Answer(app=True)
+            is_wildcard = self._routes.is_wildcard(scope, path)
+        except Exception:  # noqa: BLE001 - a router of another version: the app itself is asked
+            is_wildcard = False
         no_page = _NO_PAGE | {_NO_VALUE} if is_wildcard else _NO_PAGE
         status = await _asked(self._app, path, scope)
         if status in no_page:
@@ -201,6 +203,8 @@ async def _asked(app: ASGIApp, path: str, scope: Scope) -> int | None:
         elif not message.get("more_body"):
             ended.set()
 
+    if ENVIRON in scope:  # WSGI: nothing is awaited
+        return await _quietly(app({**asked_scope(scope, path), _SEEN: True}, receive, send)) or status
     try:
         asyncio.get_running_loop()
     except RuntimeError:  # not asyncio's
@@ -227,7 +231,7 @@ def _unknown(scope: Scope, path: str) -> dict[str, Any]:
     root: str = scope["path"].removesuffix(local_path(scope))
     return {
         **scope,
-        "sidelight": True,  # not counted by an app within that is instrumented too
+        _SEEN: True,
         "method": "GET",
         "path": root + path,
         "raw_path": (root + path).encode(),

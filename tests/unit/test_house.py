@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "sidelight": {"instrumentation", "alerts", "dashboards", "collector"},
     "examples": {"instrumentation"},
     "benchmarks": {"instrumentation", "alerts", "dashboards", "collector", "sidelight"},
+    "lint": set(),
 }
 
 

@@ -72,7 +72,7 @@ def test_what_django_answers_stays_and_what_it_lacks_is_answered(python: Path) -
 def test_one_line_says_whose_page_is_whose(python: Path) -> None:
     lines = [json.loads(line) for line in output(python, "instrumented") if line.startswith("{")]
     (said,) = [line["event"] for line in lines if line["logger"] == "instrumentation" and "answers" in line["event"]]
-    assert said.startswith("Sidelight answers no page; the app answers /metrics (status 400), /health (status 400)")
+    assert said.startswith("Sidelight answers no page; the app answers /metrics, /health, /ready (status 400) itself")
 
 
 def asked(python: Path, how: str) -> dict[tuple[str, str], tuple[int, bool, bool]]:

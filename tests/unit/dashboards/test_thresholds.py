@@ -38,9 +38,9 @@ def test_the_latency_line_moves_with_its_threshold() -> None:
     [
         ("queue_depth", "Queue depth", (7, 70), "Warning above 7 items, critical above 70 items."),
         ("queue_oldest_age_seconds", "Oldest item in queue", (7.5, 70.0), "Warning above 7.5 s, critical above 70 s."),
-        ("cpu_used_ratio", "CPU used", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
-        ("memory_used_ratio", "Memory of limit", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
-        ("disk_used_ratio", "Disk of size", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+        ("cpu_used_ratio", "CPU usage", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+        ("memory_used_ratio", "Memory usage", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+        ("disk_used_ratio", "Disk usage", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
     ],
 )
 def test_what_runs_full_has_the_lines_of_its_alert(

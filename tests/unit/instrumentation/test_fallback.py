@@ -379,3 +379,27 @@ def test_an_instrumented_app_within_is_asked_for_its_own_pages_alone() -> None:
     observed = Observed(inner())
     outer = observed.again(hidden(observed.app))
     assert answers(outer) == {**SIDELIGHTS, "/health": (503, "db dow")}
+
+
+def test_a_wsgi_app_keeps_its_pages_too(caplog: pytest.LogCaptureFixture) -> None:
+    asked = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        asked.append((environ["PATH_INFO"], environ.get("HTTP_AUTHORIZATION")))
+        status = "503 db down" if environ["PATH_INFO"] == "/health" else "404 Not Found"
+        start_response(status, [("content-type", "text/plain")])
+        return [b"own"]
+
+    observed = Observed(app)
+
+    def answered(path: str) -> tuple[str, bytes]:
+        said: list[str] = []
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "HTTP_HOST": "shop", "HTTP_AUTHORIZATION": "s7"}
+        body = b"".join(observed.app(environ, lambda status, *_: said.append(status)))
+        return said[0], body[:6]
+
+    assert answered("/health") == ("503 db down", b"own")
+    assert answered("/metrics") == ("200 OK", b"# HELP")
+    assert answered("/ready") == ("200 OK", b'{"stat')
+    assert asked == [("/metrics", None), ("/health", None), ("/ready", None), ("/health", "s7")]
+    assert any(line.startswith("Sidelight answers /metrics, /ready; the app answers /health") for line in lines(caplog))

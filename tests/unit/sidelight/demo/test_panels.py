@@ -47,7 +47,7 @@ def test_what_limits_a_container_is_no_fault_where_nothing_does() -> None:
     found = seen(Watch("container_memory_limit_bytes"))
     assert found.faults == []
     assert str(found).startswith(
-        "All panels show something, but for operations/Memory of limit: nothing limits a container here; they ask "
+        "All panels show something, but for operations/Memory usage: nothing limits a container here; they ask "
     )
 
 
