@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from threading import get_ident
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,6 +61,7 @@ class Feature(NamedTuple):
         pages: Path to the app that answers it, uncounted.
         begin: Called in the process that serves, before its first request and again with each event loop.
         end: Called when the app has shut down; some servers then end the process without another word.
+        undo: Takes back what was done to the app, where it is no longer to be instrumented.
     """
 
     layer: Callable[[ASGIApp], ASGIApp] | None = None
@@ -67,6 +69,7 @@ class Feature(NamedTuple):
     pages: Mapping[str, ASGIApp] = MappingProxyType({})
     begin: Callable[[], None] | None = None
     end: Callable[[], None] | None = None
+    undo: Callable[[], None] | None = None
 
 
 def body_sizes(app: Instrumented) -> Feature:
@@ -110,13 +113,14 @@ def tracing(app: Instrumented) -> Feature:
     traces = traces_of(app.store, app.settings)
     from instrumentation.http.spans import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
-    excluded = app.settings.http.excluded_routes
+    excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
     is_instrumented = traces.instrument(app.app, excluded)
 
     def layer(inner: ASGIApp) -> ASGIApp:
         return naming_spans(inner if is_instrumented else traces.layer(excluded)(inner), app.routes)
 
-    return Feature(layer=layer, begin=traces.begin, end=traces.end)
+    undo = partial(traces.uninstrument, app.app) if is_instrumented else None
+    return Feature(layer=layer, begin=traces.begin, end=traces.end, undo=undo)
 
 
 def correlation(app: Instrumented) -> Feature:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _OBSERVED = "_sidelight_observed"
 """The attribute of a class that names the app it was made for."""
+_UNDO, _BUILT = "_sidelight_undo", "_sidelight_built"
+"""The attributes of a class that revert the changes to its app, and hold the former middleware stack of the app."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,29 +88,48 @@ def is_observed(app: Any) -> bool:
     return isinstance(app, ObservedApp) or getattr(type(app), _OBSERVED, None) is app
 
 
-def observe(app: Any, layer: Layer, given: Given) -> Any:
+def leave(app: Any) -> Any:
+    """Revert ``observe``; an app that is not observed does not change.
+
+    Returns:
+        The app with its former class; for an ``ObservedApp``, the inner app.
+    """
+    if isinstance(app, ObservedApp):
+        app.undo()
+        return app.app
+    if is_observed(app):
+        own = type(app)
+        vars(own)[_UNDO]()
+        object.__setattr__(app, "__class__", own.__bases__[0])
+        if _BUILT in vars(own):
+            app.middleware_stack = vars(own)[_BUILT]  # a stack that was built meanwhile is built anew
+    return app
+
+
+def observe(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> Any:
     """Put a layer outside of everything in an app.
 
     Args:
         app: The app.
         layer: Wraps an ASGI app; called once the app has been built, or is called for the first time.
         given: With what it is done again where the app is unpickled.
+        undo: Reverts the other changes to the app.
 
     Returns:
         The app itself; an ``ObservedApp`` in its place where it cannot be changed.
     """
     if hasattr(app, "build_middleware_stack"):
-        _in_stack(app, layer, given)
+        _in_stack(app, layer, given, undo)
         return app
     try:
-        _by_call(app, layer, given)
+        _by_call(app, layer, given, undo)
     except TypeError:  # a function, or an object of a class that has no others below it
         kind = ObservedWSGIApp if given.interface == "wsgi" else ObservedASGIApp
-        return kind(app, layer, given)
+        return kind(app, layer, given, undo)
     return app
 
 
-def _in_stack(app: Any, layer: Layer, given: Given) -> None:
+def _in_stack(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
     """Wrap what a Starlette app, or whoever else instruments it, sets as ``middleware_stack``, as it is set.
 
     An added middleware would not see what error handlers answer. A changed ``build_middleware_stack`` would be in the way
@@ -123,11 +144,11 @@ def _in_stack(app: Any, layer: Layer, given: Given) -> None:
         kind.__setattr__(self, name, value)
 
     built = app.middleware_stack
-    app.__class__ = _class_of(app, kind, given, __setattr__=set_attribute)
+    app.__class__ = _class_of(app, kind, given, __setattr__=set_attribute, **{_UNDO: undo, _BUILT: built})
     app.middleware_stack = built
 
 
-def _by_call(app: Any, layer: Layer, given: Given) -> None:
+def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
     """Answer calls of the app with the layer.
 
     A framework that gives its app another class later, as BlackSheep does for mounts, finds the layer outside of that too.
@@ -151,7 +172,7 @@ def _by_call(app: Any, layer: Layer, given: Given) -> None:
             return entrance(environ, start_response) if is_outermost else kind.__call__(self, environ, start_response)
 
         call = call_wsgi if given.interface == "wsgi" else call_asgi
-        own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call)
+        own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call, **{_UNDO: undo})
         return own
 
     object.__setattr__(app, "__class__", below(type(app)))
@@ -220,12 +241,16 @@ class ObservedApp:
         layer: Wraps an ASGI app.
         given: With what the app is instrumented where this is unpickled.
 
+        undo: Reverts the other changes to the app.
+
     Attributes:
         app: The app.
+        undo: As given.
     """
 
-    def __init__(self, app: Any, layer: Layer, given: Given) -> None:
+    def __init__(self, app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
         self.app = app
+        self.undo = undo
         self._given = given
         self._enter = _entrance(app, layer, given.interface)
 

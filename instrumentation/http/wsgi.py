@@ -15,6 +15,7 @@ import threading
 from asyncio import CancelledError
 from contextlib import suppress
 from http import HTTPStatus
+from io import BytesIO
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -311,6 +312,20 @@ def scope_of(environ: Environ, exchange: Exchange) -> Scope:
         ENVIRON: environ,
         _EXCHANGE: exchange,
     }
+
+
+def probe_scope(scope: Scope, path: str) -> Scope:
+    """The scope of a GET request for another path from an unknown client: only the host is the same.
+
+    Args:
+        scope: The scope of a request.
+        path: The path, relative to the root path of the request.
+    """
+    environ: Environ = scope[ENVIRON]
+    kept = {name: value for name, value in environ.items() if not name.startswith("HTTP_") or name == "HTTP_HOST"}
+    given = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", "CONTENT_LENGTH": "", "wsgi.input": BytesIO()}
+    probed = {**kept, **given, "PATH_INFO": path.encode().decode("latin-1")}
+    return scope_of(probed, Exchange(probed, lambda *_: lambda _: None))
 
 
 def _forget_left_id() -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 from instrumentation.catalog import HTTP_SECONDS
 from instrumentation.settings.faults import Allowed
 from instrumentation.settings.route_patterns import RoutePattern
-from instrumentation.settings.types import Edges, Section
+from instrumentation.settings.types import Edges, Section, UrlPath
 
 
 class Http(Section):
@@ -20,5 +20,10 @@ class Http(Section):
         Field(strict=False),
         Allowed(text="give a list of paths, templates and patterns, such as [/health, /items/{item}, /internal/*]"),
     ] = ("/health", "/ready")
+    overridden_routes: Annotated[  # pages that Sidelight answers even if the app does
+        tuple[UrlPath, ...],
+        Field(strict=False),
+        Allowed(text="give a list of paths of Sidelight's pages, such as [/health]"),
+    ] = ()
     duration_buckets: Edges = HTTP_SECONDS
     body_sizes: Annotated[bool, Allowed(text="give true or false")] = False  # three times the series of durations alone

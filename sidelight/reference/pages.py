@@ -12,6 +12,7 @@ from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, section_of
+from instrumentation.settings.opentelemetry import VARIABLES
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from instrumentation.catalog import Metric
     from sidelight.reference.behaviours import Behaviour
 
+_KEY_HEAD = ("key", "default", "allowed")
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -33,6 +35,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
     return {
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
+        "reference/environment-variables.md": _variables_page(),
         "reference/rules.md": _rules_page(settings),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
@@ -57,18 +60,66 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
 
 
 def _settings_page() -> str:
+    sections = {name: field for name, field in Settings.model_fields.items() if section_of(field.annotation)}
+    keys = [_key(name, field) for name, field in Settings.model_fields.items() if name not in sections]
     return _page(
         "Settings",
         "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
-        "the one that `SIDELIGHT_CONFIG` names. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over "
-        "`service`. A fault stops start-up; `sidelight check` finds the same.",
-        *(block for name, field in Settings.model_fields.items() for block in _section(name, field)),
+        "the one that `SIDELIGHT_CONFIG` names. [Environment variables](environment-variables.md) win over it. A fault stops start-up; `sidelight check` finds the same.",
+        _table(_KEY_HEAD, keys),
+        *(block for name, field in sections.items() for block in _section(name, field)),
+    )
+
+
+OWN_VARIABLES = {
+    "SIDELIGHT_CONFIG": "the settings file, in place of `sidelight.yaml` in the working directory",
+    "SIDELIGHT_STORE_DIR": "the folder that the workers of one service share; by default they find each other",
+    "SIDELIGHT_METRICS_TOKEN": "the token that readers of the metrics page need",
+    "SIDELIGHT_METRICS_TOKEN_FILE": "or a file that contains it; both take precedence over `metrics.token_file`",
+    "SIDELIGHT_USERS_KEY": "the secret for counting users",
+    "SIDELIGHT_USERS_KEY_FILE": "or a file that contains it; both take precedence over `users.key_file`",
+    "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
+    "SIDELIGHT_AUDIT_KEY_FILE": "or a file that contains it; both take precedence over `audit.key_file`",
+    "SIDELIGHT_TOOLS_DIR": "the folder in which `make tools` stores programs",
+    "GRAFANA_URL": "the Grafana to which `sidelight publish` publishes the dashboards",
+    "GRAFANA_TOKEN": "its token",
+    "GRAFANA_TOKEN_FILE": "or a file that contains it",
+    "GRAFANA_USER": "or a user of Grafana",
+    "GRAFANA_PASSWORD": "and their password",
+    "GRAFANA_PASSWORD_FILE": "or a file that contains it",
+    "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode, which sums its metrics over workers",
+}
+"""The variables that are not OpenTelemetry's, and what each is."""
+
+
+def _variables_page() -> str:
+    supported, unsupported = (
+        [(f"`{row.name}`", row.does) for row in VARIABLES if row.is_supported is is_supported and row.name != "OTEL_*"]
+        for is_supported in (True, False)
+    )
+    head = ("variable", "does")
+    return _page(
+        "Environment variables",
+        "A variable takes precedence over `sidelight.yaml`, and a variable for traces over the one for all signals. Settings "
+        "that the code passes to `instrument()` do not change.",
+        "## OpenTelemetry's",
+        "An empty value counts as not set. An invalid value is ignored and logged in one line, and the service starts. A name "
+        "that ends with `*` means all variables with this prefix. If the service has configured OpenTelemetry itself, and the "
+        "endpoint is only in the environment, only the service's own exporter sends the spans.",
+        _table(head, supported),
+        "## OpenTelemetry's, not supported",
+        "At the start, one log line lists the variables that are set, with what to use instead. Values that match what "
+        "Sidelight does, such as `OTEL_METRICS_EXPORTER=prometheus` or `none`, are not listed. Variables with the prefix "
+        "`OTEL_` that are in neither table are listed too.",
+        _table(("variable", "instead"), unsupported),
+        "## Sidelight's",
+        _table(head, [(f"`{name}`", does) for name, does in OWN_VARIABLES.items()]),
     )
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
     yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(("key", "default", "allowed"), _keys(field.annotation, f"{name}."))
+    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -79,13 +130,17 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in section.model_fields.items():
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
-            yield f"`{key}`", _default(field), _allowed(field, inner)
+            yield _key(key, field, inner)
         if inner in (Override, ObjectivesOverride, Team, MuteTime):
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")
         elif key == "alerting.receivers.default":
             yield from _keys(Receiver, f"{key}.")
+
+
+def _key(key: str, field: Any, inner: type[BaseModel] | None = None) -> tuple[str, ...]:
+    return f"`{key}`", _default(field), _allowed(field, inner)
 
 
 def _default(field: Any) -> str:
