@@ -9,12 +9,12 @@ from sidelight.commands.options import Config
 
 
 def publish(config: Config = None) -> None:
-    """Publish the dashboards to the Grafana at GRAFANA_URL; the token is GRAFANA_TOKEN or stands in GRAFANA_TOKEN_FILE."""
+    """Publish the dashboards to the Grafana at GRAFANA_URL, with GRAFANA_TOKEN or GRAFANA_TOKEN_FILE."""
     import os
 
     import stamina.instrumentation
 
     from dashboards.grafana.publish import publish_from_environment
 
-    stamina.instrumentation.set_on_retry_hooks(())  # else each retry is a line of its own on stdout
+    stamina.instrumentation.set_on_retry_hooks(())  # otherwise each retry prints a line on stdout
     publish_from_environment(load_settings(config), os.environ, typer.echo)
