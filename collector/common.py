@@ -31,7 +31,11 @@ def extensions() -> dict[str, object]:
 def memory_limiter(settings: Settings) -> dict[str, object]:
     """The memory limiter. It comes first in every pipeline, so that no data is accepted that does not fit into memory."""
     limit = settings.collector.memory_limit_mib
-    return {"check_interval": "1s", "limit_mib": limit * 4 // 5, "spike_limit_mib": limit // 5}
+    return {
+        "check_interval": "1s",
+        "limit_mib": f"${{env:SIDELIGHT_MEMORY_LIMIT_MIB:-{limit * 4 // 5}}}",
+        "spike_limit_mib": f"${{env:SIDELIGHT_MEMORY_SPIKE_MIB:-{limit // 5}}}",
+    }
 
 
 def redaction() -> dict[str, object]:

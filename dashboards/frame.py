@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
+from alerts.links import dashboard_uid
 from dashboards import expressions as promql
+from dashboards.grafana.ownership import TAG
 from dashboards.layout import placed
 from dashboards.normalise import normalised
 from dashboards.panels import DATASOURCE, as_json
@@ -32,10 +34,10 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
     """
     return normalised(
         {
-            "uid": page.uid,
-            "title": page.title,
+            "uid": dashboard_uid(settings, page.uid),
+            "title": f"{settings.owner}: {page.title}" if settings.owner else page.title,
             "description": page.description,
-            "tags": ["sidelight"],
+            "tags": [TAG],
             "editable": False,
             "graphTooltip": _SHARED_CROSSHAIR,
             "refresh": settings.dashboards.refresh,
@@ -44,7 +46,11 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
             "timezone": "browser",
             "templating": {"list": [_DATASOURCE_VARIABLE, *(_VARIABLES[name]() for name in page.variables)]},
             "annotations": {"list": _annotations(settings)},
-            "links": [_link(f"{other.title} dashboard", f"/d/{other.uid}") for other in pages if other is not page]
+            "links": [
+                _link(f"{other.title} dashboard", f"/d/{dashboard_uid(settings, other.uid)}")
+                for other in pages
+                if other is not page
+            ]
             + [_link("Alert rules", "/alerting/list", with_context=False)],
             "panels": [
                 as_json(item, place, settings.metrics.scrape_interval) for item, place in placed(page.rows(settings))

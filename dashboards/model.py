@@ -191,5 +191,5 @@ class Page:
 
     @property
     def uid(self) -> str:
-        """The uid. It is stable, so that links to the dashboard keep working."""
+        """The uid without the owner, which ``alerts.links.dashboard_uid`` adds. It is stable, so that links keep working."""
         return f"sidelight-{self.slug}"

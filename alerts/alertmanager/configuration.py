@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alerts.alertmanager.messages import FILE, message
 from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
@@ -13,9 +13,9 @@ from alerts.model import to_yaml
 from instrumentation.settings import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
-    from instrumentation.settings import MuteTime, Settings, Team
+    from instrumentation.settings import MuteTime, Section, Settings, Team
 
 _SEVERITIES = (
     "info",
@@ -43,10 +43,7 @@ def alertmanager_config(settings: Settings) -> dict[str, object]:
             ],
         },
         "inhibit_rules": inhibit_rules(settings),
-        "receivers": [
-            *_receivers_of_all(settings),
-            *(one for team in teams for one in _receivers_of_team(settings, team)),
-        ],
+        "receivers": [_receiver(name, given_receivers(settings)) for name in receiver_names(settings)],
         **_time_intervals(settings),
     }
 
@@ -127,33 +124,51 @@ def _interval(time: MuteTime) -> dict[str, object]:
 # --- Receivers -------------------------------------------------------------------------------------------------------
 
 
-def _receivers_of_all(settings: Settings) -> Iterator[dict[str, object]]:
-    receivers = settings.alerting.receivers
-    yield _receiver("default", receivers.default)
-    # Watchdog never stops firing: at a pager it would be an incident without end.
-    yield _receiver("watchdog", receivers.watchdog or Receiver())
-    for severity in _SEVERITIES:
-        yield _receiver(severity, getattr(receivers, severity) or receivers.default, severity)
+def given_receivers(settings: Settings) -> dict[str, Receiver]:
+    """The receivers that the settings name; one without a target is among them, since it keeps an alert from all others."""
+    sections: list[tuple[Team | None, Section]] = [(None, settings.alerting.receivers)]
+    sections += [(team, team.receivers) for team in settings.alerting.teams]
+    return {_of(team, name): one for team, section in sections for name, one in section if one is not None}
 
 
-def _receivers_of_team(settings: Settings, team: Team) -> Iterator[dict[str, object]]:
-    own, all_ = team.receivers, settings.alerting.receivers
-    yield _receiver(_of(team, "default"), own.default or all_.default)
-    for severity in _SEVERITIES:
-        chosen = getattr(own, severity) or own.default or getattr(all_, severity) or all_.default
-        yield _receiver(_of(team, severity), chosen, severity)
+def receiver_names(settings: Settings) -> list[str]:
+    """Every receiver that a route may name."""
+    teams = (_of(team, name) for team in settings.alerting.teams for name in ("default", *_SEVERITIES))
+    return ["default", "watchdog", *_SEVERITIES, *teams]
+
+
+def stands_in(name: str) -> list[str]:
+    """The receivers whose targets a receiver takes: those of the first that is given.
+
+    >>> stands_in("critical"), stands_in("search-critical"), stands_in("watchdog")
+    (['critical', 'default'], ['search-critical', 'search-default', 'critical', 'default'], ['watchdog'])
+    """
+    if name == "watchdog":  # it never stops firing: at a pager it would be an incident without end
+        return [name]
+    team, _, severity = name.rpartition("-")
+    own = [name, f"{team}-default", severity] if team else [name]
+    return list(dict.fromkeys([*own, "default"]))
+
+
+def is_event(name: str) -> bool:
+    """Whether a receiver hears of events alone, whose end is no news.
+
+    >>> is_event("search-info"), is_event("search-warning")
+    (True, False)
+    """
+    return name.rpartition("-")[2] in _EVENTS
 
 
 def _of(team: Team | None, name: str) -> str:
     return f"{team.name}-{name}" if team else name
 
 
-def _receiver(name: str, chosen: Receiver, severity: str = "") -> dict[str, object]:
-    resolved = {"send_resolved": severity not in _EVENTS}
-    receiver: dict[str, Any] = {"name": name}
+def _receiver(name: str, given: Mapping[str, Receiver]) -> dict[str, object]:
+    chosen = next((given[one] for one in stands_in(name) if one in given), Receiver())
+    receiver: dict[str, object] = {"name": name}
     for kind in type(chosen).model_fields:
         target = getattr(chosen, kind)
         if target is not None:
             own = target.model_dump(exclude_none=True, by_alias=True)
-            receiver[f"{kind}_configs"] = [{**own, **message(kind), **resolved}]
+            receiver[f"{kind}_configs"] = [{**own, **message(kind), "send_resolved": not is_event(name)}]
     return receiver

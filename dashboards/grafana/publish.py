@@ -1,166 +1,268 @@
-"""Publishes the dashboards to Grafana: checks everything first, then sends one dashboard after the other."""
+"""Brings the dashboards into a Grafana: everything is checked first, then sent one after the other."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
 
+from dashboards.additional import own_dashboards
 from dashboards.grafana.client import Grafana, PublishError, Session
-from dashboards.grafana.folder import existing_folder
+from dashboards.grafana.connection import URL_VARIABLE, check_address, grafana_from
+from dashboards.grafana.plan import Publication, planned
 from dashboards.pages import DASHBOARDS
 from instrumentation.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    import httpx
+
+    from dashboards.grafana.client import Grafana
+    from dashboards.grafana.plan import Change, Plan
     from instrumentation.settings import Settings
 
-    Dashboards = Mapping[str, Mapping[str, object]]
     Echo = Callable[[str], object]
 
-URL_VARIABLE = "GRAFANA_URL"
-TOKEN_VARIABLE = "GRAFANA_TOKEN"  # noqa: S105 - a variable's name
-TOKEN_FILE_VARIABLE = "GRAFANA_TOKEN_FILE"  # noqa: S105 - a variable's name
-USER_VARIABLE = "GRAFANA_USER"
-PASSWORD_VARIABLE = "GRAFANA_PASSWORD"  # noqa: S105 - a variable's name
-PASSWORD_FILE_VARIABLE = "GRAFANA_PASSWORD_FILE"  # noqa: S105 - a variable's name
-
-_LONGEST_UID = 40  # Grafana's own limit
+_UID = r"[a-zA-Z0-9_-]{1,40}"  # Grafana's own rule
 
 
-def publish(dashboards: Dashboards, grafana: Grafana, *, folder: str, message: str, echo: Echo) -> None:
-    """Create the folder if it does not exist, then create or replace each dashboard.
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """How to publish.
+
+    Attributes:
+        dry_run: Say what would change, and send nothing.
+        check: The same, and let differences be a failure.
+        diff: Say how each dashboard differs.
+        prune: Delete dashboards of the same owner that are not published any more.
+        take_over: Replace dashboards of other owners, and those that Sidelight did not publish.
+    """
+
+    dry_run: bool = False
+    check: bool = False
+    diff: bool = False
+    prune: bool = False
+    take_over: bool = False
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything is sent."""
+        return not (self.dry_run or self.check)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What publishing found.
+
+    Attributes:
+        differences: How many dashboards differed from what Grafana had.
+        pages: The address of Grafana's own pages; empty where no dashboard is there to tell it.
+    """
+
+    differences: int
+    pages: str
+
+
+def publish(publication: Publication, grafana: Grafana, echo: Echo, mode: Mode | None = None) -> Outcome:
+    """Check everything that can be checked, then create the folder where it is missing and what is new or different.
+
+    New dashboards come first. Where Grafana refuses one of them after all, those that were created before it are deleted
+    again, so that nothing is half published.
 
     Args:
-        dashboards: Name to Grafana JSON.
-        grafana: The Grafana server.
-        folder: The folder's title, path of titles or uid.
-        message: The message in each dashboard's version history.
-        echo: Receives one progress line per dashboard.
+        publication: What is to stand in Grafana.
+        grafana: Where to.
+        echo: Takes one line of progress for each dashboard.
+        mode: How; by default it is sent, and what others own is left alone.
 
     Raises:
-        PublishError: ``grafana_url_invalid``, ``grafana_token_invalid`` or ``dashboard_invalid`` before anything is sent;
-            later, the errors of ``existing_folder`` and ``Session``, with the names of the dashboards already published.
+        PublishError: ``grafana_url_invalid``, ``grafana_token_invalid``, ``grafana_user_invalid``, ``dashboard_invalid`` or
+            ``owner_missing`` before anything is asked; what ``planned`` raises before anything is sent; then what
+            ``Session`` raises, with the names of the dashboards that were published before it.
     """
-    _check_address(grafana)
-    for name, dashboard in dashboards.items():
+    mode = mode or Mode()
+    check_address(grafana)
+    for name, dashboard in publication.dashboards.items():
         _check_dashboard(name, dashboard)
-    published: list[str] = []
-    try:
-        with Session(grafana) as session:
-            existing = existing_folder(folder, session.folders())
-            uid = existing.uid if existing else session.create_folder(folder)
-            for name, dashboard in dashboards.items():
-                address = session.save(name, dashboard, uid, message, wait=None if existing or published else echo)
-                published.append(name)
-                echo(f"published {name}: {address}")
-    except PublishError as error:
-        raise _with_published(error, published) from error.__cause__
+    _check_uids(publication)
+    if mode.prune and not publication.owner:
+        problem = "--prune needs to know whose dashboards may be deleted; set dashboards.owner or service.name."
+        raise PublishError(problem, code="owner_missing")
+    with Session(grafana) as session:
+        run = _Run(session=session, publication=publication, mode=mode, echo=echo)
+        try:
+            plan = planned(session, publication, prune=mode.prune, take_over=mode.take_over)
+            run.send(plan) if mode.sends else run.tell(plan)
+        except PublishError as error:
+            raise _with_published(error, run.published) from error.__cause__
+    addresses = [*run.addresses, *(change.stored.address for change in plan.changes if change.stored)]
+    pages = addresses[0].rpartition("/d/")[0] if addresses else ""
+    return Outcome(differences=plan.differences, pages=pages)
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One publication, and what it published so far."""
+
+    session: Session
+    publication: Publication
+    mode: Mode
+    echo: Echo
+    published: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    folder_is_new: bool = False
+
+    def tell(self, plan: Plan) -> None:
+        if plan.folder is None:
+            self.echo(f"would create the folder {self.publication.folder!r}")
+        for change in plan.changes:
+            if change.stored is None:
+                self.echo(f"would create {change.name} (uid {change.dashboard['uid']})")
+            elif change.is_needed:
+                self._tell_diff(change)
+                self.echo(f"would replace {change.name}: {change.stored.address}")
+            else:
+                self.echo(f"unchanged {change.name}: {change.stored.address}")
+        for hit in plan.leftovers:
+            self.echo(f"would delete {hit.title!r}: {hit.address} (uid {hit.uid})")
+
+    def send(self, plan: Plan) -> None:
+        needed = [change for change in plan.changes if change.is_needed]
+        uid = plan.folder or (self._create_folder() if needed else "")
+        try:
+            for change in needed:
+                if change.stored is None:
+                    self._save(change, uid)
+        except PublishError:
+            self._delete_again(plan)
+            raise
+        for change in plan.changes:
+            if change.stored and change.is_needed:
+                self._tell_diff(change)
+                self._save(change, uid)
+            elif change.stored:
+                self.echo(f"unchanged {change.name}: {change.stored.address}")
+        for hit in plan.leftovers:
+            self.session.delete(hit.uid)
+            self.echo(f"deleted {hit.title!r}: {hit.address} (uid {hit.uid})")
+
+    def _tell_diff(self, change: Change) -> None:
+        if self.mode.diff:
+            self.echo(change.diff)
+
+    def _create_folder(self) -> str:
+        uid = self.session.create_folder(self.publication.folder)
+        self.folder_is_new = True
+        self.echo(f"created the folder {self.publication.folder!r}")
+        return uid
+
+    def _save(self, change: Change, folder: str) -> None:
+        wait = self.echo if self.folder_is_new and not self.published else None
+        message = self.publication.message
+        saved = self.session.save(change.dashboard, change.stored, folder=folder, message=message, wait=wait)
+        self.published.append(change.name)
+        self.addresses.append(saved.address)
+        self.echo(f"published {change.name}: {saved.address} (uid {saved.uid}, version {saved.version})")
+
+    def _delete_again(self, plan: Plan) -> None:
+        for change in plan.changes:
+            if change.name in self.published:
+                with suppress(PublishError):  # the error that led here says more
+                    self.session.delete(str(change.dashboard["uid"]))
+                    self.published.remove(change.name)
+                    self.echo(f"deleted {change.name} again, since Grafana refused another one")
 
 
 def publish_from_environment(
-    settings: Settings, environ: Mapping[str, str], echo: Echo, transport: httpx.BaseTransport | None = None
+    settings: Settings,
+    environ: Mapping[str, str],
+    echo: Echo,
+    mode: Mode | None = None,
+    transport: httpx.BaseTransport | None = None,
 ) -> int:
     """Publish every dashboard to the Grafana at GRAFANA_URL, as GRAFANA_TOKEN or as GRAFANA_USER.
 
     Args:
-        settings: The settings of the dashboards and the folder.
-        environ: The environment variables.
-        echo: Receives each line of output.
+        settings: What the dashboards are made from, whose they are, and the folder.
+        environ: The environment.
+        echo: Takes each line for people.
+        mode: How; by default they are sent, and what others own is left alone.
         transport: The HTTP transport; httpx's own by default.
 
     Returns:
-        The exit code, 0; also if GRAFANA_URL is not set and there is nothing to do.
+        The exit code: 1 where differences are a failure and there are some, else 0; also where GRAFANA_URL is not set and
+        there is nothing to do.
 
     Raises:
-        PublishError: As ``publish``, and ``grafana_token_missing`` and ``grafana_credentials_ambiguous``.
+        PublishError: As ``publish`` and ``own_dashboards``, and ``grafana_url_missing``, ``grafana_token_missing`` and
+            ``grafana_credentials_ambiguous``.
     """
-    url = environ.get(URL_VARIABLE)
-    if not url:
+    mode = mode or Mode()
+    url = environ.get(URL_VARIABLE, "").rstrip("/")
+    if not url and mode == Mode():
         echo(f"{URL_VARIABLE} is not set, so nothing is published.")
         return 0
-    publish(
-        {name: build(settings) for name, build in DASHBOARDS.items()},
-        _grafana(url.rstrip("/"), environ, transport),
-        folder=settings.dashboards.folder,
+    if not url:
+        raise PublishError(f"{URL_VARIABLE} is not set; give the address of a Grafana.", code="grafana_url_missing")
+    publication = Publication(
+        dashboards={name: build(settings) for name, build in DASHBOARDS.items()}
+        | own_dashboards(settings.dashboards.own),
+        folder=_folder(settings),
+        owner=settings.owner,
         message=f"Published by Sidelight {__version__}",
-        echo=echo,
     )
-    return 0
+    outcome = publish(publication, grafana_from(url, environ, transport), echo, mode)
+    for note in _notes(settings, url, outcome.pages):
+        echo(note)
+    if mode.check:
+        echo(f"differences: {outcome.differences}")
+    return 1 if mode.check and outcome.differences else 0
 
 
-def _grafana(url: str, environ: Mapping[str, str], transport: httpx.BaseTransport | None) -> Grafana:
-    token = _secret(environ, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE)
-    user = environ.get(USER_VARIABLE, "")
-    if token and user:
-        problem = f"{TOKEN_VARIABLE} and {USER_VARIABLE} are both set; give one of them."
-        raise PublishError(problem, code="grafana_credentials_ambiguous")
-    if user:
-        password = _secret(environ, PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE)
-        _require(password, f"{USER_VARIABLE} is set, but no password", PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE)
-        return Grafana(url=url, user=user, password=password, transport=transport)
-    _require(token, f"{URL_VARIABLE} is set, but no token", TOKEN_VARIABLE, TOKEN_FILE_VARIABLE)
-    return Grafana(url=url, token=token, transport=transport)
+def _folder(settings: Settings) -> str:
+    is_default = "folder" not in settings.dashboards.model_fields_set
+    folder = settings.dashboards.folder
+    return f"{settings.owner}: {folder}" if is_default and settings.owner else folder
 
 
-def _require(secret: str, problem: str, variable: str, file_variable: str) -> None:
-    if not secret:
-        problem = f"{problem}; give one in {variable} or in the file that {file_variable} names."
-        raise PublishError(problem, code="grafana_token_missing")
-
-
-def _secret(environ: Mapping[str, str], variable: str, file_variable: str) -> str:
-    file = environ.get(file_variable)
-    given = environ.get(variable) or (_read(Path(file), file_variable) if file else "")
-    return given.strip()
-
-
-def _read(file: Path, variable: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        problem = f"{variable}: {file} cannot be read ({reason}); give a text file that contains only the secret."
-        # The cause of a decoding error contains the bytes of the file.
-        raise PublishError(problem, code="grafana_token_missing") from None
-
-
-def _check_address(grafana: Grafana) -> None:
-    # The messages do not repeat the given value: an address may contain a password, and a token is a secret.
-    if not _is_address(grafana.url):
-        problem = "is not a web address; give one such as https://grafana.example, without user and password"
-        raise PublishError(f"{URL_VARIABLE} {problem}.", code="grafana_url_invalid")
-    if not (grafana.token.isascii() and grafana.token.isprintable()) or " " in grafana.token:
-        problem = "contains characters that a token cannot have, such as a space or a line break; give only the token"
-        raise PublishError(f"{TOKEN_VARIABLE} {problem}.", code="grafana_token_invalid")
-    if ":" in grafana.user:
-        raise PublishError(
-            f"{USER_VARIABLE} contains a colon, which basic authentication does not allow.", code="grafana_user_invalid"
+def _notes(settings: Settings, url: str, pages: str) -> Iterator[str]:
+    if not settings.owner:
+        yield (
+            "note: the dashboards have no owner, so whoever publishes to this Grafana without one replaces them; set"
+            " dashboards.owner or service.name."
         )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        parts, _ = urlsplit(text), httpx.URL(text)  # each rejects addresses that the other accepts
-        bare = not (parts.username or parts.query or parts.fragment)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and bare and parts.port != 0
-    except (ValueError, httpx.InvalidURL):
-        return False
+    if pages and pages != url:
+        yield f"note: Grafana's pages are at {pages}; set {URL_VARIABLE} to that address."
+    if pages and pages != settings.dashboards.base_url:
+        yield (
+            f"note: alerts link to {settings.dashboards.base_url}; set dashboards.base_url to {pages}, and build the alerts"
+            " again."
+        )
 
 
 def _check_dashboard(name: str, dashboard: Mapping[str, object]) -> None:
     faults = [key for key in ("uid", "title") if not (isinstance(dashboard.get(key), str) and dashboard[key])]
-    if len(str(dashboard.get("uid"))) > _LONGEST_UID:
-        faults.append(f"uid of at most {_LONGEST_UID} characters")
+    if "uid" not in faults and not re.fullmatch(_UID, str(dashboard["uid"])):
+        faults.append("uid of at most 40 letters, digits, - and _")
     if not _is_json(dashboard):
         faults.append("form as JSON")
     if faults:
         problem = f"The dashboard {name!r} has no {' and no '.join(faults)}, so nothing is published."
         raise PublishError(problem, code="dashboard_invalid", details={"dashboard": name})
+
+
+def _check_uids(publication: Publication) -> None:
+    names: dict[object, str] = {}
+    for name, dashboard in publication.dashboards.items():
+        other = names.setdefault(dashboard["uid"], name)
+        if other != name:
+            problem = f"The dashboards {other!r} and {name!r} have the same uid {dashboard['uid']!r}; give one of them another."
+            raise PublishError(problem, code="dashboard_invalid", details={"dashboard": name})
 
 
 def _is_json(data: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.links import OPERATIONS_UID
+from alerts.links import OPERATIONS_UID, dashboard_uid
 from alerts.recording.services import recorded
 from dashboards import expressions as promql
 from dashboards.expressions import legend, select, total
@@ -119,7 +119,7 @@ def _each(settings: Settings) -> Panel:
             ),
         ),
         columns={label: "Service" if label == "job" else label.replace("_", " ").capitalize() for label in by},
-        leads_to={"job": OPERATIONS_UID},
+        leads_to={"job": dashboard_uid(settings, OPERATIONS_UID)},
     )
 
 

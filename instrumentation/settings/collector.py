@@ -13,7 +13,7 @@ from instrumentation.settings.types import AttributeName, CollectorVersion, Coun
 class Collector(Section):
     """The OpenTelemetry Collectors: the sidecar beside each instance, and the gateway."""
 
-    gateway_endpoint: WebAddress = "http://sidelight-gateway:4318"
+    gateway_endpoint: WebAddress = "http://sidelight-gateway.monitoring:4318"
     traces_endpoint: WebAddress = "http://tempo:4318"  # where the gateway sends what it keeps
     kept_ratio: Share = 0.1  # of the traces that are neither failed nor slow; those are all kept
     memory_limit_mib: Count = 128  # of the container; the collector refuses what would take more than four fifths

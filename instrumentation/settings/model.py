@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Self
 
 from pydantic import model_validator
@@ -10,7 +11,7 @@ from instrumentation.settings.alerting import Alerting
 from instrumentation.settings.audit import Audit
 from instrumentation.settings.budget import Budget
 from instrumentation.settings.collector import Collector
-from instrumentation.settings.dashboards import Dashboards
+from instrumentation.settings.dashboards import LONGEST_OWNER, Dashboards
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import fault, shown
 from instrumentation.settings.health import Health
@@ -50,6 +51,15 @@ class Settings(Section):
         """Whether any service has a budget."""
         budgets = (self.budget.daily_usd, *(override.daily_usd for override in self.thresholds.overrides))
         return any(usd is not None for usd in budgets)
+
+    @property
+    def owner(self) -> str:
+        """Whose the dashboards are: ``dashboards.owner``, else ``service.name``; empty where neither is set."""
+        name = self.service.name
+        default = "" if name == Service().name else name
+        if len(default) > LONGEST_OWNER:
+            default = f"{default[:27]}-{blake2b(default.encode(), digest_size=6).hexdigest()}"
+        return self.dashboards.owner or default
 
     @property
     def users_window(self) -> Duration:

@@ -7,14 +7,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from alerts import ALERTS, groups
+from alerts.checking.promql import check
+from alerts.checking.series import series
 from alerts.model import AlertRule, RecordingRule
 from alerts.thresholds import SEVERITIES
 from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from alerts.alert import Alert
+    from alerts.checking.promql import Labels
     from alerts.model import RuleGroup
     from instrumentation.settings import Settings
 
@@ -24,23 +27,26 @@ _THRESHOLD = "threshold"
 def chart_rules(settings: Settings) -> dict[str, object]:
     """What the templates read: every group, and which warning must not be above which critical.
 
-    An alert rule has its places open, and with it their names. A recorded series has the alert rules that read it, and
+    An alert rule has its places open, and with it their names, and whether its alerts name a namespace. A recorded series has the alert rules that read it, and
     none where a dashboard does too.
     """
     every = groups(settings)
     rules = [rule for group in every for rule in group.rules]
+    known = series(every, settings.alerting.group_by)
     return {
-        "groups": [_group(group, rules) for group in every],
+        "groups": [_group(group, rules, known) for group in every],
         "order": [pair for alert in ALERTS for pair in _order(alert, settings)],
     }
 
 
-def _group(group: RuleGroup, rules: Sequence[RecordingRule | AlertRule]) -> dict[str, object]:
+def _group(
+    group: RuleGroup, rules: Sequence[RecordingRule | AlertRule], known: Mapping[str, Labels]
+) -> dict[str, object]:
     return {
         "key": _key(group),
         "name": group.name,
         "interval": str(group.interval),
-        "rules": [_rule(rule, rules) for rule in group.rules],
+        "rules": [_rule(rule, rules, known) for rule in group.rules],
     }
 
 
@@ -48,10 +54,13 @@ def _key(group: RuleGroup) -> str:
     return group.name.removeprefix("sidelight.")
 
 
-def _rule(rule: RecordingRule | AlertRule, rules: Sequence[RecordingRule | AlertRule]) -> dict[str, object]:
+def _rule(
+    rule: RecordingRule | AlertRule, rules: Sequence[RecordingRule | AlertRule], known: Mapping[str, Labels]
+) -> dict[str, object]:
     if isinstance(rule, AlertRule):
         places = {"parameters": list(rule.parameters), "on_edge": list(rule.on_edge)}
-        return {"key": rule.key, **places, **rule.template()}
+        namespaced = "namespace" in check(rule.filled(rule.expr), known).labels
+        return {"key": rule.key, **places, "namespaced": namespaced, **rule.template()}
     readers = () if _is_shown(rule, rules) else _readers(rule.record, rules)
     return {**rule.document(), "readers": list(dict.fromkeys(readers))}
 

@@ -54,7 +54,7 @@ def test_the_generated_gateway_sends_to_a_name_that_is_there() -> None:
         for alias in (name, *service.get("networks", {}).get("default", {}).get("aliases", ()))
     }
     for address in (settings.collector.gateway_endpoint, settings.collector.traces_endpoint):
-        assert re.search(r"//([\w-]+):", address)[1] in aliases  # type: ignore[index]
+        assert re.search(r"//([\w.-]+):", address)[1] in aliases  # type: ignore[index]
 
 
 def test_no_port_of_the_host_is_taken_twice() -> None:

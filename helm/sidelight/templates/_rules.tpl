@@ -80,7 +80,7 @@
   "alert" $rule.alert
   "expr" (include "sidelight.filled" (dict "text" $rule.expr "parameters" $rule.parameters "own" $own))
   "for" $own.for
-  "labels" (merge (dict "severity" $own.severity) $alert.labels $rule.labels)
+  "labels" (merge (dict "severity" $own.severity) (include "sidelight.routingLabels" . | fromJson) $alert.labels $rule.labels)
   "annotations" (merge (deepCopy $alert.annotations) $annotations) -}}
 {{- with $own.keep_firing_for -}}{{- $_ := set $filled "keep_firing_for" . -}}{{- end -}}
 {{- toJson $filled -}}

@@ -57,8 +57,13 @@ FULL: dict[str, Any] = {
 }
 CONFIG_MAPS = {**FULL, "rules": {"kind": "ConfigMap"}}
 PLAIN_GATEWAY = {"gateway": {"enabled": True, "replicas": 3}}
-BY_OPERATOR = {
-    "gateway": {"enabled": True, "kind": "OpenTelemetryCollector", "autoscaling": {"enabled": True}},
+BY_OPERATOR: dict[str, Any] = {
+    "gateway": {
+        "enabled": True,
+        "kind": "OpenTelemetryCollector",
+        "autoscaling": {"enabled": True},
+        "queue": {"size": "2Gi", "storageClassName": "fast"},
+    },
     "collectorMonitor": {"enabled": True},
 }
 VALUES = {
@@ -72,7 +77,7 @@ VALUES = {
 TEAMS = parse_settings(
     {
         "alerting": {
-            "teams": [{"name": "search", "match": {"job": "search"}, "receivers": {"default": {}}}],
+            "teams": [{"name": "search", "match": {"job": "search"}}],
             "mute_times": [
                 {
                     "name": "night",

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from dashboards.grafana.client import Grafana, PublishError, folder_uid
-from dashboards.grafana.publish import publish, publish_from_environment
+from dashboards.grafana.plan import Publication
+from dashboards.grafana.publish import Mode, publish, publish_from_environment
 from instrumentation.settings import Settings, parse_settings
 from tests.unit.dashboards.grafana_stand_in import ADMIN, EDITOR, NONE, VIEWER, Answer, StandIn, refusal, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 TOKEN = "glsa_seven_three"  # noqa: S105 - of a Grafana in memory
 PASSWORD = "seven: three"  # noqa: S105 - of a Grafana in memory
-SHOP = {"uid": "shop", "title": "Shop", "panels": []}
-STOCK = {"uid": "stock", "title": "Stock", "panels": []}
+SHOP = {"uid": "shop", "title": "Shop", "tags": ["sidelight"], "panels": []}
+STOCK = {"uid": "stock", "title": "Stock", "tags": ["sidelight"], "panels": []}
 BOTH = {"shop": SHOP, "stock": STOCK}
 FOLDER = "Ops & Shop"
 OURS = folder_uid(FOLDER)
+BASE_URL = "note: alerts link to https://grafana.example; set dashboards.base_url to {}, and build the alerts again."
+TLS = Path(__file__).parent / "tls"
+NO_OWNER = (
+    "note: the dashboards have no owner, so whoever publishes to this Grafana without one replaces them; set"
+    " dashboards.owner or service.name."
+)
 HTML = "<!doctype html><title>Welcome</title>"
 
 
@@ -44,10 +52,20 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-def _publish(server: StandIn, dashboards: Any = BOTH, *, folder: str = FOLDER, **changes: Any) -> list[str]:
+def _publish(  # noqa: PLR0913 - each is something that a test changes
+    server: StandIn,
+    dashboards: Any = BOTH,
+    *,
+    folder: str = FOLDER,
+    owner: str = "",
+    mode: Mode | None = None,
+    echo: Callable[[str], object] | None = None,
+    **changes: Any,
+) -> list[str]:
     lines: list[str] = []
-    given = {"url": server.url, "token": TOKEN, "transport": httpx.HTTPTransport(), "sleep": server.sleep}
-    publish(dashboards, Grafana(**given | changes), folder=folder, message="from a test", echo=lines.append)
+    given = {"url": server.url, "token": TOKEN, "transport": httpx.HTTPTransport(verify=False), "sleep": server.sleep}
+    publication = Publication(dashboards=dashboards, folder=folder, owner=owner, message="from a test")
+    publish(publication, Grafana(**given | changes), echo or lines.append, mode)
     return lines
 
 
@@ -69,7 +87,11 @@ def test_the_first_publication_creates_the_folder_and_puts_each_dashboard_into_i
 ) -> None:
     server.version = version
     server.admit(TOKEN, role)
-    assert [line.split(":")[0] for line in _publish(server)] == ["published shop", "published stock"]
+    assert _publish(server) == [
+        "created the folder 'Ops & Shop'",
+        f"published shop: {server.url}/d/shop/shop (uid shop, version 1)",
+        f"published stock: {server.url}/d/stock/stock (uid stock, version 1)",
+    ]
     assert server.folders[OURS].title == FOLDER
     assert {uid: saved.folder for uid, saved in server.dashboards.items()} == {"shop": OURS, "stock": OURS}
     assert server.dashboards["shop"].messages == ["from a test"]
@@ -87,8 +109,8 @@ def test_a_viewer_may_not_create_the_folder_and_hears_which_right_is_missing(ser
         _publish(server)
     assert str(caught.value) == (
         f"{server.url} refused the folder 'Ops & Shop': You'll need additional permissions to perform this action."
-        " Permissions needed: folders:create; the token lacks a permission: give it the role Editor, or the permission Edit"
-        " on the folder (403). Nothing was published."
+        " Permissions needed: folders:create; the token lacks a right: give it the role Editor, or the permission Edit on"
+        " the folder (403). Nothing was published."
     )
 
 
@@ -151,10 +173,11 @@ def test_a_folder_of_ours_that_was_renamed_is_still_ours(server: StandIn) -> Non
     assert list(server.folders) == [OURS]
 
 
-def test_permissions_of_a_new_folder_that_do_not_count_yet_are_waited_for(server: StandIn) -> None:
-    server.delay = 60
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_permissions_of_a_new_folder_that_do_not_count_yet_are_waited_for(server: StandIn, version: str) -> None:
+    server.version, server.delay = version, 60
     lines = _publish(server)
-    assert lines[:2] == [
+    assert lines[1:3] == [
         "waiting until Grafana lets the token use the new folder: 5 of at most 90 s",
         "waiting until Grafana lets the token use the new folder: 10 of at most 90 s",
     ]
@@ -162,12 +185,26 @@ def test_permissions_of_a_new_folder_that_do_not_count_yet_are_waited_for(server
     assert server.now == 60
 
 
-def test_permissions_that_never_count_end_the_wait(server: StandIn) -> None:
-    server.delay = 3600
-    with _failing("grafana_token_refused") as caught:
+@pytest.mark.parametrize(
+    ("version", "code", "reason"),
+    [
+        ("9.4.7", "dashboard_refused", "Error while checking folder ID"),
+        ("13.2.0", "grafana_token_refused", "Access denied to save dashboard"),
+    ],
+)
+def test_permissions_that_never_count_end_the_wait(server: StandIn, version: str, code: str, reason: str) -> None:
+    server.version, server.delay = version, 3600
+    with _failing(code) as caught:
         _publish(server)
-    assert "Access denied to save dashboard" in str(caught.value)
+    assert reason in str(caught.value)
     assert server.now == 90
+
+
+def test_a_quota_is_not_waited_for_in_a_new_folder(server: StandIn) -> None:
+    server.script["/api/dashboards/db"] = [refusal(403, "Quota reached")]
+    with _failing("grafana_quota_reached"):
+        _publish(server)
+    assert server.now == 0
 
 
 def test_a_folder_that_was_there_is_not_waited_for(server: StandIn) -> None:
@@ -191,8 +228,8 @@ def test_a_folder_of_the_title_that_the_token_may_not_see_is_named_as_the_cause(
         _publish(server)
     assert str(caught.value) == (
         f"{server.url} refused a folder 'Ops & Shop': a folder or dashboard in the general folder with the same name"
-        " already exists; the token may not see the existing folder: give it the role Editor, or the permission Edit on the"
-        " folder, or set dashboards.folder; if it was created within the last minute, publish again (409)."
+        " already exists; the token may not see the one that exists: give it the role Editor, or the permission Edit on the"
+        " folder, or set dashboards.folder; where it was created within the last minute, publish again (409)."
         " Nothing was published."
     )
 
@@ -202,21 +239,293 @@ def test_folders_with_other_titles_have_other_uids_of_legal_characters() -> None
     assert folder_uid("Team 組").isascii()
 
 
-# --- What Grafana refuses -----------------------------------------------------------------------------------------------
+# --- What is sent -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [400, 412, 422, 500])
-def test_a_rejected_dashboard_is_named_with_grafanas_reason_and_with_what_was_published(
-    server: StandIn, status: int
-) -> None:
-    _publish(server, {"shop": SHOP})
-    server.script["/api/dashboards/db"] = [Answer(body='{"uid": "shop"}'), refusal(status, "changed by  someone.")]
-    with _failing("dashboard_refused") as caught:
-        _publish(server, {"shop": {**SHOP, "panels": [1]}, "stock": STOCK})
-    assert str(caught.value) == (
-        f"{server.url} refused the dashboard 'stock': changed by someone ({status}). Published before that: shop."
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_a_dashboard_that_did_not_change_makes_no_new_version(server: StandIn, version: str) -> None:
+    server.version = version
+    _publish(server)
+    server.seen.clear()
+    assert _publish(server) == [
+        f"unchanged shop: {server.url}/d/shop/shop",
+        f"unchanged stock: {server.url}/d/stock/stock",
+    ]
+    assert server.writes == []
+    assert len(server.dashboards["shop"].versions) == 1
+
+
+def test_a_dashboard_that_changed_is_replaced_and_no_other(server: StandIn) -> None:
+    _publish(server)
+    lines = _publish(server, {"shop": SHOP, "stock": {**STOCK, "panels": [{"id": 7}]}})
+    assert lines == [
+        f"unchanged shop: {server.url}/d/shop/shop",
+        f"published stock: {server.url}/d/stock/stock (uid stock, version 2)",
+    ]
+    assert server.dashboards["stock"].data["panels"] == [{"id": 7}]
+
+
+def test_an_edit_made_in_grafana_is_a_change(server: StandIn) -> None:
+    _publish(server)
+    server.dashboards["shop"].versions.append({**server.dashboards["shop"].data, "version": 2, "editable": True})
+    assert _publish(server)[0] == f"published shop: {server.url}/d/shop/shop (uid shop, version 3)"
+    assert "editable" not in server.dashboards["shop"].data
+
+
+def test_a_dashboard_that_was_moved_away_is_moved_back(server: StandIn) -> None:
+    _publish(server)
+    server.add_folder("attic", "Attic")
+    server.dashboards["shop"].folder = "attic"
+    _publish(server)
+    assert server.dashboards["shop"].folder == OURS
+
+
+def test_numbers_that_json_writes_otherwise_are_no_change(server: StandIn) -> None:
+    _publish(server, {"shop": {**SHOP, "panels": [{"max": 1.0, "sizes": (1, 2)}]}})
+    assert _publish(server, {"shop": {**SHOP, "panels": [{"max": 1, "sizes": [1, 2]}]}})[0].startswith("unchanged shop")
+
+
+# --- What Grafana would refuse is known before anything is sent ---------------------------------------------------------
+
+
+def _refused(server: StandIn, code: str, dashboards: Any = BOTH, **changes: Any) -> str:
+    """What is said, where nothing was sent."""
+    server.seen.clear()
+    with _failing(code) as caught:
+        _publish(server, dashboards, **changes)
+    assert server.writes == []
+    assert caught.value.details["published"] == ()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("role", [EDITOR, ADMIN])
+def test_a_quota_that_is_too_small_is_told_before_anything_is_sent(server: StandIn, role: str) -> None:
+    server.admit(TOKEN, role)
+    server.quota = 1
+    assert _refused(server, "grafana_quota_reached") == (
+        "Grafana's quota has room for 1 of 2 new dashboards: shop, stock; delete some, or raise it. Nothing was published."
     )
-    assert caught.value.details == {"url": server.url, "status": status, "published": ("shop",)}
+
+
+def test_a_quota_that_is_just_large_enough_is_no_fault(server: StandIn) -> None:
+    server.quota = 2
+    _publish(server)
+    assert set(server.dashboards) == {"shop", "stock"}
+
+
+def test_at_the_quota_dashboards_can_still_be_replaced(server: StandIn) -> None:
+    _publish(server)
+    server.quota = 2
+    _publish(server, {"shop": {**SHOP, "panels": [1]}, "stock": STOCK})
+    assert server.dashboards["shop"].data["version"] == 2
+
+
+def test_a_quota_that_is_not_shown_leaves_nothing_half_published(server: StandIn) -> None:
+    server.add_folder("Zx7Kq", FOLDER, private=True)
+    server.admit(TOKEN, NONE, edits={"Zx7Kq"})  # who has no role may not read quotas
+    server.quota = 1
+    lines: list[str] = []
+    with _failing("grafana_quota_reached") as caught:
+        _publish(server, echo=lines.append)
+    assert str(caught.value) == (
+        f"{server.url} refused the dashboard 'Stock': Quota reached; delete dashboards, or raise Grafana's quota (403)."
+        " Nothing was published."
+    )
+    assert lines[-1] == "deleted shop again, since Grafana refused another one"
+    assert server.dashboards == {}
+
+
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_a_title_that_another_dashboard_of_the_folder_has_is_refused(server: StandIn, version: str) -> None:
+    server.version = version
+    server.add_folder(OURS, FOLDER)
+    server.add_dashboard({"uid": "byhand", "title": "STOCK", "panels": []}, OURS)
+    assert _refused(server, "title_taken") == (
+        "stock: its folder holds another dashboard with the title 'STOCK' (uid byhand); rename or delete that one."
+        " Nothing was published."
+    )
+
+
+def test_the_same_title_in_another_folder_is_no_fault(server: StandIn) -> None:
+    server.add_folder("attic", "Attic")
+    server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": []}, "attic")
+    _publish(server)
+    assert set(server.dashboards) == {"byhand", "shop", "stock"}
+
+
+def test_a_dashboard_that_is_moved_into_the_folder_may_not_meet_its_title_there(server: StandIn) -> None:
+    server.add_folder(OURS, FOLDER)
+    server.add_folder("attic", "Attic")
+    server.add_dashboard(STOCK, "attic")
+    server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": []}, OURS)
+    assert _refused(server, "title_taken").startswith(
+        "stock: its folder holds another dashboard with the title 'Stock'"
+    )
+
+
+def test_a_title_that_is_taken_while_it_publishes_is_never_written_into(server: StandIn) -> None:
+    server.add_folder(OURS, FOLDER)
+    server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": [7]}, OURS)
+    server.script["/api/search"] = [Answer(body=f'[{{"uid": "{OURS}", "title": "x"}}]'), Answer(body="[]")]
+    with _failing("dashboard_refused") as caught:
+        _publish(server)
+    assert "A dashboard with the same name in the folder already exists (412). Nothing was published." in str(
+        caught.value
+    )
+    assert list(server.dashboards) == ["byhand"]
+    assert server.dashboards["byhand"].data["panels"] == [7]
+
+
+def test_a_provisioned_dashboard_is_refused_before_anything_is_sent(server: StandIn) -> None:
+    server.add_folder("files", "Files")
+    server.add_dashboard({**STOCK, "panels": [7]}, "files", provisioned=True)
+    assert _refused(server, "dashboard_provisioned") == (
+        f"stock: {server.url}/d/stock/stock is a provisioned dashboard, which Grafana lets nobody save; change it where it"
+        " is provisioned, or remove it there. Nothing was published."
+    )
+
+
+def test_a_dashboard_that_the_token_may_not_save_is_refused_before_anything_is_sent(server: StandIn) -> None:
+    server.add_folder("Zx7Kq", FOLDER, private=True)
+    server.add_folder("attic", "Attic")
+    server.add_dashboard(STOCK, "attic")
+    server.admit(TOKEN, VIEWER, edits={"Zx7Kq"})
+    said = _refused(server, "grafana_token_refused")
+    assert said.startswith(
+        f"stock: the credentials may not save {server.url}/d/stock/stock (canSave is false); give them"
+    )
+
+
+def test_a_folder_with_a_dashboards_title_is_refused_before_anything_is_sent(server: StandIn) -> None:
+    server.add_folder("other", "Stock")
+    assert _refused(server, "title_taken") == (
+        "stock: a folder has the title 'Stock' (uid other), which Grafana before 11.3 allows no dashboard to have; rename"
+        " the folder. Nothing was published."
+    )
+
+
+def test_a_folder_with_a_dashboards_title_is_no_fault_from_11_3_on(server: StandIn) -> None:
+    server.version = "11.3.0"
+    server.add_folder("other", "Stock")
+    _publish(server)
+    assert set(server.dashboards) == {"shop", "stock"}
+
+
+@pytest.mark.parametrize("page", ["no version", "no page"])
+def test_a_grafana_that_hides_its_version_is_taken_for_an_old_one(server: StandIn, page: str) -> None:
+    server.add_folder("other", "Stock")
+    server.hides_version = page == "no version"
+    server.script["/api/health"] = [Answer(status=403, body=HTML)] if page == "no page" else []
+    _refused(server, "title_taken")
+
+
+def test_a_folder_of_that_title_that_the_token_may_not_see_leaves_nothing_half_published(server: StandIn) -> None:
+    server.add_folder("other", "Stock", private=True)
+    with _failing("dashboard_refused") as caught:
+        _publish(server)
+    assert "refused the dashboard 'Stock': Dashboard name cannot be the same as folder (400)" in str(caught.value)
+    assert server.dashboards == {}
+
+
+def test_everything_that_is_wrong_is_told_at_once(server: StandIn) -> None:
+    server.quota = 1
+    server.add_folder("other", "Shop")
+    server.add_dashboard(STOCK | {"panels": [7]}, "other", provisioned=True)
+    told = _refused(server, "dashboard_provisioned").splitlines()
+    assert [line.split(":")[0] for line in told] == [
+        "stock",
+        "shop",
+        "Grafana's quota has room for 0 of 1 new dashboards",
+    ]
+
+
+def test_a_dashboard_that_somebody_saves_meanwhile_is_not_overwritten(server: StandIn) -> None:
+    _publish(server)
+    read = Answer(body='{"dashboard": {"id": 2, "version": 1, "tags": ["sidelight"]}, "meta": {}}')
+    server.dashboards["stock"].versions.append({**STOCK, "id": 2, "version": 2, "panels": [7]})
+    server.script["/api/dashboards/uid/stock"] = [read]
+    with _failing("dashboard_changed") as caught:
+        _publish(server)
+    assert str(caught.value) == (
+        f"{server.url} refused the dashboard 'Stock': The dashboard has been changed by someone else; somebody saved it a"
+        " moment ago: publish again (412). Nothing was published."
+    )
+    assert server.dashboards["stock"].data["panels"] == [7]
+
+
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_a_dashboard_that_the_token_may_not_see_is_not_overwritten(server: StandIn, version: str) -> None:
+    server.version = version
+    server.add_folder("secret", "Secret", private=True)
+    server.add_dashboard({**STOCK, "panels": [7]}, "secret")
+    with _failing("dashboard_changed") as caught:
+        _publish(server)
+    assert "the token may not see the one that has its uid" in str(caught.value)
+    assert set(server.dashboards) == {"stock"}
+
+
+def test_a_database_that_may_only_be_read_is_named_as_one_cause(server: StandIn) -> None:
+    server.read_only = True
+    with _failing("folder_refused") as caught:
+        _publish(server)
+    assert str(caught.value) == (
+        f"{server.url} refused the folder 'Ops & Shop': Folder API error; Grafana's log says why; a database that may only"
+        " be read is one cause (500). Nothing was published."
+    )
+
+
+def test_a_database_that_may_only_be_read_is_no_fault_where_nothing_is_to_be_written(server: StandIn) -> None:
+    _publish(server)
+    server.read_only = True
+    assert all(line.startswith("unchanged ") for line in _publish(server))
+
+
+def test_where_a_replacement_is_refused_the_line_says_what_was_published_before(server: StandIn) -> None:
+    _publish(server)
+    server.script["/api/dashboards/db"] = [Answer(body='{"uid": "shop", "version": 2}'), refusal(422, "no  such.")]
+    with _failing("dashboard_refused") as caught:
+        _publish(server, {name: {**dashboard, "panels": [7]} for name, dashboard in BOTH.items()})
+    assert (
+        str(caught.value) == f"{server.url} refused the dashboard 'Stock': no such (422). Published before that: shop."
+    )
+    assert caught.value.details == {"url": server.url, "status": 422, "published": ("shop",)}
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "replaced"])
+def test_a_save_whose_answer_was_lost_is_none_that_somebody_else_made(
+    server: StandIn, pauses: list[float], *, is_new: bool
+) -> None:
+    if not is_new:
+        _publish(server)
+    server.loses_answer_of = "POST /api/dashboards/db"
+    lines = _publish(server, {"shop": {**SHOP, "panels": [7]}})
+    version = 1 if is_new else 2
+    assert lines[-1] == f"published shop: {server.url}/d/shop/shop (uid shop, version {version})"
+    assert len(server.dashboards["shop"].versions) == version
+    assert len(pauses) == 1
+
+
+def test_a_deletion_whose_answer_was_lost_is_one(server: StandIn, pauses: list[float]) -> None:
+    _publish(server, owner="search")
+    server.loses_answer_of = "DELETE /api/dashboards/uid/stock"
+    assert _publish(server, {"shop": SHOP}, owner="search", mode=Mode(prune=True))[-1].startswith("deleted 'Stock'")
+    assert set(server.dashboards) == {"shop"}
+    assert len(pauses) == 1
+
+
+def test_a_search_that_fails_is_told_with_grafanas_reason(server: StandIn) -> None:
+    server.script["/api/search"] = [refusal(500, "Search failed")]
+    with _failing("search_refused") as caught:
+        _publish(server)
+    assert str(caught.value).startswith(f"{server.url} refused to list what it holds: Search failed; Grafana's log")
+
+
+def test_a_save_that_grafana_only_hands_on_is_not_taken_for_one(server: StandIn) -> None:
+    pending = '{"status": "pending", "message": "changes were broadcast to the gitops listener"}'
+    server.script["/api/dashboards/db"] = [Answer(status=202, body=pending)]
+    with _failing("dashboard_refused") as caught:
+        _publish(server)
+    assert "changes were broadcast to the gitops listener (202)" in str(caught.value)
 
 
 # --- Who asks ---------------------------------------------------------------------------------------------------------
@@ -227,7 +536,7 @@ def test_a_wrong_token_gives_one_clear_line(server: StandIn) -> None:
     with _failing("grafana_token_refused") as caught:
         _publish(server, token=wrong)
     assert str(caught.value) == (
-        f"{server.url} does not accept the token (Invalid API key); use the token of a service account with the role"
+        f"{server.url} does not know the token (Invalid API key); give the token of a service account with the role"
         " Editor (401). Nothing was published."
     )
     assert wrong not in repr(caught.value)
@@ -235,14 +544,15 @@ def test_a_wrong_token_gives_one_clear_line(server: StandIn) -> None:
 
 def test_a_user_with_a_password_may_publish(server: StandIn) -> None:
     server.admit_user("zoë", PASSWORD)
-    assert len(_publish(server, token="", user="zoë", password=PASSWORD)) == 2
+    _publish(server, token="", user="zoë", password=PASSWORD)
+    assert set(server.dashboards) == {"shop", "stock"}
 
 
 def test_a_wrong_password_is_told_as_such(server: StandIn) -> None:
     server.admit_user("zoë", PASSWORD)
     with _failing("grafana_token_refused") as caught:
         _publish(server, token="", user="zoe", password=PASSWORD)
-    assert "does not accept the user or the password (Invalid API key)" in str(caught.value)
+    assert "does not know the user or the password (Invalid API key)" in str(caught.value)
 
 
 def test_where_basic_auth_is_asked_for_the_variables_are_named(server: StandIn) -> None:
@@ -250,7 +560,9 @@ def test_where_basic_auth_is_asked_for_the_variables_are_named(server: StandIn) 
     server.script["/api/search"] = [asked]
     with _failing("grafana_token_refused") as caught:
         _publish(server)
-    assert "requires user and password (no reason given); set GRAFANA_USER and GRAFANA_PASSWORD" in str(caught.value)
+    assert "asks for user and password (no reason given); give them in GRAFANA_USER and GRAFANA_PASSWORD" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize("status", [403, 405])
@@ -259,9 +571,225 @@ def test_a_proxy_that_lets_nothing_be_written_is_not_taken_for_grafana(server: S
     with _failing("grafana_proxy_refused") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} refused POST /api/folders before it reached Grafana; a proxy may not allow writing ({status})."
+        f"{server.url} refused POST /api/folders before it reached Grafana; a proxy may allow no writing ({status})."
         " Nothing was published."
     )
+
+
+# --- Several teams ------------------------------------------------------------------------------------------------------
+
+
+def _of(server: StandIn, owner: str, **more: Any) -> Settings:
+    """Settings of a team."""
+    return parse_settings({"dashboards": {"owner": owner, "base_url": server.url, **more}})
+
+
+def test_two_teams_have_dashboards_side_by_side(server: StandIn) -> None:
+    _from_environment(server, _of(server, "payments"), GRAFANA_TOKEN=TOKEN)
+    _, lines = _from_environment(server, _of(server, "search"), GRAFANA_TOKEN=TOKEN)
+    assert lines == [
+        "created the folder 'search: Sidelight'",
+        *(
+            f"published {page}: {server.url}/d/sidelight-search-{page}/search-{page} (uid sidelight-search-{page}, version 1)"
+            for page in ("fleet", "operations", "business")
+        ),
+    ]
+    assert {folder.title for folder in server.folders.values()} == {"payments: Sidelight", "search: Sidelight"}
+    assert len(server.dashboards) == 6
+    assert server.dashboards["sidelight-payments-fleet"].data["tags"] == ["sidelight", "sidelight:payments"]
+
+
+def test_two_teams_may_share_a_folder(server: StandIn) -> None:
+    for owner in ("payments", "search"):
+        _from_environment(server, _of(server, owner, folder="Everybody's"), GRAFANA_TOKEN=TOKEN)
+    assert len(server.folders) == 1
+    assert len(server.dashboards) == 6
+
+
+def test_the_services_name_is_the_owner_where_none_is_given(server: StandIn) -> None:
+    settings = parse_settings({"service": {"name": "billing"}, "dashboards": {"base_url": server.url}})
+    _from_environment(server, settings, GRAFANA_TOKEN=TOKEN)
+    assert server.dashboards["sidelight-billing-operations"].data["title"] == "billing: Operations"
+
+
+@pytest.mark.parametrize("owner", ["", "search"], ids=["nobody", "another"])
+def test_what_another_owner_holds_is_not_replaced(server: StandIn, owner: str) -> None:
+    _publish(server, owner="payments")
+    assert _refused(server, "dashboard_held", {"stock": STOCK}, owner=owner) == (
+        f"stock: its uid belongs to {server.url}/d/stock/stock, which was published for the owner 'payments'; set"
+        " dashboards.owner to have uids of your own, or replace that dashboard with --take-over. Nothing was published."
+    )
+
+
+def test_what_somebody_made_by_hand_is_not_replaced(server: StandIn) -> None:
+    server.add_dashboard({"uid": "stock", "title": "Stock", "panels": [7]})
+    said = _refused(server, "dashboard_held")
+    assert said.startswith(f"stock: its uid belongs to {server.url}/d/stock/stock, which Sidelight did not publish;")
+
+
+def test_what_another_owner_holds_is_replaced_where_that_is_asked_for(server: StandIn) -> None:
+    _publish(server, owner="payments")
+    server.add_dashboard({"uid": "own", "title": "Own"}, OURS)
+    own = {"own": {"uid": "own", "title": "Own", "tags": ["mine", "sidelight:payments"]}}
+    _publish(server, BOTH | own, owner="search", mode=Mode(take_over=True))
+    assert {tuple(saved.data["tags"]) for saved in server.dashboards.values()} == {
+        ("sidelight", "sidelight:search"),
+        ("mine", "sidelight", "sidelight:search"),
+    }
+
+
+def test_what_was_published_before_there_were_owners_is_replaced(server: StandIn) -> None:
+    _publish(server)
+    _publish(server, owner="search")
+    assert server.dashboards["shop"].data["tags"] == ["sidelight", "sidelight:search"]
+
+
+def test_dashboards_that_are_not_published_any_more_are_deleted_where_that_is_asked_for(server: StandIn) -> None:
+    _publish(server, owner="search")
+    _publish(server, {"other": {"uid": "other", "title": "Other"}}, owner="payments")
+    _publish(server, {"nobodys": {"uid": "nobodys", "title": "Nobody's"}})
+    server.dashboards["stock"].folder = ""
+    lines = _publish(server, {"shop": SHOP}, owner="search", mode=Mode(prune=True))
+    assert lines == [
+        f"unchanged shop: {server.url}/d/shop/shop",
+        f"deleted 'Stock': {server.url}/d/stock/stock (uid stock)",
+    ]
+    assert set(server.dashboards) == {"shop", "other", "nobodys"}
+
+
+def test_dashboards_that_are_not_published_any_more_stay_by_default(server: StandIn) -> None:
+    _publish(server, owner="search")
+    _publish(server, {"shop": SHOP}, owner="search")
+    assert set(server.dashboards) == {"shop", "stock"}
+
+
+def test_without_an_owner_nothing_is_deleted(server: StandIn) -> None:
+    with _failing("owner_missing") as caught:
+        _publish(server, mode=Mode(prune=True))
+    assert str(caught.value).startswith("--prune needs to know whose dashboards may be deleted; set dashboards.owner")
+    assert server.seen == []
+
+
+# --- What would change --------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_would_change_and_sends_nothing(server: StandIn) -> None:
+    assert _publish(server, owner="search", mode=Mode(dry_run=True)) == [
+        "would create the folder 'Ops & Shop'",
+        "would create shop (uid shop)",
+        "would create stock (uid stock)",
+    ]
+    assert server.writes == []
+    _publish(server, owner="search")
+    server.seen.clear()
+    changed = {"shop": {**SHOP, "panels": [7]}, "third": {"uid": "third", "title": "Third"}}
+    assert _publish(server, changed, owner="search", mode=Mode(dry_run=True, prune=True)) == [
+        f"would replace shop: {server.url}/d/shop/shop",
+        "would create third (uid third)",
+        f"would delete 'Stock': {server.url}/d/stock/stock (uid stock)",
+    ]
+    assert server.writes == []
+
+
+def test_a_dry_run_fails_where_publishing_would(server: StandIn) -> None:
+    server.quota = 1
+    _refused(server, "grafana_quota_reached", mode=Mode(dry_run=True))
+
+
+@pytest.mark.parametrize("mode", [Mode(diff=True), Mode(diff=True, dry_run=True)], ids=["sent", "dry run"])
+def test_how_a_dashboard_differs_is_told_line_by_line(server: StandIn, mode: Mode) -> None:
+    _publish(server)
+    told = _publish(server, {"shop": SHOP, "stock": {**STOCK, "title": "Größe"}}, mode=mode)
+    assert told[0] == f"unchanged shop: {server.url}/d/shop/shop"
+    assert told[1].splitlines() == [
+        "--- stock in Grafana",
+        "+++ stock",
+        "@@ -4,6 +4,6 @@",
+        '   "tags": [',
+        '     "sidelight"',
+        "   ],",
+        '-  "title": "Stock",',
+        '+  "title": "Größe",',
+        '   "uid": "stock"',
+        " }",
+    ]
+    assert len(told) == 3
+
+
+def test_a_check_exits_with_1_where_grafana_has_something_else(server: StandIn) -> None:
+    settings, check = _of(server, "search"), Mode(check=True)
+    code, lines = _from_environment(server, settings, check, GRAFANA_TOKEN=TOKEN)
+    assert (code, lines[-1]) == (1, "differences: 3")
+    assert server.writes == []
+    _from_environment(server, settings, GRAFANA_TOKEN=TOKEN)
+    assert _from_environment(server, settings, check, GRAFANA_TOKEN=TOKEN)[0] == 0
+    server.dashboards["sidelight-search-fleet"].data["refresh"] = "7s"
+    assert _from_environment(server, settings, check, GRAFANA_TOKEN=TOKEN)[0] == 1
+
+
+def test_a_check_that_prunes_sees_what_is_not_published_any_more(server: StandIn) -> None:
+    settings = _of(server, "search")
+    _from_environment(server, settings, GRAFANA_TOKEN=TOKEN)
+    old = {"uid": "old", "title": "Old", "tags": ["sidelight", "sidelight:search"]}
+    server.add_dashboard(old)
+    assert _from_environment(server, settings, Mode(check=True), GRAFANA_TOKEN=TOKEN)[0] == 0
+    assert _from_environment(server, settings, Mode(check=True, prune=True), GRAFANA_TOKEN=TOKEN)[0] == 1
+    assert "old" in server.dashboards
+
+
+@pytest.mark.parametrize("mode", [Mode(check=True), Mode(dry_run=True), Mode(prune=True)], ids=str)
+def test_without_an_address_nothing_can_be_compared_and_that_is_a_failure(mode: Mode) -> None:
+    with _failing("grafana_url_missing"):
+        publish_from_environment(Settings(), {}, str, mode)
+
+
+# --- The team's own dashboards ------------------------------------------------------------------------------------------
+
+
+def test_the_teams_own_dashboards_are_published_beside_ours(server: StandIn, tmp_path: Path) -> None:
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "queues.json").write_text('{"uid": "queues", "title": "Queues", "tags": ["mail"], "id": 7}')
+    (tmp_path / "boards" / "notes.txt").write_text("no dashboard")
+    (tmp_path / "mail.json").write_text('{"uid": "mail", "title": "Mail", "version": 12}')
+    settings = _of(server, "search", own=[str(tmp_path / "boards"), str(tmp_path / "mail.json")])
+    _, lines = _from_environment(server, settings, GRAFANA_TOKEN=TOKEN)
+    assert f"published {tmp_path}/mail.json: {server.url}/d/mail/mail (uid mail, version 1)" in lines
+    assert server.dashboards["queues"].data["tags"] == ["mail", "sidelight", "sidelight:search"]
+    _, lines = _from_environment(server, settings, GRAFANA_TOKEN=TOKEN)
+    assert all(line.startswith("unchanged ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        ("{", "is not JSON ("),
+        ("[]", "holds no dashboard"),
+        ('{"__inputs": [{"name": "DS"}]}', "was exported for sharing externally"),
+    ],
+)
+def test_a_file_that_is_no_dashboard_is_named(
+    server: StandIn, tmp_path: Path, content: str | None, problem: str
+) -> None:
+    if content is not None:
+        (tmp_path / "mail.json").write_text(content)
+    with _failing("dashboard_unreadable") as caught:
+        _from_environment(server, _of(server, "search", own=[str(tmp_path / "mail.json")]), GRAFANA_TOKEN=TOKEN)
+    assert str(caught.value).startswith(f"dashboards.own: {tmp_path}/mail.json {problem}")
+    assert server.seen == []
+
+
+def test_a_folder_without_dashboards_is_named(server: StandIn, tmp_path: Path) -> None:
+    with _failing("dashboard_unreadable") as caught:
+        _from_environment(server, _of(server, "search", own=[str(tmp_path)]), GRAFANA_TOKEN=TOKEN)
+    assert f"{tmp_path} is a folder without .json files" in str(caught.value)
+
+
+def test_two_dashboards_of_one_uid_are_refused(server: StandIn) -> None:
+    with _failing("dashboard_invalid") as caught:
+        _publish(server, {"shop": SHOP, "stock": {**STOCK, "uid": "shop"}})
+    assert str(caught.value).startswith("The dashboards 'shop' and 'stock' have the same uid 'shop';")
+    assert server.seen == []
 
 
 # --- The network --------------------------------------------------------------------------------------------------------
@@ -270,7 +798,8 @@ def test_a_proxy_that_lets_nothing_be_written_is_not_taken_for_grafana(server: S
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_transient_answer_is_tried_again(server: StandIn, pauses: list[float], status: int) -> None:
     server.script["/api/dashboards/db"] = [Answer(status=status, body=HTML)]
-    assert len(_publish(server)) == 2
+    _publish(server)
+    assert set(server.dashboards) == {"shop", "stock"}
     assert len(pauses) == 1
 
 
@@ -290,7 +819,8 @@ def test_a_server_that_asks_for_too_long_a_pause_is_not_waited_for(server: Stand
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "nan", "-3"])
 def test_a_pause_that_is_no_number_of_seconds_does_no_harm(server: StandIn, pauses: list[float], asked: str) -> None:
     server.script["/api/dashboards/db"] = [Answer(status=503, headers={"Retry-After": asked})]
-    assert len(_publish(server)) == 2
+    _publish(server)
+    assert set(server.dashboards) == {"shop", "stock"}
     assert all(0 <= pause < 2 for pause in pauses)
 
 
@@ -298,7 +828,7 @@ def test_a_server_that_stays_unavailable_gives_one_clear_line(server: StandIn, p
     server.script["/api/dashboards/db"] = [Answer(status=503)] * 9
     with _failing("grafana_unavailable") as caught:
         _publish(server, attempts=3)
-    assert str(caught.value) == f"{server.url} keeps answering 503; try again later (503). Nothing was published."
+    assert str(caught.value) == f"{server.url} answers 503 again and again; try later (503). Nothing was published."
     assert len(pauses) == 2
 
 
@@ -328,8 +858,8 @@ def test_what_is_no_grafana_gives_one_clear_line(server: StandIn, answer: Answer
     with _failing("not_grafana") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} does not answer /api/search like Grafana; use the address of Grafana's start page, including its"
-        f" path but without /d/ ({answer.status}). Nothing was published."
+        f"{server.url} does not answer /api/search as a Grafana does; give the address of Grafana's own pages, with the"
+        f" path that it is served under and without /d/ ({answer.status}). Nothing was published."
     )
 
 
@@ -340,7 +870,7 @@ def test_a_redirect_to_where_grafana_is_names_that_address(server: StandIn, stat
     with _failing("grafana_redirects") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} redirects /api/search to https://grafana.example/grafana/api/search; use"
+        f"{server.url} redirects /api/search to https://grafana.example/grafana/api/search; give"
         f" https://grafana.example/grafana as the address ({status}). Nothing was published."
     )
 
@@ -350,15 +880,104 @@ def test_a_redirect_to_a_login_page_is_told_without_its_query(server: StandIn) -
     server.script["/api/search"] = [Answer(status=302, body=HTML, headers={"Location": login})]
     with _failing("grafana_redirects") as caught:
         _publish(server)
-    assert "redirects /api/search to https://sso.example/login; use an address" in str(caught.value)
+    assert "redirects /api/search to https://sso.example/login; give an address" in str(caught.value)
     assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
+def test_a_grafana_may_live_below_a_path(server: StandIn, version: str) -> None:
+    server.version, server.sub_path, server.redirects = version, "/grafana", True
+    assert f"published shop: {server.origin}/grafana/d/shop/shop (uid shop, version 1)" in _publish(server)
+    assert f"unchanged shop: {server.origin}/grafana/d/shop/shop" in _publish(server)
+
+
+def test_where_grafana_answers_without_its_sub_path_what_is_printed_has_it(server: StandIn) -> None:
+    server.sub_path = "/grafana"
+    settings = parse_settings({"service": {"name": "shop"}})
+    environ = {"GRAFANA_URL": server.origin, "GRAFANA_TOKEN": TOKEN}
+    lines: list[str] = []
+    publish_from_environment(settings, environ, lines.append, transport=httpx.HTTPTransport(verify=False))
+    page = f"{server.origin}/grafana/d/sidelight-shop-fleet/shop-fleet"
+    assert f"published fleet: {page} (uid sidelight-shop-fleet, version 1)" in lines
+    assert lines[-2:] == [
+        f"note: Grafana's pages are at {page.partition('/d/')[0]}; set GRAFANA_URL to that address.",
+        BASE_URL.format(server.url),
+    ]
+
+
+def test_an_address_that_alerts_do_not_link_to_is_told(server: StandIn) -> None:
+    _, lines = _from_environment(server, parse_settings({"service": {"name": "shop"}}), GRAFANA_TOKEN=TOKEN)
+    assert lines[-1] == BASE_URL.format(server.url)
+    assert _from_environment(server, _of(server, "shop"), GRAFANA_TOKEN=TOKEN)[1][-1].startswith("unchanged ")
 
 
 def test_the_sub_path_that_is_missing_is_named_where_grafana_redirects_to_it(server: StandIn) -> None:
     server.sub_path, server.redirects = "/grafana", True
     with _failing("grafana_redirects") as caught:
         _publish(server, url=server.origin)
-    assert f"use {server.origin}/grafana as the address (301)" in str(caught.value)
+    assert f"give {server.origin}/grafana as the address (301)" in str(caught.value)
+
+
+@pytest.fixture
+def secure() -> Iterator[StandIn]:
+    """A Grafana whose certificate an internal authority signed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "server.pem")
+    with running(StandIn(context=context)) as grafana:
+        grafana.admit(TOKEN)
+        yield grafana
+
+
+def test_a_certificate_of_an_internal_authority_is_told_as_such(secure: StandIn, pauses: list[float]) -> None:
+    with _failing("grafana_certificate") as caught:
+        _publish(secure, transport=None)
+    assert str(caught.value) == (
+        f"{secure.url} shows a certificate that is not trusted (unable to get local issuer certificate); where an internal"
+        " authority signed it, give that authority's certificate in SSL_CERT_FILE. Nothing was published."
+    )
+    assert pauses == []
+
+
+def test_the_certificate_of_an_internal_authority_may_be_given(
+    secure: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "authority.pem"))
+    _publish(secure, transport=None)
+    assert set(secure.dashboards) == {"shop", "stock"}
+
+
+def test_a_certificate_of_another_host_is_not_taken_for_one_of_an_unknown_authority(
+    secure: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "authority.pem"))
+    with _failing("grafana_certificate") as caught:
+        _publish(secure, url=secure.url.replace("127.0.0.1", "localhost"), transport=None)
+    assert "Hostname mismatch, certificate is not valid for 'localhost'" in str(caught.value)
+    assert "SSL_CERT_FILE" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["no file", "no certificate"])
+def test_a_file_of_certificates_that_is_none_is_named(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    if content:
+        (tmp_path / "authority.pem").write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    with _failing("grafana_certificate") as caught:
+        _publish(server, transport=None)
+    assert str(caught.value).startswith(f"SSL_CERT_FILE: got '{tmp_path}/authority.pem' (")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["carrier-pigeon://user:planted@proxy", "http://user:planted@proxy:port", "socks5://planted:1"]
+)
+def test_a_proxy_that_cannot_be_used_is_told_without_its_address(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with _failing("proxy_invalid") as caught:
+        _publish(server, transport=None)
+    assert "planted" not in str(caught.value)
 
 
 def test_a_host_that_does_not_listen_gives_one_clear_line(pauses: list[float]) -> None:
@@ -386,7 +1005,8 @@ def test_a_server_that_does_not_answer_is_not_waited_for(server: StandIn, pauses
     [
         ({"title": "Stock"}, "has no uid"),
         ({"uid": "stock", "title": ""}, "has no title"),
-        ({"uid": "s" * 41, "title": "Stock"}, "has no uid of at most 40 characters"),
+        ({"uid": "s" * 41, "title": "Stock"}, "has no uid of at most 40 letters, digits, - and _"),
+        ({"uid": "stock/1", "title": "Stock"}, "has no uid of at most 40 letters, digits, - and _"),
         ({**STOCK, "panels": float("nan")}, "has no form as JSON"),
         ({**STOCK, "panels": {1}}, "has no form as JSON"),
     ],
@@ -427,22 +1047,24 @@ def test_a_grafana_does_not_show_its_token() -> None:
     assert TOKEN not in repr(Grafana(url="http://grafana.example", token=TOKEN))
 
 
-def _from_environment(server: StandIn, **environ: str) -> tuple[int, list[str]]:
+def _from_environment(
+    server: StandIn, settings: Settings | None = None, mode: Mode | None = None, **environ: str
+) -> tuple[int, list[str]]:
     lines: list[str] = []
-    transport = httpx.HTTPTransport()
-    settings = parse_settings({"dashboards": {"folder": "Shop"}})
-    return publish_from_environment(
-        settings, {"GRAFANA_URL": f"{server.url}/", **environ}, lines.append, transport
-    ), lines
+    settings = settings or parse_settings({"dashboards": {"folder": "Shop", "base_url": server.url}})
+    environ = {"GRAFANA_URL": f"{server.url}/", **environ}
+    return publish_from_environment(settings, environ, lines.append, mode, httpx.HTTPTransport(verify=False)), lines
 
 
 def test_all_dashboards_are_published_from_the_environment(server: StandIn) -> None:
     code, lines = _from_environment(server, GRAFANA_TOKEN=TOKEN)
     assert code == 0
     assert lines == [
-        f"published fleet: {server.url}/d/sidelight-fleet",
-        f"published operations: {server.url}/d/sidelight-operations",
-        f"published business: {server.url}/d/sidelight-business",
+        "created the folder 'Shop'",
+        f"published fleet: {server.url}/d/sidelight-fleet/fleet (uid sidelight-fleet, version 1)",
+        f"published operations: {server.url}/d/sidelight-operations/operations (uid sidelight-operations, version 1)",
+        f"published business: {server.url}/d/sidelight-business/business (uid sidelight-business, version 1)",
+        NO_OWNER,
     ]
     assert server.folders[folder_uid("Shop")].title == "Shop"
     assert server.dashboards["sidelight-business"].messages[0].startswith("Published by Sidelight ")

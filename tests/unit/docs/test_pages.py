@@ -394,7 +394,7 @@ def test_the_checks_have_something_to_check() -> None:
         ),
         (keys, "The key `dashboards.labelVlaue` decides.", "`dashboards.labelVlaue` is a key of neither"),
         (keys, "The key `service.name.first` decides.", "`service.name.first` is a key of neither"),
-        (paths, "See `alerts/latency.py`.", "`alerts/latency.py` does not exist"),
+        (paths, "See `alerts/no_such_file.py`.", "`alerts/no_such_file.py` does not exist"),
         (commands, "```console\n$ make demonstration\n```", "no target 'demonstration'"),
         (commands, "Type `make tests`.", "no target 'tests'"),
         (commands, "```sh\nsidelight biuld\n```", "no command 'biuld'"),
