@@ -14,9 +14,7 @@ def publish(  # noqa: PLR0913 - each is an option
     *,
     config: Config = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and change nothing.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Like --dry-run, but exit with 1 if Grafana differs.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Like --dry-run, but exit with 1 if Grafana differs.")] = False,
     diff: Annotated[
         bool, typer.Option("--diff", help="Print how each dashboard differs from the one in Grafana.")
     ] = False,
