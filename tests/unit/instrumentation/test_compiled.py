@@ -68,7 +68,7 @@ def test_one_of_another_revision_is_not_taken_and_that_is_said_once(
     found, (said,) = chosen(caplog)
     assert found is middleware.measuring
     assert said == (
-        "sidelight-speedups has revision 7 where 2 is needed; requests are counted without it. "
+        "sidelight-speedups has revision 7 where 3 is needed; requests are counted without it. "
         "Install sidelight[speedups] anew."
     )
 
@@ -132,7 +132,7 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 def test_servers_take_a_bare_app_for_one_of_asgi_3() -> None:
     app = observed(bare)
     assert type(app.app) is type(bare)
-    assert iscoroutinefunction(app)
+    assert iscoroutinefunction(app.__call__)
     assert is_asgi(app)
     config = Config(app, log_config=None)
     config.load()
