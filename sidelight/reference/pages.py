@@ -180,8 +180,8 @@ def _redaction_page() -> str:
         _names(COUNTED),
         "## By pattern\n\nMasked anywhere: in text, keys, numbers and bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
-        f"In log lines, `{URL_QUERY}` also masks the query of every URL and path, whatever it holds, and what stands under the "
-        f"keys {_names(QUERY_KEYS)}.",
+        f"In log lines, `{URL_QUERY}` also masks the query string of every URL and path, and the values of the keys "
+        f"{_names(QUERY_KEYS)}.",
     )
 
 
