@@ -183,7 +183,7 @@ def test_a_dashboard_as_large_as_a_config_map_is_taken_and_a_byte_more_is_refuse
     largest = "é" * ((CONFIGMAP_BYTES - len("a.json")) // 2)
     assert dashboard_files({"a.json": largest})
     with pytest.raises(
-        ChartError, match=r"^a\.json: is 1048577 bytes with its name, and a ConfigMap holds 1048576; split"
+        ChartError, match=r"^a\.json: is 1048577 bytes with its name, but a ConfigMap holds at most 1048576; split"
     ):
         dashboard_files({"a.json": largest + "x"})
 
