@@ -9,7 +9,7 @@ from alerts.rules import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
-from instrumentation.redaction.table import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.table import COUNTED, FEW, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings_faults import allowed_text, section_of
 from sidelight.behaviours import GROUPS, behaviours
@@ -176,6 +176,8 @@ def _redaction_page() -> str:
         _names(HARMLESS),
         "Nothing, yes and no are no secrets. Under these keys a number is none either:",
         _names(COUNTED),
+        "Under these, a number of at most three digits is none:",
+        _names(FEW),
         "## By form\n\nWherever it stands, in a text, a key, a number or bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
         f"In log lines, `{URL_QUERY}` also masks the query of every URL and path, whatever it holds, and what stands under the "

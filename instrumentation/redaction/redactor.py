@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from instrumentation.redaction.allowed import KEY, LET_THROUGH, PATTERN, checked, is_key, is_let_through, is_pattern
-from instrumentation.redaction.keys import CLEAR, COUNTABLE, LONGEST_KEY, Keys
+from instrumentation.redaction.keys import CLEAR, COUNTABLE, FEWER, LONGEST_KEY, Keys
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.redaction.table import MASK
@@ -36,6 +36,7 @@ _NAMES = 2048  # keys that are remembered
 _PLAIN = frozenset((NoneType, bool, date, datetime, time, timedelta, UUID))
 _NUMBERS = frozenset((int, float))
 _SIMPLE = frozenset((str, int, float, bool, NoneType))
+_FEW = 1000
 _SHORTEST_CARD = 10**12  # as a number
 
 _PLACEHOLDER = re.compile(
@@ -46,6 +47,7 @@ _NAME_BEFORE = re.compile(
     r"[\"'(\[]{0,2}\s{0,3}(?:(?:si|saw|ot|sa|>?[:=])\s{0,3})?[\"')\]]{0,3}([\w.$-]{1,80})((?: [\w.-]{1,40}){0,2})"
 )
 _LONGEST_NAME = 200
+_LEFT_OUT = "[its arguments do not fit it, and are left out]"
 
 
 class _Room:
@@ -121,7 +123,7 @@ class Redactor:
         try:
             said = self._formatted(template, args)
         except Exception:  # noqa: BLE001 - any object may be among them, and a clumsy line is better than none
-            said = f"{template} {self.value(args)}"
+            said = f"{template} {_LEFT_OUT}"
         return self.text(said)
 
     def _formatted(self, template: str, args: object) -> str:
@@ -294,7 +296,9 @@ def _is_secret(item: Any, verdict: int) -> bool:
     """Whether an item is one where its key has this verdict: nothing is none, nor yes or no, nor a count."""
     if not verdict or item is None or item is True or item is False:
         return False
-    return not (verdict == COUNTABLE and isinstance(item, int | float))
+    if isinstance(item, int | float):
+        return not (verdict == COUNTABLE or (verdict == FEWER and abs(item) < _FEW))
+    return True
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ LONGEST_TEXT = 32_000
 _SIGN = re.compile(r"[=:@%\\<(\[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
 _TOKEN = re.compile(r"[A-Zg-z_][A-Za-z0-9_.+/=-]{12}")
 _DIGITS = re.compile(r"[0-9][0-9 \t\r\n.-]{11}")
+_WORDS = ("bearer", "basic", "password", "identified")
 _SHORTEST_WITHOUT_SIGN = 13
 _IDENTIFIER_SIZES = (32, 36)
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")  # a UUID or the id of a trace
@@ -117,7 +118,7 @@ def _may_hold_a_secret(text: str) -> bool:
     if len(text) < _SHORTEST_WITHOUT_SIGN:
         return False
     lower = text.lower()
-    return bool(_TOKEN.search(text) or _DIGITS.search(text) or "bearer" in lower or "basic" in lower)
+    return bool(_TOKEN.search(text) or _DIGITS.search(text)) or any(word in lower for word in _WORDS)
 
 
 def _applied(masks: Iterable[tuple[str, Callable[[str], str]]], text: str) -> str:
