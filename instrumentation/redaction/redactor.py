@@ -72,11 +72,12 @@ class Redactor:
     Args:
         keys: Names of more keys whose value is masked, such as ``diagnosis``.
         allow: Keys and patterns that are let through, by their whole name.
-        patterns: Regular expressions; what they match is masked.
+        patterns: Regular expressions, for RE2; what they match is masked.
         queries: Whether the queries of URLs are masked as a whole, as in log lines; ``allow`` knows it as ``url_query``.
 
     Raises:
-        InstrumentationError: ``redaction_invalid``.
+        InstrumentationError: ``redaction_invalid``; ``redaction_engine_missing`` where there are patterns, and RE2 is not
+            installed.
 
     >>> Redactor().value({"user": {"id": 7, "password": "hunter2"}})
     {'user': {'id': 7, 'password': '***'}}

@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from instrumentation.redaction.allowed import compiled
 from instrumentation.redaction.assignments import without_assigned
 from instrumentation.redaction.judges import JUDGES
 from instrumentation.redaction.queries import without_queries
@@ -40,7 +41,7 @@ class Texts:
     Args:
         keys: Judges the names that something is assigned to.
         allow: Names of patterns that are let through.
-        patterns: Regular expressions of more secrets.
+        patterns: Regular expressions of more secrets, for RE2.
         queries: Whether the queries of URLs are masked as a whole.
 
     Attributes:
@@ -63,7 +64,7 @@ class Texts:
             for table in (PATTERNS, TOKENS, NUMBERS)
         )
         self._queries = queries
-        self._more = [re.compile(pattern) for pattern in patterns]
+        self._more = [compiled(pattern) for pattern in patterns]
         self.clear: set[str] = set()
 
     def masked(self, text: str) -> str:
@@ -105,8 +106,11 @@ class Texts:
             text = _applied(self._tokens, text)
         if has_token or has_digits:
             text = _applied(self._numbers, text)
+        if self._more:
+            text = text.encode("utf-8", "replace").decode()  # RE2 knows no half of a character
         for pattern in self._more:
-            text = pattern.sub(MASK, text)
+            if pattern.search(text):
+                text = pattern.sub(MASK, text)
         return without_assigned(text, self._keys)
 
 
