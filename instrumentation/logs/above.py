@@ -227,7 +227,14 @@ def _is_printed(record: logging.LogRecord) -> bool:
     logger: Any = logging.root.manager.loggerDict.get(record.name)
     while isinstance(logger, logging.Logger) and not isinstance(logger, Above):
         for handler in logger.handlers:
-            if prints(handler) and record.levelno >= handler.level and handler.filter(record):
+            if prints(handler) and record.levelno >= handler.level and _lets_through(handler, record):
                 return True
         logger = logger.parent
     return False
+
+
+def _lets_through(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    try:
+        return bool(handler.filter(record))
+    except Exception:  # noqa: BLE001 - a filter of the service
+        return False
