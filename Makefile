@@ -79,7 +79,7 @@ dist: setup ## Build wheels and sdists of the three distributions into dist/.
 	@sh requirements/compiler.sh $(VENV) $(BIN)/python -m build --no-isolation --outdir dist speedups
 
 constraints: setup ## Pin the newest versions in constraints.txt; UPGRADE= keeps pins that still fit.
-	@$(BIN)/uv pip compile $(PINS) --extra tracing --extra tracing-grpc --extra demo --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile $(PINS) --extra tracing --extra tracing-grpc --extra patterns --extra demo --universal --python-version 3.11 \
 		$(UPGRADE) --quiet --override requirements/ourselves.txt --no-emit-package sidelight \
 		--custom-compile-command 'make constraints' --no-annotate --no-emit-index-url \
 		--output-file requirements/constraints.txt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 from alerts import ALERTS, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
-from instrumentation.redaction.patterns import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
@@ -234,6 +234,8 @@ def _redaction_page() -> str:
         _names(HARMLESS),
         "Empty values and booleans are not masked. With these keys, numbers are not masked either:",
         _names(COUNTED),
+        "Under these keys, a number of at most three digits is not a secret:",
+        _names(FEW),
         "## By pattern\n\nMasked anywhere: in text, keys, numbers and bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
         f"In log lines, `{URL_QUERY}` also masks the query string of every URL and path, and the values of the keys "

@@ -72,6 +72,18 @@ def test_a_fault_of_the_finder_is_told_once_without_the_id(
     assert "ada" not in caplog.text
 
 
+@pytest.mark.parametrize("error", [SystemExit(7), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
+def test_a_finder_that_wants_the_process_to_end_ends_nothing(
+    users: ActiveUsers, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def find(scope: Scope) -> str:
+        del scope
+        raise error
+
+    ask(seeing_users(find, users), "ada")
+    assert f"since {type(error).__name__}" in caplog.text
+
+
 def test_what_is_no_id_is_told_and_not_raised(users: ActiveUsers, caplog: pytest.LogCaptureFixture) -> None:
     ask(seeing_users(the_user, users), {"name": "ada"})
     assert "since InstrumentationError" in caplog.text
