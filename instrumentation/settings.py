@@ -535,8 +535,7 @@ class MSTeams(Section):
 _Target = TypeVar("_Target", bound=Section)
 # Tags in brackets are left out of the path that a fault names.
 _OneOrSeveral = Annotated[
-    Annotated[_Target, Tag("[one]")]
-    | Annotated[tuple[_Target, ...], Field(strict=False), Tag("[several]")],
+    Annotated[_Target, Tag("[one]")] | Annotated[tuple[_Target, ...], Field(strict=False), Tag("[several]")],
     Discriminator(lambda given: "[several]" if isinstance(given, list | tuple) else "[one]"),
 ]
 

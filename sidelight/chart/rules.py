@@ -11,7 +11,7 @@ from alerts.levels import SEVERITIES
 from alerts.linting import series
 from alerts.promql import check
 from alerts.rules import AlertRule, RecordingRule
-from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
+from sidelight.chart.values import Block, ChartError, Value, annotated, flag, labels, may_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,6 +124,26 @@ def rules_values(settings: Settings) -> Block:
                 note="PrometheusRule needs the Prometheus Operator; a ConfigMap is mounted and listed in rule_files.",
             ),
             labels("labels", "Labels on the object; kube-prometheus-stack selects {release: <its release>}."),
+            annotated("annotations"),
+            Value(
+                key="alertLabels",
+                default={},
+                schema=may_be("alertLabels"),
+                note="Labels on every alert, such as {team: shop}; those of a single alert win.",
+            ),
+            Value(
+                key="alertAnnotations",
+                default={},
+                schema=may_be("alertAnnotations"),
+                note="Annotations on every alert; those of a single alert win.",
+            ),
+            Value(
+                key="runbookURL",
+                default="",
+                schema={"type": "string", "pattern": "^(https?://[^ ]*[{]alert[}][^ ]*)?$"},
+                note="The address of runbooks with {alert} for the alert's name, such as https://wiki.example/runbooks/{alert}; by default "
+                f"{settings.alerting.runbook_base_url}/{{alert}}.md.",
+            ),
             Value(
                 key="scope",
                 default={},

@@ -150,6 +150,7 @@
 {{- $rule := .rule -}}
 {{- $alert := index .root.Values.alerts $rule.alert -}}
 {{- $own := index $alert $rule.key -}}
+{{- $all := .root.Values.rules -}}
 {{- range $rule.on_edge -}}
 {{- include "sidelight.checkEdge" (dict "root" $.root "path" (printf "alerts.%s.%s.%s" $rule.alert $rule.key .) "given" (index $own .)) -}}
 {{- end -}}
@@ -157,12 +158,15 @@
 {{- range $name, $text := $rule.annotations -}}
 {{- $_ := set $annotations $name (include "sidelight.filled" (dict "text" $text "parameters" $rule.parameters "own" $own)) -}}
 {{- end -}}
+{{- with $all.runbookURL -}}
+{{- $_ := set $annotations "runbook_url" (replace "{alert}" $rule.alert .) -}}
+{{- end -}}
 {{- $filled := dict
   "alert" $rule.alert
   "expr" (include "sidelight.filled" (dict "text" $rule.expr "parameters" $rule.parameters "own" $own))
   "for" $own.for
-  "labels" (merge (dict "severity" $own.severity) (include "sidelight.routingLabels" . | fromJson) $alert.labels $rule.labels)
-  "annotations" (merge (deepCopy $alert.annotations) $annotations) -}}
+  "labels" (merge (dict "severity" $own.severity) (include "sidelight.routingLabels" . | fromJson) $alert.labels $all.alertLabels $rule.labels)
+  "annotations" (merge (deepCopy $alert.annotations) $all.alertAnnotations $annotations) -}}
 {{- with $own.keep_firing_for -}}{{- $_ := set $filled "keep_firing_for" . -}}{{- end -}}
 {{- toJson $filled -}}
 {{- end -}}

@@ -135,7 +135,7 @@ def test_notes_name_the_keys_of_secrets_that_are_missing_and_no_others(chart: Ch
     arguments = ("--values", str(tmp_path / "values.yaml"), "--dry-run=server", OFFLINE)
     with cluster(tmp_path, secret("chat", "url"), secret("pager", "other")) as there:
         text = notes(chart, *arguments, there)
-        unchecked = notes(chart, *arguments, there, "--set", "alertmanagerConfig.checkSecrets=false")
+        unchecked = notes(chart, *arguments, there, "--set", "checkSecrets=false")
     assert re.findall(r"^  Secret .*", text, re.MULTILINE) == ["  Secret chat: mail", "  Secret pager: shop"]
     assert "Secrets:" not in unchecked
     with cluster(tmp_path, secret("chat", "url", "mail"), secret("pager", "shop")) as there:
