@@ -52,7 +52,7 @@ def test_the_monitor_carries_what_prometheus_needs_to_scrape(chart: Chart) -> No
         key: PLATFORM["podMonitor"][key]
         for key in ("scheme", "tlsConfig", "authorization", "relabelings", "metricRelabelings")
     }
-    assert (own["spec"]["sampleLimit"], own["spec"]["podTargetLabels"]) == (20000, ["team"])
+    assert (own["spec"]["sampleLimit"], own["spec"]["podTargetLabels"]) == (2000000, ["team"])
     (endpoint,) = collectors["spec"]["podMetricsEndpoints"]
     assert endpoint["relabelings"][1:] == RELABELINGS
     assert collectors["spec"]["podTargetLabels"] == ["team"]

@@ -96,7 +96,7 @@ PLATFORM: dict[str, Any] = {
         "podTargetLabels": ["team"],
         "relabelings": RELABELINGS,
         "metricRelabelings": [{"sourceLabels": ["__name__"], "regex": "python_gc_.*", "action": "drop"}],
-        "sampleLimit": 20000,
+        "sampleLimit": 2000000,
         "scheme": "https",
         "tlsConfig": {"ca": {"configMap": {"name": "ca", "key": "ca.crt"}}, "serverName": "shop"},
         "authorization": {"type": "Bearer", "credentials": {"name": "shop-metrics", "key": "token"}},
