@@ -16,6 +16,7 @@ from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
+from instrumentation.http.streaming import Streams
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
 from instrumentation.settings.route_patterns import RoutePatterns
@@ -88,6 +89,13 @@ def instrument(
         expected=lambda: _expected(routes, excluded),
         starting=lambda: _begin(beginnings),
     )
+    streams = Streams(
+        store,
+        routes,
+        excluded=excluded,
+        by_route=RoutePatterns(settings.http.streaming_routes),
+        subscriptions=RoutePatterns(settings.http.subscription_routes),
+    )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
     listeners = tuple(each.listener for each in features if each.listener)
@@ -129,6 +137,7 @@ def instrument(
             excluded=excluded.exact | {template for template in taken if template in excluded},
             direct={**dict.fromkeys(excluded.exact, inner), **answered},
             aside=aside if excluded.has_wildcards else None,
+            streams=streams,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
