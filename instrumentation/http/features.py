@@ -141,11 +141,13 @@ def logs(app: Instrumented) -> Feature:
     if not app.settings.logging.enabled:
         return Feature()
     from instrumentation.logs.access import AccessLines  # noqa: PLC0415 - structlog loads only where there are logs
+    from instrumentation.logs.binding import noting  # noqa: PLC0415 - as above
     from instrumentation.logs.configuring import begin, configure_unless_configured, end  # noqa: PLC0415 - as above
 
     configure_unless_configured(app.settings, app.store)
-    access = AccessLines(app.settings, app.store, app.recorder) if app.settings.logging.access else None
-    return Feature(listener=access, begin=begin, end=end)
+    if not app.settings.logging.access:
+        return Feature(begin=begin, end=end)
+    return Feature(layer=noting, listener=AccessLines(app.settings, app.store, app.recorder), begin=begin, end=end)
 
 
 FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from alerts import ALERTS, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.patterns import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.queries import KEYS as QUERY_KEYS
+from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, section_of
 from sidelight.checks import CHECKS
@@ -95,7 +97,13 @@ def _default(field: Any) -> str:
 def _allowed(field: Any, inner: type[BaseModel] | None) -> str:
     if inner is Receiver:
         return "the keys of `alerting.receivers.default`, or null: the default hears it, and nobody Watchdog"
-    return (allowed_text(field) or f"the keys below, or null. {_first_line(inner or Section)}").removeprefix("give ")
+    several = "a list of such, " if _takes_a_list(field.annotation) else ""
+    below = f"the keys below, {several}or null. {_first_line(inner or Section)}"
+    return (allowed_text(field) or below).removeprefix("give ")
+
+
+def _takes_a_list(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple or any(map(_takes_a_list, getattr(annotation, "__args__", ())))
 
 
 def _yaml(value: Any) -> str:
@@ -172,6 +180,8 @@ def _redaction_page() -> str:
         _names(COUNTED),
         "## By form\n\nWherever it stands, in a text, a key, a number or bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
+        f"In log lines, `{URL_QUERY}` also masks the query of every URL and path, whatever it holds, and what stands under the "
+        f"keys {_names(QUERY_KEYS)}.",
     )
 
 

@@ -132,7 +132,7 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 def test_servers_take_a_bare_app_for_one_of_asgi_3() -> None:
     app = observed(bare)
     assert type(app.app) is type(bare)
-    assert iscoroutinefunction(app)
+    assert iscoroutinefunction(app.__call__)
     assert is_asgi(app)
     config = Config(app, log_config=None)
     config.load()

@@ -370,7 +370,7 @@ def test_any_other_asgi_app_is_returned_wrapped_and_has_no_templates() -> None:
 
 def test_what_is_no_app() -> None:
     """`instrument()` raises an `InstrumentationError`"""
-    with pytest.raises(InstrumentationError, match="instrument\\(\\) got str; give an ASGI app"):
+    with pytest.raises(InstrumentationError, match="instrument\\(\\) got 'app:app'; give the ASGI or WSGI app"):
         instrumentation.instrument("app:app")
 
 
