@@ -23,6 +23,7 @@ from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
+from instrumentation.http.streaming import Streams
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
 from instrumentation.settings.opentelemetry import log_once, problems, unsupported
@@ -116,6 +117,13 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
         expected=lambda: _expected(routes, excluded),
         starting=lambda: _begin(beginnings),
     )
+    streams = Streams(
+        store,
+        routes,
+        excluded=excluded,
+        by_route=RoutePatterns(settings.http.streaming_routes),
+        subscriptions=RoutePatterns(settings.http.subscription_routes),
+    )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     endings = [each.end for each in features if each.end]
     log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
@@ -154,6 +162,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
             routes=routes,
             excluded=excluded.exact | {route.template for route in routes if route.template in excluded},
             aside=aside if excluded.has_wildcards else None,
+            streams=streams,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.registry import CollectorRegistry
 
-from instrumentation import saw_user
+from instrumentation import saw_user, warn_once
 from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.exposition.formats import Exposition
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.store import LocalStore
 from instrumentation.store.process_store import ProcessStore
+from instrumentation.users import active
 from instrumentation.users.active import ActiveUsers, _counter, _keyed, users_of
 from instrumentation.users.registers import Home, LocalRegisters, SharedRegisters
 from tests.support.estimators import improved
@@ -429,6 +430,19 @@ def test_what_is_no_id_is_refused_without_repeating_it(wrong: Any, given: str) -
         f"saw_user() got {given}; give the id of the user as a text, a whole number or a UUID, and make no call for "
         "visitors who have none."
     )
+
+
+def test_what_is_no_id_fails_no_request_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(active, "_default_users", counter)
+    monkeypatch.setattr(warn_once, "_warned", set())
+    for wrong in (None, "", {"id": "ada"}):
+        saw_user(wrong)  # type: ignore[arg-type]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"{__file__}:")
+    assert ": saw_user() got NoneType; give the id of the user as a text, a whole number or a UUID" in said
+    assert "ada" not in said
 
 
 def test_settings_that_cannot_be_read_fail_no_request(
