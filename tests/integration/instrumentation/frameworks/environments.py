@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import _sidelight_speedups
 
-from sidelight import processes
-from sidelight.tools import Toolbox
+from sidelight.toolchain import processes
+from sidelight.toolchain.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[4]
 HERE = Path(__file__).parent
