@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from bisect import bisect_left
-from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.exemplars import sampled_span
 from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, METHODS, OTHER_METHOD, SERVER_ERROR
 from instrumentation.http.routes import local_path
+from instrumentation.threads import get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from random import random
-from threading import get_ident
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
@@ -13,6 +12,7 @@ from instrumentation.http.correlation import ID, SPAN
 from instrumentation.logs.configuring import configured
 from instrumentation.logs.rendering import Json, as_json, service_facts
 from instrumentation.logs.servers import adopt
+from instrumentation.threads import get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -34,7 +34,14 @@ GROUPS = (
 """The groups of the table, in its order. What stands in another section of a test file is no row."""
 
 _SECTION = re.compile(r"\s*# --- (.+?) -{3,}")
-_SPELLING = {"asgi": "ASGI", "fastapi": "FastAPI", "openmetrics": "OpenMetrics", "prometheus": "Prometheus"}
+_SPELLING = {
+    "asgi": "ASGI",
+    "fastapi": "FastAPI",
+    "openmetrics": "OpenMetrics",
+    "prometheus": "Prometheus",
+    "ui": "UI",
+    "wsgi": "WSGI",
+}
 
 
 class Behaviour(NamedTuple):

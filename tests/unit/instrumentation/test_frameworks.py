@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from instrumentation.http import frameworks
 from instrumentation.http.frameworks import find, framework_of
 from instrumentation.http.frameworks.django import template_of
-from instrumentation.http.frameworks.interface import Arrival, listed, local_path, tell, told
+from instrumentation.http.frameworks.interface import Arrival, listed, tell, told
 from tests.unit.instrumentation.test_behaviours import Copying
 from tests.unit.instrumentation.test_http import Observed, shop
 from tests.unit.instrumentation.test_websocket import connect, echo, ended
@@ -152,7 +152,10 @@ def test_an_app_in_a_wrapper_that_is_mounted() -> None:
     }
 
 
-def test_a_mount_beside_which_nothing_is_hidden_costs_no_step_more() -> None:
+# --- Frameworks -------------------------------------------------------------------------------------------------------
+
+
+def test_an_app_that_hides_nothing_gets_no_further_layer() -> None:
     app = shop()
     observed = Observed(app)
     app.middleware_stack = app.build_middleware_stack()
@@ -161,16 +164,13 @@ def test_a_mount_beside_which_nothing_is_hidden_costs_no_step_more() -> None:
     assert observed.counted() == ITEM
 
 
-# --- Frameworks -------------------------------------------------------------------------------------------------------
-
-
 class Foreign:
     """A framework's app, whose router says what it chose."""
 
     __module__ = "foreign.apps"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if local_path(scope).startswith("/things/"):
+        if scope["path"].removeprefix(scope.get("root_path", "")).startswith("/things/"):
             tell(scope, self, "/things/<thing>")
         await PlainTextResponse("here")(scope, receive, send)
 

@@ -78,7 +78,8 @@ def test_an_object_of_any_class_is_changed_in_place(make: Callable[[], Any]) -> 
     assert type(make()) is make
 
 
-def test_a_function_is_wrapped_and_keeps_its_attributes() -> None:
+def test_a_function_is_wrapped() -> None:
+    """what comes back has the attributes of the function"""
     observed = Observed(function)
     assert isinstance(observed.app, ObservedApp)
     assert (observed.app.app, observed.app.name) == (function, "shop")
@@ -88,22 +89,24 @@ def test_a_function_is_wrapped_and_keeps_its_attributes() -> None:
 
 
 @pytest.mark.parametrize("make", [shop, Framework, Slotted, lambda: function])
-def test_instrumenting_any_kind_of_app_twice_counts_once(make: Callable[[], Any]) -> None:
+def test_instrumenting_any_kind_of_app_twice(make: Callable[[], Any]) -> None:
+    """each request counts once, also of an app that is a function or an object"""
     observed = Observed(make())
     assert observed.again(observed.app).app is observed.app
     observed.call(("GET", "/"))
     assert sum(observed.counted().values()) == 1
 
 
-def test_another_object_of_the_same_class_is_not_observed() -> None:
+def test_another_object_of_the_same_class() -> None:
+    """it is not observed"""
     observed = Observed(Framework())
     other = type(observed.app)(answer="other")
     assert asyncio.run(get(other, "/")).text == "other"
     assert observed.counted() == {}
 
 
-def test_a_class_that_the_framework_gives_its_app_later_is_within() -> None:
-    """BlackSheep does so for mounts"""
+def test_a_class_that_the_framework_gives_its_app_later() -> None:
+    """its requests are counted too; BlackSheep does so for mounts"""
 
     class Mounting:
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -119,7 +122,8 @@ def test_a_class_that_the_framework_gives_its_app_later_is_within() -> None:
 
 
 @pytest.mark.parametrize("make", [Framework, lambda: FastAPI(openapi_url=None)])
-def test_a_copy_of_an_app_is_observed_too_and_by_itself(make: Callable[[], Any]) -> None:
+def test_a_copy_of_an_app(make: Callable[[], Any]) -> None:
+    """it is observed too, and counts in the same store"""
     observed = Observed(make())
     twin = copy.copy(observed.app)
     assert twin is not observed.app
@@ -128,8 +132,8 @@ def test_a_copy_of_an_app_is_observed_too_and_by_itself(make: Callable[[], Any])
     assert sum(observed.counted().values()) == 1
 
 
-def test_routes_that_are_added_afterwards_are_known() -> None:
-    """an app is read with its first request"""
+def test_routes_that_are_added_to_a_wrapped_app_afterwards() -> None:
+    """`GET /late/{x} 200`: the routes are read with the first request"""
     app = FastAPI()
     observed = Observed(Wrapper(app))
     app.add_api_route("/late/{x}", lambda x: x)
@@ -138,6 +142,7 @@ def test_routes_that_are_added_afterwards_are_known() -> None:
 
 
 def test_an_object_that_is_thrown_away() -> None:
+    """its counts stay, and nothing else of it"""
     observed = Observed(Framework())
     observed.call(("GET", "/"))
     gone = weakref.ref(observed.app)

@@ -206,6 +206,8 @@ def test_a_wsgi_app_without_a_body() -> None:
 
 
 def test_a_wsgi_response_is_timed_until_the_server_has_its_last_part() -> None:
+    """the duration until the server asks for the part after the last"""
+
     def app(_: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", HEADERS)
         for _ in range(3):
@@ -218,6 +220,8 @@ def test_a_wsgi_response_is_timed_until_the_server_has_its_last_part() -> None:
 
 
 def test_a_wsgi_app_is_not_asked_for_a_part_before_the_server_asks() -> None:
+    """each part is made when it is needed"""
+
     made = []
 
     def app(_: Any, start_response: Any) -> Iterator[bytes]:
@@ -231,7 +235,7 @@ def test_a_wsgi_app_is_not_asked_for_a_part_before_the_server_asks() -> None:
 
 
 def test_a_wsgi_app_that_writes() -> None:
-    """as the function does that `start_response` returns"""
+    """sent at once, with the function that `start_response` returned"""
 
     def app(_: Any, start_response: Any) -> Iterable[bytes]:
         write = start_response("200 OK", HEADERS)
@@ -245,7 +249,7 @@ def test_a_wsgi_app_that_writes() -> None:
 
 
 def test_a_file_that_the_server_sends_by_itself(tmp_path: Path) -> None:
-    """its own wrapper of the file comes back to it, and the response lasts until it closes that"""
+    """the server gets its own file wrapper, and the response lasts until it closes the file"""
     path = tmp_path / "seven"
     path.write_bytes(b"seven b")
 

@@ -24,6 +24,12 @@ def pid() -> str:
     return str(os.getpid())
 
 
+@app.get("/nap")
+def nap() -> str:
+    time.sleep(0.2)
+    return "awake"
+
+
 @app.get("/slow")
 def slow() -> Iterator[str]:
     def parts() -> Iterator[str]:

@@ -1,11 +1,13 @@
-"""A WSGI service behind gunicorn: any worker shows the sum of all, and each request counts as it went over the wire."""
+"""A WSGI service on its servers: any worker shows the sum of all, and each request counts as it went over the wire."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -59,6 +61,21 @@ def test_a_response_is_timed_to_its_last_part_and_counts_as_it_ended(kind: str, 
             ("GET", "/endless", "499", ""): 1,
         }
         assert seconds(running.url, "/slow") >= 0.3
+
+
+@pytest.mark.parametrize("server", environments.TABLE["wsgi_servers"], ids=lambda row: row["server"])
+def test_requests_at_one_time_are_counted_and_logged_one_by_one(server: dict[str, Any], tmp_path: Path) -> None:
+    service = environments.Service(**{**vars(SERVICE), "versions": {**SERVICE.versions, **server["versions"]}})
+    with serving(service, tmp_path, command=server["command"]) as running:
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda _: httpx.get(f"{running.url}/nap", trust_env=False).text, range(36)))
+        assert answers == ["awake"] * 36
+        assert counted_by_labels(running.url, 36) == {("GET", "/nap", "200", ""): 36}
+    lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
+    access = [line for line in lines if line["logger"] == "instrumentation.access"]
+    assert {line["route"] for line in access} == {"/nap"}
+    assert len({line["correlation_id"] for line in access}) == 36
+    assert not [line["event"] for line in lines if "sidelight could not" in line["event"]]
 
 
 def leave_while_it_streams(process: Process) -> None:
