@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-REVISION = 2
+REVISION = 3
 """What this package and the compiled module expect of each other; the same number stands in ``speedups``."""
 
 _log = logging.getLogger("instrumentation")

@@ -165,10 +165,11 @@ def _of(team: Team | None, name: str) -> str:
 
 def _receiver(name: str, given: Mapping[str, Receiver]) -> dict[str, object]:
     chosen = next((given[one] for one in stands_in(name) if one in given), Receiver())
-    receiver: dict[str, object] = {"name": name}
-    for kind in type(chosen).model_fields:
-        target = getattr(chosen, kind)
-        if target is not None:
-            own = target.model_dump(exclude_none=True, by_alias=True)
-            receiver[f"{kind}_configs"] = [{**own, **message(kind), "send_resolved": not is_event(name)}]
-    return receiver
+    says = {"send_resolved": not is_event(name)}
+    configs = {
+        f"{kind}_configs": [
+            {**target.model_dump(exclude_none=True, by_alias=True), **message(kind), **says} for target in targets
+        ]
+        for kind, targets in chosen.targets.items()
+    }
+    return {"name": name, **configs}

@@ -104,6 +104,7 @@ def _message(kind: str, of: Callable[[str], str]) -> dict[str, Any]:
             "details": {"text": text, "runbook": "{{ .CommonAnnotations.runbook_url }}"},
         },
         "email": {"headers": {"Subject": title}, "text": text, "html": of("html")},
+        "msteamsv2": {"title": title, "text": text},
         "opsgenie": {"message": title, "description": text, "priority": of("priority"), "source": link},
     }
     return messages.get(kind, {})

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import atexit
 import os
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
 
-from instrumentation.errors import InstrumentationError
+from instrumentation.auditing import auditor_of
+from instrumentation.errors import AppError
 from instrumentation.exposition.formats import register
 from instrumentation.http.compiled import fastest
 from instrumentation.http.exemplars import HttpExemplars
+from instrumentation.http.fallback import Pages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
 from instrumentation.http.lifespan import lasting
-from instrumentation.http.outermost import Given, is_observed, observe
+from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
-from instrumentation.http.problems import answer_app_errors
+from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.websocket import measuring_websockets
+from instrumentation.otel import problems, say_once, unheeded
 from instrumentation.settings import load_settings
+from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
+from instrumentation.switch import VARIABLE, is_disabled, say_off
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from prometheus_client.registry import CollectorRegistry
 
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
-__all__ = ["instrument"]
+__all__ = ["instrument", "uninstrument"]
 
 _App = TypeVar("_App")
 
@@ -53,10 +58,11 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     user_id: FindUser | None = None,
     interface: Interface | None = None,
 ) -> _App:
-    """Measure every request of an app and answer ``/metrics``.
+    """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` where the app does not.
 
     The app is changed in place and returned; a function, or another object that cannot be changed, is returned wrapped.
-    Doing it twice counts once.
+    Doing it twice counts once. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false`` the app is returned as it is, but
+    that it answers ``AppError``.
 
     Args:
         app: The app, of ASGI or of WSGI.
@@ -69,23 +75,32 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
-        InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``metrics_path_taken``,
-            ``bucket_edges_differ``, ``user_id_finder_invalid``.
+        InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``bucket_edges_differ``,
+            ``user_id_finder_invalid``.
     """
     if is_observed(app):
         return app
     interface = interface_of(app, interface)
-    settings = settings or load_settings()
-    given = Given(settings=settings, store=store, registry=registry, user_id=user_id, interface=interface)
-    store = store or default_store()
+    given_store, store = store, store or default_store()
+    settings = settings or (None if is_disabled(os.environ) else load_settings())
+    if settings is None or not settings.enabled or is_disabled(os.environ):
+        _stay_off(app, store, settings)
+        return app
+    given = Given(settings=settings, store=given_store, registry=registry, user_id=user_id, interface=interface)
+    return _instrumented(app, store, registry, given)
+
+
+def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: Given) -> _App:
+    settings, user_id = given.settings, given.user_id
+    if isinstance(store, ProcessStore):
+        store.turn(on=True)
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
-    _refuse_taken_path(routes, path)
     announce(store, settings.service)
-    answer_app_errors(routes, store)
+    is_answering = answer_app_errors(routes, store)
     register(store, registry)
-    excluded = frozenset(settings.http.excluded_routes)
+    excluded = RoutePatterns(settings.http.excluded_routes)
     exemplars = HttpExemplars()
     page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
     recorder = HttpRecorder(
@@ -96,15 +111,12 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     endings = [each.end for each in features if each.end]
+    say_once(tuple(problems(settings.tracing, os.environ)), tuple(unheeded(os.environ)))
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
-    if interface == "wsgi":  # nobody tells a WSGI app that the server ends
+    if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
         beginnings.append(lambda: _at_exit(endings))
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
-
-    async def primed_page(scope: Scope, receive: Receive, send: Send) -> None:
-        recorder.prime()  # a scrape that comes before the first request sees the series at 0
-        await page(scope, receive, send)
 
     measuring = fastest()
     has_exemplars = settings.metrics.exemplars
@@ -121,24 +133,65 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
                 _begin(endings)
 
         layers = (each.layer for each in features if each.layer)
-        within = routes.following(reduce(lambda app, wrap: wrap(app), layers, inner))
-        taken = {route.template for route in routes}  # a service's own page of a path wins
-        answered = {at: answer for at, answer in pages.items() if at not in taken}
-        if path is not None:
-            answered[path] = primed_page
+        innermost = inner if is_answering else logging_app_errors(inner)
+        within = routes.following(reduce(lambda app, wrap: wrap(app), layers, innermost))
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
-        return measuring(
+
+        def aside(method: str, path: str) -> ASGIApp | None:
+            del method
+            return inner if path in excluded else None
+
+        measured = partial(
+            measuring,
             within,
             recorder=recorder,
             routes=routes,
-            excluded=excluded,
-            direct={**dict.fromkeys(excluded, inner), **answered},
+            excluded=excluded.exact | {route.template for route in routes if route.template in excluded},
+            aside=aside if excluded.has_wildcards else None,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
         )
+        uncounted = dict.fromkeys(excluded.exact, inner)
+        answering = Pages(
+            {path: page, **pages} if path else pages,
+            app=inner,
+            counted=measured(direct=uncounted),
+            routes=routes,
+            metrics_path=path,
+            with_ours=page.added_to(inner),
+            prime=recorder.prime,
+            overridden=settings.http.overridden_routes,
+        )
+        return measured(direct={**uncounted, **answering.direct})
 
-    return cast("_App", observe(app, layer, given))
+    def undo() -> None:
+        routes.leave(AppError)
+        _begin(each.undo for each in features if each.undo)
+
+    return cast("_App", observe(app, layer, given, undo))
+
+
+def uninstrument(app: _App) -> _App:
+    """Take back what ``instrument`` did to an app; one that is not instrumented stays as it is.
+
+    What was counted stays in the store and in the registry, and logging stays as it was set up for the process. In
+    frameworks other than Starlette and FastAPI, ``AppError`` is answered as before.
+
+    Returns:
+        The app, as it was; where ``instrument`` returned it wrapped, the app within.
+    """
+    return cast("_App", leave(app))
+
+
+def _stay_off(app: object, store: Store, settings: Settings | None) -> None:
+    """Do what the service relies on where nothing is measured: answer its errors and write its audit trail."""
+    answer_app_errors(Routes(app), store)
+    if isinstance(store, ProcessStore):
+        store.turn(on=False)
+    if settings is not None:
+        auditor_of(store).settle(settings)
+    say_off(f"{VARIABLE}=true" if is_disabled(os.environ) else "enabled: false")
 
 
 def _left_out(store: Store) -> Callable[[str], bool]:
@@ -155,7 +208,7 @@ def _left_out(store: Store) -> Callable[[str], bool]:
     return is_left_out
 
 
-def _begin(beginnings: Iterable[Callable[[], None]]) -> None:
+def _begin(beginnings: Iterable[Callable[[], object]]) -> None:
     for begin in beginnings:
         begin()
 
@@ -174,18 +227,9 @@ def _open_own_port(page: MetricsPage, settings: Settings) -> None:
         serve(page, host=settings.metrics.host, port=settings.metrics.port, path=settings.metrics.path)
 
 
-def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _expected(routes: Routes, excluded: Container[str]) -> Iterator[tuple[str, str]]:
     """Every (method, template) that the app is known to answer."""
     for route in routes:
         if route.template not in excluded:
             for method in sorted(route.methods - {"HEAD", "OPTIONS", WEBSOCKET}):
                 yield method, route.template
-
-
-def _refuse_taken_path(routes: Routes, path: str | None) -> None:
-    if any(route.template == path for route in routes):
-        raise InstrumentationError(
-            f"metrics.path: {path} is a route of the app already; give another path, or remove the route.",
-            code="metrics_path_taken",
-            details={"path": path},
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,6 +60,7 @@ class Feature(NamedTuple):
         pages: Path to the app that answers it, uncounted.
         begin: Called in the process that serves, before its first request and again with each event loop.
         end: Called when the app has shut down; some servers then end the process without another word.
+        undo: Takes back what was done to the app, where it is no longer to be instrumented.
     """
 
     layer: Callable[[ASGIApp], ASGIApp] | None = None
@@ -66,6 +68,7 @@ class Feature(NamedTuple):
     pages: Mapping[str, ASGIApp] = MappingProxyType({})
     begin: Callable[[], None] | None = None
     end: Callable[[], None] | None = None
+    undo: Callable[[], None] | None = None
 
 
 def body_sizes(app: Instrumented) -> Feature:
@@ -109,13 +112,14 @@ def tracing(app: Instrumented) -> Feature:
     traces = traces_of(app.store, app.settings)
     from instrumentation.tracing.traces import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
-    excluded = app.settings.http.excluded_routes
+    excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
     is_instrumented = traces.instrument(app.app, excluded)
 
     def layer(inner: ASGIApp) -> ASGIApp:
         return naming_spans(inner if is_instrumented else traces.layer(excluded)(inner), app.routes)
 
-    return Feature(layer=layer, begin=traces.begin, end=traces.end)
+    undo = partial(traces.uninstrument, app.app) if is_instrumented else None
+    return Feature(layer=layer, begin=traces.begin, end=traces.end, undo=undo)
 
 
 def correlation(app: Instrumented) -> Feature:
@@ -141,11 +145,13 @@ def logs(app: Instrumented) -> Feature:
     if not app.settings.logging.enabled:
         return Feature()
     from instrumentation.logs.access import AccessLines  # noqa: PLC0415 - structlog loads only where there are logs
+    from instrumentation.logs.binding import noting  # noqa: PLC0415 - as above
     from instrumentation.logs.configuring import begin, configure_unless_configured, end  # noqa: PLC0415 - as above
 
     configure_unless_configured(app.settings, app.store)
-    access = AccessLines(app.settings, app.store, app.recorder) if app.settings.logging.access else None
-    return Feature(listener=access, begin=begin, end=end)
+    if not app.settings.logging.access:
+        return Feature(begin=begin, end=end)
+    return Feature(layer=noting, listener=AccessLines(app.settings, app.store, app.recorder), begin=begin, end=end)
 
 
 FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _OBSERVED = "_sidelight_observed"
 """The attribute of a class that names the app it was made for."""
+_UNDO, _BUILT = "_sidelight_undo", "_sidelight_built"
+"""The attributes of a class that take back what was done to its app, and hold the stack that the app had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,29 +79,48 @@ def is_observed(app: Any) -> bool:
     return isinstance(app, ObservedApp) or getattr(type(app), _OBSERVED, None) is app
 
 
-def observe(app: Any, layer: Layer, given: Given) -> Any:
+def leave(app: Any) -> Any:
+    """Take back what ``observe`` did; an app that is not observed stays as it is.
+
+    Returns:
+        The app, with the class that it had; the app within an ``ObservedApp``.
+    """
+    if isinstance(app, ObservedApp):
+        app.undo()
+        return app.app
+    if is_observed(app):
+        own = type(app)
+        vars(own)[_UNDO]()
+        object.__setattr__(app, "__class__", own.__bases__[0])
+        if _BUILT in vars(own):
+            app.middleware_stack = vars(own)[_BUILT]  # a stack that was built meanwhile is built anew
+    return app
+
+
+def observe(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> Any:
     """Put a layer outside of everything in an app.
 
     Args:
         app: The app.
         layer: Wraps an ASGI app; called once the app has been built, or is called for the first time.
         given: With what it is done again where the app is unpickled.
+        undo: Takes back what else was done to the app, once it is observed no longer.
 
     Returns:
         The app itself; an ``ObservedApp`` in its place where it cannot be changed.
     """
     if hasattr(app, "build_middleware_stack"):
-        _in_stack(app, layer, given)
+        _in_stack(app, layer, given, undo)
         return app
     try:
-        _by_call(app, layer, given)
+        _by_call(app, layer, given, undo)
     except TypeError:  # a function, or an object of a class that has no others below it
         kind = ObservedWSGIApp if given.interface == "wsgi" else ObservedASGIApp
-        return kind(app, layer, given)
+        return kind(app, layer, given, undo)
     return app
 
 
-def _in_stack(app: Any, layer: Layer, given: Given) -> None:
+def _in_stack(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
     """Wrap what a Starlette app, or whoever else instruments it, sets as ``middleware_stack``, as it is set.
 
     An added middleware would not see what error handlers answer. A changed ``build_middleware_stack`` would be in the way
@@ -114,11 +135,11 @@ def _in_stack(app: Any, layer: Layer, given: Given) -> None:
         kind.__setattr__(self, name, value)
 
     built = app.middleware_stack
-    app.__class__ = _class_of(app, kind, given, __setattr__=set_attribute)
+    app.__class__ = _class_of(app, kind, given, __setattr__=set_attribute, **{_UNDO: undo, _BUILT: built})
     app.middleware_stack = built
 
 
-def _by_call(app: Any, layer: Layer, given: Given) -> None:
+def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
     """Answer calls of the app with the layer.
 
     A framework that gives its app another class later, as BlackSheep does for mounts, finds the layer outside of that too.
@@ -148,7 +169,7 @@ def _by_call(app: Any, layer: Layer, given: Given) -> None:
             return entrance(environ, start_response) if is_outermost else kind.__call__(self, environ, start_response)
 
         call = call_wsgi if is_wsgi else call_asgi
-        own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call)
+        own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call, **{_UNDO: undo})
         return own
 
     object.__setattr__(app, "__class__", below(type(app)))
@@ -220,12 +241,16 @@ class ObservedApp:
         layer: Wraps an ASGI app.
         given: With what the app is instrumented where this is unpickled.
 
+        undo: Takes back what else was done to the app.
+
     Attributes:
         app: The app.
+        undo: As given.
     """
 
-    def __init__(self, app: Any, layer: Layer, given: Given) -> None:
+    def __init__(self, app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
         self.app = app
+        self.undo = undo
         self._given = given
         self._enter = _entrance(app, layer, given.interface)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.frameworks import Placed, find
@@ -61,6 +62,34 @@ class Routes:
             each.framework.handle(kind, respond)
         return self.has_table
 
+    def leave(self, kind: type[Exception]) -> None:
+        """Take back what was done to the Starlette apps."""
+        for each in self._apps:
+            if isinstance(each.framework, Starlette):
+                each.framework.leave(kind)
+
+    @property
+    def number(self) -> int:
+        """How many routes, mounts and included routers the Starlette apps have."""
+        own = (each.framework for each in self._apps)
+        return sum(len(getattr(each.app, "routes", ())) for each in own if isinstance(each, Starlette))
+
+    def has_page(self, path: str) -> bool:
+        """Whether a route answers GET at a path, or at the path and a slash, where frameworks redirect to it.
+
+        A route that stands for many paths is none. What is mounted at the path is one.
+        """
+        names, mounted = (path, f"{path}/"), re.compile(rf"{re.escape(path)}/\{{\w*:path\}}")
+        return any(
+            (route.template in names or mounted.fullmatch(route.path)) and (not route.methods or "GET" in route.methods)
+            for route in self
+        )
+
+    def is_wildcard(self, scope: Scope, path: str) -> bool:
+        """Whether a path, of which ``has_page`` knows nothing, is one of many that a route stands for; a mount is none."""
+        matched = next(filter(None, (each.match(scope, path) for each in self._apps)), UNMATCHED)
+        return any(matched and route.template == matched and not _is_mount(route.chosen) for route in self)
+
     def template(self, scope: Scope) -> str:
         """The template of the route that was chosen for a request, read once the app has answered."""
         try:
@@ -97,3 +126,7 @@ class Routes:
 
         followed.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
         return followed
+
+
+def _is_mount(chosen: object) -> bool:
+    return isinstance(chosen, list) or (hasattr(chosen, "app") and not hasattr(chosen, "endpoint"))

@@ -15,6 +15,7 @@ import threading
 from asyncio import CancelledError
 from contextlib import suppress
 from http import HTTPStatus
+from io import BytesIO
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -312,6 +313,20 @@ def scope_of(environ: Environ, exchange: Exchange) -> Scope:
         ENVIRON: environ,
         _EXCHANGE: exchange,
     }
+
+
+def asked_scope(scope: Scope, path: str) -> Scope:
+    """The scope of a GET of another path, from somebody of whom nothing is known but the host that is asked.
+
+    Args:
+        scope: Of a request.
+        path: Below the root path of the request.
+    """
+    environ: Environ = scope[ENVIRON]
+    kept = {name: value for name, value in environ.items() if not name.startswith("HTTP_") or name == "HTTP_HOST"}
+    given = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", "CONTENT_LENGTH": "", "wsgi.input": BytesIO()}
+    asked = {**kept, **given, "PATH_INFO": path.encode().decode("latin-1")}
+    return scope_of(asked, Exchange(asked, lambda *_: lambda _: None))
 
 
 def _forget_left_id() -> None:

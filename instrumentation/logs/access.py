@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from instrumentation import catalog
 from instrumentation.http.correlation import ID, SPAN
-from instrumentation.logs.configuring import configured
+from instrumentation.logs.above import current
+from instrumentation.logs.binding import BOUND
+from instrumentation.logs.handler import FACTS
 from instrumentation.logs.rendering import Json, as_json, service_facts
-from instrumentation.logs.servers import adopt
 from instrumentation.threads import get_ident
 
 if TYPE_CHECKING:
@@ -55,15 +56,16 @@ class AccessLines:
 
     def __call__(self, scope: Scope, key: Key, seconds: float) -> None:
         """Write the line of a request, unless it is one of the successful ones that are left out."""
-        handler = configured()
-        if handler is None:
+        above = current()
+        if above is None:
             return
+        handler = above.lines
         is_success, number, level, head, tail = self._fixed.get(key) or self._made(key)
         if not self._logger.isEnabledFor(number) or (is_success and random() >= self._ratio):  # noqa: S311 - no secret
             return
         self._count(level)
-        if not isinstance(handler.render, Json):
-            handler.writer.put(self._readable(handler, scope, key, level, seconds))
+        if scope.get(BOUND) or not isinstance(handler.render, Json):
+            handler.writer.put(_rendered(handler, scope, key, level, seconds))
             return
         span = scope.get(SPAN)
         trace = f',"trace_id":"{span.trace_id:032x}","span_id":"{span.span_id:016x}"' if span is not None else ""
@@ -75,7 +77,6 @@ class AccessLines:
 
     def _made(self, key: Key) -> _Fixed:
         """What the lines of a series have in common."""
-        adopt()  # hypercorn sets its loggers up once the app has begun
         if len(self._fixed) > _MOST:  # a router that makes up templates
             self._fixed.clear()
         _, _, status, error_type = key
@@ -94,10 +95,16 @@ class AccessLines:
             self._places[shard.number, level] = place
         shard.buffer[place] += 1.0
 
-    def _readable(self, handler: Lines, scope: Scope, key: Key, level: str, seconds: float) -> bytes:
-        facts = {"timestamp": handler.clock(time.time()), "level": level, "event": EVENT}
-        fields = {**_fields(key), "duration_ms": round(seconds * 1000, 3), "correlation_id": scope.get(ID, "")}
-        return handler.render(facts, fields)
+
+def _rendered(handler: Lines, scope: Scope, key: Key, level: str, seconds: float) -> bytes:
+    """A line for a terminal, or with what the request has bound, which may be anything."""
+    facts = {"timestamp": handler.clock(time.time()), "level": level, "event": EVENT, "logger": LOGGER}
+    facts["correlation_id"] = scope.get(ID, "")
+    span = scope.get(SPAN)
+    if span is not None:
+        facts |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+    fields = {**_fields(key), "duration_ms": round(seconds * 1000, 3)}
+    return handler.render(facts, fields | handler.masked({**scope.get(BOUND, {})}, (*FACTS, *fields, "error_type")))
 
 
 def _fields(key: Key) -> dict[str, object]:

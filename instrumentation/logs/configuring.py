@@ -1,19 +1,19 @@
-"""Takes the logging of a process over, where it is asked for or nobody else has; changes its level while it runs."""
+"""Sets up the logging of a process, and changes its level while it runs."""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-import structlog
-
 from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
+from instrumentation.logs.above import Above, current, enable_ours, is_set_up, say_who_writes
 from instrumentation.logs.handler import LEVELS, Lines
 from instrumentation.logs.rendering import Console, Json
-from instrumentation.logs.servers import adopt, forget_streams
+from instrumentation.logs.uncaught import hear
 from instrumentation.logs.writer import Writer
 from instrumentation.redaction import Redactor
 from instrumentation.settings import load_settings
@@ -21,6 +21,8 @@ from instrumentation.store import add, default_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import structlog
 
     from instrumentation.settings import Settings
     from instrumentation.store import Store
@@ -37,9 +39,9 @@ def configure_logging(
 ) -> None:
     """Write every log record of the process as a line: structlog's, the standard library's and the server's.
 
-    ``instrument()`` does it by itself where nobody has set up logging before: neither a handler of the root logger nor
-    structlog. This does it in any case; handlers that print to the terminal are taken off, others stay. Doing it again
-    replaces what was there.
+    ``instrument()`` does it by itself for a service that does not set up logging: neither a handler of the root logger
+    nor structlog, before or after. This does it in any case. Handlers that print to the terminal are taken off the root
+    logger and the servers' loggers, and none is added later; all others stay. Doing it again replaces what was there.
 
     Args:
         settings: What ``load_settings()`` gives, by default.
@@ -50,8 +52,53 @@ def configure_logging(
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
     """
-    settings = settings or load_settings()
-    store = store or default_store()
+    _take(settings or load_settings(), store or default_store(), processors, descriptor, insists=True)
+
+
+def configure_unless_configured(settings: Settings, store: Store) -> None:
+    """Set up logging for a service that has not done so itself, until it does."""
+    if current() is None and not is_set_up():
+        _take(settings, store, (), STDOUT, insists=False)
+
+
+def begin() -> None:
+    """In a process that begins to serve: take over what its server has set up since, or say that the service writes."""
+    enable_ours()
+    above = current()
+    if above is None or above.gives_way():
+        say_who_writes()
+    else:
+        above.begin()
+
+
+def end() -> None:
+    """In a process whose app has shut down: write what waits, and from now on each line at once."""
+    above = current()
+    if above is not None:
+        above.lines.writer.close()
+
+
+def configured() -> Lines | None:
+    """The handler that is in use; None where the service logs in its own way."""
+    above = current()
+    return None if above is None else above.lines
+
+
+def leave() -> None:
+    """Write what waits, and give back what was taken."""
+    above = current()
+    if above is not None:
+        above.leave()
+
+
+def _take(
+    settings: Settings,
+    store: Store,
+    processors: Sequence[structlog.typing.Processor],
+    descriptor: int,
+    *,
+    insists: bool,
+) -> None:
     lost = partial(add, store, catalog.LOG_LINES_LOST, ())
     lost(0.0)  # born at 0, so that the first loss is not lost to rate()
     for level in LEVELS:
@@ -59,61 +106,14 @@ def configure_logging(
     console = settings.logging.format == "console" or (settings.logging.format == "auto" and os.isatty(descriptor))
     render = Console(colors=os.isatty(descriptor)) if console else Json(settings.service)
     secrets = settings.logging.redaction
-    redactor = Redactor(keys=secrets.keys, allow=secrets.allow, patterns=secrets.patterns)
+    redactor = Redactor(keys=secrets.keys, allow=secrets.allow, patterns=secrets.patterns, queries=True)
     leave()
-    forget_streams()
-    logging.root.addHandler(Lines(render, redactor, Writer(descriptor, lost), store, processors))
-    set_level(settings.logging.level)
-    for name, quieter in settings.logging.levels.items():
-        set_level(quieter, name)
-    adopt()
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.processors.StackInfoRenderer(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-
-
-def configure_unless_configured(settings: Settings, store: Store) -> None:
-    """Set up logging for a service that has not done so itself."""
-    if settings.logging.enabled and not logging.root.handlers and not structlog.is_configured():
-        configure_logging(settings, store=store)
-
-
-def begin() -> None:
-    """In a process that begins to serve: take over what its server has set up since."""
-    handler = configured()
-    if handler is not None:
-        handler.writer.open()
-        adopt()
-
-
-def end() -> None:
-    """In a process whose app has shut down: write what waits, and from now on each line at once."""
-    handler = configured()
-    if handler is not None:
-        handler.writer.close()
-
-
-def configured() -> Lines | None:
-    """The handler that is in use; None where the service logs in its own way."""
-    for handler in logging.root.handlers:
-        if type(handler) is Lines:
-            return handler
-    return None
-
-
-def leave() -> None:
-    """Write what waits, and take the handler off again."""
-    handler = configured()
-    if handler is not None:
-        logging.root.removeHandler(handler)
-        handler.close()
+    lines = Lines(render, redactor, Writer(descriptor, lost), store, processors)
+    above = Above(lines, insists=insists)
+    above.take(settings.logging.level, settings.logging.levels)
+    hear(above.undo, configured)
+    atexit.unregister(end)
+    atexit.register(end)  # logging's own hook does not know the handler any longer once dictConfig() was called
 
 
 def set_level(level: str, logger: str = "") -> None:

@@ -12,11 +12,12 @@ from structlog.contextvars import get_contextvars
 from instrumentation import catalog
 from instrumentation.correlation import correlation_id
 from instrumentation.http.correlation import current_span
+from instrumentation.logs.calls import without_peer
 from instrumentation.logs.rendering import Clock, as_json
 from instrumentation.store import add
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from instrumentation.logs.rendering import Fields, Renderer
     from instrumentation.logs.writer import Writer
@@ -81,9 +82,18 @@ class Lines(logging.Handler):
         self.writer.flush()
 
     def close(self) -> None:
-        """Write everything; what comes later is written at once."""
-        self.writer.close()
-        super().close()
+        """Wait as ``flush`` does: dictConfig() closes every handler it finds, also those that it does not replace."""
+        self.flush()
+
+    def masked(self, fields: Fields, reserved: Iterable[str] = FACTS) -> Fields:
+        """Fields without secrets; one with a name that is reserved gets an underscore behind it."""
+        if not fields:
+            return {}
+        masked: Fields = self._redactor.value(fields)
+        for key in reserved:
+            if key in masked:
+                masked[f"{key}_"] = masked.pop(key)
+        return masked
 
     def _line(self, record: logging.LogRecord, level: str) -> bytes:
         event, fields, exc_info = self._read(record)
@@ -92,12 +102,7 @@ class Lines(logging.Handler):
             event, fields = str(done.pop("event", "")), done
         if exc_info:
             fields["exception"] = self.render.exception(exc_info)
-        if fields:
-            fields = self._redactor.value(fields)
-            for key in FACTS:
-                if key in fields:
-                    fields[f"{key}_"] = fields.pop(key)
-        return self.render(self._facts(record, level, event), fields)
+        return self.render(self._facts(record, level, event), self.masked(fields))
 
     def _read(self, record: logging.LogRecord) -> tuple[str, Fields, Any]:
         """The event, without secrets, the fields and the exception of a record of structlog or the standard library."""
@@ -116,7 +121,8 @@ class Lines(logging.Handler):
             fields |= {key: value for key, value in record.__dict__.items() if key not in _OF_RECORDS}
         if stack:
             fields["stack"] = stack
-        return self._redactor.message(str(template), args).rstrip(), fields, _exc_info(exc_info)
+        template, args = without_peer(str(template), args)
+        return self._redactor.message(template, args).rstrip(), fields, _exc_info(exc_info)
 
     def _facts(self, record: logging.LogRecord, level: str, event: str) -> Fields:
         facts = {"timestamp": self.clock(record.created), "level": level, "event": event, "logger": record.name}

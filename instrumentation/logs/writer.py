@@ -53,7 +53,7 @@ class Writer:
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Wait until what was put is written, but no longer than so many seconds; gives whether it is."""
-        if self._thread is None:
+        if self._thread is None or self._is_closed:
             return True
         written = threading.Event()
         self._lines.put(written)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from instrumentation.errors import InstrumentationError
 from instrumentation.redaction.patterns import NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.redaction.sensitive_keys import CLEAR, Keys
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ KEY = "give the name of a key, such as diagnosis, or *diagnosis* for keys that h
 LET_THROUGH = "give a key or a pattern that is masked, such as session_id or email"
 PATTERN = "give a regular expression that RE2 knows too, that matches no empty text and repeats no repeat, such as EMP-[0-9]{6}"
 
-NAMES = frozenset(pattern.name for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table)
+NAMES = frozenset((URL_QUERY, *(pattern.name for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table)))
 """Of the patterns."""
 
 _KEY = re.compile(r"\*?[A-Za-z][A-Za-z0-9 _.-]{0,98}\*?")

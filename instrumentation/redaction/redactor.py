@@ -18,6 +18,8 @@ from uuid import UUID
 
 from instrumentation.redaction.options import KEY, LET_THROUGH, PATTERN, checked, is_key, is_let_through, is_pattern
 from instrumentation.redaction.patterns import MASK
+from instrumentation.redaction.queries import KEYS as QUERY_KEYS
+from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, LONGEST_KEY, Keys
 from instrumentation.redaction.text import Texts
 
@@ -69,6 +71,7 @@ class Redactor:
         keys: Names of more keys whose value is masked, such as ``diagnosis``.
         allow: Keys and patterns that are let through, by their whole name.
         patterns: Regular expressions; what they match is masked.
+        queries: Whether the queries of URLs are masked as a whole, as in log lines; ``allow`` knows it as ``url_query``.
 
     Raises:
         InstrumentationError: ``redaction_invalid``.
@@ -79,10 +82,19 @@ class Redactor:
     'login of *** with password=***'
     """
 
-    def __init__(self, *, keys: Iterable[str] = (), allow: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        keys: Iterable[str] = (),
+        allow: Iterable[str] = (),
+        patterns: Iterable[str] = (),
+        queries: bool = False,
+    ) -> None:
         allow = checked("allow", allow, is_let_through, LET_THROUGH)
-        self._keys = Keys(checked("keys", keys, is_key, KEY), allow)
-        self._texts = Texts(self._keys, allow, checked("patterns", patterns, is_pattern, PATTERN))
+        keys = checked("keys", keys, is_key, KEY)
+        queries = queries and URL_QUERY not in allow
+        self._keys = Keys((*keys, *QUERY_KEYS) if queries else keys, allow)
+        self._texts = Texts(self._keys, allow, checked("patterns", patterns, is_pattern, PATTERN), queries=queries)
         self._names_secrets = lru_cache(_NAMES)(self._named_secrets)
         self._clear_names: set[str] = set()
 

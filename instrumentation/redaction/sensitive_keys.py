@@ -120,7 +120,13 @@ class Keys:
             return self.verdict(f"{before} {key}")
         if len(key) == 1 and key.isdigit():
             return self.verdict(before.rsplit(maxsplit=1)[-1])
-        return SECRET if key.lower() in _LAST_WORDS and _prose.search(f"{before} {key}") else CLEAR
+        phrase = f"{before} {key}"
+        is_secret = key.lower() in _LAST_WORDS and _prose.search(phrase)
+        return SECRET if is_secret or (self._more and _ends_with(self._more, phrase)) else CLEAR
+
+
+def _ends_with(pattern: re.Pattern[str], text: str) -> bool:
+    return any(match.end() == len(text) for match in pattern.finditer(text))
 
 
 def takes_whole_line(key: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from instrumentation.redaction.assignments import without_assigned
 from instrumentation.redaction.decoding import DISGUISE, unfolded
 from instrumentation.redaction.patterns import MASK, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.queries import without_queries
 from instrumentation.redaction.validators import JUDGES
 
 if TYPE_CHECKING:
@@ -39,12 +40,15 @@ class Texts:
         keys: Judges the names that something is assigned to.
         allow: Names of patterns that are let through.
         patterns: Regular expressions of more secrets.
+        queries: Whether the queries of URLs are masked as a whole.
 
     Attributes:
         clear: Short texts that were found to hold no secret; one that does is not remembered.
     """
 
-    def __init__(self, keys: Keys, allow: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+    def __init__(
+        self, keys: Keys, allow: Iterable[str] = (), patterns: Iterable[str] = (), *, queries: bool = False
+    ) -> None:
         allowed = frozenset(allow)
         self._keys = keys
         self._patterns, self._tokens, self._numbers = (
@@ -57,6 +61,7 @@ class Texts:
             ]
             for table in (PATTERNS, TOKENS, NUMBERS)
         )
+        self._queries = queries
         self._more = [re.compile(pattern) for pattern in patterns]
         self.clear: set[str] = set()
 
@@ -66,15 +71,18 @@ class Texts:
             return text if text in self.clear else self._short(text)
         if len(text) > LONGEST_TEXT:
             return self.masked(_whole_words(text[:LONGEST_TEXT])) + MASK
-        return self._searched(text) if self._more or _may_hold_a_secret(text) else text
+        return self._searched(text) if self._may_hold_a_secret(text) else text
 
     def _short(self, text: str) -> str:
-        masked = self._searched(text) if self._more or _may_hold_a_secret(text) else text
+        masked = self._searched(text) if self._may_hold_a_secret(text) else text
         if masked == text:
             if len(self.clear) >= _REMEMBERED:
                 self.clear.clear()
             self.clear.add(text)
         return masked
+
+    def _may_hold_a_secret(self, text: str) -> bool:
+        return bool(self._more) or (self._queries and "?" in text) or _may_hold_a_secret(text)
 
     def _searched(self, text: str) -> str:
         masked = self._undisguised(text)
@@ -89,6 +97,8 @@ class Texts:
 
     def _undisguised(self, text: str) -> str:
         text = _applied(self._patterns, text)
+        if self._queries:
+            text = without_queries(text)
         has_token, has_digits = _TOKEN.search(text), _DIGITS.search(text)
         if has_token:
             text = _applied(self._tokens, text)

@@ -100,9 +100,13 @@ def _given(detail: Any, context: Mapping[str, Any]) -> object:
 
 
 def _readable(location: tuple[int | str, ...]) -> list[str]:
-    """The path as it stands in the file: pydantic adds ``[key]`` where a mapping's key is at fault."""
-    parts = [str(part) for part in location if part != "[key]"]
+    """The path as it stands in the file: pydantic adds ``[key]`` where a mapping's key is at fault, and a union's tag."""
+    parts = [str(part) for part in location if not _is_added(part)]
     return [part if _PLAIN.fullmatch(part) else shown(part) for part in parts]
+
+
+def _is_added(part: int | str) -> bool:
+    return part in {"[key]", "[one]", "[several]"}
 
 
 def _unknown_key(location: tuple[int | str, ...], root: type[BaseModel], source: str) -> Fault:
@@ -123,7 +127,7 @@ def _walk(location: tuple[int | str, ...], root: type[BaseModel]) -> tuple[type[
     section: type[BaseModel] | None = root
     field = None
     for part in location:
-        if section is None or isinstance(part, int):
+        if section is None or isinstance(part, int) or _is_added(part):
             continue
         names = {known.alias or name: known for name, known in section.model_fields.items()}
         field = names.get(part)
@@ -135,8 +139,8 @@ def _walk(location: tuple[int | str, ...], root: type[BaseModel]) -> tuple[type[
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
     """The section that a field holds, also as one of a list or beside null."""
-    if hasattr(annotation, "model_fields"):
-        return annotation  # type: ignore[no-any-return]
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        return annotation
     return next(filter(None, map(section_of, getattr(annotation, "__args__", ()))), None)
 
 

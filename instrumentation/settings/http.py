@@ -8,6 +8,7 @@ from pydantic import Field
 
 from instrumentation.catalog import HTTP_SECONDS
 from instrumentation.settings.faults import Allowed
+from instrumentation.settings.route_patterns import RoutePattern
 from instrumentation.settings.types import Edges, Section, UrlPath
 
 
@@ -15,7 +16,14 @@ class Http(Section):
     """How requests are recorded."""
 
     excluded_routes: Annotated[
-        tuple[UrlPath, ...], Field(strict=False), Allowed(text="give a list of paths, such as [/health]")
+        tuple[RoutePattern, ...],
+        Field(strict=False),
+        Allowed(text="give a list of paths, templates and patterns, such as [/health, /items/{item}, /internal/*]"),
     ] = ("/health", "/ready")
+    overridden_routes: Annotated[  # paths of Sidelight's pages; at all others what the app answers stays
+        tuple[UrlPath, ...],
+        Field(strict=False),
+        Allowed(text="give a list of paths of Sidelight's pages, such as [/health]"),
+    ] = ()
     duration_buckets: Edges = HTTP_SECONDS
     body_sizes: Annotated[bool, Allowed(text="give true or false")] = False  # three times the series of durations alone

@@ -40,7 +40,7 @@ class Logging(Section):
     level: LogLevel = "info"
     levels: Annotated[
         dict[LoggerName, LogLevel], Allowed(text="give loggers and their levels, such as {sqlalchemy.engine: info}")
-    ] = Field(default={"httpx": "warning"})  # at info it writes the whole URL of each call
+    ] = Field(default={})
     access: Annotated[bool, Allowed(text="give true or false")] = True
     access_sample_ratio: Share = 1.0  # of the requests that succeeded; the others are all there
     correlation_id: Annotated[bool, Allowed(text="give true or false")] = True

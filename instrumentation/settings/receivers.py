@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault, shown
@@ -67,7 +67,7 @@ class Email(Section):
     smarthost: HostAndPort
     auth_username: Text | None = None
     auth_password_file: FilePath | None = None
-    require_tls: bool = True
+    require_tls: Annotated[bool, Allowed(text="give true or false")] = True
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
@@ -83,14 +83,34 @@ class Opsgenie(Section):
     api_url: WebAddress | None = None  # of the European instance, https://api.eu.opsgenie.com/
 
 
+class MSTeams(Section):
+    """A workflow of Microsoft Teams; its address is a secret and is read from a file (Alertmanager >= 0.28)."""
+
+    webhook_url_file: FilePath
+
+
+_Target = TypeVar("_Target", bound=Section)
+# Tags in brackets are left out of the path that a fault names.
+_OneOrSeveral = Annotated[
+    Annotated[_Target, Tag("[one]")] | Annotated[tuple[_Target, ...], Field(strict=False), Tag("[several]")],
+    Discriminator(lambda given: "[several]" if isinstance(given, list | tuple) else "[one]"),
+]
+
+
 class Receiver(Section):
     """Where one kind of alert goes; everything left out means: shown by Alertmanager, sent nowhere."""
 
-    webhook: Webhook | None = None
-    slack: Slack | None = None
-    pagerduty: PagerDuty | None = None
-    email: Email | None = None
-    opsgenie: Opsgenie | None = None
+    webhook: _OneOrSeveral[Webhook] | None = None
+    slack: _OneOrSeveral[Slack] | None = None
+    pagerduty: _OneOrSeveral[PagerDuty] | None = None
+    email: _OneOrSeveral[Email] | None = None
+    opsgenie: _OneOrSeveral[Opsgenie] | None = None
+    msteamsv2: _OneOrSeveral[MSTeams] | None = None
+
+    @property
+    def targets(self) -> dict[str, tuple[Section, ...]]:
+        """The targets of every kind that has any."""
+        return {kind: given if isinstance(given, tuple) else (given,) for kind, given in self if given}
 
 
 class Receivers(Section):

@@ -9,14 +9,19 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from instrumentation.http.correlation import ID
+from instrumentation.otel import read_tracing
 from instrumentation.redaction import Redactor
+from instrumentation.settings import Tracing
+from instrumentation.settings.route_patterns import as_regex
 from instrumentation.tracing.clients import trace_clients
 from instrumentation.tracing.export import BoundedExport, BoundedProcessor
 
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 
     from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.http.routes import Routes
-    from instrumentation.settings import Settings, Tracing
+    from instrumentation.settings import Settings
     from instrumentation.store import Store
 
 _log = logging.getLogger("instrumentation")
@@ -62,17 +67,29 @@ class Traces:
         self._redactor = Redactor(keys=masked.keys, allow=masked.allow, patterns=masked.patterns)
         self._export: BoundedExport | None = None
         self._processor: BoundedProcessor | None = None
-        self.provider = _provider(settings)
+        known = trace.get_tracer_provider()
+        is_known = isinstance(known, TracerProvider)
+        self.provider = known if isinstance(known, TracerProvider) else _provider(settings)
+        # Whoever has set up OpenTelemetry heeds its environment too, and would send every span a second time.
+        self._is_sent_elsewhere = is_known and "endpoint" in read_tracing(Tracing(), os.environ).set
+        if not propagate.get_global_textmap().fields:  # OTEL_PROPAGATORS=none
+            propagate.set_global_textmap(_PassesNothingOn())
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)  # a line for each batch that is lost
         trace_clients(self.provider)
         os.register_at_fork(after_in_child=self._forget)
 
     def begin(self) -> None:
         """Send spans from now on; in the process that serves, since threads do not survive a fork."""
-        if self._processor is None:
+        if self._processor is None and not self._is_sent_elsewhere:
             most = self._settings.queue_size
-            where = str(self._settings.endpoint)
-            self._export = BoundedExport(_exporter(self._settings), self._redactor, self._store, most=most, where=where)
+            where = _without_password(str(self._settings.endpoint))
+            try:
+                exporter = _exporter(self._settings)
+            except Exception as error:  # noqa: BLE001 - a variable of OpenTelemetry that it cannot use
+                self._is_sent_elsewhere = True
+                _log.error("no spans are sent to %s, since OpenTelemetry's exporter says: %s", where, error)
+                return
+            self._export = BoundedExport(exporter, self._redactor, self._store, most=most, where=where)
             self._processor = BoundedProcessor(self._export, most)
             self.provider.add_span_processor(self._processor)
             atexit.register(self.end)
@@ -88,7 +105,8 @@ class Traces:
             return
         flushing.join(FLUSH_SECONDS)
         if self._export.waiting:
-            _log.warning("%d spans were not taken at %s in time", self._export.waiting, self._settings.endpoint)
+            where = _without_password(str(self._settings.endpoint))
+            _log.warning("%d spans were not taken at %s in time", self._export.waiting, where)
 
     def instrument(self, app: Any, excluded: Iterable[str]) -> bool:
         """Let OpenTelemetry's instrumentation make a span of each request of a FastAPI app.
@@ -98,6 +116,8 @@ class Traces:
         """
         if not hasattr(app, "openapi"):
             return False
+        if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
+            return True
         try:
             from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
         except ImportError:
@@ -111,6 +131,12 @@ class Traces:
             exclude_spans=["receive", "send"],
         )
         return True
+
+    def uninstrument(self, app: Any) -> None:
+        """Take back what ``instrument`` did to a FastAPI app."""
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
+
+        FastAPIInstrumentor.uninstrument_app(app)
 
     def layer(self, excluded: Iterable[str]) -> Any:
         """A layer that makes a span of each request of any ASGI app."""
@@ -133,6 +159,23 @@ class Traces:
     def _forget(self) -> None:
         if self._export is not None:  # OpenTelemetry starts its thread anew by itself
             self._export.reset()
+
+
+class _PassesNothingOn(TextMapPropagator):
+    """What OpenTelemetry's propagator of no parts should be: that one gives no context at all, and each request fails."""
+
+    def extract(self, carrier: Any, context: Context | None = None, *_: Any, **__: Any) -> Context:
+        """The context as it is."""
+        del carrier
+        return Context() if context is None else context
+
+    def inject(self, carrier: Any, *_: Any, **__: Any) -> None:
+        """Nothing."""
+
+    @property
+    def fields(self) -> set[str]:
+        """None."""
+        return set()
 
 
 def naming_spans(app: ASGIApp, routes: Routes) -> ASGIApp:
@@ -176,21 +219,27 @@ def _remember(span: Span, scope: Any) -> None:
 
 
 def _pattern(excluded: Iterable[str]) -> str:
-    return ",".join(f"^[a-z]+://[^/]+{re.escape(path)}$" for path in sorted(excluded))
+    """The URLs without spans: the excluded paths, and what OpenTelemetry's variables name."""
+    named = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS") or os.environ.get("OTEL_PYTHON_EXCLUDED_URLS", "")
+    ours = (f"^[a-z]+://[^/]+{as_regex(path)}$" for path in sorted(excluded))
+    return ",".join((*ours, *filter(None, named.split(","))))
+
+
+def _without_password(address: str) -> str:
+    return re.sub(r"(?<=//)[^/@\s]*@", "***@", address)
 
 
 def _provider(settings: Settings) -> TracerProvider:
-    known = trace.get_tracer_provider()
-    if isinstance(known, TracerProvider):
-        return known
     service = settings.service
     facts = {
+        **service.attributes,
         "service.name": service.name,
         "service.version": service.version,
         "deployment.environment.name": service.environment,
     }
+    by_ratio = ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio))
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio)),
+        sampler=None if os.environ.get("OTEL_TRACES_SAMPLER", "").strip() else by_ratio,  # None: the variable's
         resource=Resource.create(facts),
         shutdown_on_exit=False,  # it would wait half a minute for a collector that is gone
     )
@@ -205,7 +254,8 @@ def _exporter(tracing: Tracing) -> SpanExporter:
             OTLPSpanExporter as GrpcExporter,
         )
 
-        return GrpcExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=seconds)
+        insecure = endpoint.startswith("http://") if "://" in endpoint else None  # None: as the variable says
+        return GrpcExporter(endpoint=endpoint, insecure=insecure, timeout=seconds)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - as above
 
     has_path = re.fullmatch(r"https?://[^/]+", endpoint) is None

@@ -68,6 +68,7 @@ class ActiveUsers:
 
     Args:
         home: Where the workers meet; gives None where this process counts alone.
+        is_off: Whether nobody is to be counted.
         clock: Gives seconds since 1970.
 
     Attributes:
@@ -78,9 +79,14 @@ class ActiveUsers:
     _registers: Registers | None
 
     def __init__(
-        self, home: Callable[[], Home | None] = lambda: None, *, clock: Callable[[], float] = time.time
+        self,
+        home: Callable[[], Home | None] = lambda: None,
+        *,
+        is_off: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._home = home
+        self._is_off = is_off
         self._clock = clock
         self._size = self._seconds = 0
         self.reset()
@@ -125,6 +131,9 @@ class ActiveUsers:
 
     def _begin(self, user_id: UserId) -> None:
         """The first user: only now is it known that the service counts them, and which process this is."""
+        if self._is_off():
+            self.saw = _count_nobody
+            return
         try:
             if not self._size:
                 self.settle(load_settings())
@@ -208,7 +217,7 @@ def users_of(store: Store) -> ActiveUsers:
 
 @cache
 def _users_of(store: Any) -> ActiveUsers:
-    users = ActiveUsers(partial(home, store))
+    users = ActiveUsers(partial(home, store), is_off=lambda: isinstance(store, ProcessStore) and store.is_off)
     store.follow(users)
     if isinstance(store, ProcessStore):
         store.attach(users)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from alerts.alertmanager.configuration import alertmanager_config, given_receivers, is_event, receiver_names, stands_in
 from alerts.alertmanager.messages import inlined
 from instrumentation.settings import Receiver
+from instrumentation.settings.faults import section_of
 from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from pydantic import BaseModel
 
     from instrumentation.settings import Section, Settings
 
@@ -56,7 +59,10 @@ def alertmanager_parts(settings: Settings) -> dict[str, object]:
             {"name": name, "instead": stands_in(name), "sendResolved": not is_event(name)}
             for name in receiver_names(settings)
         ],
-        "targets": {name: dict(_targets(receiver)) for name, receiver in given.items()},
+        "targets": {
+            name: {kind: [dict(_fields(target)) for target in targets] for kind, targets in receiver.targets.items()}
+            for name, receiver in given.items()
+        },
         "messages": {kind: dict(_message(inlined(kind))) for kind in Receiver.model_fields},
         "elsewhere": [time.name for time in settings.alerting.mute_times if time.location not in _UTC],
     }
@@ -87,10 +93,18 @@ def alertmanager_values(settings: Settings) -> Block:
                 "Alertmanager's namespace.",
             ),
             Value(
+                key="checkSecrets",
+                default=True,
+                schema=may_be("flag"),
+                note="Whether the notes name the keys of Secrets that are missing. Helm then reads these Secrets in the release's namespace, as it "
+                "reads those that it keeps releases in.",
+            ),
+            Value(
                 key="receivers",
                 default={},
                 schema=receivers,
-                note="Targets by receiver, such as {default: {slack: {apiURL: {name: slack, key: url}, channel: '#shop'}}}. "
+                note="Targets by receiver, such as {default: {slack: {apiURL: {name: slack, key: url}, channel: '#shop'}}}; each kind "
+                f"({', '.join(Receiver.model_fields)}) has one target or a list. "
                 f"Receivers are {', '.join(receiver_names(settings))}. A receiver that stands here replaces the one of "
                 "alerting.receivers in sidelight.yaml, whose secrets are keys of Secrets: the file .../slack/url is the key url of "
                 f"the Secret slack, .../secrets/url that of the Secret {SECRET}. A receiver that stands in neither place uses "
@@ -105,25 +119,23 @@ def alertmanager_values(settings: Settings) -> Block:
 
 def targets_schema() -> dict[str, object]:
     """What a receiver may hold: each kind with the fields of the settings in the operator's words, as JSON Schema."""
-    kinds = {kind: _target_schema(_section(kind)) for kind in Receiver.model_fields}
+    sections = {kind: section_of(field.annotation) for kind, field in Receiver.model_fields.items()}
+    kinds = {kind: _target_schema(section) for kind, section in sections.items() if section}
     return {"type": ["object", "null"], "additionalProperties": False, "properties": kinds}
 
 
-def _section(kind: str) -> type[Section]:
-    (section, _) = Receiver.model_fields[kind].annotation.__args__  # type: ignore[union-attr]
-    return section  # type: ignore[no-any-return]
-
-
-def _target_schema(section: type[Section]) -> dict[str, object]:
+def _target_schema(section: type[BaseModel]) -> dict[str, object]:
+    """One target, or a list of them: what is said of objects holds for objects alone, ``items`` for lists."""
     fields = section.model_fields
     required = [_key(name, section) for name, one in fields.items() if one.is_required()]
-    schema = {
+    one: dict[str, object] = {
         "type": "object",
         "additionalProperties": False,
         "required": required,
-        "properties": {_key(name, section): _field_schema(name, one.annotation) for name, one in fields.items()},
+        "properties": {_key(name, section): _field_schema(name, field.annotation) for name, field in fields.items()},
+        **({} if required else {"minProperties": 1, "maxProperties": 1}),  # one address or another
     }
-    return schema if required else {**schema, "minProperties": 1, "maxProperties": 1}  # one address or another
+    return {**one, "type": ["object", "array"], "items": one}
 
 
 def _field_schema(name: str, annotation: object) -> Mapping[str, object]:
@@ -132,18 +144,11 @@ def _field_schema(name: str, annotation: object) -> Mapping[str, object]:
     return may_be("flag" if annotation is bool else "text")
 
 
-def _key(name: str, section: type[Section]) -> str:
+def _key(name: str, section: type[BaseModel]) -> str:
     """A field's name in the operator's words; a secret is not told from a plain value by its name, unless there are both."""
     plain = name.removesuffix("_file")
     both = plain != name and plain in section.model_fields
     return _camel(section.model_fields[name].alias or plain) + ("Secret" if both else "")
-
-
-def _targets(receiver: Receiver) -> Iterator[tuple[str, dict[str, object]]]:
-    """Kind and fields of what the settings name."""
-    for kind, target in receiver:
-        if target is not None:
-            yield kind, dict(_fields(target))
 
 
 def _fields(target: Section) -> Iterator[tuple[str, object]]:
@@ -183,7 +188,7 @@ def _check_secrets(given: Mapping[str, Receiver]) -> None:
 
 
 def _files(given: Mapping[str, Receiver]) -> Iterator[str]:
-    targets = (target for receiver in given.values() for _, target in receiver if target is not None)
+    targets = (target for receiver in given.values() for targets in receiver.targets.values() for target in targets)
     yield from (value for target in targets for name, value in target if name.endswith("_file") and value)
 
 

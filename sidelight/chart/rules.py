@@ -25,7 +25,7 @@ _THRESHOLD = "threshold"
 
 
 def chart_rules(settings: Settings) -> dict[str, object]:
-    """What the templates read: every group, and which warning must not be above which critical.
+    """What the templates read: every group, the labels that a scope may name, and which warning must not be above which critical.
 
     An alert rule has its places open, and with it their names, and whether its alerts name a namespace. A recorded series has the alert rules that read it, and
     none where a dashboard does too.
@@ -35,6 +35,7 @@ def chart_rules(settings: Settings) -> dict[str, object]:
     known = series(every, settings.alerting.group_by)
     return {
         "groups": [_group(group, rules, known) for group in every],
+        "labels": list(settings.alerting.group_by),
         "order": [pair for alert in ALERTS for pair in _order(alert, settings)],
     }
 
@@ -60,9 +61,21 @@ def _rule(
     if isinstance(rule, AlertRule):
         places = {"parameters": list(rule.parameters), "on_edge": list(rule.on_edge)}
         namespaced = "namespace" in check(rule.filled(rule.expr), known).labels
-        return {"key": rule.key, **places, "namespaced": namespaced, **rule.template()}
+        expr = scoped(rule.expr, known)
+        return {"key": rule.key, **places, "namespaced": namespaced, **rule.template(), "expr": expr}
     readers = () if _is_shown(rule, rules) else _readers(rule.record, rules)
-    return {**rule.document(), "readers": list(dict.fromkeys(readers))}
+    return {"record": rule.record, "expr": scoped(rule.expr, known), "readers": list(dict.fromkeys(readers))}
+
+
+def scoped(expr: str, names: Iterable[str]) -> str:
+    """An expression with a place for the scope at every series that it reads; without a scope the places are empty.
+
+    >>> scoped('sum(rate(up{job="a"}[5m])) / group_up + up_total + up', {"up", "up_total"})
+    'sum(rate(up{[[scope,]]job="a"}[5m])) / group_up + up_total[[scope]] + up[[scope]]'
+    """
+    # A place of a number may have the name of a series: [[queue_oldest_age_seconds]].
+    series = re.compile(rf"(?<![\w:\[])({'|'.join(map(re.escape, names))})(?![\w:])({{?)")
+    return series.sub(lambda found: f"{found[0]}[[scope,]]" if found[2] else f"{found[1]}[[scope]]", expr)
 
 
 def _readers(record: str, rules: Sequence[RecordingRule | AlertRule]) -> Iterator[str]:
@@ -112,6 +125,15 @@ def rules_values(settings: Settings) -> Block:
                 note="PrometheusRule needs the Prometheus Operator; a ConfigMap is mounted and listed in rule_files.",
             ),
             labels("labels", "Labels on the object; kube-prometheus-stack selects {release: <its release>}."),
+            Value(
+                key="scope",
+                default={},
+                schema=may_be("scope"),
+                note="Which services this release judges, as labels and their values, such as {job: [shop, search]} or {namespace: [shop]}; by "
+                "default all that Prometheus has. Releases with different scopes can share a Prometheus. The labels are those of "
+                f"alerting.group_by in sidelight.yaml: {', '.join(settings.alerting.group_by)}. A release with a scope has no Watchdog, unless "
+                "alertmanagerConfig.receivers has a watchdog.",
+            ),
             Block(
                 key="groups",
                 members=switches,

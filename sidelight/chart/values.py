@@ -162,6 +162,13 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         "additionalProperties": False,
         "patternProperties": {_QUALIFIED_NAME: {"type": "string"}},
     },
+    "scope": {
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {
+            "^[a-zA-Z_][a-zA-Z0-9_]*$": {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/text"}},
+        },
+    },
     "alertLabels": {
         "type": "object",
         "additionalProperties": False,

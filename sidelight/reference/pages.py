@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from alerts import ALERTS, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
+from instrumentation.otel import VARIABLES
 from instrumentation.redaction.patterns import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.queries import KEYS as QUERY_KEYS
+from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, section_of
 from sidelight.checks import CHECKS
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from sidelight.reference.behaviours import Behaviour
     from sidelight.reference.compatibility import Compatibility
 
+_KEY_HEAD = ("key", "default", "allowed")
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -33,6 +37,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
     return {
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
+        "reference/environment-variables.md": _variables_page(),
         "reference/rules.md": _rules_page(settings),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
@@ -58,18 +63,66 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
 
 
 def _settings_page() -> str:
+    sections = {name: field for name, field in Settings.model_fields.items() if section_of(field.annotation)}
+    keys = [_key(name, field) for name, field in Settings.model_fields.items() if name not in sections]
     return _page(
         "Settings",
         "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
-        "the one that `SIDELIGHT_CONFIG` names. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over "
-        "`service`. A fault stops start-up; `sidelight check` finds the same.",
-        *(block for name, field in Settings.model_fields.items() for block in _section(name, field)),
+        "the one that `SIDELIGHT_CONFIG` names. [Environment variables](environment-variables.md) win over it. A fault stops start-up; `sidelight check` finds the same.",
+        _table(_KEY_HEAD, keys),
+        *(block for name, field in sections.items() for block in _section(name, field)),
+    )
+
+
+OWN_VARIABLES = {
+    "SIDELIGHT_CONFIG": "the settings file, in place of `sidelight.yaml` in the working directory",
+    "SIDELIGHT_STORE_DIR": "the folder in which the workers of one service meet; by default they find each other",
+    "SIDELIGHT_METRICS_TOKEN": "the token that readers of the metrics bring",
+    "SIDELIGHT_METRICS_TOKEN_FILE": "or a file that holds it; both win over `metrics.token_file`",
+    "SIDELIGHT_USERS_KEY": "the secret under which users are counted",
+    "SIDELIGHT_USERS_KEY_FILE": "or a file that holds it; both win over `users.key_file`",
+    "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
+    "SIDELIGHT_AUDIT_KEY_FILE": "or a file that holds it; both win over `audit.key_file`",
+    "SIDELIGHT_TOOLS_DIR": "where `make tools` keeps the programs that it brings",
+    "GRAFANA_URL": "where `sidelight publish` publishes the dashboards",
+    "GRAFANA_TOKEN": "its token",
+    "GRAFANA_TOKEN_FILE": "or a file that holds it",
+    "GRAFANA_USER": "or a user of Grafana",
+    "GRAFANA_PASSWORD": "and their password",
+    "GRAFANA_PASSWORD_FILE": "or a file that holds it",
+    "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode; its metrics are then summed over workers",
+}
+"""The variables that are not OpenTelemetry's, and what each is."""
+
+
+def _variables_page() -> str:
+    heeded, unheeded = (
+        [(f"`{row.name}`", row.does) for row in VARIABLES if row.is_heeded is is_heeded and row.name != "OTEL_*"]
+        for is_heeded in (True, False)
+    )
+    head = ("variable", "does")
+    return _page(
+        "Environment variables",
+        "Where a variable and `sidelight.yaml` say different things, the variable wins; among OpenTelemetry's, the one for "
+        "traces wins over the one for every signal. Settings that the code gives to `instrument()` are taken as they are.",
+        "## OpenTelemetry's",
+        "Empty is as good as not set. A value that cannot be used is left out and said in one line of the log, and the "
+        "service starts. Variables that end with `*` are every one that begins so. Where the service has set up "
+        "OpenTelemetry itself and an endpoint stands in the environment alone, its own exporter sends the spans.",
+        _table(head, heeded),
+        "## OpenTelemetry's, not heeded",
+        "A line of the log names those that are set, with the reason, unless what they ask for is what is done anyway, such "
+        "as `OTEL_METRICS_EXPORTER=prometheus` or `none`. So it does for names that begin with `OTEL_` and stand in neither "
+        "table.",
+        _table(("variable", "instead"), unheeded),
+        "## Sidelight's",
+        _table(head, [(f"`{name}`", does) for name, does in OWN_VARIABLES.items()]),
     )
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
     yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(("key", "default", "allowed"), _keys(field.annotation, f"{name}."))
+    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -80,13 +133,17 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in section.model_fields.items():
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
-            yield f"`{key}`", _default(field), _allowed(field, inner)
+            yield _key(key, field, inner)
         if inner in (Override, ObjectivesOverride, Team, MuteTime):
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")
         elif key == "alerting.receivers.default":
             yield from _keys(Receiver, f"{key}.")
+
+
+def _key(key: str, field: Any, inner: type[BaseModel] | None = None) -> tuple[str, ...]:
+    return f"`{key}`", _default(field), _allowed(field, inner)
 
 
 def _default(field: Any) -> str:
@@ -98,7 +155,13 @@ def _default(field: Any) -> str:
 def _allowed(field: Any, inner: type[BaseModel] | None) -> str:
     if inner is Receiver:
         return "the keys of `alerting.receivers.default`, or null: the default hears it, and nobody Watchdog"
-    return (allowed_text(field) or f"the keys below, or null. {_first_line(inner or Section)}").removeprefix("give ")
+    several = "a list of such, " if _takes_a_list(field.annotation) else ""
+    below = f"the keys below, {several}or null. {_first_line(inner or Section)}"
+    return (allowed_text(field) or below).removeprefix("give ")
+
+
+def _takes_a_list(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple or any(map(_takes_a_list, getattr(annotation, "__args__", ())))
 
 
 def _yaml(value: Any) -> str:
@@ -175,6 +238,8 @@ def _redaction_page() -> str:
         _names(COUNTED),
         "## By form\n\nWherever it stands, in a text, a key, a number or bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
+        f"In log lines, `{URL_QUERY}` also masks the query of every URL and path, whatever it holds, and what stands under the "
+        f"keys {_names(QUERY_KEYS)}.",
     )
 
 

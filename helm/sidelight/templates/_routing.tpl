@@ -27,6 +27,24 @@
 {{- .Files.Get "files/alertmanager.yaml" | replace "[[namespace]]" (include "sidelight.namespaceLabel" .) | fromYaml | toJson -}}
 {{- end -}}
 
+{{/* The keys of Secrets that no Secret of the namespace has, as {name: [key, ...]}; all of them where there is no cluster to ask. */}}
+{{- define "sidelight.missingSecrets" -}}
+{{- $missing := dict -}}
+{{- $routing := include "sidelight.routing" . | fromJson -}}
+{{- range $receiver := $routing.receivers -}}
+{{- range $configs := omit (include "sidelight.receiver" (dict "root" $ "routing" $routing "receiver" $receiver) | fromJson) "name" -}}
+{{- range $config := $configs -}}
+{{- range $secret := $config -}}
+{{- if and (kindIs "map" $secret) (not (hasKey ((lookup "v1" "Secret" $.Release.Namespace $secret.name).data | default dict) $secret.key)) -}}
+{{- $_ := set $missing $secret.name (append (index $missing $secret.name | default list) $secret.key | uniq) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $missing -}}
+{{- end -}}
+
 {{/* A receiver with the targets of the first that is given, in the values or else in the settings. Takes: root, routing, receiver. */}}
 {{- define "sidelight.receiver" -}}
 {{- $routing := .routing -}}
@@ -38,9 +56,12 @@
 {{- if kindIs "map" $targets -}}{{- $given = $targets -}}{{- end -}}
 {{- end -}}
 {{- $filled := dict "name" $receiver.name -}}
-{{- range $kind, $target := $given -}}
-{{- $config := merge (deepCopy $target) (index $routing.messages $kind) (dict "sendResolved" $receiver.sendResolved) -}}
-{{- $_ := set $filled (printf "%sConfigs" $kind) (list $config) -}}
+{{- range $kind, $targets := $given -}}
+{{- $configs := list -}}
+{{- range kindIs "map" $targets | ternary (list $targets) $targets -}}
+{{- $configs = append $configs (merge (deepCopy .) (index $routing.messages $kind) (dict "sendResolved" $receiver.sendResolved)) -}}
+{{- end -}}
+{{- $_ := set $filled (printf "%sConfigs" $kind) $configs -}}
 {{- end -}}
 {{- toJson $filled -}}
 {{- end -}}

@@ -11,7 +11,7 @@ import yaml
 
 from instrumentation.settings import Settings
 from tests.integration.helm.cluster import cluster
-from tests.integration.helm.test_objects import EXAMPLES, by_kind
+from tests.integration.helm.test_objects import EXAMPLES, by_kind, notes
 from tests.integration.helm.test_schemas import BY_OPERATOR, FULL, PLAIN_GATEWAY, shop  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
@@ -114,6 +114,32 @@ def test_a_cluster_that_has_the_kinds_and_helm_template_without_one_refuse_nothi
     values = {"podMonitor": SELECTED, "alertmanagerConfig": {"enabled": True}}
     with cluster(tmp_path) as there:
         assert chart.rendered(values, "--dry-run=server", there, OFFLINE) == chart.rendered(values)
+
+
+# --- Secrets ---------------------------------------------------------------------------------------------------------
+
+
+def secret(name: str, *keys: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "monitoring"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict.fromkeys(keys, "YQ==")}
+
+
+def test_notes_name_the_keys_of_secrets_that_are_missing_and_no_others(chart: Chart, tmp_path: Path) -> None:
+    slack = {"slack": {"apiURL": {"name": "chat", "key": "url"}, "channel": "#shop"}}
+    both = {**slack, "pagerduty": {"routingKey": {"name": "pager", "key": "shop"}}}
+    mail = {"email": {"to": "a@b.example", "from": "c@d.example", "smarthost": "mail.example:587",
+                      "authPassword": {"name": "chat", "key": "mail"}}}  # fmt: skip
+    receivers = {"default": both, "info": mail}
+    values = {"alertmanagerConfig": {"enabled": True, "receivers": receivers}}
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    arguments = ("--values", str(tmp_path / "values.yaml"), "--dry-run=server", OFFLINE)
+    with cluster(tmp_path, secret("chat", "url"), secret("pager", "other")) as there:
+        text = notes(chart, *arguments, there)
+        unchecked = notes(chart, *arguments, there, "--set", "alertmanagerConfig.checkSecrets=false")
+    assert re.findall(r"^  Secret .*", text, re.MULTILINE) == ["  Secret chat: mail", "  Secret pager: shop"]
+    assert "Secrets:" not in unchecked
+    with cluster(tmp_path, secret("chat", "url", "mail"), secret("pager", "shop")) as there:
+        assert "Secrets:" not in notes(chart, *arguments, there)
 
 
 # --- Upgrades --------------------------------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ EVERY_KIND = {
     "opsgenie": {"api_key_file": f"{FILES}/opsgenie/key", "api_url": "https://api.eu.opsgenie.com"},
     "email": {"to": "a@b.example", "from": "c@d.example", "smarthost": "mail.example:587", "auth_username": "c",
               "auth_password_file": f"{FILES}/mail/password", "require_tls": False},
-    "webhook": {"url_file": f"{FILES}/hooks/default"},
+    "webhook": [{"url_file": f"{FILES}/hooks/default"}, {"url": "http://hooks.example/plain"}],
+    "msteamsv2": {"webhook_url_file": f"{FILES}/teams/address"},
 }  # fmt: skip
 RECEIVERS = {
     "alerting": {
@@ -79,6 +80,7 @@ CONTENT = {
     f"{FILES}/pager/shop": ("pager", "shop", "R0UT1NG"),
     f"{FILES}/opsgenie/key": ("opsgenie", "key", "0p5"),
     f"{FILES}/mail/password": ("mail", "password", "p455"),
+    f"{FILES}/teams/address": ("teams", "address", "https://teams.example/workflow"),
     f"{FILES}/hooks/default": ("hooks", "default", "http://hooks.example/default"),
     "/run/secrets/pager-key": ("sidelight-receivers", "pager-key", "K3Y"),
 }
@@ -415,8 +417,10 @@ def test_a_message_says_the_same_by_either_door(kind: str, build: Callable[..., 
     (one,) = (one for one in chart.rendered(routed(NONE, {})) if one["kind"] == "AlertmanagerConfig")
     theirs = Alertmanager(strategy=NONE, secrets=secrets()).configuration(BASE, one)
     (receiver,) = (one for one in theirs["receivers"] if one["name"] == "monitoring/obs-sidelight/default")
-    (target,) = receiver[f"{kind}_configs"]
-    assert {name: target[name] for name in inlined(kind)} == inlined(kind)
+    targets = receiver[f"{kind}_configs"]
+    assert len(targets) == (2 if kind == "webhook" else 1)
+    for target in targets:
+        assert {name: target[name] for name in inlined(kind)} == inlined(kind)
 
 
 def test_a_receiver_of_the_values_replaces_that_of_the_settings_and_null_takes_it_away(

@@ -35,7 +35,8 @@ TARGETS = {
     "opsgenie": {"apiKey": SECRET},
     "email": {"to": "a@b.example", "from": "c@d.example", "smarthost": "mail.example:587", "authUsername": "c",
               "authPassword": SECRET, "requireTLS": True},
-    "webhook": {"urlSecret": SECRET},
+    "webhook": [{"urlSecret": SECRET}, {"url": "http://hooks.example/a"}],
+    "msteamsv2": {"webhookURL": SECRET},
 }  # fmt: skip
 MINIMAL: dict[str, Any] = {"rules": {"enabled": False}, "dashboards": {"enabled": False}}
 FULL: dict[str, Any] = {

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REDACTOR = Redactor()
+LINES = Redactor(queries=True)
 UNHURRIED = settings(deadline=None, max_examples=60)  # on a busy machine too
 CARD = "4111111111111111"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -627,6 +628,7 @@ HOSTILE = [
     "a.", "a@", "@", "=", "a=", "password=", "token='", "token=(", "token=a('", "://a:b", "4", "4 ", "4444 ", "2.2.", "eyJ", "eyJ-",
     "-----BEGIN A-----", "-", "<a ", "<a>", "bearer ", "basic AAAAAAAA ", "%25", "%2525", "\\", "AA00 ", "AA00", "Z", '" ', "('a', ",
     "--a ", "[parameters: ", "input_value=", "tokens=1 ", "password: a, b ", "\\u0041", "\u200b", "\ufdfa", "x://", "session 1: ", "password: ? ", 'token=;";', "tokens: 1 ", "token: (' ",
+    "?", "a?", "/a?b ", "a=1&", "?a=b&c ", "a?b\\", "://a?", "/(",
 ]  # fmt: skip
 
 
@@ -642,7 +644,7 @@ def test_the_time_grows_with_the_length_and_no_faster(part: str) -> None:
 
 def _cpu_seconds(text: str) -> float:
     began = time.process_time()
-    REDACTOR.text(text)
+    LINES.text(text)
     return time.process_time() - began
 
 

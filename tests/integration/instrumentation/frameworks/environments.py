@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import _sidelight_speedups
 
-from sidelight.toolchain import processes
-from sidelight.toolchain.toolbox import Toolbox
+from sidelight.toolchain import Toolbox, processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

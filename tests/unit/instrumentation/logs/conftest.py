@@ -75,8 +75,7 @@ def given_back() -> Iterator[None]:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call() -> Iterator[None]:
     """Without pytest's own handlers, which make the logging look set up, and fail where a record cannot be printed."""
-    handler = configured()
-    logging.root.handlers = [] if handler is None else [handler]
+    logging.root.handlers = []
     return (yield)
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from opentelemetry import trace
 
 import instrumentation
 from instrumentation import catalog
-from instrumentation.logs.configuring import configured
 from instrumentation.settings import parse_settings
 from tests.unit.instrumentation.test_http import Observed, shop
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.unit.instrumentation.logs.conftest import Log
 
 ACCESS = "instrumentation.access"
@@ -105,41 +101,6 @@ def test_uvicorn_writes_none_beside_ours(log: Log) -> None:
     access.handlers = [logging.StreamHandler()]
     observed(log).call(("GET", "/items/7"))
     assert not access.hasHandlers()  # which is what uvicorn asks
-
-
-# --- Whose logging it is ----------------------------------------------------------------------------------------------
-
-
-def test_instrument_sets_up_logging_where_nobody_has(capfd: pytest.CaptureFixture[str]) -> None:
-    instrumentation.instrument(shop(), settings=parse_settings({"logging": {"format": "json"}}))
-    handler = configured()
-    assert handler is not None
-    assert structlog.is_configured()
-    logging.getLogger("shop").info("seven")
-    handler.flush()
-    assert '"event":"seven"' in capfd.readouterr().out
-
-
-def test_instrument_leaves_the_logging_of_a_service_alone() -> None:
-    own = logging.NullHandler()
-    logging.root.addHandler(own)
-    instrumentation.instrument(shop(), settings=parse_settings({}))
-    assert (logging.root.handlers, structlog.is_configured()) == ([own], False)
-    logging.root.removeHandler(own)
-    structlog.configure()
-    instrumentation.instrument(shop(), settings=parse_settings({}))
-    assert logging.root.handlers == []
-
-
-def test_whoever_asks_takes_over_what_prints_and_leaves_the_rest(log: Log) -> None:
-    own, printing = logging.NullHandler(), logging.StreamHandler()
-    logging.root.addHandler(own)
-    logging.root.addHandler(printing)
-    log.configure()
-    kept = [handler for handler in logging.root.handlers if handler is not configured()]
-    assert kept == [own]
-    logging.getLogger("shop").info("once")
-    assert len(log.lines) == 1
 
 
 def test_what_is_lost_is_born_at_zero(log: Log) -> None:

@@ -27,8 +27,9 @@ shop = logging.getLogger("shop")
 
 
 def fail(hidden: str) -> None:
+    nothing: dict[str, str] = {}
     try:
-        {}[f"password={hidden}"]
+        nothing[f"password={hidden}"]
     except KeyError as cause:
         raise ValueError("no such order") from cause
 
@@ -203,11 +204,18 @@ def test_an_unknown_level_is_refused() -> None:
         set_level("loud")
 
 
-def test_levels_of_single_loggers_are_settings_and_httpx_is_quiet(log: Log) -> None:
-    logging.getLogger("httpx").info('HTTP Request: GET http://shop/items?token=7 "HTTP/1.1 200 OK"')
+def test_levels_of_single_loggers_are_settings(log: Log) -> None:
     log.configure(levels={"shop": "error"})
     shop.warning("no")
     assert log.lines == []
+
+
+@pytest.mark.parametrize("outcome", ["[accepted]", "403", "%d"])
+def test_a_websocket_is_said_without_client_path_and_query(log: Log, outcome: str) -> None:
+    more = (418,) if "%" in outcome else ()
+    template = f'%s - "WebSocket %s" {outcome}'
+    logging.getLogger("uvicorn.error").info(template, "10.0.0.7:51", "/ws/4711?ticket=x", *more)
+    assert log.last["event"] == f"WebSocket {outcome % more}"
 
 
 def test_trace_and_span_of_the_current_span_are_there(log: Log) -> None:

@@ -1,0 +1,135 @@
+"""What Python would print by itself becomes a line: exceptions that nobody handles, and warnings."""
+
+from __future__ import annotations
+
+import io
+import logging
+import multiprocessing
+import sys
+import threading
+import traceback
+import warnings
+from contextlib import redirect_stderr
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from instrumentation.logs.handler import Lines
+
+    Hook = Callable[..., Any]
+
+_LOGGER = "instrumentation.uncaught"
+_ENDS = "the process ends, since nobody handled an exception"
+_WARNINGS = "py.warnings"  # as logging.captureWarnings() calls it
+
+
+def hear(undo: ExitStack, lines: Callable[[], Lines | None]) -> None:
+    """Put hooks where Python has them. One that somebody else has put there is called too.
+
+    Exceptions of asyncio's tasks that nobody awaits need none: asyncio logs them.
+
+    Args:
+        undo: Takes what takes the hooks away again.
+        lines: Gives what writes the records of this process; None where the service does.
+    """
+    _hook(sys, "excepthook", _of_main, undo, lines)
+    _hook(threading, "excepthook", _of_thread, undo, lines)
+    _hook(sys, "unraisablehook", _of_nobody, undo, lines)
+    if warnings.showwarning.__module__ != "logging":  # else captureWarnings() was called: they are records already
+        _hook(warnings, "showwarning", _of_warning, undo, lines)
+    if multiprocessing.parent_process() is not None:
+        _hook(traceback, "print_exc", _of_process, undo, lines)
+
+
+def _hook(owner: Any, name: str, hook: Hook, undo: ExitStack, lines: Callable[[], Lines | None]) -> None:
+    before = getattr(owner, name)
+
+    def hooked(*args: Any, **kwargs: Any) -> None:
+        writing = lines()
+        if writing is None:  # somebody has kept this hook, and logging was left to the service
+            before(*args, **kwargs)
+        else:
+            hook(writing, before, *args, **kwargs)
+
+    def set_back() -> None:
+        if getattr(owner, name) is hooked:
+            setattr(owner, name, before)
+
+    setattr(owner, name, hooked)
+    undo.callback(set_back)
+
+
+def _of_main(lines: Lines, before: Hook, *exc_info: Any) -> None:
+    if issubclass(exc_info[0], KeyboardInterrupt):
+        before(*exc_info)
+        return
+    _say(lines, logging.CRITICAL, _ENDS, exc_info)
+    if before is not sys.__excepthook__:
+        _chained(before, exc_info, "".join(traceback.format_exception(*exc_info)))
+
+
+def _of_thread(lines: Lines, before: Hook, args: threading.ExceptHookArgs) -> None:
+    exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
+    if args.exc_type is SystemExit:
+        before(args)
+        return
+    name = getattr(args.thread, "name", threading.get_ident())
+    _say(lines, logging.ERROR, "a thread ends, since nobody handled an exception", exc_info, ended=name)
+    if before is not threading.__excepthook__:
+        text = "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback))
+        _chained(before, (args,), f"Exception in thread {name}:\n{text}")
+
+
+def _of_nobody(lines: Lines, before: Hook, args: Any) -> None:
+    """An exception where there is nobody to handle it, such as in ``__del__``."""
+    raised_in = getattr(args.object, "__qualname__", type(args.object).__qualname__)
+    exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
+    event = "an exception was ignored, since nobody could handle it"
+    _say(lines, logging.ERROR, event, exc_info, raised_in=raised_in)
+    if before is not sys.__unraisablehook__:
+        before(args)
+
+
+def _of_warning(  # noqa: PLR0913, PLR0917 - what Python gives
+    lines: Lines,
+    before: Hook,
+    message: object,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: Any = None,
+) -> None:
+    if file is None and logging.getLogger(_WARNINGS).isEnabledFor(logging.WARNING):
+        event = f"{category.__name__}: {message}"
+        _say(lines, logging.WARNING, event, None, logger=_WARNINGS, warned_at=f"{filename}:{lineno}")
+    if file is not None or before.__module__ != "warnings":
+        before(message, category, filename, lineno, file, line)
+
+
+def _of_process(lines: Lines, before: Hook, *args: Any, **kwargs: Any) -> None:
+    """What ends a process of multiprocessing, such as a worker whose app cannot be imported, is printed without a hook."""
+    if sys._getframe(2).f_globals.get("__name__") != "multiprocessing.process":  # noqa: SLF001 - print_exc() of others
+        before(*args, **kwargs)
+        return
+    _say(lines, logging.CRITICAL, _ENDS, sys.exc_info())
+    lines.flush()  # a forked process ends without exit handlers
+
+
+def _say(lines: Lines, level: int, event: str, exc_info: Any, *, logger: str = _LOGGER, **fields: object) -> None:
+    # By no logger: Sentry would report the exception twice, and files of the service have never had such records.
+    record = logging.LogRecord(logger, level, "", 0, event, None, exc_info)
+    vars(record).update(fields)
+    lines.handle(record)
+
+
+def _chained(hook: Hook, args: tuple[Any, ...], printed: str) -> None:
+    """Call somebody else's hook, which may call Python's own in turn: what that prints is a line already."""
+    written = io.StringIO()
+    try:
+        with redirect_stderr(written):
+            hook(*args)
+    finally:
+        sys.stderr.write(written.getvalue().replace(printed, ""))

@@ -1,0 +1,284 @@
+"""A service that sets up logging itself has it as without Sidelight, whenever it does so; otherwise Sidelight writes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+
+import instrumentation
+from instrumentation.logs import above
+from instrumentation.logs.configuring import begin, configured
+from instrumentation.settings import parse_settings
+from tests.unit.instrumentation.test_http import shop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.unit.instrumentation.logs.conftest import Log
+
+ROOT = Path(__file__).parents[4]
+JSON = parse_settings({"logging": {"format": "json"}})
+
+
+# --- As without Sidelight ---------------------------------------------------------------------------------------------
+
+LOGGED = """
+import structlog
+log = logging.getLogger("shop.orders")
+log.debug("one %d", 1)
+log.info("two")
+log.warning("three")
+structlog.get_logger().warning("four", sku="kettle-7")
+"""
+INSTRUMENT = "import instrumentation\ninstrumentation.instrument(lambda scope, receive, send: None)\n"
+DICT = {
+    "version": 1,
+    "formatters": {"short": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "handlers": {"file": {"class": "logging.FileHandler", "filename": "service.log", "formatter": "short"}},
+    "root": {"level": "INFO", "handlers": ["file"]},
+}
+FILE = """
+[loggers]
+keys=root
+[handlers]
+keys=console
+[formatters]
+keys=short
+[logger_root]
+level=NOTSET
+handlers=console
+[handler_console]
+class=StreamHandler
+args=(sys.stdout,)
+formatter=short
+[formatter_short]
+format=%(levelname)s %(message)s
+"""
+OWN_HANDLER = """
+class Own(logging.Handler):
+    def emit(self, record):
+        print("own:", record.getMessage(), file=sys.stderr)
+"""
+SETUPS = {
+    "basicConfig with a file": 'logging.basicConfig(filename="service.log", level=logging.DEBUG, format="%(message)s")',
+    "basicConfig with a file and no level": 'logging.basicConfig(filename="service.log")',
+    "basicConfig": "logging.basicConfig(level=logging.INFO)",
+    "basicConfig by force": "logging.basicConfig(stream=sys.stdout, level=logging.INFO, force=True)",
+    "basicConfig with handlers": 'logging.basicConfig(handlers=[logging.FileHandler("service.log")], level="DEBUG")',
+    "a handler that is no stream": f"{OWN_HANDLER}\nlogging.basicConfig(handlers=[Own()], level=0)",
+    "dictConfig": f"import logging.config; logging.config.dictConfig({DICT})",
+    "fileConfig": f"import io, logging.config; logging.config.fileConfig(io.StringIO({FILE!r}))",
+    "a handler that is added": 'logging.getLogger().addHandler(logging.FileHandler("service.log"))',
+    "structlog": "import structlog; structlog.configure(processors=[structlog.processors.KeyValueRenderer()])",
+}
+TIMES = re.compile(r"\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d(\.\d+)?")
+
+
+def written(folder: Path, program: str) -> tuple[str, str, str]:
+    """What a program writes to stdout, stderr and ``service.log``."""
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", f"import logging, sys\n{program}"],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True, text=True, timeout=60,
+    )  # fmt: skip
+    file = folder / "service.log"
+    texts = (done.stdout, done.stderr, file.read_text() if file.exists() else "")
+    return tuple(TIMES.sub("<time>", text) for text in texts)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_a_service_that_sets_up_logging_has_it_as_without_us_before_and_after(setup: str, tmp_path: Path) -> None:
+    code = f"{SETUPS[setup]}\n"
+    plain = written(tmp_path / "plain", f"{code}{LOGGED}")
+    assert "three" in "".join(plain)
+    assert written(tmp_path / "before", f"{code}{INSTRUMENT}{LOGGED}") == plain
+    assert written(tmp_path / "after", f"{INSTRUMENT}{code}{LOGGED}") == plain
+
+
+def test_a_service_that_sets_up_nothing_has_lines_to_its_end_also_after_a_dictconfig_of_others(tmp_path: Path) -> None:
+    others = "import logging.config; logging.config.dictConfig({'version': 1})\n"
+    stdout, stderr, _ = written(tmp_path / "ours", f"{INSTRUMENT}{others}{LOGGED}")
+    assert [json.loads(line)["event"] for line in stdout.splitlines()] == ["two", "three", "four"]
+    assert stderr == ""
+
+
+# --- Who writes, within one process -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def unsaid() -> Iterator[None]:
+    above.say_who_writes.cache_clear()
+    yield
+    above.say_who_writes.cache_clear()
+
+
+class Heard(logging.Handler):
+    """A handler of a service."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+def instrumented() -> None:
+    instrumentation.instrument(shop(), settings=JSON)
+
+
+def test_instrument_sets_up_logging_where_nobody_has(capfd: pytest.CaptureFixture[str]) -> None:
+    instrumented()
+    handler = configured()
+    assert handler is not None
+    assert logging.root.handlers == []
+    assert not logging.root.hasHandlers()
+    logging.getLogger("shop").info("seven")
+    handler.flush()
+    assert '"event":"seven"' in capfd.readouterr().out
+
+
+def test_what_was_taken_is_given_back_once_the_service_sets_up_logging() -> None:
+    level, server, access = logging.root.level, logging.getLogger("uvicorn"), logging.getLogger("uvicorn.access")
+    printing = logging.StreamHandler()
+    printing.setFormatter(logging.Formatter("%(levelprefix)s %(message)s", validate=False))
+    server.handlers, server.propagate = [printing], False
+    access.handlers, access.propagate = [printing], False
+    instrumented()
+    assert (server.handlers, access.handlers, logging.root.level) == ([], [], logging.INFO)
+    own = Heard()
+    logging.root.addHandler(own)
+    assert (server.handlers, server.propagate, access.handlers, access.propagate) == (
+        [printing],
+        False,
+        [printing],
+        False,
+    )
+    assert (logging.root.handlers, logging.root.level) == ([own], level)
+    assert "addHandler" not in vars(logging.root)
+    assert not structlog.is_configured()
+    assert configured() is None
+
+
+def test_a_level_that_the_service_sets_stays() -> None:
+    logging.root.setLevel(logging.DEBUG)
+    instrumented()
+    assert logging.root.level == logging.DEBUG
+    logging.root.setLevel(logging.INFO)  # as dictConfig does before it adds handlers
+    logging.root.addHandler(Heard())
+    assert logging.root.level == logging.INFO
+
+
+def test_handlers_that_are_put_there_directly_are_noticed(capfd: pytest.CaptureFixture[str]) -> None:
+    instrumented()
+    own = Heard()
+    logging.root.handlers = [own]
+    logging.getLogger("shop").warning("once")
+    assert [record.getMessage() for record in own.records] == ["once"]
+    assert configured() is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_record_that_a_logger_prints_itself_is_not_printed_twice(
+    log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printing = logging.StreamHandler(sys.stdout)
+    printing.setLevel(logging.WARNING)
+    logging.getLogger("shop").handlers = [printing]
+    logging.getLogger("shop.orders").info("ours")
+    logging.getLogger("shop.orders").warning("theirs")
+    assert [line["event"] for line in log.lines] == ["ours"]
+    assert capsys.readouterr().out == "theirs\n"
+
+
+def test_a_logger_that_writes_elsewhere_is_in_the_lines_too(log: Log) -> None:
+    own = Heard()
+    logging.getLogger("shop").handlers = [own, logging.NullHandler()]
+    logging.getLogger("shop").info("both")
+    assert (len(log.lines), len(own.records)) == (1, 1)
+
+
+def test_a_handler_that_exports_to_opentelemetry_is_no_setup() -> None:
+    instrumented()
+    exporter = type("LoggingHandler", (Heard,), {"__module__": "opentelemetry.sdk._logs"})()
+    logging.root.addHandler(exporter)
+    assert configured() is not None
+
+
+# --- What is said about it --------------------------------------------------------------------------------------------
+
+
+def test_the_service_hears_once_that_it_has_no_lines_and_how_to_have_them() -> None:
+    own = Heard()
+    logging.root.addHandler(own)
+    instrumented()
+    assert own.records == []
+    begin()
+    begin()
+    (said,) = own.records
+    assert said.levelname == "WARNING"
+    assert "call instrumentation.configure_logging() to have them" in said.getMessage()
+
+
+def test_a_service_that_sets_up_logging_while_it_serves_hears_so_too() -> None:
+    instrumented()
+    begin()
+    own = Heard()
+    logging.root.addHandler(own)
+    assert len(own.records) == 1
+
+
+def test_where_we_write_nothing_is_said(log: Log) -> None:
+    begin()
+    assert log.text == ""
+
+
+def test_our_own_loggers_speak_after_a_dictconfig_that_disables_what_is_there(log: Log) -> None:
+    logging.getLogger("instrumentation.access").info("before")
+    logging.getLogger("instrumentation.access").disabled = True
+    begin()
+    logging.getLogger("instrumentation.access").info("after")
+    assert [line["event"] for line in log.lines] == ["before", "after"]
+
+
+# --- configure_logging() ----------------------------------------------------------------------------------------------
+
+
+def test_whoever_asks_takes_over_what_prints_and_leaves_the_rest(log: Log) -> None:
+    own, printing = Heard(), logging.StreamHandler()
+    logging.root.handlers = [own, printing]
+    log.configure()
+    assert logging.root.handlers == [own]
+    logging.getLogger("shop").info("once")
+    assert (len(log.lines), len(own.records)) == (1, 1)
+
+
+def test_whoever_asked_gets_no_second_print_later_and_hears_why(log: Log) -> None:
+    logging.basicConfig(level=logging.DEBUG, force=True)
+    own = Heard()
+    logging.root.addHandler(own)
+    logging.getLogger("shop").debug("once")
+    assert logging.root.handlers == [own]
+    said, once = log.lines
+    assert "was not added to the root logger" in said["event"]
+    assert once["event"] == "once"
+
+
+def test_structlog_configured_after_instrument_is_the_services(capsys: pytest.CaptureFixture[str]) -> None:
+    logger: Any = structlog.get_logger("shop")
+    instrumented()
+    logger.debug("used before, so that it might have been kept")
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+    logger.warning("theirs")
+    assert capsys.readouterr().out == "event='theirs'\n"
+    begin()
+    assert configured() is None
