@@ -56,7 +56,7 @@ class Metric:
     folded: tuple[str, ...] = ()
 
     def extended(self, *labels: str) -> Metric:
-        """The same metric with more labels; always the same row for the same labels.
+        """The same metric with additional labels; the same object for the same labels.
 
         >>> HTTP_SERVER_ACTIVE_REQUESTS.extended("tenant").labels
         ('http_request_method', 'tenant')

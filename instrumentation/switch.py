@@ -1,4 +1,4 @@
-"""The switch: whether Sidelight is off, by ``OTEL_SDK_DISABLED=true`` or by ``enabled: false``."""
+"""Turns Sidelight off: ``OTEL_SDK_DISABLED=true``, or ``enabled: false`` in the settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger("instrumentation")
 
 
 def is_disabled(environ: Mapping[str, str]) -> bool:
-    """Whether the environment turns everything off; what is not ``true`` does not (OpenTelemetry specification).
+    """Whether the environment turns Sidelight off; only the value ``true`` does (OpenTelemetry specification).
 
     >>> is_disabled({"OTEL_SDK_DISABLED": "True"}), is_disabled({"OTEL_SDK_DISABLED": "1"})
     (True, False)
@@ -24,10 +24,10 @@ def is_disabled(environ: Mapping[str, str]) -> bool:
 
 
 @cache
-def say_off(why: str) -> None:
-    """Say once in a process that it is off."""
+def log_off(why: str) -> None:
+    """Log once per process that Sidelight is off."""
     _log.warning(
-        "Sidelight is off (%s): it measures, logs and traces nothing and answers no page; "
-        "AppError is answered and audit() writes as before",
+        "Sidelight is off (%s): it measures, logs and traces nothing and answers no pages; "
+        "AppError and audit() still work",
         why,
     )

@@ -22,9 +22,9 @@ def announce(store: Store, service: Service) -> None:
 
 
 def as_labels(attributes: Mapping[str, str], *, reserved: frozenset[str]) -> dict[str, str]:
-    """Attributes by names that Prometheus takes for labels; the empty ones and those with a reserved name left out.
+    """Attributes with names that are valid for labels, without empty values and reserved names.
 
-    Where two become one name, their values are joined (OpenTelemetry specification, "Prometheus and OpenMetrics
+    If two attributes get the same name, their values are joined (OpenTelemetry specification, "Prometheus and OpenMetrics
     Compatibility").
 
     >>> as_labels({"team": "a", "k8s.pod": "b", "k8s_pod": "c", "job": ""}, reserved=frozenset())

@@ -103,7 +103,7 @@ class Exposition:
         Args:
             accept: The request's Accept header; it decides between text and OpenMetrics.
             names: Families and samples, such as ``a_seconds`` and ``a_seconds_count``, that alone are wanted; none: all.
-            present: Families that are left out, by any of their names, since they stand on the page already.
+            present: Names of metrics that are already on the page; they are left out.
         """
         encode, content_type = choose_encoder(_best_offer(accept))
         openmetrics = content_type.startswith("application/openmetrics-text")

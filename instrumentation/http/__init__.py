@@ -14,7 +14,7 @@ from instrumentation.errors import AppError
 from instrumentation.exposition.formats import register
 from instrumentation.http.compiled import fastest
 from instrumentation.http.exemplars import HttpExemplars
-from instrumentation.http.fallback import Pages
+from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
 from instrumentation.http.lifespan import lasting
@@ -24,12 +24,12 @@ from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.websocket import measuring_websockets
-from instrumentation.otel import problems, say_once, unheeded
+from instrumentation.otel import log_once, problems, unsupported
 from instrumentation.settings import load_settings
 from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
-from instrumentation.switch import VARIABLE, is_disabled, say_off
+from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     user_id: FindUser | None = None,
     interface: Interface | None = None,
 ) -> _App:
-    """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` where the app does not.
+    """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` if the app does not.
 
     The app is changed in place and returned; a function, or another object that cannot be changed, is returned wrapped.
-    Doing it twice counts once. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false`` the app is returned as it is, but
-    that it answers ``AppError``.
+    Doing it twice counts once. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false`` the only change is
+    that the app responds to ``AppError``.
 
     Args:
         app: The app, of ASGI or of WSGI.
@@ -111,7 +111,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     endings = [each.end for each in features if each.end]
-    say_once(tuple(problems(settings.tracing, os.environ)), tuple(unheeded(os.environ)))
+    log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
     if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
         beginnings.append(lambda: _at_exit(endings))
@@ -153,17 +153,17 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
             listeners=listeners,
         )
         uncounted = dict.fromkeys(excluded.exact, inner)
-        answering = Pages(
+        fallback = FallbackPages(
             {path: page, **pages} if path else pages,
             app=inner,
             counted=measured(direct=uncounted),
             routes=routes,
             metrics_path=path,
-            with_ours=page.added_to(inner),
+            with_metrics=page.added_to(inner),
             prime=recorder.prime,
             overridden=settings.http.overridden_routes,
         )
-        return measured(direct={**uncounted, **answering.direct})
+        return measured(direct={**uncounted, **fallback.direct})
 
     def undo() -> None:
         routes.leave(AppError)
@@ -173,25 +173,25 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
 
 
 def uninstrument(app: _App) -> _App:
-    """Take back what ``instrument`` did to an app; one that is not instrumented stays as it is.
+    """Revert ``instrument``; an app that is not instrumented does not change.
 
-    What was counted stays in the store and in the registry, and logging stays as it was set up for the process. In
-    frameworks other than Starlette and FastAPI, ``AppError`` is answered as before.
+    The counts stay in the store and in the registry, and the logging configuration of the process stays. Frameworks other
+    than Starlette and FastAPI still respond to ``AppError``.
 
     Returns:
-        The app, as it was; where ``instrument`` returned it wrapped, the app within.
+        The app; the inner app if ``instrument`` returned a wrapper.
     """
     return cast("_App", leave(app))
 
 
 def _stay_off(app: object, store: Store, settings: Settings | None) -> None:
-    """Do what the service relies on where nothing is measured: answer its errors and write its audit trail."""
+    """Without measuring, do what the service depends on: respond to its errors and write its audit trail."""
     answer_app_errors(Routes(app), store)
     if isinstance(store, ProcessStore):
         store.turn(on=False)
     if settings is not None:
         auditor_of(store).settle(settings)
-    say_off(f"{VARIABLE}=true" if is_disabled(os.environ) else "enabled: false")
+    log_off(f"{VARIABLE}=true" if is_disabled(os.environ) else "enabled: false")
 
 
 def _left_out(store: Store) -> Callable[[str], bool]:

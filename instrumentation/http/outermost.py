@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _OBSERVED = "_sidelight_observed"
 """The attribute of a class that names the app it was made for."""
 _UNDO, _BUILT = "_sidelight_undo", "_sidelight_built"
-"""The attributes of a class that take back what was done to its app, and hold the stack that the app had."""
+"""The attributes of a class that revert the changes to its app, and hold the former middleware stack of the app."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +80,10 @@ def is_observed(app: Any) -> bool:
 
 
 def leave(app: Any) -> Any:
-    """Take back what ``observe`` did; an app that is not observed stays as it is.
+    """Revert ``observe``; an app that is not observed does not change.
 
     Returns:
-        The app, with the class that it had; the app within an ``ObservedApp``.
+        The app with its former class; for an ``ObservedApp``, the inner app.
     """
     if isinstance(app, ObservedApp):
         app.undo()
@@ -104,7 +104,7 @@ def observe(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> A
         app: The app.
         layer: Wraps an ASGI app; called once the app has been built, or is called for the first time.
         given: With what it is done again where the app is unpickled.
-        undo: Takes back what else was done to the app, once it is observed no longer.
+        undo: Reverts the other changes to the app.
 
     Returns:
         The app itself; an ``ObservedApp`` in its place where it cannot be changed.
@@ -241,7 +241,7 @@ class ObservedApp:
         layer: Wraps an ASGI app.
         given: With what the app is instrumented where this is unpickled.
 
-        undo: Takes back what else was done to the app.
+        undo: Reverts the other changes to the app.
 
     Attributes:
         app: The app.

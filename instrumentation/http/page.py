@@ -21,7 +21,7 @@ from urllib.parse import parse_qs
 from instrumentation.catalog import SIDELIGHT_SCRAPE
 from instrumentation.errors import Fault, SettingsError
 from instrumentation.exposition.formats import Exposition, preferences
-from instrumentation.http.joining import HeldAnswer, Joiner
+from instrumentation.http.merged_page import BufferedResponse, PageMerger
 from instrumentation.multiprocess import worker_files
 from instrumentation.store import observe
 
@@ -107,7 +107,7 @@ class MetricsPage:
 
     def __init__(self, exposition: Exposition, store: Store, token: Callable[[], bytes] | None = None) -> None:
         self._exposition = exposition
-        self._joiner = Joiner(exposition)
+        self._merger = PageMerger(exposition)
         self._store = store
         self._token = token
         self._free = threading.BoundedSemaphore(_AT_ONCE)
@@ -124,26 +124,27 @@ class MetricsPage:
         return self._refusal(request) or self._made(request)
 
     def added_to(self, app: ASGIApp) -> ASGIApp:
-        """An ASGI app that answers as another does, with our metrics on what is a page of metrics.
+        """An ASGI app with Sidelight's metrics added to the metrics page of another.
 
-        Whoever may not read ours gets the other's alone, and so does whoever asks with another method than GET.
+        Responses to other methods than GET, and to readers without the token, do not change.
         """
-        has_said = False
+        has_warned = False
 
         async def added(scope: Scope, receive: Receive, send: Send) -> None:
-            nonlocal has_said
+            nonlocal has_warned
             request = _request(scope)
             if request.method != "GET" or self._refusal(request):
                 return await app(scope, receive, send)
-            answer = HeldAnswer(send)
-            await app(_unzipped(scope), receive, answer.take)
-            if answer.held:
-                await _respond(send, await _in_thread(partial(self._made, request, answer.page())), answer.headers())
-            elif answer.status == HTTPStatus.OK and not has_said:
-                has_said = True
+            response = BufferedResponse(send)
+            await app(_uncompressed(scope), receive, response.take)
+            if response.is_buffered:
+                made = await _in_thread(partial(self._made, request, response.page()))
+                await _respond(send, made, response.headers())
+            elif response.status == HTTPStatus.OK and not has_warned:
+                has_warned = True
                 _log.warning(
-                    "the app's answer at %s is no page of metrics, so Sidelight's are not added; "
-                    "set metrics.path or metrics.port, or name the path in http.overridden_routes",
+                    "the app's response at %s is not a metrics page, so Sidelight's metrics are not added; "
+                    "set metrics.path or metrics.port, or add the path to http.overridden_routes",
                     scope["path"],
                 )
             return None
@@ -166,7 +167,7 @@ class MetricsPage:
                 if other is None:
                     page = self._exposition.page(request.headers.get("accept", ""), names)
                 else:
-                    page = self._joiner.joined(other, names)
+                    page = self._merger.merge(other, names)
                 return _encoded(request, page.body, page.content_type)
         finally:
             self._free.release()
@@ -184,7 +185,7 @@ def _request(scope: Scope) -> Request:
     return Request(scope["method"], scope["query_string"].decode("latin-1"), headers)
 
 
-def _unzipped(scope: Scope) -> Scope:
+def _uncompressed(scope: Scope) -> Scope:
     return {**scope, "headers": [header for header in scope["headers"] if header[0] != b"accept-encoding"]}
 
 

@@ -63,21 +63,21 @@ class Routes:
         return self.has_table
 
     def leave(self, kind: type[Exception]) -> None:
-        """Take back what was done to the Starlette apps."""
+        """Revert the changes to the Starlette apps."""
         for each in self._apps:
             if isinstance(each.framework, Starlette):
                 each.framework.leave(kind)
 
     @property
-    def number(self) -> int:
-        """How many routes, mounts and included routers the Starlette apps have."""
+    def count(self) -> int:
+        """The number of routes, mounts and included routers of the Starlette apps."""
         own = (each.framework for each in self._apps)
         return sum(len(getattr(each.app, "routes", ())) for each in own if isinstance(each, Starlette))
 
     def has_page(self, path: str) -> bool:
-        """Whether a route answers GET at a path, or at the path and a slash, where frameworks redirect to it.
+        """Whether a route answers GET at a path, or at the path with a slash, to which frameworks redirect.
 
-        A route that stands for many paths is none. What is mounted at the path is one.
+        A route that matches many paths does not count; an app that is mounted at the path does.
         """
         names, mounted = (path, f"{path}/"), re.compile(rf"{re.escape(path)}/\{{\w*:path\}}")
         return any(
@@ -86,7 +86,7 @@ class Routes:
         )
 
     def is_wildcard(self, scope: Scope, path: str) -> bool:
-        """Whether a path, of which ``has_page`` knows nothing, is one of many that a route stands for; a mount is none."""
+        """Whether a route with parameters, and not a mount, matches a path for which ``has_page`` is false."""
         matched = next(filter(None, (each.match(scope, path) for each in self._apps)), UNMATCHED)
         return any(matched and route.template == matched and not _is_mount(route.chosen) for route in self)
 

@@ -315,18 +315,18 @@ def scope_of(environ: Environ, exchange: Exchange) -> Scope:
     }
 
 
-def asked_scope(scope: Scope, path: str) -> Scope:
-    """The scope of a GET of another path, from somebody of whom nothing is known but the host that is asked.
+def probe_scope(scope: Scope, path: str) -> Scope:
+    """The scope of a GET request for another path from an unknown client: only the host is the same.
 
     Args:
-        scope: Of a request.
-        path: Below the root path of the request.
+        scope: The scope of a request.
+        path: The path, relative to the root path of the request.
     """
     environ: Environ = scope[ENVIRON]
     kept = {name: value for name, value in environ.items() if not name.startswith("HTTP_") or name == "HTTP_HOST"}
     given = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", "CONTENT_LENGTH": "", "wsgi.input": BytesIO()}
-    asked = {**kept, **given, "PATH_INFO": path.encode().decode("latin-1")}
-    return scope_of(asked, Exchange(asked, lambda *_: lambda _: None))
+    probed = {**kept, **given, "PATH_INFO": path.encode().decode("latin-1")}
+    return scope_of(probed, Exchange(probed, lambda *_: lambda _: None))
 
 
 def _forget_left_id() -> None:

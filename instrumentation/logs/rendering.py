@@ -118,7 +118,7 @@ class Console:
 
 
 def service_facts(service: Service) -> dict[str, str]:
-    """What every line says of the service: not where it runs, which whoever collects the lines knows."""
+    """The fields of the service in every line, without attributes of the platform, which log collectors add."""
     facts = {"service": service.name, "version": service.version, "environment": service.environment}
     own = {name: value for name, value in service.attributes.items() if not name.startswith(_PLATFORM)}
     return facts | as_labels(own, reserved=_FACTS | facts.keys())

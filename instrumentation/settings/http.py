@@ -20,7 +20,7 @@ class Http(Section):
         Field(strict=False),
         Allowed(text="give a list of paths, templates and patterns, such as [/health, /items/{item}, /internal/*]"),
     ] = ("/health", "/ready")
-    overridden_routes: Annotated[  # paths of Sidelight's pages; at all others what the app answers stays
+    overridden_routes: Annotated[  # pages that Sidelight answers even if the app does
         tuple[UrlPath, ...],
         Field(strict=False),
         Allowed(text="give a list of paths of Sidelight's pages, such as [/health]"),

@@ -30,7 +30,7 @@ from instrumentation.settings.users import Users
 class Settings(Section):
     """Everything that can be set. ``Settings()`` holds the defaults; ``load_settings()`` reads file and environment."""
 
-    enabled: Annotated[bool, Allowed(text="give true or false")] = True  # false: instrument() leaves the app as it is
+    enabled: Annotated[bool, Allowed(text="give true or false")] = True  # false: instrument() does not change the app
     service: Service = Service()
     thresholds: Thresholds = Thresholds()
     alerting: Alerting = Alerting()
@@ -86,9 +86,9 @@ class Settings(Section):
         for index, path in enumerate(self.http.overridden_routes):
             if path not in pages:
                 raise fault(
-                    f"give one of {', '.join(pages)}" if pages else "leave it out, since Sidelight answers no page",
+                    f"give one of {', '.join(pages)}" if pages else "leave it out, because Sidelight answers no page",
                     key=f"http.overridden_routes.{index}",
-                    problem=f"got {shown(path)}, where Sidelight has no page",
+                    problem=f"got {shown(path)}, which is not a page of Sidelight",
                 )
         return self
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from instrumentation.store.file_watchdog import look_after
 from instrumentation.store.interface import Series
 from instrumentation.store.local_store import LocalStore
-from instrumentation.store.null import NullStore
+from instrumentation.store.null_store import NullStore
 from instrumentation.store.process_metrics import process_values, usage
 from instrumentation.store.scrape_callbacks import ScrapeCallbacks
 from instrumentation.store.shared_store import SharedStore
@@ -70,14 +70,15 @@ class ProcessStore:
 
     @property
     def is_off(self) -> bool:
-        """Whether nothing is counted."""
+        """Whether the store counts nothing."""
         return isinstance(self.inner, NullStore)
 
     def turn(self, *, on: bool) -> None:
-        """Count, or count nothing, in this process and in every child; whoever wants to count wins."""
+        """Turn counting on or off, in this process and its children; once on, it stays on."""
         self._is_wanted = self._is_wanted or on
-        if self._is_off is not (not self._is_wanted):
-            self._is_off = not self._is_wanted
+        is_off = not self._is_wanted
+        if is_off != self._is_off:
+            self._is_off = is_off
             self._become_another()
 
     @property

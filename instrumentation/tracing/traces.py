@@ -70,10 +70,10 @@ class Traces:
         known = trace.get_tracer_provider()
         is_known = isinstance(known, TracerProvider)
         self.provider = known if isinstance(known, TracerProvider) else _provider(settings)
-        # Whoever has set up OpenTelemetry heeds its environment too, and would send every span a second time.
+        # The service's own provider reads the same variables; Sidelight would send every span a second time.
         self._is_sent_elsewhere = is_known and "endpoint" in read_tracing(Tracing(), os.environ).set
         if not propagate.get_global_textmap().fields:  # OTEL_PROPAGATORS=none
-            propagate.set_global_textmap(_PassesNothingOn())
+            propagate.set_global_textmap(_NoPropagator())
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)  # a line for each batch that is lost
         trace_clients(self.provider)
         os.register_at_fork(after_in_child=self._forget)
@@ -133,7 +133,7 @@ class Traces:
         return True
 
     def uninstrument(self, app: Any) -> None:
-        """Take back what ``instrument`` did to a FastAPI app."""
+        """Revert ``instrument`` for a FastAPI app."""
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
 
         FastAPIInstrumentor.uninstrument_app(app)
@@ -161,8 +161,8 @@ class Traces:
             self._export.reset()
 
 
-class _PassesNothingOn(TextMapPropagator):
-    """What OpenTelemetry's propagator of no parts should be: that one gives no context at all, and each request fails."""
+class _NoPropagator(TextMapPropagator):
+    """A propagator that does nothing. OpenTelemetry's own returns no context for OTEL_PROPAGATORS=none: requests fail."""
 
     def extract(self, carrier: Any, context: Context | None = None, *_: Any, **__: Any) -> Context:
         """The context as it is."""
@@ -219,7 +219,7 @@ def _remember(span: Span, scope: Any) -> None:
 
 
 def _pattern(excluded: Iterable[str]) -> str:
-    """The URLs without spans: the excluded paths, and what OpenTelemetry's variables name."""
+    """The URLs without spans: the excluded paths, and those in OpenTelemetry's variables."""
     named = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS") or os.environ.get("OTEL_PYTHON_EXCLUDED_URLS", "")
     ours = (f"^[a-z]+://[^/]+{as_regex(path)}$" for path in sorted(excluded))
     return ",".join((*ours, *filter(None, named.split(","))))

@@ -68,7 +68,7 @@ class ActiveUsers:
 
     Args:
         home: Where the workers meet; gives None where this process counts alone.
-        is_off: Whether nobody is to be counted.
+        is_off: Whether counting is turned off.
         clock: Gives seconds since 1970.
 
     Attributes:

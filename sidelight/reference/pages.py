@@ -76,45 +76,45 @@ def _settings_page() -> str:
 
 OWN_VARIABLES = {
     "SIDELIGHT_CONFIG": "the settings file, in place of `sidelight.yaml` in the working directory",
-    "SIDELIGHT_STORE_DIR": "the folder in which the workers of one service meet; by default they find each other",
-    "SIDELIGHT_METRICS_TOKEN": "the token that readers of the metrics bring",
-    "SIDELIGHT_METRICS_TOKEN_FILE": "or a file that holds it; both win over `metrics.token_file`",
-    "SIDELIGHT_USERS_KEY": "the secret under which users are counted",
-    "SIDELIGHT_USERS_KEY_FILE": "or a file that holds it; both win over `users.key_file`",
+    "SIDELIGHT_STORE_DIR": "the folder that the workers of one service share; by default they find each other",
+    "SIDELIGHT_METRICS_TOKEN": "the token that readers of the metrics page need",
+    "SIDELIGHT_METRICS_TOKEN_FILE": "or a file that contains it; both take precedence over `metrics.token_file`",
+    "SIDELIGHT_USERS_KEY": "the secret for counting users",
+    "SIDELIGHT_USERS_KEY_FILE": "or a file that contains it; both take precedence over `users.key_file`",
     "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
-    "SIDELIGHT_AUDIT_KEY_FILE": "or a file that holds it; both win over `audit.key_file`",
-    "SIDELIGHT_TOOLS_DIR": "where `make tools` keeps the programs that it brings",
-    "GRAFANA_URL": "where `sidelight publish` publishes the dashboards",
+    "SIDELIGHT_AUDIT_KEY_FILE": "or a file that contains it; both take precedence over `audit.key_file`",
+    "SIDELIGHT_TOOLS_DIR": "the folder in which `make tools` stores programs",
+    "GRAFANA_URL": "the Grafana to which `sidelight publish` publishes the dashboards",
     "GRAFANA_TOKEN": "its token",
-    "GRAFANA_TOKEN_FILE": "or a file that holds it",
+    "GRAFANA_TOKEN_FILE": "or a file that contains it",
     "GRAFANA_USER": "or a user of Grafana",
     "GRAFANA_PASSWORD": "and their password",
-    "GRAFANA_PASSWORD_FILE": "or a file that holds it",
-    "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode; its metrics are then summed over workers",
+    "GRAFANA_PASSWORD_FILE": "or a file that contains it",
+    "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode, which sums its metrics over workers",
 }
 """The variables that are not OpenTelemetry's, and what each is."""
 
 
 def _variables_page() -> str:
-    heeded, unheeded = (
-        [(f"`{row.name}`", row.does) for row in VARIABLES if row.is_heeded is is_heeded and row.name != "OTEL_*"]
-        for is_heeded in (True, False)
+    supported, unsupported = (
+        [(f"`{row.name}`", row.does) for row in VARIABLES if row.is_supported is is_supported and row.name != "OTEL_*"]
+        for is_supported in (True, False)
     )
     head = ("variable", "does")
     return _page(
         "Environment variables",
-        "Where a variable and `sidelight.yaml` say different things, the variable wins; among OpenTelemetry's, the one for "
-        "traces wins over the one for every signal. Settings that the code gives to `instrument()` are taken as they are.",
+        "A variable takes precedence over `sidelight.yaml`, and a variable for traces over the one for all signals. Settings "
+        "that the code passes to `instrument()` do not change.",
         "## OpenTelemetry's",
-        "Empty is as good as not set. A value that cannot be used is left out and said in one line of the log, and the "
-        "service starts. Variables that end with `*` are every one that begins so. Where the service has set up "
-        "OpenTelemetry itself and an endpoint stands in the environment alone, its own exporter sends the spans.",
-        _table(head, heeded),
-        "## OpenTelemetry's, not heeded",
-        "A line of the log names those that are set, with the reason, unless what they ask for is what is done anyway, such "
-        "as `OTEL_METRICS_EXPORTER=prometheus` or `none`. So it does for names that begin with `OTEL_` and stand in neither "
-        "table.",
-        _table(("variable", "instead"), unheeded),
+        "An empty value counts as not set. An invalid value is ignored and logged in one line, and the service starts. A name "
+        "that ends with `*` means all variables with this prefix. If the service has configured OpenTelemetry itself, and the "
+        "endpoint is only in the environment, only the service's own exporter sends the spans.",
+        _table(head, supported),
+        "## OpenTelemetry's, not supported",
+        "At the start, one log line lists the variables that are set, with what to use instead. Values that match what "
+        "Sidelight does, such as `OTEL_METRICS_EXPORTER=prometheus` or `none`, are not listed. Variables with the prefix "
+        "`OTEL_` that are in neither table are listed too.",
+        _table(("variable", "instead"), unsupported),
         "## Sidelight's",
         _table(head, [(f"`{name}`", does) for name, does in OWN_VARIABLES.items()]),
     )

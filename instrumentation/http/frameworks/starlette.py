@@ -87,7 +87,7 @@ class Starlette:
             self.app.add_exception_handler(kind, self._answers[kind])
 
     def leave(self, kind: type[Exception]) -> None:
-        """Take back what ``handle`` and ``overhear`` did."""
+        """Revert ``handle`` and ``overhear``."""
         answer = self._answers.pop(kind, None)
         if answer is not None and self.app.exception_handlers.get(kind) is answer:
             del self.app.exception_handlers[kind]

@@ -1,4 +1,4 @@
-"""Pages of a Django service, which has no table of routes that can be read from outside: in an environment of its own."""
+"""Pages of a Django service, in a separate environment."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if sys.argv[1] == "instrumented":
 
 
 async def ask():
-    for host in ("10.0.0.7", "shop"):  # probes ask by address, which is none of ALLOWED_HOSTS
+    for host in ("10.0.0.7", "shop"):  # probes use the IP address, which is not in ALLOWED_HOSTS
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}", follow_redirects=True) as client:
             for page in ("/health", "/ready", "/metrics"):
@@ -60,7 +60,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-def test_what_django_answers_stays_and_what_it_lacks_is_answered(python: Path) -> None:
+def test_django_keeps_its_pages_and_sidelight_answers_the_others(python: Path) -> None:
     plain, instrumented = (asked(python, how) for how in ("plain", "instrumented"))
     assert plain["shop", "/health"] == instrumented["shop", "/health"] == (503, False, False)
     assert plain["shop", "/ready"] == (404, False, False)
@@ -69,10 +69,10 @@ def test_what_django_answers_stays_and_what_it_lacks_is_answered(python: Path) -
     assert instrumented["shop", "/metrics"] == (200, True, True)
 
 
-def test_one_line_says_whose_page_is_whose(python: Path) -> None:
+def test_one_line_lists_who_answers_which_page(python: Path) -> None:
     lines = [json.loads(line) for line in output(python, "instrumented") if line.startswith("{")]
     (said,) = [line["event"] for line in lines if line["logger"] == "instrumentation" and "answers" in line["event"]]
-    assert said.startswith("Sidelight answers no page; the app answers /metrics, /health, /ready (status 400) itself")
+    assert said.startswith("Sidelight answers no page; the app answers /metrics, /health, /ready (status 400) (see")
 
 
 def asked(python: Path, how: str) -> dict[tuple[str, str], tuple[int, bool, bool]]:

@@ -1,4 +1,4 @@
-"""A service that is set up by OpenTelemetry's variables alone, and a collector that notes how it was spoken to."""
+"""A service that is configured only with OpenTelemetry's variables, and a collector that records its requests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ print("loaded", "opentelemetry.sdk" in sys.modules)
 
 
 class Asked:
-    """What the collector was asked."""
+    """The requests that the collector received."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -135,7 +135,7 @@ def test_endpoint_headers_compression_attributes_and_excluded_urls(tmp_path: Pat
     )
     (access, *_) = [line for line in lines(output) if line["logger"] == "instrumentation.access"]
     assert (access["team"], access["service_namespace"], "k8s_pod_name" in access) == ("pay", "north", False)
-    assert any("not heeded: OTEL_METRICS_EXPORTER" in line["event"] for line in lines(output))
+    assert any("not supported: OTEL_METRICS_EXPORTER" in line["event"] for line in lines(output))
 
 
 def test_the_variable_of_traces_wins_and_stands_as_it_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""OpenTelemetry's variables: each is heeded as the specification has it, or said; none stops a start."""
+"""OpenTelemetry's variables have the effect that the specification describes, or are logged; none stops a start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, TARGET_INFO
 from instrumentation.errors import SettingsError
 from instrumentation.exposition.formats import Exposition, StoreCollector
 from instrumentation.logs.rendering import service_facts
-from instrumentation.otel import VARIABLES, problems, read_tracing, unheeded
+from instrumentation.otel import VARIABLES, problems, read_tracing, unsupported
 from instrumentation.settings import Service, Settings, Tracing, load_settings, parse_settings
 from instrumentation.store import LocalStore, add
 from instrumentation.target_info import announce
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-METRICS = "metrics are read at `metrics.path`, or pushed by the sidecar: `collector.metrics`"
+METRICS = "Prometheus scrapes `metrics.path`, or the sidecar pushes the metrics (`collector.metrics`)"
 OF_A_FILE = Tracing(endpoint="http://file:4318", timeout_seconds=7.0, queue_size=3)
 
 
@@ -84,13 +84,11 @@ def test_a_timeout_may_be_seconds_or_milliseconds_and_that_of_traces_wins() -> N
     assert read(environ) == {"timeout_seconds": 2.5}
 
 
-def test_what_is_not_installed_is_said_and_the_service_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_starts_if_opentelemetry_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otel, "find_spec", lambda _: None)
     found = read_tracing(Tracing(), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"})
     assert found.tracing == Tracing()
-    assert found.problems == (
-        "OTEL_EXPORTER_OTLP_ENDPOINT names a collector, and no traces are sent: install sidelight[tracing]",
-    )
+    assert found.problems == ("OTEL_EXPORTER_OTLP_ENDPOINT is set, but no traces are sent: install sidelight[tracing]",)
 
 
 def test_settings_that_are_loaded_have_it_all(tmp_path: Path) -> None:
@@ -112,7 +110,7 @@ def test_of_both_names_of_the_environment_the_newer_one_counts() -> None:
     assert (service.environment, service.attributes) == ("new", {})
 
 
-# --- What is said --------------------------------------------------------------------------------------------------------
+# --- What is logged --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -120,52 +118,52 @@ def test_of_both_names_of_the_environment_the_newer_one_counts() -> None:
     [
         (
             {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
-            'OTEL_EXPORTER_OTLP_PROTOCOL is "http/json" and is left out: give grpc or http/protobuf',
+            'OTEL_EXPORTER_OTLP_PROTOCOL is "http/json" and is ignored: give grpc or http/protobuf',
         ),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
-            'OTEL_EXPORTER_OTLP_ENDPOINT is "collector:4318" and is left out: give a URL, such as http://localhost:4318',
+            'OTEL_EXPORTER_OTLP_ENDPOINT is "collector:4318" and is ignored: give a URL, such as http://localhost:4318',
         ),
         (
             {"OTEL_TRACES_EXPORTER": "console,otlp"},
-            'OTEL_TRACES_EXPORTER is "console,otlp" and is left out: give otlp or none',
+            'OTEL_TRACES_EXPORTER is "console,otlp" and is ignored: give otlp or none',
         ),
         (
             {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"},
-            'OTEL_EXPORTER_OTLP_TIMEOUT is "soon" and is left out: give seconds, or milliseconds',
+            'OTEL_EXPORTER_OTLP_TIMEOUT is "soon" and is ignored: give seconds, or milliseconds',
         ),
         (
             {"OTEL_BSP_MAX_QUEUE_SIZE": "-7"},
-            'OTEL_BSP_MAX_QUEUE_SIZE is "-7" and is left out: give a whole number above 0',
+            'OTEL_BSP_MAX_QUEUE_SIZE is "-7" and is ignored: give a whole number above 0',
         ),
         ({"OTEL_SDK_DISABLED": "1"}, 'OTEL_SDK_DISABLED is "1" and counts as false: give true or false'),
         (
             {"OTEL_TRACES_SAMPLER_ARG": "0.3"},
-            "OTEL_TRACES_SAMPLER_ARG is set without OTEL_TRACES_SAMPLER and does nothing",
+            "OTEL_TRACES_SAMPLER_ARG has no effect without OTEL_TRACES_SAMPLER",
         ),
     ],
 )
-def test_a_value_that_cannot_be_used_is_said_and_left_out(environ: Mapping[str, str], sentence: str) -> None:
+def test_an_invalid_value_is_logged_and_ignored(environ: Mapping[str, str], sentence: str) -> None:
     assert problems(Tracing(), environ) == [sentence]
     assert read(environ) == {}
 
 
-def test_what_is_set_and_not_heeded_is_said_with_the_reason() -> None:
+def test_unsupported_variables_are_listed_with_an_alternative() -> None:
     environ = {
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_LOG_LEVEL": "debug",
         "OTEL_NEW_THING": "7",
         "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "api-key=s7",
     }
-    assert unheeded(environ) == [
+    assert unsupported(environ) == [
         f"OTEL_EXPORTER_OTLP_METRICS_HEADERS ({METRICS})",
         "OTEL_LOG_LEVEL (set `logging.level`)",
         f"OTEL_METRICS_EXPORTER ({METRICS})",
-        "OTEL_NEW_THING (Sidelight does not know it)",
+        "OTEL_NEW_THING (unknown to Sidelight)",
     ]
 
 
-def test_what_agrees_with_what_is_done_and_what_is_empty_is_not_said() -> None:
+def test_values_that_agree_and_empty_values_are_not_listed() -> None:
     environ = {
         "OTEL_METRICS_EXPORTER": "prometheus",
         "OTEL_LOGS_EXPORTER": "none",
@@ -174,7 +172,7 @@ def test_what_agrees_with_what_is_done_and_what_is_empty_is_not_said() -> None:
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis",
         "PATH": "/bin",
     }
-    assert unheeded(environ) == []
+    assert unsupported(environ) == []
     assert problems(Tracing(), environ) == []
 
 
@@ -190,16 +188,18 @@ def test_every_variable_of_opentelemetry_for_python_is_known() -> None:
     assert VARIABLES[-1].name == "OTEL_*"
 
 
-def test_it_is_said_once_at_the_start(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    otel.say_once.cache_clear()
+def test_variables_are_logged_once_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    otel.log_once.cache_clear()
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otlp")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
     with caplog.at_level(logging.INFO, "instrumentation"):
         for _ in range(3):
             instrumentation.instrument(shop(), settings=METRICS_ALONE, store=LocalStore(), registry=CollectorRegistry())
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", 'OTEL_EXPORTER_OTLP_TIMEOUT is "soon" and is left out: give seconds, or milliseconds'),
-        ("INFO", "set in the environment and not heeded: OTEL_LOGS_EXPORTER (logs are lines on stdout)"),
+        ("WARNING", 'OTEL_EXPORTER_OTLP_TIMEOUT is "soon" and is ignored: give seconds, or milliseconds'),
+        ("INFO", "set in the environment, but not supported: OTEL_LOGS_EXPORTER (Sidelight writes logs to stdout)"),
     ]
 
 
@@ -215,7 +215,7 @@ def test_a_propagator_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyP
     )
 
 
-# --- Where the attributes are --------------------------------------------------------------------------------------------
+# --- Resource attributes --------------------------------------------------------------------------------------------
 
 
 SERVICE = Service(
@@ -281,7 +281,7 @@ def test_services_of_one_process_may_have_different_attributes() -> None:
     assert [labels["service_name"] for labels in infos] == ["a", "b", "c"]
 
 
-def test_lines_say_what_the_service_is_and_not_where_it_runs() -> None:
+def test_log_lines_have_attributes_of_the_service_but_not_of_the_platform() -> None:
     service = SERVICE.model_copy(update={"attributes": {**SERVICE.attributes, "level": "7", "host.name": "node"}})
     assert service_facts(service) == {
         "service": "shop",
@@ -293,7 +293,7 @@ def test_lines_say_what_the_service_is_and_not_where_it_runs() -> None:
 
 
 @pytest.mark.parametrize("key", ["service.name", "deployment.environment"])
-def test_what_has_a_key_of_its_own_is_no_attribute(key: str) -> None:
+def test_an_attribute_with_its_own_key_is_refused(key: str) -> None:
     with pytest.raises(
         SettingsError, match=rf"^settings: service\.attributes\.\W*{key}.*give service\.(name|environment)"
     ):

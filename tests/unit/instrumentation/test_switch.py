@@ -1,4 +1,4 @@
-"""Off: the app is as it was, what the code calls goes on, nothing is counted, and one line says so; and back again."""
+"""While Sidelight is off, the app does not change, handles work without counting, and one line is logged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OFF = parse_settings({"enabled": False})
 
 @pytest.fixture(autouse=True)
 def _unsaid(caplog: pytest.LogCaptureFixture) -> None:
-    switch.say_off.cache_clear()
+    switch.log_off.cache_clear()
     caplog.set_level(logging.INFO, "instrumentation")
 
 
@@ -65,7 +65,7 @@ def statuses(app: Any, *paths: str) -> list[int]:
 
 
 @WAYS
-def test_the_app_is_what_it_was(turn_off: Any, store: ProcessStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_app_does_not_change(turn_off: Any, store: ProcessStore, monkeypatch: pytest.MonkeyPatch) -> None:
     app = shop()
     before = dict(vars(app))
     assert turn_off(app, store, monkeypatch) is app
@@ -76,7 +76,7 @@ def test_the_app_is_what_it_was(turn_off: Any, store: ProcessStore, monkeypatch:
 
 
 @WAYS
-def test_a_function_is_what_it_was(turn_off: Any, store: ProcessStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_is_returned_unchanged(turn_off: Any, store: ProcessStore, monkeypatch: pytest.MonkeyPatch) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("here")(scope, receive, send)
 
@@ -84,18 +84,18 @@ def test_a_function_is_what_it_was(turn_off: Any, store: ProcessStore, monkeypat
 
 
 @WAYS
-def test_one_line_says_so_and_why(
+def test_one_line_is_logged_with_the_reason(
     turn_off: Any, store: ProcessStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
         turn_off(shop(), store, monkeypatch)
     why = {by_variable: "OTEL_SDK_DISABLED=true", by_setting: "enabled: false"}[turn_off]
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith(f"Sidelight is off ({why}): it measures, logs and traces nothing and answers no page")
+    assert line.startswith(f"Sidelight is off ({why}): it measures, logs and traces nothing and answers no pages")
 
 
 @WAYS
-def test_what_the_app_raises_on_purpose_is_answered_as_before(
+def test_app_errors_still_result_in_their_status(
     turn_off: Any, store: ProcessStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = FastAPI()
@@ -108,9 +108,7 @@ def test_what_the_app_raises_on_purpose_is_answered_as_before(
 
 
 @WAYS
-def test_handles_that_were_made_before_count_nothing_from_then_on(
-    turn_off: Any, store: ProcessStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_existing_handles_stop_counting(turn_off: Any, store: ProcessStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run = instrumentation.workflow("invoice_import", store=store)
     turn_off(shop(), store, monkeypatch)
     with run:
@@ -125,7 +123,7 @@ def test_other_values_of_the_variable_turn_nothing_off(store: ProcessStore, monk
         assert statuses(app, "/metrics") == [200]
 
 
-def test_settings_that_cannot_be_read_stop_no_start_while_it_is_off(
+def test_invalid_settings_do_not_stop_the_start_while_it_is_off(
     store: ProcessStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SIDELIGHT_CONFIG", str(tmp_path / "none.yaml"))
@@ -186,7 +184,7 @@ print(list(default_store().series()), default_store().is_shared, [*logging.root.
 """
 
 
-def test_every_handle_goes_on_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_every_handle_works_and_writes_no_files(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     switches = {"OTEL_SDK_DISABLED": "true", "SIDELIGHT_STORE_DIR": str(folder), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -198,9 +196,7 @@ def test_every_handle_goes_on_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_an_audit_trail_is_written_all_the_same(
-    store: ProcessStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_audit_trail_is_still_written(store: ProcessStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SIDELIGHT_AUDIT_KEY", "s7" * 20)
     settings = parse_settings({"enabled": False, "audit": {"path": str(tmp_path / "audit.log")}})
     instrumentation.instrument(shop(), settings=settings, store=store, registry=CollectorRegistry())
@@ -208,11 +204,11 @@ def test_an_audit_trail_is_written_all_the_same(
     assert "user.login" in (tmp_path / "audit.log").read_text()
 
 
-# --- And back -----------------------------------------------------------------------------------------------------------
+# --- uninstrument -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("is_built", [False, True])
-def test_an_app_is_what_it_was_before(*, is_built: bool) -> None:
+def test_uninstrument_restores_the_app(*, is_built: bool) -> None:
     app = shop()
     if is_built:
         statuses(app, "/items/7")
@@ -234,14 +230,14 @@ def test_a_handler_of_the_apps_own_stays() -> None:
     assert AppError in app.exception_handlers
 
 
-def test_an_app_that_was_wrapped_comes_back() -> None:
+def test_uninstrument_returns_the_app_inside_a_wrapper() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("here")(scope, receive, send)
 
     assert instrumentation.uninstrument(Observed(app).app) is app
 
 
-def test_what_is_not_instrumented_stays_as_it_is() -> None:
+def test_an_app_that_is_not_instrumented_does_not_change() -> None:
     app = shop()
     assert instrumentation.uninstrument(app) is app
     assert instrumentation.uninstrument(instrumentation.uninstrument(Observed(app).app)) is app
@@ -257,7 +253,7 @@ def test_an_app_can_be_instrumented_again() -> None:
     assert "shop" not in generate_latest(observed.registry).decode()
 
 
-def test_spans_are_no_longer_made(store: ProcessStore) -> None:
+def test_uninstrument_removes_the_instrumentation_for_traces(store: ProcessStore) -> None:
     settings = parse_settings({"logging": {"enabled": False}, "tracing": {"endpoint": "http://localhost:4318"}})
     app = shop()
     build = app.build_middleware_stack

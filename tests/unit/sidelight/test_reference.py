@@ -1,4 +1,4 @@
-"""The reference page of variables has every one that the code reads."""
+"""The reference page of environment variables has all variables that the code reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sidelight.reference.pages import OWN_VARIABLES, reference_pages
 ROOT = Path(__file__).parents[3]
 
 
-def test_every_variable_of_ours_that_the_code_names_is_on_the_page_and_no_other() -> None:
+def test_the_page_has_exactly_the_variables_that_the_code_reads() -> None:
     texts = (
         file.read_text("utf-8")
         for package in ("instrumentation", "alerts", "dashboards", "collector", "sidelight")
@@ -22,9 +22,11 @@ def test_every_variable_of_ours_that_the_code_names_is_on_the_page_and_no_other(
     assert named | {"PROMETHEUS_MULTIPROC_DIR"} == OWN_VARIABLES.keys()
 
 
-def test_the_page_says_of_each_variable_what_it_does_or_what_to_do_instead() -> None:
+def test_the_page_describes_each_variable() -> None:
     page = reference_pages(Settings())["reference/environment-variables.md"]
-    heeded, unheeded = page.split("## OpenTelemetry's, not heeded")
-    assert "| `OTEL_EXPORTER_OTLP_ENDPOINT` | `tracing.endpoint`; `/v1/traces` is added for http/protobuf |" in heeded
-    assert "| `OTEL_LOG_LEVEL` | set `logging.level` |" in unheeded
+    supported, unsupported = page.split("## OpenTelemetry's, not supported")
+    assert (
+        "| `OTEL_EXPORTER_OTLP_ENDPOINT` | `tracing.endpoint`; `/v1/traces` is added for http/protobuf |" in supported
+    )
+    assert "| `OTEL_LOG_LEVEL` | set `logging.level` |" in unsupported
     assert "`OTEL_*`" not in page

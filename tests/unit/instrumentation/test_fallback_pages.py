@@ -1,4 +1,4 @@
-"""Whose page is whose: what an app answers itself stays, whatever it is made of, and one line of the log says so."""
+"""The app keeps its own pages, however it serves them, and one log line lists who answers which page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, Router
 
 from instrumentation.errors import SettingsError
-from instrumentation.http import fallback
+from instrumentation.http import fallback_pages
 from instrumentation.settings import parse_settings
 from tests.unit.instrumentation.test_behaviours import Copying
 from tests.unit.instrumentation.test_http import Observed, shop
@@ -68,7 +68,7 @@ class Down(HTTPEndpoint):
 
 
 async def bare(scope: Any, receive: Any, send: Any) -> None:
-    """One that looks at the path by itself."""
+    """An app that checks the path itself."""
     status = 503 if scope["path"] == "/health" else 404
     await PlainTextResponse("own", status)(scope, receive, send)
 
@@ -132,7 +132,7 @@ OWN_HEALTH: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("kind", OWN_HEALTH)
-def test_a_health_page_that_says_503_still_does_and_what_the_app_lacks_is_answered(
+def test_a_health_page_of_the_app_stays_503_and_sidelight_answers_the_others(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     observed = Observed(OWN_HEALTH[kind]())
@@ -142,27 +142,27 @@ def test_a_health_page_that_says_503_still_does_and_what_the_app_lacks_is_answer
     assert line.startswith("Sidelight answers /metrics, /ready; the app answers /health")
 
 
-def test_an_app_that_has_none_of_the_pages_gets_all(caplog: pytest.LogCaptureFixture) -> None:
+def test_sidelight_answers_all_pages_of_an_app_without_any(caplog: pytest.LogCaptureFixture) -> None:
     observed = Observed(shop())
     assert answers(observed) == SIDELIGHTS
     assert answers(observed) == SIDELIGHTS
     assert lines(caplog) == ["Sidelight answers /metrics, /health, /ready"]
 
 
-def test_an_app_below_the_path_is_redirected_to_as_before() -> None:
+def test_a_redirect_to_an_app_that_is_mounted_at_the_path_stays() -> None:
     app = FastAPI()
     app.mount("/health", Starlette(routes=[Route("/", down)]))
     assert answers(Observed(app), "/health", "/health/") == {"/health": (307, ""), "/health/": (503, "db dow")}
 
 
-def test_files_at_the_root_leave_the_pages_that_are_no_files(tmp_path: Path) -> None:
+def test_static_files_at_the_root_keep_only_the_paths_that_exist(tmp_path: Path) -> None:
     (tmp_path / "health").write_text("a file")
     (tmp_path / "404.html").write_text("nothing here")
     app = Starlette(routes=[Mount("/", StaticFiles(directory=tmp_path, html=True))])
     assert answers(Observed(app)) == {**SIDELIGHTS, "/health": (200, "a file")}
 
 
-def test_a_parameter_that_the_path_does_not_fit_is_no_page() -> None:
+def test_a_route_whose_parameter_rejects_the_path_is_not_a_page() -> None:
     app = FastAPI()
     app.add_api_route("/{item}", item)
     assert answers(Observed(app)) == SIDELIGHTS
@@ -179,7 +179,7 @@ def test_a_page_of_the_app_counts_where_it_is_not_excluded() -> None:
     assert observed.counted() == {("GET", "/health", "503", "503"): 1}
 
 
-def test_a_route_that_is_added_later_has_its_page_and_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_route_that_is_added_later_is_respected_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
     observed = Observed(app)
     assert answers(observed) == SIDELIGHTS
@@ -188,7 +188,7 @@ def test_a_route_that_is_added_later_has_its_page_and_a_line_of_its_own(caplog: 
     assert len(lines(caplog)) == 2
 
 
-def test_ordinary_requests_ask_for_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_ordinary_requests_cause_no_probe(caplog: pytest.LogCaptureFixture) -> None:
     asked = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -204,7 +204,7 @@ def test_ordinary_requests_ask_for_nothing(caplog: pytest.LogCaptureFixture) -> 
 
 
 class Guarded:
-    """Lets through who brings the key, as LiteLLM does before its page of metrics."""
+    """Requires a key, as LiteLLM does for its metrics page."""
 
     def __init__(self, app: Any, *paths: str, refusal: int = 401) -> None:
         self._app = app
@@ -222,7 +222,7 @@ class Guarded:
 
 
 @pytest.mark.parametrize("refusal", [401, 403, 302])
-def test_what_is_refused_stays_refused_whoever_asks_first(refusal: int) -> None:
+def test_a_path_that_requires_a_key_requires_it_whichever_request_comes_first(refusal: int) -> None:
     observed = Observed(Guarded(shop(), "/metrics", refusal=refusal))
     with_key = {"authorization": "Bearer s7"}
     assert answers(observed, "/metrics", **with_key)["/metrics"] == (200, "# HELP")  # the app has none: ours, behind it
@@ -230,7 +230,7 @@ def test_what_is_refused_stays_refused_whoever_asks_first(refusal: int) -> None:
     assert answers(observed, "/metrics", **with_key)["/metrics"] == (200, "# HELP")
 
 
-def test_a_guard_of_everything_is_a_guard_of_the_pages(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_app_that_requires_a_key_everywhere_requires_it_for_the_pages(caplog: pytest.LogCaptureFixture) -> None:
     app = shop()
     app.add_middleware(lambda app: Guarded(app, "/"))
     observed = Observed(app)
@@ -238,17 +238,17 @@ def test_a_guard_of_everything_is_a_guard_of_the_pages(caplog: pytest.LogCapture
     (line,) = lines(caplog)
     assert line == (
         "Sidelight answers no page; the app answers /metrics (status 401), /health (status 401), /ready (status 401) "
-        "itself (http.overridden_routes changes that); Sidelight adds its metrics where /metrics is a page of metrics"
+        "(see http.overridden_routes); Sidelight adds its metrics if /metrics is a metrics page"
     )
 
 
-def test_the_app_is_asked_as_by_somebody_unknown() -> None:
+def test_a_probe_has_no_credentials() -> None:
     guarded = Guarded(bare, "/metrics")
     answers(Observed(guarded), "/ready", authorization="Bearer s7", cookie="session=7")
     assert guarded.asked == [{b"host": b"shop"}] * 3
 
 
-def test_a_host_that_the_app_does_not_know_is_no_page(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rejected_host_does_not_hide_the_pages(caplog: pytest.LogCaptureFixture) -> None:
     app = inner()
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["shop.example"])
     observed = Observed(app)
@@ -260,10 +260,10 @@ def test_a_host_that_the_app_does_not_know_is_no_page(caplog: pytest.LogCaptureF
 # --- Settings ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_page_can_be_had_in_place_of_the_apps(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_page_of_the_app_can_be_overridden(caplog: pytest.LogCaptureFixture) -> None:
     observed = Observed(catching_all(), settings(http={"overridden_routes": ["/health"]}))
     assert answers(observed) == SIDELIGHTS
-    assert lines(caplog) == ["Sidelight answers /metrics, /health (as http.overridden_routes says), /ready"]
+    assert lines(caplog) == ["Sidelight answers /metrics, /health (set in http.overridden_routes), /ready"]
 
 
 @pytest.mark.parametrize(
@@ -271,24 +271,24 @@ def test_a_page_can_be_had_in_place_of_the_apps(caplog: pytest.LogCaptureFixture
     [
         (
             {"http": {"overridden_routes": ["/health", "/healthz"]}},
-            'settings: http.overridden_routes.1: got "/healthz", where Sidelight has no page; give one of /metrics, /health, /ready.',
+            'settings: http.overridden_routes.1: got "/healthz", which is not a page of Sidelight; give one of /metrics, /health, /ready.',
         ),
         (
             {"http": {"overridden_routes": ["/metrics"]}, "metrics": {"port": 9464}},
-            'settings: http.overridden_routes.0: got "/metrics", where Sidelight has no page; give one of /health, /ready.',
+            'settings: http.overridden_routes.0: got "/metrics", which is not a page of Sidelight; give one of /health, /ready.',
         ),
     ],
 )
-def test_a_path_without_a_page_cannot_be_overridden(sections: Any, sentence: str) -> None:
+def test_only_pages_of_sidelight_can_be_overridden(sections: Any, sentence: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse_settings(sections)
     assert str(caught.value) == sentence
 
 
-# --- Apps that are difficult to ask ----------------------------------------------------------------------------------------
+# --- Apps that are difficult to probe ----------------------------------------------------------------------------------------
 
 
-def test_an_app_that_fails_when_asked_fails_as_before_and_once_it_does_not_there_is_a_page() -> None:
+def test_an_app_that_raises_still_raises_and_the_page_appears_once_it_recovers() -> None:
     broken = True
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -308,10 +308,10 @@ async def _get(app: Any, path: str) -> httpx.Response:
         return await client.get(path)
 
 
-def test_an_app_that_does_not_answer_in_time_is_left_alone(
+def test_an_app_that_is_slower_than_a_probe_keeps_its_page(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(fallback, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(fallback_pages, "PROBE_SECONDS", 0.05)
     go_on = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -320,11 +320,11 @@ def test_an_app_that_does_not_answer_in_time_is_left_alone(
         await PlainTextResponse("late")(scope, receive, send)
 
     assert answers(Observed(app), "/ready") == {"/ready": (200, "late")}
-    assert "the app answers /metrics (asked each time)" in lines(caplog)[0]
+    assert "the app answers /metrics (no response to a probe)" in lines(caplog)[0]
 
 
 def test_an_endless_stream_is_a_page_of_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fallback, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(fallback_pages, "PROBE_SECONDS", 0.05)
     closed = []
 
     async def ticks() -> AsyncIterator[str]:
@@ -344,7 +344,7 @@ def test_an_endless_stream_is_a_page_of_the_app(monkeypatch: pytest.MonkeyPatch)
     assert closed == [True, True, True]
 
 
-def test_what_the_app_leaves_in_its_context_when_asked_is_gone() -> None:
+def test_context_variables_of_a_probe_do_not_reach_the_request() -> None:
 
     seen: contextvars.ContextVar[str] = contextvars.ContextVar("seen", default="")
     before = []
@@ -358,7 +358,7 @@ def test_what_the_app_leaves_in_its_context_when_asked_is_gone() -> None:
     assert before == [""] * 4
 
 
-def test_where_the_loop_is_not_asyncios_the_app_answers_first() -> None:
+def test_without_an_asyncio_loop_the_app_answers_first() -> None:
     observed = Observed(bare)
     sent: list[Any] = []
 
@@ -375,13 +375,13 @@ def test_where_the_loop_is_not_asyncios_the_app_answers_first() -> None:
     assert sent[0]["status"] == 200
 
 
-def test_an_instrumented_app_within_is_asked_for_its_own_pages_alone() -> None:
+def test_an_instrumented_inner_app_is_probed_without_its_instrumentation() -> None:
     observed = Observed(inner())
     outer = observed.again(hidden(observed.app))
     assert answers(outer) == {**SIDELIGHTS, "/health": (503, "db dow")}
 
 
-def test_a_wsgi_app_keeps_its_pages_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wsgi_app_keeps_its_pages(caplog: pytest.LogCaptureFixture) -> None:
     asked = []
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""An app's own page of metrics and ours are one, whichever library makes it, whenever it is added, and nothing is lost."""
+"""Sidelight adds its metrics to the app's own metrics page, for every library, in every order, without losses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    """The process's registry without what others have put there, and afterwards as it was: the peers use it too."""
+    """Remove the collectors of other tests from the process's registry, and restore it afterwards."""
     registry = prometheus_client.REGISTRY
     before = [one for one in registry._collector_to_names if isinstance(one, StoreCollector)]
     for collector in before:
@@ -50,7 +50,7 @@ def clean() -> Iterator[None]:
 
 
 def families(page: httpx.Response) -> dict[str, Family]:
-    """By name; a name that stands twice is a fault."""
+    """Metrics by name; each name may be there once."""
     assert page.status_code == 200
     is_openmetrics = page.headers["content-type"].startswith("application/openmetrics-text")
     found = list((parse_openmetrics if is_openmetrics else parse_text)(page.text))
@@ -59,7 +59,7 @@ def families(page: httpx.Response) -> dict[str, Family]:
 
 
 def requests(page: httpx.Response, family: str, suffix: str) -> dict[str, float]:
-    """Template to how many requests a library counted."""
+    """Route template to the number of requests that a library counted."""
     samples = [sample for sample in families(page)[family].samples if sample.name == family + suffix]
     templates = {
         next(filter(None, (sample.labels.get(label) for label in ("http_route", "handler", "path"))), ""): sample.value
@@ -72,7 +72,7 @@ def requests(page: httpx.Response, family: str, suffix: str) -> dict[str, float]
 OURS = ("http_server_request_duration_seconds", "_count")
 
 
-# --- With the libraries that people come from ----------------------------------------------------------------------------
+# --- Other libraries ----------------------------------------------------------------------------
 
 
 def fastapi_app() -> FastAPI:
@@ -197,19 +197,21 @@ def test_a_page_in_parts_is_one() -> None:
     assert {"coffee_cups", "target_info"} <= families(Observed(app).page()).keys()
 
 
-def test_what_the_app_has_already_stands_once_and_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_metric_that_the_app_already_has_is_not_shown_twice(caplog: pytest.LogCaptureFixture) -> None:
     text = "# TYPE http_server_request_duration_seconds gauge\nhttp_server_request_duration_seconds 7.0\n"
     observed = Observed(answering(text))
     with caplog.at_level(logging.WARNING, "instrumentation"):
         pages = [observed.page() for _ in range(3)]
     assert families(pages[2])["http_server_request_duration_seconds"].samples[0].value == 7.0
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warnings == [
-        "the app's own page of metrics has http_server_request_duration_seconds; Sidelight's is left out, and it is said once"
-    ]
+    (warning,) = warnings
+    assert warning == (
+        "the app's own metrics page already has http_server_request_duration_seconds, so Sidelight's metric of this name "
+        "is not shown"
+    )
 
 
-def test_a_collector_of_both_pages_is_asked_once() -> None:
+def test_a_collector_that_is_in_both_registries_is_called_once() -> None:
     registry, asked = CollectorRegistry(), []
     Gauge("coffee_beans", "Beans.", registry=registry).set_function(
         lambda: float(len(asked)) if asked.append(1) else 7.0
@@ -225,18 +227,20 @@ def test_a_collector_of_both_pages_is_asked_once() -> None:
 
 
 @pytest.mark.parametrize("options", [{"media_type": "text/html"}, {"headers": {"content-encoding": "br"}}])
-def test_what_is_no_page_of_metrics_is_left_as_it_is_and_that_is_said_once(
+def test_a_response_that_is_not_a_metrics_page_does_not_change_and_is_logged_once(
     options: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     observed = Observed(answering(b"# HELP yourself", **options))
     with caplog.at_level(logging.WARNING, "instrumentation"):
         assert [observed.page().content for _ in range(3)] == [b"# HELP yourself"] * 3
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warning.startswith("the app's answer at /metrics is no page of metrics, so Sidelight's are not added")
+    assert warning.startswith(
+        "the app's response at /metrics is not a metrics page, so Sidelight's metrics are not added"
+    )
 
 
 @pytest.mark.parametrize(("status", "method"), [(503, "GET"), (200, "HEAD")])
-def test_refusals_and_heads_pass_as_they_are(status: int, method: str) -> None:
+def test_errors_and_head_responses_do_not_change(status: int, method: str) -> None:
     app = fastapi_app()
     app.add_api_route(
         "/metrics", lambda: Response(TEXT, status, media_type="text/plain; version=0.0.4"), methods=["GET", "HEAD"]
@@ -245,7 +249,7 @@ def test_refusals_and_heads_pass_as_they_are(status: int, method: str) -> None:
     assert (answer.status_code, answer.headers["content-length"]) == (status, str(len(TEXT)))
 
 
-def test_who_may_not_read_ours_gets_the_apps_alone(tmp_path: Path) -> None:
+def test_a_reader_without_the_token_gets_only_the_metrics_of_the_app(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("s7")
     settings = parse_settings({"logging": {"enabled": False}, "metrics": {"token_file": str(token)}})
@@ -257,7 +261,7 @@ def test_who_may_not_read_ours_gets_the_apps_alone(tmp_path: Path) -> None:
     assert with_token.text.startswith(TEXT + "# HELP target_info")
 
 
-def test_a_page_is_zipped_for_who_takes_it() -> None:
+def test_the_page_is_compressed_if_the_client_accepts_it() -> None:
     observed = Observed(answering(TEXT))
     plain, zipped = (
         observed.call(("GET", "/metrics"), headers={"accept-encoding": encoding})[0]
@@ -268,7 +272,7 @@ def test_a_page_is_zipped_for_who_takes_it() -> None:
     assert families(zipped).keys() == families(plain).keys()
 
 
-def test_the_sum_over_all_workers_stands_where_the_app_has_the_numbers_of_one() -> None:
+def test_process_metrics_cover_all_workers() -> None:
     text = "# HELP process_open_fds Open.\n# TYPE process_open_fds gauge\nprocess_open_fds 777.0\n" + TEXT
     app = answering(text)
     instrumentation.instrument(app, settings=METRICS_ALONE)  # with the store of the process, which has its numbers
@@ -282,7 +286,7 @@ class _Client(Observed):
         self.app = app
 
 
-def test_a_names_query_goes_for_ours_too() -> None:
+def test_a_query_for_names_applies_to_the_added_metrics() -> None:
     (page,) = Observed(answering("", media_type="text/plain; version=0.0.4")).call(
         ("GET", "/metrics?name[]=target_info")
     )

@@ -1,4 +1,4 @@
-"""The store of a process in which Sidelight is off: it takes everything and keeps nothing."""
+"""The store that is used while Sidelight is disabled: it accepts every write and keeps nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from instrumentation.store.interface import Series
 
 
-class _Nowhere:
-    """A buffer of which every slot is 0."""
+class _NullBuffer:
+    """A buffer in which every slot is 0."""
 
     def __getitem__(self, place: int, /) -> float:
         return 0.0
@@ -25,15 +25,15 @@ class _Nowhere:
 
 
 class NullStore(LocalStore):
-    """No series; see ``Store`` for the interface."""
+    """A store without series; see ``Store`` for the interface."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.buffer = _Nowhere()
+        self.buffer = _NullBuffer()
         self.lock = nullcontext()
 
     def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
-        """Take any edges."""
+        """Accept any edges."""
 
     def place(self, metric: Metric, labels: tuple[str, ...], shard: int = 0) -> int:
         """The same place for every series."""
@@ -41,5 +41,5 @@ class NullStore(LocalStore):
         return 0
 
     def series(self) -> Iterator[Series]:
-        """None."""
+        """No series."""
         return iter(())
