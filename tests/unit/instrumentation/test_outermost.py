@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+async def answer(scope: Any, receive: Any, send: Any, text: str) -> None:
+    await PlainTextResponse(text, 200 if scope["path"] == "/" else 404)(scope, receive, send)
+
+
 class Framework:
     """An app of a framework that nobody knows: an object with attributes of its own."""
 
@@ -35,8 +39,7 @@ class Framework:
         return self.answer
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            await PlainTextResponse(self.answer)(scope, receive, send)
+        await answer(scope, receive, send, self.answer)
 
 
 class Slotted:
@@ -50,11 +53,11 @@ class Slotted:
         super().__setattr__(name, value)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await PlainTextResponse(self.answer)(scope, receive, send)
+        await answer(scope, receive, send, self.answer)
 
 
 async def function(scope: Any, receive: Any, send: Any) -> None:
-    await PlainTextResponse("function")(scope, receive, send)
+    await answer(scope, receive, send, "function")
 
 
 function.name = "shop"  # type: ignore[attr-defined]

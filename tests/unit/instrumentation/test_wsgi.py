@@ -319,12 +319,11 @@ def test_a_wsgi_server_that_asks_for_no_more_than_it_needs(
 
 def test_the_pages_of_a_wsgi_app() -> None:
     """answered, and not counted"""
-    observed = ObservedWSGI(raising)
+    observed = ObservedWSGI(answering(status="404 Not Found"))
     page = observed.serve("/metrics")
     assert (page.status, b"target_info" in b"".join(page.parts)) == ("200 OK", True)
     assert json.loads(observed.serve("/health").parts[0]) == {"status": "alive"}
     assert json.loads(observed.serve("/ready").parts[0])["status"] == "ready"
-    assert observed.serve("/metrics", method="POST").status == "405 Method Not Allowed"
     assert observed.counted() == {}
 
 
