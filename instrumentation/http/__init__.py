@@ -20,7 +20,7 @@ from instrumentation.http.interfaces import interface_of
 from instrumentation.http.lifespan import lasting
 from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
-from instrumentation.http.problems import answer_app_errors
+from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.streaming import Streams
@@ -106,7 +106,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
     announce(store, settings.service)
-    answer_app_errors(routes, store)
+    is_answering = answer_app_errors(routes, store)
     register(store, registry)
     excluded = RoutePatterns(settings.http.excluded_routes)
     exemplars = HttpExemplars()
@@ -148,7 +148,8 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
                 _begin(endings)
 
         layers = (each.layer for each in features if each.layer)
-        within = routes.following(reduce(lambda app, wrap: wrap(app), layers, inner))
+        innermost = inner if is_answering else logging_app_errors(inner)
+        within = routes.following(reduce(lambda app, wrap: wrap(app), layers, innermost))
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
 
         def aside(method: str, path: str) -> ASGIApp | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from random import random
-from threading import get_ident
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
@@ -14,6 +13,7 @@ from instrumentation.logs.above import current
 from instrumentation.logs.binding import BOUND
 from instrumentation.logs.handler import FACTS
 from instrumentation.logs.rendering import Json, as_json, service_facts
+from instrumentation.threads import get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from threading import get_ident
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +16,7 @@ from instrumentation.http.health import health_pages
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
+from instrumentation.threads import get_ident
 from instrumentation.tracing import traces_of
 from instrumentation.users.active import users_of
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from bisect import bisect_left
-from threading import get_ident
 from time import perf_counter
 from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from instrumentation.http.exemplars import sampled_span
 from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, SERVER_ERROR
 from instrumentation.http.routes import local_path
 from instrumentation.http_methods import METHODS, OTHER_METHOD
+from instrumentation.threads import get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -154,10 +154,16 @@ def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> 
     A framework that gives its app another class later, as BlackSheep does for mounts, finds the layer outside of that too.
     """
 
-    def inner(*arguments: Any) -> Any:
-        return type(app).__bases__[0].__call__(app, *arguments)
+    async def inner_asgi(
+        scope: Scope, receive: Receive, send: Send
+    ) -> None:  # whoever wraps it asks whether it is async
+        await type(app).__bases__[0].__call__(app, scope, receive, send)
 
-    entrance = _entrance(inner, layer, given.interface)
+    def inner_wsgi(environ: Environ, start_response: StartResponse) -> Any:
+        return type(app).__bases__[0].__call__(app, environ, start_response)
+
+    is_wsgi = given.interface == "wsgi"
+    entrance = _entrance(inner_wsgi if is_wsgi else inner_asgi, layer, given.interface)
 
     def below(kind: Any) -> Any:
         def set_attribute(self: Any, name: str, value: Any) -> None:
@@ -171,7 +177,7 @@ def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> 
             is_outermost = self is app and type(self) is own
             return entrance(environ, start_response) if is_outermost else kind.__call__(self, environ, start_response)
 
-        call = call_wsgi if given.interface == "wsgi" else call_asgi
+        call = call_wsgi if is_wsgi else call_asgi
         own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call, **{_UNDO: undo})
         return own
 

@@ -11,7 +11,7 @@ from instrumentation.store import add, observe
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from instrumentation.http.middleware import Message, Scope
+    from instrumentation.asgi import Message, Scope
     from instrumentation.http.routes import Routes
     from instrumentation.settings.route_patterns import RoutePatterns
     from instrumentation.store import Store

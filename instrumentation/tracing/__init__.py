@@ -40,7 +40,7 @@ def traces_of(store: Store, settings: Settings) -> Traces:
 
 def _refuse_without_opentelemetry(protocol: str) -> None:
     try:
-        for module in ("opentelemetry.instrumentation.fastapi", _EXPORTERS[protocol]):
+        for module in ("opentelemetry.instrumentation.asgi", _EXPORTERS[protocol]):
             import_module(module)
     except ImportError as error:
         fault = Fault(

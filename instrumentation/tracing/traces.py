@@ -110,14 +110,16 @@ class Traces:
         """Let OpenTelemetry's instrumentation make a span of each request of a FastAPI app.
 
         Returns:
-            False where it is another app, which ``layer`` is for.
+            False where it is another app, or that instrumentation is not installed; ``layer`` serves any app.
         """
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
-
         if not hasattr(app, "openapi"):
             return False
         if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
             return True
+        try:
+            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
+        except ImportError:
+            return False
         FastAPIInstrumentor.instrument_app(
             app,
             tracer_provider=self.provider,

@@ -16,6 +16,7 @@ from instrumentation.settings.opentelemetry import VARIABLES
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
+from sidelight.reference.compatibility import compatibility
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from alerts import Alert
     from instrumentation.catalog import Metric
     from sidelight.reference.behaviours import Behaviour
+    from sidelight.reference.compatibility import Compatibility
 
 _KEY_HEAD = ("key", "default", "allowed")
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
@@ -40,6 +42,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
         "reference/behaviours.md": _behaviours_page(behaviours()),
+        "reference/compatibility.md": _compatibility_page(compatibility()),
         "runbooks/README.md": _runbooks_page(settings),
     }
 
@@ -257,6 +260,23 @@ def _behaviours_page(rows: Sequence[Behaviour]) -> str:
         "Older versions of FastAPI and Starlette differ in the cases of `test_newer_fastapi.py`; everything else applies "
         "to FastAPI 0.115 and newer.",
         *(block for group in GROUPS for block in _group(group, rows)),
+    )
+
+
+def _compatibility_page(tried: Compatibility) -> str:
+    return _page(
+        "Compatibility",
+        "The frameworks, servers and applications that Sidelight was tested with. Other versions may work; these were "
+        "run. The list is `requirements/frameworks.toml`, and the tests in `tests/integration/instrumentation/frameworks` "
+        "install each framework in an environment of its own.",
+        "## Frameworks\n\nEach service answers requests that match a route, a nested route and no route, that use the wrong "
+        "method, that fail, that raise an `AppError` and that stream. Each request is counted once, with the status that was "
+        "sent, under the template that the framework itself uses.",
+        _table(("framework", "oldest and newest version", "interface", "a template", "a websocket"), tried.frameworks),
+        "## Servers\n\nSeveral requests or several workers at once; the page has the exact sum.",
+        _table(("server", "version", "interface"), tried.servers),
+        "## Applications\n\nTried by hand.",
+        _table(("application", "version", "result"), tried.applications),
     )
 
 

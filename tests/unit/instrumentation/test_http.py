@@ -355,7 +355,7 @@ def test_requests_of_other_threads_are_in_the_sum() -> None:
     assert observed.counted() == {("GET", "/items/{item}", "200", ""): 21}
 
 
-def test_any_other_asgi_app_is_returned_wrapped_and_has_no_templates() -> None:
+def test_a_function_is_returned_wrapped_and_has_no_templates() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         del scope, receive
         await send({"type": "http.response.start", "status": 204, "headers": []})
