@@ -18,7 +18,7 @@ from instrumentation.store import add, default_store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.routes import Routes
     from instrumentation.store import Store
 
