@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -17,6 +16,7 @@ from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
+from instrumentation.http.lifecycle import Lifecycle, Part
 from instrumentation.http.lifespan import lasting
 from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
@@ -34,7 +34,7 @@ from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from prometheus_client.registry import CollectorRegistry
 
@@ -111,11 +111,12 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     excluded = RoutePatterns(settings.http.excluded_routes)
     exemplars = HttpExemplars()
     page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
+    lifecycle = Lifecycle()
     recorder = HttpRecorder(
         store,
         settings.duration_edges,
         expected=lambda: _expected(routes, excluded),
-        starting=lambda: _begin(beginnings),
+        starting=lifecycle.start,
     )
     streams = Streams(
         store,
@@ -125,11 +126,12 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
         subscriptions=RoutePatterns(settings.http.subscription_routes),
     )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
-    endings = [each.end for each in features if each.end]
     log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
-    beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
+    parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
+    lifecycle.add(Part("metrics port", lambda: _open_own_port(page, settings)))
+    lifecycle.add(*(Part(name, feature.begin, feature.end) for name, feature in parts.items()))
     if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
-        beginnings.append(lambda: _at_exit(endings))
+        lifecycle.add(Part("end of the process", lifecycle.stop_at_exit))
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
 
@@ -141,11 +143,11 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             recorder.prime()
-            _begin(beginnings)  # another event loop of a process that has begun already
+            lifecycle.start()  # another event loop of a process that has begun already
             try:
                 await lasting(inner)(scope, receive, send)
             finally:
-                _begin(endings)
+                lifecycle.stop()
 
         layers = (each.layer for each in features if each.layer)
         innermost = inner if is_answering else logging_app_errors(inner)
@@ -183,7 +185,8 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
 
     def undo() -> None:
         routes.leave(AppError)
-        _begin(each.undo for each in features if each.undo)
+        for revert in filter(None, (feature.undo for feature in features)):
+            revert()
 
     return cast("_App", observe(app, layer, given, undo))
 
@@ -222,17 +225,6 @@ def _left_out(store: Store) -> Callable[[str], bool]:
         )
 
     return is_left_out
-
-
-def _begin(beginnings: Iterable[Callable[[], object]]) -> None:
-    for begin in beginnings:
-        begin()
-
-
-def _at_exit(endings: list[Callable[[], None]]) -> None:
-    """End with the process; not with the parent that this one was forked from."""
-    pid = os.getpid()
-    atexit.register(lambda: _begin(endings if os.getpid() == pid else ()))
 
 
 def _open_own_port(page: MetricsPage, settings: Settings) -> None:

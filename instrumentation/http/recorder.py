@@ -111,7 +111,7 @@ class HttpRecorder:
         try:
             self.prime()
         except Exception:  # noqa: BLE001 - at the start it stops the start; within a request it must not
-            _log.exception("sidelight could not open metrics.port")
+            _log.exception("sidelight could not start everything; requests are counted all the same")
         with self._lock:
             shard = self.shards.get(thread)
             if shard is None:
