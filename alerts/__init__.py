@@ -84,12 +84,13 @@ def _group(settings: Settings, name: str) -> RuleGroup:
 
 def generated(settings: Settings) -> dict[str, str]:
     """File name to text, of all that this package writes."""
+    made = groups(settings)
     return {
-        "rules.yaml": to_rule_file(groups(settings)),
+        "rules.yaml": to_rule_file(made),
         "rules_test.yaml": _test_file(settings, *users_tests(settings)),
         "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
-        "alertmanager.yaml": to_alertmanager_config(settings),
+        "alertmanager.yaml": to_alertmanager_config(settings, made),
         messages.FILE: messages.to_template_file(),
     }
 

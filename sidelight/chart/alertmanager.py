@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from alerts import groups
 from alerts.alertmanager import alertmanager_config
 from alerts.messages import inlined
 from sidelight.chart.values import Block, Value, flag, labels, may_be
@@ -25,7 +26,7 @@ def alertmanager_parts(settings: Settings) -> dict[str, object]:
 
     A receiver without targets of its own takes those of the next in ``instead``.
     """
-    config: Config = alertmanager_config(settings)
+    config: Config = alertmanager_config(settings, groups(settings))
     receivers = [receiver["name"] for receiver in config["receivers"]]
     return {
         "route": _route(config["route"]),
@@ -46,7 +47,7 @@ def alertmanager_parts(settings: Settings) -> dict[str, object]:
 
 def alertmanager_values(settings: Settings) -> Block:
     """Who hears what, with secrets as keys of Secrets."""
-    config: Config = alertmanager_config(settings)
+    config: Config = alertmanager_config(settings, groups(settings))
     names = [receiver["name"] for receiver in config["receivers"]]
     return Block(
         key="alertmanagerConfig",
