@@ -8,6 +8,7 @@ from alerts import messages
 from alerts.alertmanager import to_alertmanager_config
 from alerts.collectors import COLLECTOR_DROPPING_DATA, COLLECTOR_QUEUE_FILLING
 from alerts.cost import cost_rules
+from alerts.counting_tests import counting_tests
 from alerts.cpu import CPU_SATURATED
 from alerts.daily_cost import DAILY_COST_OVER_BUDGET
 from alerts.deployment import DEPLOYMENT_COMPLETED
@@ -87,7 +88,7 @@ def generated(settings: Settings) -> dict[str, str]:
     made = groups(settings)
     return {
         "rules.yaml": to_rule_file(made),
-        "rules_test.yaml": _test_file(settings, *users_tests(settings)),
+        "rules_test.yaml": _test_file(settings, *users_tests(settings), *counting_tests(settings)),
         "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings, made),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerts.boundary import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
 from alerts.levels import level_rule, levels
-from alerts.recording import recorded
+from alerts.recording import recorded, slower
 from alerts.rule_tests import Clock, RuleTest, Series, Value, clock
 from alerts.rules import Alert
 from instrumentation import catalog
@@ -33,16 +33,12 @@ def high_latency_p95(settings: Settings) -> list[AlertRule]:
 def _rule(settings: Settings, level: Level) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
-    # Clients write the edge 1 as "1.0" or "1"; Prometheus 3 makes both "1.0", older ones keep what they were given.
-    within = f'sum by ({of.by}) ({of.buckets}{{le=~"[[threshold]](|.0)"}})'
     return level_rule(
         settings,
         level,
         alert=NAME,
         expr=(
-            f"{level.of(of.p95)} > [[threshold]]\n"
-            "and\n"
-            f"round({window.seconds} * ({of.requests} - {within})) >= [[minimum_bad_events]]"
+            f"{level.of(of.p95)} > [[threshold]]\nand\n{slower(settings, of.buckets, '[[threshold]]')} >= [[minimum_bad_events]]"
         ),
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         summary="Too many requests are slow.",
