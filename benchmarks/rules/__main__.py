@@ -18,10 +18,10 @@ HEAD = """\
 <!-- Written by `python -m benchmarks.rules`; change the code it is made from, not this page. -->
 
 A real Prometheus evaluates the generated rules over minutes of raw histograms and a month of what the rules recorded, and
-says itself how long that took and how many samples it read. Every raw histogram is read once: its buckets by one rule,
-its count by two. Whatever else wants them, alerts, error budgets and dashboards, reads what those recorded. Windows of
-a day and more read averages of quarters of an hour, which are recorded at the last two evaluations of each quarter alone: a month of
-100 services took 3.9 s to evaluate when they were recorded twice a minute."""
+says itself how long that took and how many samples it read. Every raw histogram is read once, a sample of each series: its
+buckets by one rule, its count by two. Whatever else wants them, alerts, error budgets and dashboards, reads
+[what those recorded](../decisions/0022-counting-events.md). Windows of a day and more read sums of quarters of an hour, which one
+evaluation in each records."""
 
 
 def main() -> None:
