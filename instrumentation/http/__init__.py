@@ -12,6 +12,7 @@ from prometheus_client.registry import REGISTRY
 from instrumentation.errors import InstrumentationError
 from instrumentation.exposition.formats import register
 from instrumentation.http.compiled import fastest
+from instrumentation.http.exclusions import Exclusions
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
@@ -20,7 +21,7 @@ from instrumentation.http.outermost import Given, is_observed, observe
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors
 from instrumentation.http.recorder import HttpRecorder
-from instrumentation.http.routes import WEBSOCKET, Routes
+from instrumentation.http.routes import Routes
 from instrumentation.http.streaming import Streams
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
@@ -30,10 +31,11 @@ from instrumentation.store.process_store import ProcessStore
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.http.finished import Hook
     from instrumentation.http.interfaces import Interface
     from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.page import MetricsPage
@@ -53,6 +55,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     store: Store | None = None,
     registry: CollectorRegistry = REGISTRY,
     user_id: FindUser | None = None,
+    on_request: Hook | None = None,
     interface: Interface | None = None,
 ) -> _App:
     """Measure every request of an app and answer ``/metrics``.
@@ -67,18 +70,26 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         registry: The prometheus_client registry whose metrics the page shows.
         user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
             ``saw_user``. For a WSGI app the scope holds the environ as ``wsgi.environ``.
+        on_request: Called with a ``FinishedRequest`` for each request that was counted. What it raises is logged once.
         interface: ``"asgi"`` or ``"wsgi"``, where the app does not tell by how it is called.
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
         InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``metrics_path_taken``,
-            ``bucket_edges_differ``, ``user_id_finder_invalid``.
+            ``bucket_edges_differ``, ``user_id_finder_invalid``, ``request_hook_invalid``.
     """
     if is_observed(app):
         return app
     interface = interface_of(app, interface)
     settings = settings or load_settings()
-    given = Given(settings=settings, store=store, registry=registry, user_id=user_id, interface=interface)
+    given = Given(
+        settings=settings,
+        store=store,
+        registry=registry,
+        user_id=user_id,
+        on_request=on_request,
+        interface=interface,
+    )
     store = store or default_store()
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)
@@ -87,23 +98,16 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     announce(store, settings.service)
     answer_app_errors(routes, store)
     register(store, registry)
-    excluded = RoutePatterns(settings.http.excluded_routes)
+    excluded = Exclusions(settings.http, routes)
     exemplars = HttpExemplars()
     page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
     recorder = HttpRecorder(
         store,
         settings.duration_edges,
-        expected=lambda: _expected(routes, excluded),
+        expected=excluded.expected,
         starting=lambda: _begin(beginnings),
     )
-    streams = Streams(
-        store,
-        routes,
-        excluded=excluded,
-        by_route=RoutePatterns(settings.http.streaming_routes),
-        subscriptions=RoutePatterns(settings.http.subscription_routes),
-    )
-    features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
+    features = [make(Instrumented(app, routes, settings, store, recorder, user_id, on_request)) for make in FEATURES]
     endings = [each.end for each in features if each.end]
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
     if interface == "wsgi":  # nobody tells a WSGI app that the server ends
@@ -135,20 +139,25 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         answered = {at: answer for at, answer in pages.items() if at not in taken}
         if path is not None:
             answered[path] = primed_page
-        websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
-
-        def aside(method: str, path: str) -> ASGIApp | None:
-            del method
-            return inner if path in excluded else None
+        uncounted = excluded.templates()
+        streams = Streams(
+            store,
+            routes,
+            excluded=uncounted,
+            by_route=RoutePatterns(settings.http.streaming_routes),
+            subscriptions=RoutePatterns(settings.http.subscription_routes),
+        )
+        websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded.paths)
 
         return measuring(
             within,
             recorder=recorder,
             routes=routes,
-            excluded=excluded.exact | {template for template in taken if template in excluded},
-            direct={**dict.fromkeys(excluded.exact, inner), **answered},
-            aside=aside if excluded.has_wildcards else None,
+            excluded=uncounted,
+            direct={**dict.fromkeys(excluded.paths.exact, inner), **answered},
+            aside=excluded.aside(inner, within),
             streams=streams,
+            active_by_route=settings.http.active_requests_by_route,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
@@ -188,14 +197,6 @@ def _open_own_port(page: MetricsPage, settings: Settings) -> None:
         from instrumentation.http.server import serve  # noqa: PLC0415 - most services have no such port
 
         serve(page, host=settings.metrics.host, port=settings.metrics.port, path=settings.metrics.path)
-
-
-def _expected(routes: Routes, excluded: Container[str]) -> Iterator[tuple[str, str]]:
-    """Every (method, template) that the app is known to answer."""
-    for route in routes:
-        if route.template not in excluded:
-            for method in sorted(route.methods - {"HEAD", "OPTIONS", WEBSOCKET}):
-                yield method, route.template
 
 
 def _refuse_taken_path(routes: Routes, path: str | None) -> None:

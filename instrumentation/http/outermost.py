@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.http.finished import Hook
     from instrumentation.http.interfaces import Interface
     from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.users import FindUser
@@ -44,6 +45,7 @@ class Given:
         store: Where requests are counted; None for the process's own.
         registry: Whose metrics the page shows; None for that of prometheus_client.
         user_id: Gives the id of a request's user.
+        on_request: Called with each request that was counted.
         interface: Which interface the app speaks.
     """
 
@@ -51,6 +53,7 @@ class Given:
     store: Store | None
     registry: CollectorRegistry | None
     user_id: FindUser | None
+    on_request: Hook | None
     interface: Interface
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -65,11 +68,13 @@ class Given:
                 "process; instrument it without them, or where it is unpickled.",
                 code="app_not_picklable",
             )
-        return _given, (self.settings, self.user_id, self.interface)
+        return _given, (self.settings, self.user_id, self.on_request, self.interface)
 
 
-def _given(settings: Settings, user_id: FindUser | None, interface: Interface) -> Given:
-    return Given(settings=settings, store=None, registry=None, user_id=user_id, interface=interface)
+def _given(settings: Settings, user_id: FindUser | None, on_request: Hook | None, interface: Interface) -> Given:
+    return Given(
+        settings=settings, store=None, registry=None, user_id=user_id, on_request=on_request, interface=interface
+    )
 
 
 def is_observed(app: Any) -> bool:
