@@ -12,6 +12,7 @@ from instrumentation import resources
 from instrumentation.auditing import auditor_of
 from instrumentation.health.monitor import checks_of
 from instrumentation.http.correlation import correlating
+from instrumentation.http.finished import calling
 from instrumentation.http.health import health_pages
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from instrumentation.asgi import ASGIApp, Scope
+    from instrumentation.http.finished import Hook
     from instrumentation.http.middleware import Key, Listener
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.http.routes import Routes
@@ -42,6 +44,7 @@ class Instrumented(NamedTuple):
         store: Where to count.
         recorder: Counts its requests.
         user_id: Gives the id of a request's user; None where nobody asks.
+        on_request: Called with each request that was counted.
     """
 
     app: Any
@@ -50,6 +53,7 @@ class Instrumented(NamedTuple):
     store: Store
     recorder: HttpRecorder
     user_id: FindUser | None = None
+    on_request: Hook | None = None
 
 
 class Feature(NamedTuple):
@@ -155,6 +159,11 @@ def logs(app: Instrumented) -> Feature:
     return Feature(layer=noting, listener=AccessLines(app.settings, app.store, app.recorder), begin=begin, end=end)
 
 
+def request_hook(app: Instrumented) -> Feature:
+    """The service's own hook."""
+    return Feature(listener=None if app.on_request is None else calling(app.on_request))
+
+
 FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     body_sizes,
     resource_use,
@@ -164,5 +173,6 @@ FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     correlation,
     health,
     logs,
+    request_hook,
 )
 """Every feature, the innermost layer first."""

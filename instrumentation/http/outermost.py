@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
+    from instrumentation.http.finished import Hook
     from instrumentation.http.interfaces import Interface
     from instrumentation.http.users import FindUser
     from instrumentation.http.wsgi import Environ, StartResponse
@@ -46,6 +47,7 @@ class Given:
         store: Where requests are counted; None for the process's own.
         registry: Whose metrics the page shows; None for that of prometheus_client.
         user_id: Gives the id of a request's user.
+        on_request: Called with each request that was counted.
         interface: Which interface the app speaks.
         instrument: ``instrument()`` itself, which imports this module.
     """
@@ -54,6 +56,7 @@ class Given:
     store: Store | None
     registry: CollectorRegistry | None
     user_id: FindUser | None
+    on_request: Hook | None
     interface: Interface
     instrument: Callable[..., Any]
 
@@ -74,12 +77,24 @@ class Given:
                 "process; instrument it without them, or where it is unpickled.",
                 code="app_not_picklable",
             )
-        return _given, (self.settings, self.user_id, self.interface, self.instrument)
+        return _given, (self.settings, self.user_id, self.on_request, self.interface, self.instrument)
 
 
-def _given(settings: Settings, user_id: FindUser | None, interface: Interface, instrument: Callable[..., Any]) -> Given:
+def _given(
+    settings: Settings,
+    user_id: FindUser | None,
+    on_request: Hook | None,
+    interface: Interface,
+    instrument: Callable[..., Any],
+) -> Given:
     return Given(
-        settings=settings, store=None, registry=None, user_id=user_id, interface=interface, instrument=instrument
+        settings=settings,
+        store=None,
+        registry=None,
+        user_id=user_id,
+        on_request=on_request,
+        interface=interface,
+        instrument=instrument,
     )
 
 

@@ -26,6 +26,7 @@ GROUPS = (
     "Streams",
     "Websockets",
     "What is not counted",
+    "The service's own hook",
     "Installing",
     "The page",
     "What stays bounded",
