@@ -1,4 +1,4 @@
-# One command each; every target does its own set-up. `make help` lists them.
+# Every target does its own set-up. `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
@@ -18,64 +18,65 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make the environment in .venv; PYTHON=... takes another Python than python3.
+setup: $(READY) ## Create the environment in .venv; PYTHON=... uses another Python than python3.
 
 $(READY): $(PINS) $(SPEEDUPS) requirements/constraints.txt requirements/bootstrap.sh requirements/compiler.sh \
 		stack/hatch_build.py instrumentation/version.py
 	@PYTHON='$(PYTHON)' sh requirements/bootstrap.sh $(VENV)
 	@touch $@
 
-tools: setup ## Bring Prometheus, Alertmanager, Helm and the collector into the cache, outside the repository.
+tools: setup ## Get Prometheus, Alertmanager, Helm and the collector into a cache outside the repository.
 	@$(BIN)/sidelight tools
 
-format: setup ## Format the code and mend what the linter can.
+format: setup ## Format the code and apply the linter's automatic fixes.
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-lint: setup ## Lint, and check the formatting.
+lint: setup ## Lint the code and the prose, and check the formatting.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m lint.prose
 
 types: setup ## Check the types.
 	@$(BIN)/mypy
 
-test: setup tools ## Run all tests; ARGS='-k name' picks some.
+test: setup tools ## Run all tests; ARGS='-k name' selects some.
 	@$(BIN)/pytest $(ARGS)
 
 demo: setup tools ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
 	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)
 
-build: setup ## Generate everything from the catalog and sidelight.yaml.
+build: setup ## Generate all files from the catalog and sidelight.yaml.
 	@$(BIN)/sidelight build alerts dashboards collector chart docs $(ARGS)
 
 alerts: setup ## Generate the alert rules, their tests and the Alertmanager configuration.
 	@$(BIN)/sidelight build alerts $(ARGS)
 
-dashboards: setup ## Generate the dashboards; where GRAFANA_URL is set, publish them.
+dashboards: setup ## Generate the dashboards, and publish them if GRAFANA_URL is set.
 	@$(BIN)/sidelight build dashboards $(ARGS)
 	@$(if $(GRAFANA_URL),$(BIN)/sidelight publish)
 
-collector: setup ## Generate the collector's configuration.
+collector: setup ## Generate the collector's configurations.
 	@$(BIN)/sidelight build collector $(ARGS)
 
 chart: setup ## Generate the Helm chart's files.
 	@$(BIN)/sidelight build chart $(ARGS)
 
-bench: setup ## Measure the cost of instrumentation.
+bench: setup ## Measure the overhead of instrumentation.
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: setup ## Four workers under load, one killed every two seconds; ARGS='--server gunicorn --seconds 600'.
+soak: setup ## Run four workers under load and kill one every two seconds; ARGS='--server gunicorn --seconds 600'.
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
-check: lint types ## Everything that needs no test: lint, types, settings.
+check: lint types ## Check everything except the tests: lint, types, settings.
 	@$(BIN)/sidelight check
 
-dist: setup ## Build wheel and sdist of the three distributions into dist/.
+dist: setup ## Build wheels and sdists of the three distributions into dist/.
 	@$(BIN)/python -m build --no-isolation --outdir dist .
 	@$(BIN)/python -m build --no-isolation --outdir dist stack
 	@sh requirements/compiler.sh $(VENV) $(BIN)/python -m build --no-isolation --outdir dist speedups
 
-constraints: setup ## Choose the newest versions for constraints.txt; UPGRADE= keeps those that still fit.
+constraints: setup ## Pin the newest versions in constraints.txt; UPGRADE= keeps pins that still fit.
 	@$(BIN)/uv pip compile $(PINS) --extra tracing --extra tracing-grpc --extra patterns --extra demo --universal --python-version 3.11 \
 		$(UPGRADE) --quiet --override requirements/ourselves.txt --no-emit-package sidelight \
 		--custom-compile-command 'make constraints' --no-annotate --no-emit-index-url \

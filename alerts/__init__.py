@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts import messages
-from alerts.alertmanager import to_alertmanager_config
-from alerts.collectors import COLLECTOR_DROPPING_DATA, COLLECTOR_QUEUE_FILLING
-from alerts.cost import cost_rules
-from alerts.cpu import CPU_SATURATED
-from alerts.daily_cost import DAILY_COST_OVER_BUDGET
-from alerts.deployment import DEPLOYMENT_COMPLETED
-from alerts.disk import DISK_FILLING_UP
-from alerts.error_rate import HIGH_ERROR_RATE
-from alerts.latency import HIGH_LATENCY_P95
-from alerts.memory import MEMORY_NEAR_LIMIT
-from alerts.queue_backlog import QUEUE_BACKLOG_GROWING
-from alerts.recording import deployment_rules, http_rules, queue_rules, resource_rules, workflow_rules
-from alerts.rule_tests import to_test_file
-from alerts.rules import Alert, AlertRule, RecordingRule, RuleGroup, to_rule_file
-from alerts.service_absent import SERVICE_ABSENT
-from alerts.service_down import SERVICE_DOWN
-from alerts.slo import ERROR_BUDGET_BURN, slo_rules
-from alerts.users import users_rules, users_tests
-from alerts.watchdog import WATCHDOG
-from alerts.watchers import SCRAPES_SLOW, SERIES_LIMIT_REACHED
-from alerts.workflow_failures import WORKFLOW_FAILURES
+from alerts.alert import Alert
+from alerts.alertmanager import messages
+from alerts.alertmanager.configuration import to_alertmanager_config
+from alerts.conditions.collector_data import COLLECTOR_DROPPING_DATA, COLLECTOR_QUEUE_FILLING
+from alerts.conditions.cpu import CPU_SATURATED
+from alerts.conditions.daily_cost import DAILY_COST_OVER_BUDGET
+from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
+from alerts.conditions.disk import DISK_FILLING_UP
+from alerts.conditions.error_budget import ERROR_BUDGET_BURN, slo_rules
+from alerts.conditions.error_rate import HIGH_ERROR_RATE
+from alerts.conditions.latency import HIGH_LATENCY_P95
+from alerts.conditions.memory import MEMORY_NEAR_LIMIT
+from alerts.conditions.queue_backlog import QUEUE_BACKLOG_GROWING
+from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED
+from alerts.conditions.service_absent import SERVICE_ABSENT
+from alerts.conditions.service_down import SERVICE_DOWN
+from alerts.conditions.watchdog import WATCHDOG
+from alerts.conditions.workflow_failures import WORKFLOW_FAILURES
+from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
+from alerts.recording.cost import cost_rules
+from alerts.recording.services import deployment_rules, http_rules, queue_rules, resource_rules, workflow_rules
+from alerts.recording.users import users_rules, users_tests
+from alerts.rule_tests.promtool import to_test_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from alerts.rule_tests import RuleTest
+    from alerts.rule_tests.promtool import RuleTest
     from instrumentation.settings import Settings
 
 __all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "generated", "groups"]

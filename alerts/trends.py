@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.rule_tests import clock
+from alerts.rule_tests.promtool import clock
 from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from alerts.rule_tests import Clock
-    from alerts.rules import AlertRule
+    from alerts.model import AlertRule
+    from alerts.rule_tests.promtool import Clock
     from instrumentation.settings import Settings
 
 

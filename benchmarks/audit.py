@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks.tables import Column, Table
 from instrumentation.auditing import Auditor
 from instrumentation.auditing.entry import Given
-from instrumentation.auditing.keys import KEY_VARIABLE, audit_keys
+from instrumentation.auditing.signing_keys import KEY_VARIABLE, audit_keys
 from instrumentation.auditing.verify import verify
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.store import LocalStore

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.tables import Column, Table
 from instrumentation.redaction import Redactor
-from instrumentation.redaction.texts import LONGEST_TEXT
+from instrumentation.redaction.text import LONGEST_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

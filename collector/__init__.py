@@ -1,4 +1,4 @@
-"""From settings to the configuration of OpenTelemetry Collectors, and to the manifest that they are built by."""
+"""Generates configurations of the OpenTelemetry Collector, and the manifest to build it, from the settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["generated"]
 
 
 def generated(settings: Settings) -> dict[str, str]:
-    """File name to text, of all that this package writes."""
+    """File name to text, for all files of this package."""
     balancer = to_balancer_config(settings)
     configs = [sidecar_config(settings), gateway_config(settings), balancer_config(settings) or {}]
     return {

@@ -1,19 +1,19 @@
-"""The balancer: brings all spans of a trace to the same of several gateways, since only whole traces can be judged."""
+"""The balancer sends all spans of a trace to the same gateway, because gateways sample whole traces."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector import parts
+from collector import common
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 
 def balancer_config(settings: Settings) -> dict[str, object] | None:
-    """The configuration as data; None where there is one gateway, which needs none.
+    """The configuration as data; None if there is only one gateway.
 
-    It keeps nothing: what a gateway does not take is refused, and waits in the sidecars' queues.
+    The balancer stores nothing: a span that a gateway refuses waits in the sidecar's queue.
     """
     gateways = settings.collector.gateways
     if gateways is None:
@@ -22,15 +22,18 @@ def balancer_config(settings: Settings) -> dict[str, object] | None:
     pushes = settings.collector.metrics != "scrape"
     kinds = {"traces": "traceID", **({"metrics": "resource"} if pushes else {})}
     return {
-        "extensions": {"health_check": parts.extensions()["health_check"]},
+        "extensions": {"health_check": common.extensions()["health_check"]},
         "receivers": {
             "otlp": {
-                "protocols": {"grpc": {"endpoint": f"{parts.POD}:{grpc}"}, "http": {"endpoint": f"{parts.POD}:{http}"}},
+                "protocols": {
+                    "grpc": {"endpoint": f"{common.POD}:{grpc}"},
+                    "http": {"endpoint": f"{common.POD}:{http}"},
+                },
             },
         },
-        "processors": {"memory_limiter": parts.memory_limiter(settings)},
+        "processors": {"memory_limiter": common.memory_limiter(settings)},
         "exporters": {f"loadbalancing/{kind}": _balanced(gateways, key) for kind, key in kinds.items()},
-        "service": parts.service(
+        "service": common.service(
             {
                 kind: {"receivers": ["otlp"], "processors": ["memory_limiter"], "exporters": [f"loadbalancing/{kind}"]}
                 for kind in kinds
@@ -41,9 +44,9 @@ def balancer_config(settings: Settings) -> dict[str, object] | None:
 
 
 def to_balancer_config(settings: Settings) -> str | None:
-    """The text of the balancer's configuration file; None where there is none."""
+    """The text of the balancer's configuration file; None if there is no balancer."""
     config = balancer_config(settings)
-    return parts.to_config(config) if config else None
+    return common.to_config(config) if config else None
 
 
 def _balanced(gateways: str, key: str) -> dict[str, object]:

@@ -1,24 +1,24 @@
-"""The gateway: takes the traces of all sidecars, keeps the telling ones, and hands them to where traces live."""
+"""The gateway receives the traces of all sidecars, samples them and sends them to the trace backend."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector import parts
+from collector import common
 from collector.manifest import named
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
-DECIDES_AFTER = "10s"  # from the first span of a trace on; longer requests are judged by what came until then
-MOST_TRACES = 50_000  # that wait for their decision
+DECIDES_AFTER = "10s"  # after the first span of a trace; for longer requests, the spans received until then decide
+MOST_TRACES = 50_000  # waiting for the sampling decision
 
 
 def gateway_config(settings: Settings) -> dict[str, object]:
     """The configuration as data.
 
-    A trace is kept where it failed, where it took longer than the warning for p95, or by chance. One gateway sees whole
-    traces; several need the same trace id to come to the same one.
+    A trace is kept if a span failed, if it took longer than the warning threshold of p95 latency, or by random sampling.
+    A single gateway sees whole traces. With several gateways, all spans of a trace must reach the same one.
     """
     collector = settings.collector
     traces, metrics = f"{named('otlp_http', collector.version)}/backend", _metrics(settings)
@@ -32,14 +32,17 @@ def gateway_config(settings: Settings) -> dict[str, object]:
     }
     http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
     return {
-        "extensions": parts.extensions(),
+        "extensions": common.extensions(),
         "receivers": {
             "otlp": {
-                "protocols": {"grpc": {"endpoint": f"{parts.POD}:{grpc}"}, "http": {"endpoint": f"{parts.POD}:{http}"}},
+                "protocols": {
+                    "grpc": {"endpoint": f"{common.POD}:{grpc}"},
+                    "http": {"endpoint": f"{common.POD}:{http}"},
+                },
             },
         },
         "processors": {
-            "memory_limiter": parts.memory_limiter(settings),
+            "memory_limiter": common.memory_limiter(settings),
             "tail_sampling": {
                 "decision_wait": f"${{env:SIDELIGHT_DECISION_WAIT:-{DECIDES_AFTER}}}",
                 "num_traces": MOST_TRACES,
@@ -54,23 +57,23 @@ def gateway_config(settings: Settings) -> dict[str, object]:
                 ],
             },
         },
-        "exporters": {traces: parts.exporter(settings, collector.traces_endpoint), **metrics},
-        "service": parts.service(pipelines),
+        "exporters": {traces: common.exporter(settings, collector.traces_endpoint), **metrics},
+        "service": common.service(pipelines),
     }
 
 
 def to_gateway_config(settings: Settings) -> str:
     """The text of the gateway's configuration file."""
-    return parts.to_config(gateway_config(settings))
+    return common.to_config(gateway_config(settings))
 
 
 def _metrics(settings: Settings) -> dict[str, object]:
-    """The one exporter of metrics; none where Prometheus scrapes."""
+    """The metrics exporter; none if Prometheus scrapes the services."""
     mode, version, url = settings.collector.metrics, settings.collector.version, settings.collector.metrics_url
     if mode == "otlp":
-        return {f"{named('otlp_http', version)}/metrics": parts.exporter(settings, url)}
+        return {f"{named('otlp_http', version)}/metrics": common.exporter(settings, url)}
     if mode == "remote_write":
-        # Its queue is in memory: it has none on disk, so what waits is lost with the process.
+        # This exporter only has a queue in memory, so waiting data is lost with the process.
         return {
             named("prometheus_remote_write", version): {
                 "endpoint": url,

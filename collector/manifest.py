@@ -1,4 +1,4 @@
-"""What the collector is built of: the manifest of OpenTelemetry's own builder, with no component that no configuration names."""
+"""The manifest for OpenTelemetry's collector builder, with only the components that the configurations use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 VERSION = "0.159.0"
-"""Of the collector and of everything in it; the stable modules have a number of their own."""
+"""Version of the collector and its components; stable modules have a separate version."""
 
 STABLE = "1.65.0"
 PROGRAM = "otelcol-sidelight"
@@ -38,7 +38,7 @@ COMPONENTS = {
         "file_storage": f"{_CONTRIB}/extension/storage/filestorage",
     },
 }
-"""Section to what a configuration calls the component, and the module that it is."""
+"""Section to component name in a configuration and Go module."""
 
 _PROVIDERS = (f"{_CORE}/confmap/provider/envprovider", f"{_CORE}/confmap/provider/fileprovider")
 
@@ -47,8 +47,8 @@ def manifest(output: str = "./build", configs: Iterable[Mapping[str, Any]] | Non
     """The manifest as data.
 
     Args:
-        output: The folder that the builder writes sources and program to.
-        configs: The configurations that the program shall run; by default all that there can be.
+        output: The folder that the builder writes sources and binary to.
+        configs: The configurations that the binary must be able to run; by default all possible ones.
     """
     used = None if configs is None else {one for config in configs for one in _components(config)}
     parts = {
@@ -60,7 +60,7 @@ def manifest(output: str = "./build", configs: Iterable[Mapping[str, Any]] | Non
         for section, modules in COMPONENTS.items()
     }
     return {
-        # Without the clients of every cloud that Prometheus finds its targets by; static ones are enough in a pod.
+        # Without Prometheus' service discovery for clouds; static targets are enough in a pod.
         "dist": {"name": PROGRAM, "version": VERSION, "output_path": output, "build_tags": "remove_all_sd"},
         **parts,
         "providers": [{"gomod": f"{module} v{STABLE}"} for module in _PROVIDERS],
@@ -74,7 +74,7 @@ def to_manifest(output: str = "./build", configs: Iterable[Mapping[str, Any]] | 
 
 
 def _components(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Section and today's type of what a configuration names."""
+    """Section and current type name of each component in a configuration."""
     today = {was: name for name, (was, _) in _RENAMED.items()}
     for section in COMPONENTS:
         for name in config.get(section, ()):
@@ -86,7 +86,7 @@ _RENAMED = {"otlp_http": ("otlphttp", (0, 144)), "prometheus_remote_write": ("pr
 
 
 def named(component: str, version: str) -> str:
-    """What a version of the collector calls a component.
+    """The name of a component in a version of the collector.
 
     >>> named("otlp_http", "0.159.0"), named("otlp_http", "0.140.1"), named("otlp", "0.140.1")
     ('otlp_http', 'otlphttp', 'otlp')

@@ -1,10 +1,10 @@
-"""The sidecar: takes the service's traces, and its metrics where they are pushed, and hands them to the gateway through a queue on disk."""
+"""The sidecar sends the service's traces, and its metrics if they are pushed, to the gateway through a queue on disk."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector import parts
+from collector import common
 from collector.manifest import named
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ def sidecar_config(settings: Settings, attributes: Mapping[str, str] | None = No
     """The configuration as data, with the component names of ``collector.version``.
 
     Args:
-        settings: The settings. Where ``collector.metrics`` is ``scrape``, metrics do not pass here: Prometheus scrapes the
-            service itself.
-        attributes: Resource attributes beside those of the settings.
+        settings: The settings. If ``collector.metrics`` is ``scrape``, the sidecar handles no metrics: Prometheus scrapes
+            the service itself.
+        attributes: Resource attributes in addition to those of the settings.
     """
     http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
     gateway = f"{named('otlp_http', settings.collector.version)}/gateway"
@@ -29,34 +29,34 @@ def sidecar_config(settings: Settings, attributes: Mapping[str, str] | None = No
     pushes = settings.collector.metrics != "scrape"
     processors = ["memory_limiter", *(["resource"] if resource else []), "redaction"]
     config: dict[str, object] = {
-        "extensions": parts.extensions(),
+        "extensions": common.extensions(),
         "receivers": {
             "otlp": {
-                # Of the pod itself alone.
+                # Reachable only from within the pod.
                 "protocols": {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}, "http": {"endpoint": f"127.0.0.1:{http}"}},
             },
             **({"prometheus": {"config": _scraping(settings)}} if pushes else {}),
         },
         "processors": {
-            "memory_limiter": parts.memory_limiter(settings),
-            **({"resource": parts.resource(resource)} if resource else {}),
-            "redaction": parts.redaction(),
+            "memory_limiter": common.memory_limiter(settings),
+            **({"resource": common.resource(resource)} if resource else {}),
+            "redaction": common.redaction(),
         },
-        "exporters": {gateway: parts.exporter(settings, settings.collector.gateway_endpoint)},
+        "exporters": {gateway: common.exporter(settings, settings.collector.gateway_endpoint)},
     }
     pipelines = {"traces": {"receivers": ["otlp"], "processors": processors, "exporters": [gateway]}}
     if pushes:
         pipelines["metrics"] = {"receivers": ["prometheus"], "processors": processors, "exporters": [gateway]}
-    return {**config, "service": parts.service(pipelines)}
+    return {**config, "service": common.service(pipelines)}
 
 
 def to_sidecar_config(settings: Settings) -> str:
     """The text of the sidecar's configuration file."""
-    return parts.to_config(sidecar_config(settings))
+    return common.to_config(sidecar_config(settings))
 
 
 def _scraping(settings: Settings) -> dict[str, object]:
-    """Prometheus' own words for one target, whose job and instance are those that the rules know."""
+    """A Prometheus scrape configuration for one target, with the job and instance that the rules expect."""
     metrics, own_port = settings.metrics, settings.metrics.port
     target = f"127.0.0.1:{own_port}" if own_port else SERVICE
     job: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Grafana dashboards from the catalog and the settings; ``dashboards.publish`` brings them into a Grafana.
+"""Generates Grafana dashboards from the catalog and the settings; ``dashboards.grafana.publish`` publishes them.
 
 >>> from instrumentation.settings import Settings
 >>> sorted(generated(Settings()))

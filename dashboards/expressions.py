@@ -1,4 +1,4 @@
-"""PromQL from catalog rows: every selector is scoped to the dashboard's job and instance."""
+"""Builds PromQL from catalog rows. Every selector is limited to the dashboard's jobs and instances."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from instrumentation.catalog import Metric
     from instrumentation.settings import Settings
 
-# Prometheus' own series, which are in no catalog.
+# Prometheus' own series, which are not in the catalog.
 UP = "up"
 ALERTS = "ALERTS"
 
@@ -26,7 +26,7 @@ FAILURE = 'outcome="failure"'
 
 
 def select(series: str, *matchers: str) -> str:
-    """A selector of one series within the chosen jobs and instances.
+    """A selector of one series within the selected jobs and instances.
 
     >>> select("up")
     'up{job=~"$job",instance=~"$instance"}'
@@ -35,12 +35,12 @@ def select(series: str, *matchers: str) -> str:
 
 
 def firing(*matchers: str) -> str:
-    """Firing alerts of the chosen jobs; alerts are about a service, so they carry no instance."""
+    """Firing alerts of the selected jobs, of all instances: most alerts are about a service and have no instance."""
     return _braced(ALERTS, ('alertstate="firing"', _TARGET[0], *matchers))
 
 
 def recorded(series: str) -> str:
-    """A selector of what the rules record of the chosen jobs; it is about a service, so it carries no instance.
+    """A selector of a recorded series of the selected jobs, without instance: recorded series are about a service.
 
     >>> recorded("job:active_users:estimate5m")
     'job:active_users:estimate5m{job=~"$job"}'
@@ -49,27 +49,27 @@ def recorded(series: str) -> str:
 
 
 def rate(series: str, *matchers: str) -> str:
-    """Per second, over a window that suits the zoom."""
+    """The rate per second, over a window that fits the zoom level."""
     return f"rate({select(series, *matchers)}[{RATE}])"
 
 
 def increase(series: str, window: str, *matchers: str) -> str:
-    """How much a counter grew within a window."""
+    """The increase of a counter within a window."""
     return f"increase({select(series, *matchers)}[{window}])"
 
 
 def total(expr: str, *by: str) -> str:
-    """A sum, kept apart by labels."""
+    """The sum by labels."""
     return _aggregated("sum", expr, by)
 
 
 def largest(expr: str, *by: str) -> str:
-    """The largest value, kept apart by labels."""
+    """The largest value by labels."""
     return _aggregated("max", expr, by)
 
 
 def number(expr: str, *by: str) -> str:
-    """How many series there are, kept apart by labels."""
+    """The number of series by labels."""
     return _aggregated("count", expr, by)
 
 
@@ -79,38 +79,38 @@ def top(limit: int, expr: str) -> str:
 
 
 def highest(limit: int, series: str, *by: str) -> str:
-    """Those that were highest at any time of the range shown, over all of it; ``topk`` alone would choose anew at each point."""
+    """The series with the highest maxima in the time range shown. ``topk`` alone would select others at each point."""
     return _outermost("max", "topk", limit, series, by)
 
 
 def lowest(limit: int, series: str, *by: str) -> str:
-    """Those that were lowest at any time of the range shown, over all of it."""
+    """The series with the lowest minima in the time range shown."""
     return _outermost("min", "bottomk", limit, series, by)
 
 
 def quantile(ratio: float, histogram: str, *by: str) -> str:
-    """A quantile of a histogram's buckets, absent rather than NaN where nothing was observed.
+    """A quantile of a histogram's buckets, absent rather than NaN if nothing was observed.
 
     Args:
-        ratio: Which one, 0 to 1.
+        ratio: The quantile, from 0 to 1.
         histogram: Rates or increases of its buckets.
-        by: Labels to keep apart.
+        by: Labels to keep.
     """
     return f"histogram_quantile({ratio:g}, {total(histogram, *by, 'le')}) >= 0"
 
 
 def share(part: str, whole: str, *by: str) -> str:
-    """One sum over another: 0, not absent, where there is no part; absent, not NaN, where there is no whole."""
+    """One sum divided by another: 0 (not absent) without the part, absent (not NaN) without the whole."""
     return f"({total(part, *by)} or 0 * {total(whole, *by)}) / ({total(whole, *by)} > 0)"
 
 
 def per(amount: str, whole: str, *by: str) -> str:
-    """One sum over another, absent where there is no whole."""
+    """One sum divided by another, absent without the whole."""
     return f"{total(amount, *by)} / ({total(whole, *by)} > 0)"
 
 
 def of_limit(used: Metric, limit: Metric, *by: str, matchers: tuple[str, ...] = ()) -> str:
-    """A gauge as a share of the gauge that bounds it."""
+    """A gauge as a share of the gauge that holds its limit."""
     return f"{total(select(used.name, *matchers), *by)} / {total(select(limit.name, *matchers), *by)}"
 
 
@@ -124,12 +124,12 @@ def equals(label: str, value: str) -> str:
 
 
 def service(settings: Settings) -> tuple[str, ...]:
-    """The labels that make a service, as the alerts see it."""
+    """The labels that identify a service, as in the alerts."""
     return settings.alerting.group_by
 
 
 def legend(*labels: str) -> str:
-    """Names a series by its labels.
+    """A legend with the values of labels.
 
     >>> legend("job", "http_route")
     '{{job}} {{http_route}}'

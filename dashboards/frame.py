@@ -1,11 +1,13 @@
-"""What surrounds the panels: variables, annotations, links and the head of the dashboard."""
+"""A dashboard around its panels: title, variables, annotations and links."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alerts.deployment import NAME as DEPLOYMENT_COMPLETED
+from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
+from alerts.links import dashboard_uid
 from dashboards import expressions as promql
+from dashboards.grafana.ownership import TAG
 from dashboards.layout import placed
 from dashboards.normalise import normalised
 from dashboards.panels import DATASOURCE, as_json
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from dashboards.model import Page
     from instrumentation.settings import Settings
 
-_ON_TIME_RANGE_CHANGE = 2  # so that the lists hold what existed in the time range shown
+_ON_TIME_RANGE_CHANGE = 2  # so that the lists contain what existed in the time range shown
 _SORTED = 1
 _SHARED_CROSSHAIR = 1
 
@@ -28,14 +30,14 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
     Args:
         page: The dashboard.
         settings: The settings.
-        pages: Every dashboard; the others are linked.
+        pages: All dashboards; this one links to the others.
     """
     return normalised(
         {
-            "uid": page.uid,
-            "title": page.title,
+            "uid": dashboard_uid(settings, page.uid),
+            "title": f"{settings.owner}: {page.title}" if settings.owner else page.title,
             "description": page.description,
-            "tags": ["sidelight"],
+            "tags": [TAG],
             "editable": False,
             "graphTooltip": _SHARED_CROSSHAIR,
             "refresh": settings.dashboards.refresh,
@@ -44,7 +46,11 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
             "timezone": "browser",
             "templating": {"list": [_DATASOURCE_VARIABLE, *(_VARIABLES[name]() for name in page.variables)]},
             "annotations": {"list": _annotations(settings)},
-            "links": [_link(f"{other.title} dashboard", f"/d/{other.uid}") for other in pages if other is not page]
+            "links": [
+                _link(f"{other.title} dashboard", f"/d/{dashboard_uid(settings, other.uid)}")
+                for other in pages
+                if other is not page
+            ]
             + [_link("Alert rules", "/alerting/list", with_context=False)],
             "panels": [
                 as_json(item, place, settings.metrics.scrape_interval) for item, place in placed(page.rows(settings))
@@ -78,7 +84,7 @@ def _instance() -> dict[str, Any]:
 
 def _route() -> dict[str, Any]:
     series = promql.select(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION))
-    # Requests that matched no route have none, and ".+" would leave them out.
+    # Requests that matched no route have an empty one, which ".+" would exclude.
     return _query_variable("route", "Route", f"label_values({series}, http_route)", all_value=".*")
 
 

@@ -1,4 +1,4 @@
-"""Places panels on Grafana's grid of 24 columns, so that nobody counts columns by hand."""
+"""Places panels on Grafana's grid of 24 columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADING_HEIGHT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where something stands: the left upper corner and the size, in Grafana's grid units."""
+    """The position of a panel: its upper left corner and its size, in Grafana's grid units."""
 
     x: int
     y: int
@@ -25,7 +25,7 @@ class Place:
 
 
 def split(total: int, parts: int) -> list[int]:
-    """A whole number in nearly equal parts, larger ones first.
+    """Splits an integer into nearly equal parts, larger ones first.
 
     >>> split(24, 5)
     [5, 5, 5, 5, 4]
@@ -35,10 +35,10 @@ def split(total: int, parts: int) -> list[int]:
 
 
 def placed(rows: Sequence[Row]) -> Iterator[tuple[Row | Panel, Place]]:
-    """Every row's heading and then its panels, each with its place; a row without panels gets no heading."""
+    """Every row's heading followed by its panels, each with its position; a row without panels gets no heading."""
     y = 0
     for row in rows:
-        if row.fed:
+        if row.panels:
             yield row, Place(x=0, y=y, w=COLUMNS, h=_HEADING_HEIGHT)
             y += _HEADING_HEIGHT
             for line in _lines(row):
@@ -48,8 +48,8 @@ def placed(rows: Sequence[Row]) -> Iterator[tuple[Row | Panel, Place]]:
 
 def _lines(row: Row) -> Iterator[Sequence[Panel]]:
     start = 0
-    for length in split(len(row.fed), -(-len(row.fed) // row.per_line)):
-        yield row.fed[start : start + length]
+    for length in split(len(row.panels), -(-len(row.panels) // row.per_line)):
+        yield row.panels[start : start + length]
         start += length
 
 

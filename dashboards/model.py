@@ -1,4 +1,4 @@
-"""What a dashboard shows, as frozen data that knows nothing of Grafana's JSON."""
+"""Dashboards, rows, panels and queries as frozen data, independent of Grafana's JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
 class View(StrEnum):
-    """How a panel draws; the values are Grafana's panel types."""
+    """How a panel is drawn; the values are Grafana's panel types."""
 
     TIME_SERIES = "timeseries"
     STAT = "stat"
@@ -30,7 +30,7 @@ class View(StrEnum):
 
 
 class Unit(StrEnum):
-    """Grafana's names for units of values."""
+    """Units of values, as Grafana names them."""
 
     COUNT = "short"
     SECONDS = "s"
@@ -43,11 +43,11 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Coloring:
-    """Which colour a value gets; on a graph, where its lines stand.
+    """The colours of values; on a graph, also the position of the threshold lines.
 
     Attributes:
-        base: The colour of what is below every step.
-        above: From which value on, to the colour.
+        base: The colour below every step.
+        above: Value from which a colour applies, to the colour.
     """
 
     base: str = "text"
@@ -55,13 +55,13 @@ class Coloring:
 
 
 def traffic_light(levels: Levels) -> Coloring:
-    """Green, yellow from the warning on, red from the critical level on."""
+    """Green, yellow from the warning threshold, red from the critical threshold."""
     given = ((levels.warning, "yellow"), (levels.critical, "red"))
     return Coloring(base="green", above={value: color for value, color in given if value is not None})
 
 
 def said(levels: Levels, unit: str = "%") -> str:
-    """The levels as a sentence.
+    """The thresholds as a sentence.
 
     >>> from instrumentation.settings import Thresholds
     >>> said(Thresholds().error_ratio), said(Thresholds().latency_p95_seconds, "s")
@@ -74,7 +74,7 @@ def said(levels: Levels, unit: str = "%") -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """How a table of several queries shows the value of one.
+    """The column for one query, in a table of several queries.
 
     Attributes:
         heading: Its heading.
@@ -92,11 +92,11 @@ class Query:
     """One PromQL expression.
 
     Attributes:
-        expr: PromQL; Grafana's variables may stand in it.
-        legend: How its series are named, such as ``{{job}} p95``.
-        instant: True for one value at the end of the time range instead of a line through it.
+        expr: PromQL; may contain Grafana's variables.
+        legend: The name of its series, such as ``{{job}} p95``.
+        instant: True for a single value at the end of the time range instead of a line.
         min_step: The smallest step of a line, a Prometheus duration; empty for the scrape interval.
-        column: How its value is shown, in a table of several queries.
+        column: Its column, in a table of several queries.
     """
 
     expr: str
@@ -107,7 +107,7 @@ class Query:
 
     @property
     def reads(self) -> frozenset[Metric]:
-        """The catalog rows whose series stand in the expression."""
+        """The catalog rows whose series the expression reads."""
         words = set(_NAME.findall(self.expr))
         return frozenset(metric for metric in catalog.METRICS if words.intersection(metric.series))
 
@@ -117,18 +117,18 @@ class Panel:
     """One panel.
 
     Attributes:
-        title: Unique in its dashboard, since the panel's stable id comes from it.
+        title: Unique in its dashboard, because the panel's stable id is derived from it.
         description: What the panel shows and how to read it.
-        view: How it draws.
+        view: How it is drawn.
         unit: The unit of its values.
-        queries: What it shows.
+        queries: Its queries.
         coloring: Colours by value; drawn as lines on graphs.
-        stacked: True where the sum of the series has a meaning.
-        colors: Series name to colour, where a colour means something.
+        stacked: True if the sum of the series is meaningful.
+        colors: Series name to colour, if colours have a meaning.
         columns: A table's columns from left to right: label, or ``Value``, to heading.
-        leads_to: A table's label to the uid of the dashboard that its values lead to.
-        since: Grafana's relative time where the panel shows another span than the dashboard, such as ``now/d``.
-        empty: Shown where there is no value.
+        leads_to: A table's label to the uid of the dashboard that its values link to.
+        since: Grafana's relative time, such as ``now/d``, if the panel shows another time range than the dashboard.
+        empty: Text shown if there is no value.
     """
 
     title: str
@@ -143,11 +143,6 @@ class Panel:
     leads_to: Mapping[str, str] = field(default_factory=dict)
     since: str | None = None
     empty: str = "no data"
-
-    @property
-    def is_fed(self) -> bool:
-        """False while the code that records one of its metrics is still to come."""
-        return all(metric.emitted for query in self.queries for metric in query.reads)
 
 
 graph = partial(Panel, view=View.TIME_SERIES)
@@ -164,8 +159,8 @@ class Row:
     Attributes:
         title: The heading.
         panels: From left to right, then downwards.
-        per_line: How many panels stand side by side at most.
-        height: Of each panel, in Grafana's units of about 36 pixels.
+        per_line: The maximum number of panels side by side.
+        height: Height of each panel, in Grafana's units of about 36 pixels.
     """
 
     title: str
@@ -173,23 +168,18 @@ class Row:
     per_line: int = 3
     height: int = 8
 
-    @property
-    def fed(self) -> tuple[Panel, ...]:
-        """The panels whose metrics are recorded already."""
-        return tuple(panel for panel in self.panels if panel.is_fed)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """One dashboard.
 
     Attributes:
-        slug: Names the file and, after ``sidelight-``, the uid.
-        title: For people.
-        description: For whom it is and what it answers.
-        since: Start of the time range on opening, such as ``now-1h``.
-        variables: Names of the variables beyond the data source.
-        rows: Its rows, from the settings.
+        slug: The name of the file; the uid is ``sidelight-`` and this.
+        title: The title.
+        description: Who it is for and which questions it answers.
+        since: Default start of the time range, such as ``now-1h``.
+        variables: Names of the variables in addition to the data source.
+        rows: Makes its rows from the settings.
     """
 
     slug: str
@@ -201,5 +191,5 @@ class Page:
 
     @property
     def uid(self) -> str:
-        """Stable, so that links to the dashboard stay good."""
+        """The uid without the owner, which ``alerts.links.dashboard_uid`` adds. It is stable, so that links keep working."""
         return f"sidelight-{self.slug}"

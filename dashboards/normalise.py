@@ -1,4 +1,4 @@
-"""One pass over a dashboard that leaves only what today's Grafana writes itself: no legacy key, no stray null."""
+"""Reduces a dashboard to what current Grafana writes itself: no legacy keys, no stray nulls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 42  # Grafana 13.2
 
-# Keys that today's schema knows (PyPI grafana-foundation-sdk 0.0.21, Grafana 13.2). What is not listed is legacy.
+# Keys of the current schema (PyPI grafana-foundation-sdk 0.0.21, Grafana 13.2). All others are legacy.
 _PANEL_KEYS = (
     *("id", "type", "title", "description", "gridPos", "datasource", "targets", "timeFrom", "transformations"),
     *("fieldConfig", "options"),
@@ -23,7 +23,7 @@ _STEP_KEYS = ("color", "value")
 
 
 def normalised(dashboard: dict[str, Any]) -> dict[str, Any]:
-    """The dashboard in today's form: listed keys only, no null but a base threshold's, the current schema version."""
+    """The dashboard in its current form: listed keys only, null only in a base threshold, current schema version."""
     panels = [_panel(panel) for panel in dashboard["panels"]]
     return {**_without_nulls(dashboard), "panels": panels, "schemaVersion": SCHEMA_VERSION}
 
@@ -31,11 +31,11 @@ def normalised(dashboard: dict[str, Any]) -> dict[str, Any]:
 def _panel(panel: dict[str, Any]) -> dict[str, Any]:
     if panel["type"] == "row":
         return _without_nulls(_only(panel, _ROW_KEYS))
-    mended = _without_nulls(_only(panel, _PANEL_KEYS))
-    mended["targets"] = [_without_nulls(_only(target, _TARGET_KEYS)) for target in panel["targets"]]
-    for thresholds in _all_thresholds(mended["fieldConfig"]):
+    cleaned = _without_nulls(_only(panel, _PANEL_KEYS))
+    cleaned["targets"] = [_without_nulls(_only(target, _TARGET_KEYS)) for target in panel["targets"]]
+    for thresholds in _all_thresholds(cleaned["fieldConfig"]):
         thresholds.update(_thresholds(thresholds))
-    return mended
+    return cleaned
 
 
 def _all_thresholds(field_config: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -46,7 +46,7 @@ def _all_thresholds(field_config: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _thresholds(thresholds: dict[str, Any]) -> dict[str, Any]:
     base, *others = (_only(step, _STEP_KEYS) for step in thresholds["steps"])
-    # grafanalib writes the string "null": Grafana then gives every value the base colour, 8 % errors show green.
+    # grafanalib writes the string "null"; Grafana then shows every value in the base colour, even 8 % errors in green.
     return {"mode": thresholds["mode"], "steps": [{**base, "value": None}, *others]}
 
 

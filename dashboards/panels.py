@@ -1,4 +1,4 @@
-"""A panel as Grafana's JSON: grafanalib draws it, and what grafanalib cannot say is added here."""
+"""Panels as Grafana JSON, made with grafanalib; what grafanalib cannot express is added here."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 _HIGHEST_ID = 1_000_000
-_HEADROOM = 1.2  # above the critical line, so that the line is seen when all is well
+_HEADROOM = 1.2  # above the critical line, so that the line is visible while values are low
 _FORMATS = {View.TABLE: "table", View.HEATMAP: "heatmap"}
 
 
 def as_json(item: Row | Panel, place: Place, scrape_interval: str) -> dict[str, Any]:
-    """A row's heading or a panel, still to be normalised.
+    """A row's heading or a panel, not normalised yet.
 
     Args:
-        item: What to draw.
-        place: Where it stands.
-        scrape_interval: A Prometheus duration, from which Grafana reckons ``$__rate_interval``.
+        item: The row or panel.
+        place: Its position.
+        scrape_interval: A Prometheus duration, from which Grafana computes ``$__rate_interval``.
     """
     common = {
         "title": item.title,
-        "id": crc32(item.title.encode()) % _HIGHEST_ID + 1,  # the same wherever the panel stands: links stay good
+        "id": crc32(item.title.encode()) % _HIGHEST_ID + 1,  # independent of the position, so that links keep working
         "gridPos": grafana.GridPos(x=place.x, y=place.y, w=place.w, h=place.h),
     }
     if isinstance(item, Row):
@@ -98,7 +98,7 @@ def _overrides(panel: Panel) -> list[dict[str, Any]]:
 
 
 def _axis(panel: Panel, highest: float | None) -> float | None:
-    """Where a graph's axis ends at least: above its lines; of a ratio, else all zeros would end at 100, which is 10,000 %."""
+    """The least upper end of a graph's axis: above its lines, and for a ratio 1 %, because Grafana would show 10,000 %."""
     if highest is not None:
         return highest * _HEADROOM
     return 0.01 if panel.unit is Unit.RATIO else None
@@ -183,7 +183,7 @@ def _table(panel: Panel, **common: Any) -> Any:
 
 
 def _leading(heading: str, label: str, uid: str) -> dict[str, Any]:
-    """The drill-down: to the dashboard of the value clicked on, at the same time and from the same data source."""
+    """The link from a value to its dashboard, with the same time range and data source."""
     url = f"/d/{uid}?var-{label}=${{__value.raw:percentencode}}&${{datasource:queryparam}}&${{__url_time_range}}"
     link = {"title": "Operations of this service", "url": url, "targetBlank": False}
     return {"matcher": {"id": "byName", "options": heading}, "properties": [{"id": "links", "value": [link]}]}
@@ -207,7 +207,7 @@ def _shown(column: Column) -> dict[str, Any]:
 
 
 def _raw(panel: Panel, kind: Mapping[str, Any], **common: Any) -> Any:
-    # grafanalib knows only obsolete forms of these panels: its common part, and the rest in today's form.
+    # grafanalib only supports obsolete forms of these panels, so only its common part is used.
     base = grafana.Panel(**common).panel_json({})
     defaults = {**base["fieldConfig"]["defaults"], "unit": panel.unit, "noValue": panel.empty, **kind["defaults"]}
     field_config = {"defaults": defaults, "overrides": []}
@@ -218,10 +218,10 @@ def _bars(panel: Panel, **common: Any) -> Any:
     options = {
         "displayMode": "basic",
         "orientation": "horizontal",
-        "namePlacement": "top",  # to the left a route would be cut after twenty letters
+        "namePlacement": "top",  # on the left, a route would be cut off after twenty characters
         "valueMode": "color",
         "showUnfilled": True,
-        "sizing": "manual",  # else one bar fills its panel, with letters as high
+        "sizing": "manual",  # otherwise a single bar and its text would fill the panel
         "minVizWidth": 8,
         "minVizHeight": 16,
         "maxVizHeight": 56,

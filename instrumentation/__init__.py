@@ -12,7 +12,6 @@ from instrumentation.version import __version__
 
 if TYPE_CHECKING:
     from instrumentation.auditing import AuditError, audit, audit_async
-    from instrumentation.checks import http_check, redis_check, sqlalchemy_check, tcp_check
     from instrumentation.client import instrument_client
     from instrumentation.correlation import correlation_id
     from instrumentation.environment import read_environment
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
         SidelightError,
         ValidationError,
     )
-    from instrumentation.health import health_check
+    from instrumentation.health.checks import http_check, redis_check, sqlalchemy_check, tcp_check
+    from instrumentation.health.monitor import health_check
     from instrumentation.http import instrument
     from instrumentation.http.problems import problem_documents
     from instrumentation.logs import configure_logging, set_level
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from instrumentation.retry import retry_with_backoff
     from instrumentation.settings import Settings, load_settings
     from instrumentation.timeouts import time_limit
-    from instrumentation.users import saw_user
+    from instrumentation.users.active import saw_user
     from instrumentation.workflows import workflow, workflow_created
 
 _HOME = {
@@ -62,20 +62,20 @@ _HOME = {
     "audit_async": "auditing",
     "configure_logging": "logs",
     "correlation_id": "correlation",
-    "health_check": "health",
-    "http_check": "checks",
+    "health_check": "health.monitor",
+    "http_check": "health.checks",
     "instrument": "http",
     "instrument_client": "client",
     "load_settings": "settings",
     "problem_documents": "http.problems",
     "queue": "queues",
     "read_environment": "environment",
-    "redis_check": "checks",
+    "redis_check": "health.checks",
     "retry_with_backoff": "retry",
-    "saw_user": "users",
+    "saw_user": "users.active",
     "set_level": "logs",
-    "sqlalchemy_check": "checks",
-    "tcp_check": "checks",
+    "sqlalchemy_check": "health.checks",
+    "tcp_check": "health.checks",
     "time_limit": "timeouts",
     "workflow": "workflows",
     "workflow_created": "workflows",

@@ -1,4 +1,4 @@
-"""Every metric Sidelight knows, one frozen row each: recorder, rules, panels and reference pages all read this table."""
+"""The catalog: every metric, one frozen row each. Recorders, rules, panels and reference pages read this table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SAME_IN_EVERY_WORKER = {"target_info", "active_user_register", "health_check_up
 
 
 class Kind(StrEnum):
-    """What Prometheus calls the type of a metric."""
+    """The type of a metric, named as in Prometheus."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 class Unit(StrEnum):
-    """What one unit of a metric's value is; the values are words for people."""
+    """The unit of a metric's value; the enum values are human-readable."""
 
     SECONDS = "seconds"
     BYTES = "bytes"
@@ -37,14 +37,13 @@ class Metric:
     """One metric.
 
     Attributes:
-        name: The name Prometheus sees; a histogram's without ``_bucket``, ``_sum`` and ``_count``.
+        name: The name in Prometheus; for a histogram, without ``_bucket``, ``_sum`` and ``_count``.
         kind: The Prometheus type.
-        unit: What one unit of the value is.
+        unit: The unit of the value.
         help: One sentence, shown as ``# HELP``.
-        labels: Label names in the order in which values are given.
-        buckets: Upper edges of a histogram; empty where the settings decide them.
-        folded: Labels that give up their value where the series limit is reached, so that memory stays bounded.
-        emitted: False while only the name is settled and the code that records it is still to come.
+        labels: Label names, in the order in which values are given.
+        buckets: Upper bucket edges of a histogram; empty if they come from the settings.
+        folded: Labels whose value is replaced once the series limit is reached, so that memory stays bounded.
     """
 
     name: str
@@ -54,16 +53,15 @@ class Metric:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     folded: tuple[str, ...] = ()
-    emitted: bool = True
 
     @property
     def merge(self) -> Callable[..., float]:
-        """How the values of several workers become one: ``sum`` or ``max``."""
+        """How the values of several workers are combined: ``sum`` or ``max``."""
         return max if self.name in _SAME_IN_EVERY_WORKER else sum
 
     @property
     def series(self) -> dict[str, tuple[str, ...]]:
-        """Series name to label names, as they stand on the page.
+        """Series name to label names, as on the metrics page.
 
         >>> Metric(name="a_seconds", kind=Kind.HISTOGRAM, unit=Unit.SECONDS, help="A.", labels=("job",)).series
         {'a_seconds_bucket': ('job', 'le'), 'a_seconds_sum': ('job',), 'a_seconds_count': ('job',)}
@@ -78,10 +76,11 @@ class Metric:
 
 
 _HTTP_SERVER = ("http_request_method", "http_route", "http_response_status_code", "error_type")
-# OpenTelemetry semantic conventions, http.server.request.duration and http.client.request.duration: the advised edges.
+# The edges recommended by OpenTelemetry's semantic conventions for http.server.request.duration and
+# http.client.request.duration.
 HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-# The conventions advise no edges for sizes. Powers of 4 from 64 B to 64 MiB put a packet, a page of JSON and an upload
-# apart; 0 is an edge of its own, since most requests have no body and a median of 32 bytes would be made up.
+# The conventions recommend no edges for sizes. Powers of 4 from 64 B to 64 MiB separate a packet, a page of JSON and an
+# upload. 0 is a separate edge, because most requests have no body and a median of 32 bytes would be wrong.
 _BODY_BYTES = (0.0, *(64.0 * 4**power for power in range(11)))
 
 # OpenTelemetry semantic conventions, HTTP metrics: names, labels and units.
@@ -97,14 +96,14 @@ HTTP_SERVER_ACTIVE_REQUESTS = Metric(
     name="http_server_active_requests",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Requests being answered now.",
+    help="Requests in progress.",
     labels=("http_request_method",),
 )
 HTTP_SERVER_REQUEST_BODY_SIZE = Metric(
     name="http_server_request_body_size_bytes",
     kind=Kind.HISTOGRAM,
     unit=Unit.BYTES,
-    help="Bytes of request bodies really received.",
+    help="Bytes of request bodies that were actually received.",
     labels=_HTTP_SERVER,
     buckets=_BODY_BYTES,
     folded=("http_route",),
@@ -113,7 +112,7 @@ HTTP_SERVER_RESPONSE_BODY_SIZE = Metric(
     name="http_server_response_body_size_bytes",
     kind=Kind.HISTOGRAM,
     unit=Unit.BYTES,
-    help="Bytes of response bodies really sent.",
+    help="Bytes of response bodies that were actually sent.",
     labels=_HTTP_SERVER,
     buckets=_BODY_BYTES,
     folded=("http_route",),
@@ -122,7 +121,7 @@ WEBSOCKET_SERVER_ACTIVE_CONNECTIONS = Metric(
     name="websocket_server_active_connections",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Websocket connections open now.",
+    help="Open websocket connections.",
     labels=("http_route",),
     folded=("http_route",),
 )
@@ -130,7 +129,7 @@ WEBSOCKET_SERVER_CONNECTION_DURATION = Metric(
     name="websocket_server_connection_duration_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time from the acceptance of a websocket to its end.",
+    help="Time from accepting a websocket connection to its end.",
     labels=("http_route",),
     buckets=(0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0),
     folded=("http_route",),
@@ -139,16 +138,16 @@ HTTP_CLIENT_REQUEST_DURATION = Metric(
     name="http_client_request_duration_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time from a call to another service to the last header of its response; each attempt counts.",
+    help="Time from the start of a call to another service until its response headers arrive. Each attempt counts.",
     labels=("server_address", "http_request_method", "http_response_status_code", "error_type"),
-    buckets=(*HTTP_SECONDS, 30.0, 60.0),  # language models answer after more than 10 s
+    buckets=(*HTTP_SECONDS, 30.0, 60.0),  # language models take longer than 10 s
     folded=("server_address",),
 )
 ACTIVE_USER_REGISTER = Metric(
     name="active_user_register",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Largest rank seen in a HyperLogLog register; registers merge by max into a number of users.",
+    help="Largest rank of a HyperLogLog register. The number of users is estimated from the maxima of all registers.",
     labels=("register",),
 )
 WORKFLOWS_CREATED = Metric(
@@ -163,7 +162,7 @@ WORKFLOW_EXECUTIONS = Metric(
     name="workflow_executions_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Workflow executions that ended, by outcome: success, failure or cancelled.",
+    help="Completed workflow executions by outcome: success, failure or cancelled.",
     labels=("workflow", "outcome"),
     folded=("workflow",),
 )
@@ -171,7 +170,7 @@ WORKFLOW_DURATION = Metric(
     name="workflow_duration_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time that workflow executions took.",
+    help="Duration of workflow executions.",
     labels=("workflow", "outcome"),
     folded=("workflow",),
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0),
@@ -180,7 +179,7 @@ WORKFLOW_COST = Metric(
     name="workflow_cost_usd_total",
     kind=Kind.COUNTER,
     unit=Unit.USD,
-    help="What workflow executions cost.",
+    help="Cost of workflow executions.",
     labels=("workflow",),
     folded=("workflow",),
 )
@@ -195,14 +194,14 @@ QUEUE_OLDEST_AGE = Metric(
     name="queue_oldest_age_seconds",
     kind=Kind.GAUGE,
     unit=Unit.SECONDS,
-    help="Age of the item that has waited longest.",
+    help="Age of the oldest item in a queue.",
     labels=("queue",),
 )
 QUEUE_READ_FAILURES = Metric(
     name="queue_read_failures_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Times a queue gave no number when the metrics were read: it failed, took too long or gave nonsense.",
+    help="Failed reads of a queue: an error, a timeout or an invalid number.",
     labels=("queue",),
 )
 # The standard process metrics of every Prometheus client library; prometheus_client records these on Linux.
@@ -228,7 +227,7 @@ PROCESS_START_TIME = Metric(
     name="process_start_time_seconds",
     kind=Kind.GAUGE,
     unit=Unit.SECONDS,
-    help="Start of the process, in seconds since 1970.",
+    help="Start time of the process, in seconds since 1970.",
 )
 PROCESS_OPEN_FDS = Metric(
     name="process_open_fds",
@@ -240,37 +239,37 @@ PROCESS_MAX_FDS = Metric(
     name="process_max_fds",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="File descriptors that may be open.",
+    help="Limit on open file descriptors.",
 )
 CPU_AVAILABLE = Metric(
     name="cpu_available_cores",
     kind=Kind.GAUGE,
     unit=Unit.CORES,
-    help="CPU cores the service may use: those of the machine or its affinity, or its container's limit if smaller.",
+    help="CPU cores that the service may use: its CPU affinity, or the container's limit if that is smaller.",
 )
 CONTAINER_CPU_USAGE = Metric(
     name="container_cpu_usage_seconds_total",
     kind=Kind.COUNTER,
     unit=Unit.SECONDS,
-    help="CPU time of the container, read from its cgroup.",
+    help="CPU time used by the container, from its cgroup.",
 )
 CONTAINER_CPU_LIMIT = Metric(
     name="container_cpu_limit_cores",
     kind=Kind.GAUGE,
     unit=Unit.CORES,
-    help="CPU limit of the container, read from its cgroup.",
+    help="CPU limit of the container, from its cgroup.",
 )
 CONTAINER_CPU_THROTTLED = Metric(
     name="container_cpu_throttled_seconds_total",
     kind=Kind.COUNTER,
     unit=Unit.SECONDS,
-    help="Time the container was held back by its CPU limit.",
+    help="Time during which the container was throttled by its CPU limit.",
 )
 CONTAINER_MEMORY_WORKING_SET = Metric(
     name="container_memory_working_set_bytes",
     kind=Kind.GAUGE,
     unit=Unit.BYTES,
-    help="Memory of the container that cannot be dropped at once.",
+    help="Memory of the container that the kernel cannot reclaim at once.",
 )
 CONTAINER_MEMORY_LIMIT = Metric(
     name="container_memory_limit_bytes",
@@ -289,28 +288,28 @@ DISK_SIZE = Metric(
     name="disk_size_bytes",
     kind=Kind.GAUGE,
     unit=Unit.BYTES,
-    help="Bytes that the file system of a path holds for the service: used and free, without what is kept for root.",
+    help="Size of the file system of a path as seen by the service: used and free bytes, without those reserved for root.",
     labels=("path",),
 )
 DISK_READ_FAILURES = Metric(
     name="disk_read_failures_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Times the file system of a path could not be asked, or not in time.",
+    help="Failed reads of the file system of a path: an error or a timeout.",
     labels=("path",),
 )
 EVENT_LOOP_LAG = Metric(
     name="python_event_loop_lag_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="How long whatever is due waits for the event loop, at any moment.",
+    help="Event loop lag: delay before a due callback runs.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
 )
 GC_PAUSE = Metric(
     name="python_gc_pause_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time that the process stood still for a garbage collection, by generation.",
+    help="Pause of the process for a garbage collection, by generation.",
     labels=("generation",),
     buckets=(0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
@@ -318,7 +317,7 @@ TARGET_INFO = Metric(
     name="target_info",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Always 1; the labels say which service, version and environment this instance is.",
+    help="Always 1. The labels hold the service, version and environment of this instance.",
     labels=("service_name", "service_version", "deployment_environment_name"),
 )
 LOG_EVENTS = Metric(
@@ -332,13 +331,13 @@ LOG_LINES_LOST = Metric(
     name="log_lines_lost_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Log lines lost since whoever reads them was slow or gone, or the disk full.",
+    help="Log lines lost because their reader was too slow or gone, or because the disk was full.",
 )
 APP_ERRORS = Metric(
     name="app_errors_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="AppErrors answered, by code.",
+    help="Responses made from an AppError, by code.",
     labels=("code",),
     folded=("code",),
 )
@@ -346,7 +345,7 @@ RETRIES = Metric(
     name="retries_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Calls tried again after a transient failure.",
+    help="Retries after a transient failure.",
     labels=("callable",),
     folded=("callable",),
 )
@@ -354,7 +353,7 @@ HEALTH_CHECK_UP = Metric(
     name="health_check_up",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="1 where a readiness check passes, 0 where it fails.",
+    help="1 if a readiness check passes, 0 if it fails.",
     labels=("check",),
 )
 AUDIT_EVENTS = Metric(
@@ -369,20 +368,20 @@ AUDIT_FAILURES = Metric(
     name="audit_failures_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Entries that the audit trail lost, or that the disk may not have: disk_full, locked, unwritable or no_path.",
+    help="Audit entries that were lost or may not be on disk, by reason: disk_full, locked, unwritable or no_path.",
     labels=("reason",),
 )
 AUDIT_ENTRIES = Metric(
     name="audit_entries",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Number of the last entry of the audit trail; where it goes back, the trail was cut.",
+    help="Number of the last entry in the audit trail. If it decreases, the trail was truncated.",
 )
 SIDELIGHT_SERIES = Metric(
     name="sidelight_series",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Series held by the worker that has most, of metrics.series_limit allowed to each.",
+    help="Series in the worker with the most series. Each worker may have metrics.series_limit.",
 )
 SIDELIGHT_SERIES_LIMIT = Metric(
     name="sidelight_series_limit",
@@ -394,37 +393,37 @@ SIDELIGHT_SERIES_FOLDED = Metric(
     name="sidelight_series_folded_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="How often a new series was folded into an overflow series because the series limit was reached.",
+    help="New series that were folded into an overflow series because the series limit was reached.",
 )
 SIDELIGHT_SCRAPE = Metric(
     name="sidelight_scrape_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time that making a page of metrics took, zipping included.",
-    buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),  # Prometheus waits for 10 s, by default
+    help="Time to build the metrics page, including compression.",
+    buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),  # Prometheus' default scrape timeout is 10 s
 )
 SIDELIGHT_WORKERS = Metric(
     name="sidelight_workers",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Worker processes alive that count together.",
+    help="Live worker processes of this instance.",
 )
 SIDELIGHT_SPANS = Metric(
     name="sidelight_spans_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Sampled spans, by outcome: exported, failed where the collector did not take them, dropped where too many waited.",
+    help="Sampled spans by outcome: exported, failed (the collector did not accept them) or dropped (the queue was full).",
     labels=("outcome",),
 )
 SIDELIGHT_STORE_BYTES = Metric(
     name="sidelight_store_bytes",
     kind=Kind.GAUGE,
     unit=Unit.BYTES,
-    help="Size of the store: of its numbers, and with several workers of all their files.",
+    help="Size of the store in memory, or of the files of all workers.",
 )
 
 METRICS: tuple[Metric, ...] = tuple(row for row in tuple(globals().values()) if isinstance(row, Metric))
-"""Every row, in the order of this page."""
+"""Every row, in the order of this file."""
 
 BY_NAME = MappingProxyType({metric.name: metric for metric in METRICS})
 """Metric name to row."""

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
 from instrumentation.names import checked_name
-from instrumentation.sources import MOST_READINGS, Reading, reading
 from instrumentation.store import default_store
+from instrumentation.store.scrape_callbacks import MOST_READINGS, Reading, reading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from instrumentation.catalog import Metric
     from instrumentation.store import Series
-    from instrumentation.store.process import ProcessStore
+    from instrumentation.store.process_store import ProcessStore
 
     Number: TypeAlias = float | Decimal
     Depth: TypeAlias = Callable[[], Number | Awaitable[Number]]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes or updates the development environment in the folder $1. Needs Python 3.11 or newer and, where Python comes
-# without ensurepip or without headers (Debian without python3-venv, python3-dev), apt-get; never root, never a compiler.
+# Creates or updates the development environment in the folder $1. Needs Python 3.11 or newer, but neither root nor a
+# compiler. If Python has no ensurepip or no headers (Debian without python3-venv, python3-dev), apt-get is needed too.
 set -eu
 
 venv=$1
@@ -15,7 +15,7 @@ fail() { say "$*"; exit 1; }
 scratch=
 trap 'rm -rf "$scratch"' EXIT
 
-# Unpacks Debian's package $1 into $scratch/root, and fails with the advice $2; leaves nothing on the machine.
+# Unpacks Debian's package $1 into $scratch/root and installs nothing. If that fails, prints the advice $2.
 from_debian() {
     [ -n "$scratch" ] || scratch=$(mktemp -d)
     mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"

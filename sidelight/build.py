@@ -15,8 +15,8 @@ import dashboards
 from instrumentation.errors import SidelightError
 from sidelight.chart import chart_files, dashboard_files
 from sidelight.chart.sidecar import sidecar_chart_files
-from sidelight.reference import reference_pages
-from sidelight.share import chart_folder, sidecar_chart_folder
+from sidelight.data_files import chart_folder, sidecar_chart_folder
+from sidelight.reference.pages import reference_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-/* The text of histograms: what `_histograms` of instrumentation/exposition.py yields, at a tenth of its cost.
+/* The text of histograms: what `_histograms` of instrumentation/exposition/formats.py yields, at a tenth of its cost.
 
    Nearly all of that is the text of numbers. Counts are whole numbers, whose digits are written here; any other number
    is left to Python's own repr. */

@@ -21,13 +21,14 @@
 #include <Python.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "_rendering.h"
 
-/* As in instrumentation/compiled.py. Raised when this module and what it asks of instrumentation change together;
+/* As in instrumentation/speedups.py. Raised when this module and what it asks of instrumentation change together;
    the major version in pyproject.toml is the same number. */
-#define REVISION 2
+#define REVISION 3
 
 /* ---- What newer Pythons have, under the names that it has there ---- */
 
@@ -74,22 +75,22 @@ PyMapping_GetOptionalItem(PyObject *mapping, PyObject *key, PyObject **value)
 /* ---- Strings, and what instrumentation.http.middleware has: made once, kept for good ---- */
 
 #define STRINGS(X)                                                                                                    \
-    X(active, "active") X(body, "http.response.body") X(buffer, "buffer") X(by_id, "by_id") X(close, "close")         \
-    X(context, "effective_route_context") X(could_not_count, "could_not_count") X(cr_frame, "cr_frame")               \
-    X(disconnect, "http.disconnect") X(disconnected, "disconnected") X(duration, "duration")                          \
+    X(active, "active") X(body, "http.response.body") X(buffer, "buffer") X(by_id, "by_id") X(bytes, "body")          \
+    X(close, "close") X(closed, "closed") X(context, "effective_route_context") X(could_not_count, "could_not_count") \
+    X(cr_frame, "cr_frame") X(disconnect, "http.disconnect") X(disconnected, "disconnected") X(duration, "duration")  \
     X(durations, "durations") X(edges, "edges") X(empty, "") X(endpoint, "endpoint") X(fastapi, "fastapi")            \
-    X(has_table, "has_table") X(http, "http") X(method, "method") X(more_body, "more_body")                           \
-    X(more_trailers, "more_trailers") X(original_route, "original_route") X(path, "path")                             \
+    X(has_table, "has_table") X(head, "HEAD") X(headers, "headers") X(http, "http") X(method, "method")               \
+    X(more_body, "more_body") X(more_trailers, "more_trailers") X(original_route, "original_route") X(path, "path")   \
     X(pathsend, "http.response.pathsend") X(root_path, "root_path") X(route, "route") X(seen, "sidelight")            \
     X(shard, "shard") X(shards, "shards") X(start, "http.response.start") X(status, "status")                         \
     X(template, "template") X(throw, "throw") X(trailers, "trailers") X(trailers_sent, "http.response.trailers")      \
-    X(type, "type") X(value, "value")
+    X(type, "type") X(value, "value") X(zerocopysend, "http.response.zerocopysend")
 #define DECLARE(name, text) static PyObject *str_##name;
 STRINGS(DECLARE)
 
 #define KNOWN(X)                                                                                                      \
     X(ABORTED) X(CLIENT_CLOSED_REQUEST) X(METHODS) X(OTHER_METHOD) X(SERVER_ERROR) X(CancelledError) X(awaiting)      \
-    X(local_path) X(measuring)
+    X(local_path) X(measuring) X(promised_bytes) X(with_lasting_headers)
 #define DECLARE_KNOWN(name) static PyObject *known_##name;
 KNOWN(DECLARE_KNOWN)
 
@@ -173,11 +174,11 @@ add(PyObject *buffer, Py_ssize_t place, double amount)
 #define VISIT(name) Py_VISIT(self->name);
 #define DROP(name) Py_XDECREF(self->name);
 
-#define OF_MEASURED(X) X(app) X(python) X(recorder) X(routes) X(shards) X(by_id) X(excluded) X(direct) X(listeners)
+#define OF_MEASURED(X) X(app) X(python) X(recorder) X(routes) X(shards) X(by_id) X(excluded) X(direct) X(aside) X(listeners)
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
-    PyObject *app, *python, *recorder, *routes, *shards, *by_id, *excluded, *direct, *listeners;
+    PyObject *app, *python, *recorder, *routes, *shards, *by_id, *excluded, *direct, *aside, *listeners;
     double *edges;
     Py_ssize_t edges_count;
     char has_table;  /* the app has a table of routes */
@@ -191,9 +192,12 @@ typedef struct {
     PyObject *method, *shard, *buffer;  /* NULL until the request has begun */
     PyObject *status;                   /* as the app gave it, 0 before */
     Py_ssize_t active;                  /* the place of the active requests */
+    Py_ssize_t owed;                    /* as in the closure, and UNKNOWN where that has None */
     double began, ended;                /* ended is 0 until the last byte is out */
-    char trailers, gone;
+    char trailers, is_held, heeds_parts, is_last, gone, stands;
 } Request;
+
+#define UNKNOWN -1
 
 typedef int (*EndedFunction)(Request *, PyObject *result); /* the result is NULL where an exception is set */
 
@@ -229,6 +233,12 @@ request_begins(Request *self)
         || PyMapping_GetOptionalItem(measured->direct, path, &answer) != 0
         || PyMapping_GetOptionalItem(known_METHODS, verb, &self->method) < 0) {
         goto done;
+    }
+    if (measured->aside != Py_None) {
+        answer = PyObject_CallFunctionObjArgs(measured->aside, verb, path, NULL);
+        if (answer != Py_None) {
+            goto done;
+        }
     }
     if (self->method == NULL) {
         self->method = Py_NewRef(known_OTHER_METHOD);
@@ -309,20 +319,19 @@ request_key(Request *self, PyObject *route)
 {
     PyObject *status = self->status, *error = NULL, *key = NULL;
     int is_so;
-    if (self->gone) {
+    if (self->gone && !self->stands) {
         status = known_CLIENT_CLOSED_REQUEST;
         error = Py_NewRef(str_empty);
     }
-    else if (self->ended != 0.0) {
-        is_so = PyObject_RichCompareBool(status, known_SERVER_ERROR, Py_LT);
-        error = is_so > 0 ? Py_NewRef(str_empty) : is_so == 0 ? text_of(status) : NULL;
+    else if (self->ended == 0.0 && (is_so = self->is_held ? 0 : PyObject_IsTrue(status)) <= 0) {
+        status = known_SERVER_ERROR;
+        error = is_so == 0 ? text_of(status) : NULL;
     }
-    else if ((is_so = PyObject_IsTrue(status)) != 0) {
-        error = is_so > 0 ? Py_NewRef(known_ABORTED) : NULL;
+    else if ((is_so = PyObject_RichCompareBool(status, known_SERVER_ERROR, Py_GE)) != 0) {
+        error = is_so > 0 ? text_of(status) : NULL;
     }
     else {
-        status = known_SERVER_ERROR;
-        error = text_of(status);
+        error = Py_NewRef(self->ended != 0.0 ? str_empty : known_ABORTED);
     }
     if (error != NULL) {
         key = PyTuple_Pack(4, self->method, route, status, error);
@@ -399,23 +408,55 @@ request_forgives(Request *self)
     return logged != NULL ? 0 : -1;
 }
 
+/* ---- What the server knows of its client ---- */
+
+static PyObject *
+server_attribute(PyObject *send, PyObject *name) /* None where there is none; no exception is set */
+{
+    PyObject *value = PyMethod_Check(send) ? PyObject_GetAttr(PyMethod_GET_SELF(send), name) : NULL;
+    PyErr_Clear();
+    return value != NULL ? value : Py_NewRef(Py_None);
+}
+
+static int
+client_has_left(PyObject *send) /* or UNKNOWN */
+{
+    PyObject *has_left = server_attribute(send, str_disconnected);
+    if (has_left == Py_None) {
+        Py_SETREF(has_left, server_attribute(send, str_closed));
+    }
+    Py_DECREF(has_left);
+    return has_left == Py_True ? 1 : has_left == Py_False ? 0 : UNKNOWN;
+}
+
 /* ---- EndedFunctions ---- */
+
+/* All is sent: the request is active no more, whatever the app does afterwards. */
+static int
+request_is_answered(Request *self)
+{
+    self->ended = now();
+    return add(self->buffer, self->active, -1.0) < 0 ? request_forgives(self) : 0;
+}
 
 static int
 request_ended(Request *self, PyObject *result)
 {
     double seconds = (self->ended != 0.0 ? self->ended : now()) - self->began;
     PyObject *raised = NULL, *handled = NULL;
+    int is_cancelled = result == NULL && PyErr_ExceptionMatches(known_CancelledError);
     if (result == NULL) {
-        if (PyErr_ExceptionMatches(known_CancelledError)) {
-            self->gone = self->ended == 0.0;
-        }
         /* To count is a finally clause: a listener that asks sees the exception being handled. */
         raised = PyErr_GetRaisedException();
         handled = PyErr_GetHandledException();
         PyErr_SetHandledException(raised);
     }
-    int failed = (add(self->buffer, self->active, -1.0) < 0 || request_counts(self, seconds) < 0)
+    if (self->ended == 0.0) {
+        int has_left = client_has_left(self->send);
+        self->gone = self->gone || has_left == 1 || (is_cancelled && has_left != 0);
+    }
+    int failed = ((self->ended == 0.0 && add(self->buffer, self->active, -1.0) < 0)
+                  || request_counts(self, seconds) < 0)
                  && request_forgives(self) < 0;
     if (raised != NULL) {
         PyErr_SetHandledException(handled);
@@ -433,7 +474,10 @@ static int
 last_message_ended(Request *self, PyObject *result)
 {
     if (result != NULL) {
-        self->ended = now();
+        return self->ended != 0.0 ? 0 : request_is_answered(self);
+    }
+    if (PyErr_ExceptionMatches(PyExc_Exception)) {
+        self->is_last = 0; /* the server refused it */
     }
     return 0;
 }
@@ -448,9 +492,19 @@ receive_ended(Request *self, PyObject *message)
     if (kind == NULL) {
         return request_forgives(self); /* a message without a type is the app's to refuse */
     }
-    self->gone = self->gone || (is(kind, str_disconnect) && self->ended == 0.0);
+    int failed = 0;
+    if (is(kind, str_disconnect) && self->ended == 0.0) {
+        PyObject *disconnected = server_attribute(self->send, str_disconnected);
+        if (self->is_last && disconnected != Py_True) { /* all is sent: see the closure */
+            failed = request_is_answered(self);
+        }
+        else {
+            self->gone = 1;
+        }
+        Py_DECREF(disconnected);
+    }
     Py_DECREF(kind);
-    return 0;
+    return failed;
 }
 
 /* ---- Awaited: behaves as a coroutine does ---- */
@@ -741,58 +795,184 @@ static PyTypeObject AwaitedType = {
 
 /* ---- Request: the send and the receive of the app ---- */
 
-/* Notes what a message says; 1 where it is the last of the response. */
-static int
-request_sees(Request *self, PyObject *kind, PyObject *message)
+/* What promised_bytes says, without the call for the usual headers; UNKNOWN for None, and less where it raises. */
+static Py_ssize_t
+promised_bytes(Request *self, PyObject *headers)
 {
-    int is_so;
-    if (is(kind, str_body)) {
-        is_so = is_true(message, str_more_body);
-        return is_so < 0 ? -1 : !is_so && !self->trailers;
+    static const char content_length[] = "content-length";
+    const Py_ssize_t size = sizeof(content_length) - 1;
+    int overflow = 0;
+    long status = PyLong_Check(self->status) ? PyLong_AsLongAndOverflow(self->status, &overflow) : 0;
+    if (status == 0 || overflow != 0 || headers == NULL || headers == Py_None) {
+        goto unusual;
     }
-    if (is(kind, str_start)) {
-        PyObject *status = PyObject_GetItem(message, str_status);
-        if (status == NULL) {
-            return -1;
+    if (is(self->method, str_head) || status == 204 || status == 304) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(headers); i++) {
+        PyObject *header = PySequence_Fast_GET_ITEM(headers, i);
+        if (!PyTuple_Check(header) && !PyList_Check(header)) {
+            goto unusual;
         }
-        Py_SETREF(self->status, status);
-        is_so = is_true(message, str_trailers);
-        self->trailers = is_so > 0;
-        return is_so < 0 ? -1 : 0;
+        PyObject **pair = PySequence_Fast_ITEMS(header);
+        if (PySequence_Fast_GET_SIZE(header) != 2 || !PyBytes_CheckExact(pair[0]) || !PyBytes_CheckExact(pair[1])) {
+            goto unusual;
+        }
+        if (PyBytes_GET_SIZE(pair[0]) != size || strncasecmp(PyBytes_AS_STRING(pair[0]), content_length, size) != 0) {
+            continue;
+        }
+        Py_ssize_t length = 0, digits = PyBytes_GET_SIZE(pair[1]);
+        const char *text = PyBytes_AS_STRING(pair[1]);
+        if (digits == 0 || digits > 18) {
+            goto unusual;
+        }
+        for (Py_ssize_t digit = 0; digit < digits; digit++) {
+            if (!Py_ISDIGIT(text[digit])) {
+                return UNKNOWN;
+            }
+            length = 10 * length + (text[digit] - '0');
+        }
+        return length;
     }
-    if (is(kind, str_trailers_sent)) {
-        is_so = is_true(message, str_more_trailers);
-        return is_so < 0 ? -1 : !is_so;
+    return UNKNOWN;
+unusual:;
+    PyObject *said = PyObject_CallFunctionObjArgs(
+        known_promised_bytes, self->method, self->status, headers != NULL ? headers : Py_None, NULL);
+    Py_ssize_t length = said == NULL ? UNKNOWN - 1 : said == Py_None ? UNKNOWN : PyLong_AsSsize_t(said);
+    if (said != NULL && PyErr_Occurred()) { /* more than can ever be sent */
+        PyErr_Clear();
+        length = PY_SSIZE_T_MAX;
     }
-    return is(kind, str_pathsend) && !self->trailers;
+    Py_XDECREF(said);
+    return length;
 }
 
-/* Whether the server knows that nobody hears the response; uvicorn does, and drops what is sent. */
+/* A start; it may be exchanged for one whose headers can be read twice. */
 static int
-is_disconnected(PyObject *send)
+request_starts(Request *self, PyObject **message)
 {
-    PyObject *is_gone = PyMethod_Check(send) ? PyObject_GetAttr(PyMethod_GET_SELF(send), str_disconnected) : NULL;
-    PyErr_Clear();
-    Py_XDECREF(is_gone);
-    return is_gone == Py_True;
+    PyObject *status = PyObject_GetItem(*message, str_status);
+    if (status == NULL) {
+        return -1;
+    }
+    Py_SETREF(self->status, status);
+    int is_so = is_true(*message, str_trailers);
+    if (is_so < 0) {
+        return -1;
+    }
+    self->trailers = (char)is_so;
+    PyObject *headers = get(*message, str_headers);
+    if (headers != NULL && headers != Py_None && !PyList_Check(headers) && !PyTuple_Check(headers)) {
+        PyObject *lasting = PyObject_CallOneArg(known_with_lasting_headers, *message);
+        Py_DECREF(headers);
+        if (lasting == NULL) {
+            return -1;
+        }
+        Py_SETREF(*message, lasting);
+        headers = get(lasting, str_headers);
+    }
+    self->owed = self->trailers ? UNKNOWN : promised_bytes(self, headers);
+    Py_XDECREF(headers);
+    if (self->owed < UNKNOWN) {
+        self->owed = UNKNOWN;
+        return -1;
+    }
+    self->is_held = PyCFunction_Check(self->send);
+    self->heeds_parts = self->is_held || self->owed != UNKNOWN;
+    self->is_last = self->owed == 0 && !self->is_held;
+    is_so = PyObject_RichCompareBool(status, known_SERVER_ERROR, Py_GE);
+    if (is_so > 0) {
+        self->gone = self->gone || client_has_left(self->send) == 1;
+        self->stands = !self->gone && !self->is_held;
+    }
+    return is_so < 0 ? -1 : 0;
+}
+
+/* A part of the body that is not its last message. */
+static int
+request_heeds(Request *self, PyObject *message)
+{
+    if (self->is_held) {
+        self->is_held = 0;
+        int is_so = PyObject_RichCompareBool(self->status, known_SERVER_ERROR, Py_GE);
+        if (is_so < 0) {
+            return -1;
+        }
+        self->stands = is_so && !self->gone;
+    }
+    if (self->owed == UNKNOWN) {
+        self->heeds_parts = 0;
+        return 0;
+    }
+    PyObject *part = get(message, str_bytes);
+    int is_so = part != NULL ? PyObject_IsTrue(part) : 0;
+    if (is_so > 0) {
+        Py_buffer view;
+        is_so = PyObject_GetBuffer(part, &view, PyBUF_FULL_RO);
+        if (is_so == 0) {
+            self->owed = view.len < self->owed ? self->owed - view.len : 0;
+            PyBuffer_Release(&view);
+        }
+    }
+    Py_XDECREF(part);
+    self->is_last = is_so >= 0 && self->owed == 0;
+    return is_so;
+}
+
+/* Notes what a message says. */
+static int
+request_sees(Request *self, PyObject *kind, PyObject **message)
+{
+    int is_so = 1;
+    if (is(kind, str_body)) {
+        if ((is_so = is_true(*message, str_more_body)) == 0 && !self->trailers) {
+            self->is_last = 1;
+        }
+        else if (is_so >= 0 && self->heeds_parts) {
+            is_so = request_heeds(self, *message);
+        }
+    }
+    else if (is(kind, str_start)) {
+        is_so = request_starts(self, message);
+    }
+    else if (is(kind, str_trailers_sent)) {
+        is_so = is_true(*message, str_more_trailers);
+        self->is_last = is_so == 0;
+    }
+    else if (is(kind, str_pathsend)) {
+        self->is_last = !self->trailers;
+    }
+    else if (is(kind, str_zerocopysend)) {
+        is_so = is_true(*message, str_more_body);
+        self->is_last = is_so == 0 && !self->trailers;
+    }
+    return is_so < 0 ? -1 : 0;
 }
 
 static PyObject *
-request_sends(PyObject *bound, PyObject *message)
+request_sends(PyObject *bound, PyObject *given)
 {
     Request *self = (Request *)bound;
-    PyObject *kind = PyObject_GetItem(message, str_type);
-    int is_last = kind != NULL ? request_sees(self, kind, message) : -1;
+    if (self->is_last) { /* what follows a response that is complete changes nothing */
+        return PyObject_CallOneArg(self->send, given);
+    }
+    PyObject *message = Py_NewRef(given), *sending = NULL, *kind = PyObject_GetItem(message, str_type);
+    /* a message without a type is the server's to refuse */
+    if ((kind != NULL && request_sees(self, kind, &message) == 0) || request_forgives(self) == 0) {
+        int is_last = self->is_last;
+        if (is_last) {
+            self->gone = self->gone || client_has_left(self->send) == 1;
+        }
+        sending = PyObject_CallOneArg(self->send, message);
+        if (is_last) {
+            sending = coroutine_of(sending);
+            self->is_last = sending != NULL;
+            sending = sending != NULL ? awaited_new(self, sending, last_message_ended) : NULL;
+        }
+    }
     Py_XDECREF(kind);
-    if (is_last < 0 && request_forgives(self) < 0) { /* a message without a type is the server's to refuse */
-        return NULL;
-    }
-    if (is_last <= 0) {
-        return PyObject_CallOneArg(self->send, message);
-    }
-    self->gone = self->gone || is_disconnected(self->send);
-    PyObject *sending = coroutine_of(PyObject_CallOneArg(self->send, message));
-    return sending != NULL ? awaited_new(self, sending, last_message_ended) : NULL;
+    Py_DECREF(message);
+    return sending;
 }
 
 static PyObject *
@@ -845,8 +1025,10 @@ measured_call(Measured *self, PyObject *const *args, size_t nargsf, PyObject *na
     request->send = Py_NewRef(args[2]);
     request->method = request->shard = request->buffer = NULL;
     request->status = PyLong_FromLong(0); /* one of the small numbers, which exist always */
+    request->owed = UNKNOWN;
     request->began = request->ended = 0.0;
-    request->trailers = request->gone = 0;
+    request->trailers = request->is_held = request->heeds_parts = 0;
+    request->is_last = request->gone = request->stands = 0;
     PyObject_GC_Track(request);
     PyObject *whole = awaited_new(request, NULL, NULL);
     Py_DECREF(request);
@@ -939,15 +1121,16 @@ static PyObject *
 measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
 {
     static char *keywords[] = {
-        "app", "recorder", "routes", "excluded", "direct", "other", "exemplars", "listeners", NULL};
-    PyObject *app, *recorder, *routes, *excluded, *direct, *other, *exemplars = Py_None, *listeners = NULL;
+        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "exemplars", "listeners", NULL};
+    PyObject *app, *recorder, *routes, *excluded, *direct, *other, *aside = Py_None, *exemplars = Py_None;
+    PyObject *listeners = NULL;
     if (learn() < 0) {
         return NULL;
     }
     PyObject *python = PyObject_Call(known_measuring, args, names); /* it says which argument is missing or too much */
     if (python == NULL
-        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOO", keywords, &app, &recorder, &routes, &excluded,
-                                        &direct, &other, &exemplars, &listeners)) {
+        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOO", keywords, &app, &recorder, &routes, &excluded,
+                                        &direct, &other, &aside, &exemplars, &listeners)) {
         Py_XDECREF(python);
         return NULL;
     }
@@ -968,6 +1151,7 @@ measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
     self->by_id = PyObject_GetAttr(routes, str_by_id);
     self->excluded = Py_NewRef(excluded);
     self->direct = Py_NewRef(direct);
+    self->aside = Py_NewRef(aside);
     self->listeners = listeners != NULL ? PySequence_Tuple(listeners) : PyTuple_New(0);
     self->edges = NULL;
     PyObject_GC_Track(self);

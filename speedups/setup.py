@@ -1,5 +1,5 @@
 # ruff: noqa: INP001  # setuptools runs this file by its path
-"""The extension module; what can be said in pyproject.toml stands there, where an extension is still an experiment."""
+"""The extension module. Everything else is in pyproject.toml, where extension modules are still experimental."""
 
 from setuptools import Extension, setup
 

@@ -1,6 +1,6 @@
-"""Puts the packages, which stand beside this folder in the repository and inside it in an sdist, where they belong.
+"""Adds the packages to wheel and sdist: they are beside this folder in the repository, and inside it in an sdist.
 
-Hatchling's own ``force-include`` cannot: its one path serves either the repository or the sdist (pypa/hatch#1305).
+Hatchling's own ``force-include`` cannot do this: its one path fits either the repository or the sdist (pypa/hatch#1305).
 """
 
 # ruff: noqa: INP001  # hatchling loads this file by its path
@@ -26,7 +26,7 @@ class StackHook(BuildHookInterface[Any]):
     """Selects the files of wheel and sdist, and pins sidelight to this version."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Fill hatchling's ``build_data``; an editable install needs no files, it reads the repository."""
+        """Fill hatchling's ``build_data``. An editable install needs no files, because it reads the repository."""
         build_data["dependencies"].append(f"sidelight=={self.metadata.version}")
         if version == "editable":
             return

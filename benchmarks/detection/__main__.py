@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks.console import say
 from benchmarks.detection import tables
-from benchmarks.detection.rules import ours, workbook
 from instrumentation.settings import Settings
+from tests.support.rule_sets import ours, workbook
 
 PAGE = Path(__file__).parents[2] / "docs/reference/time-to-detect.md"
 HEAD = """\

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.detection.history import BEFORE, BLIPS, DAY, MINUTE, OUTAGE, OUTAGES, RATES, outages, quiet, troubled
-from benchmarks.detection.replay import EVERY, fired
-from benchmarks.detection.rules import PAGE, TICKET
 from benchmarks.tables import Column, Table
+from tests.support.histories import BEFORE, BLIPS, DAY, MINUTE, OUTAGE, OUTAGES, RATES, outages, quiet, troubled
+from tests.support.replay import EVERY, fired
+from tests.support.rule_sets import PAGE, TICKET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from benchmarks.detection.history import Service
-    from benchmarks.detection.replay import Fired
-    from benchmarks.detection.rules import Group
+    from tests.support.histories import Service
+    from tests.support.replay import Fired
+    from tests.support.rule_sets import Group
 
 QUIET_DAYS, DAYS, SERVICES = 1, 3, 3  # at each rate
 _SEVERITIES = (PAGE, TICKET)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from benchmarks.faults.collectors import running
-from sidelight import processes
 from sidelight.demo.spans import receiving
+from sidelight.toolchain import processes
+from tests.support.collectors import running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,18 +10,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alerts.collectors import CAPACITY, DROPPING, FILLING, LOST, QUEUE
+from alerts.conditions.collector_data import CAPACITY, DROPPING, FILLING, LOST, QUEUE
 from benchmarks.errors import BenchmarkError
-from benchmarks.faults.collectors import running, send, until
-from sidelight import processes
 from sidelight.demo.spans import receiving
+from sidelight.toolchain import processes
+from tests.support.collectors import running, send, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from benchmarks.faults.collectors import Collector
     from sidelight.demo.spans import Spans
+    from tests.support.collectors import Collector
 
 KEPT = 200_000  # spans
 EACH = 50  # spans a request

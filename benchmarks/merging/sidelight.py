@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmarks.merging.cases import in_any_order
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
 from instrumentation.settings import Settings
-from instrumentation.store.shared import SharedStore
+from instrumentation.store.shared_store import SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

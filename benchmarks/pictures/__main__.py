@@ -15,12 +15,12 @@ from rich.console import Console
 from benchmarks.console import say
 from benchmarks.pictures.drawing import asked, draw
 from dashboards import DASHBOARDS
-from sidelight.demo.director import Director
+from sidelight.demo.main import prepare
 from sidelight.demo.panels import seen
-from sidelight.demo.play import prepare
+from sidelight.demo.phases import Director
 from sidelight.demo.scenario import AFTERWARDS, PHASES
-from sidelight.demo.stage import running
-from sidelight.demo.view import showing
+from sidelight.demo.services import running
+from sidelight.demo.terminal import showing
 
 if TYPE_CHECKING:
     from benchmarks.pictures.drawing import Board

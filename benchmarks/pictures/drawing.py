@@ -12,7 +12,7 @@ import httpx
 
 from benchmarks.errors import BenchmarkError
 from sidelight.demo.panels import filled
-from sidelight.tools import node_modules, run_command, tool
+from sidelight.toolchain import node_modules, run_command, tool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

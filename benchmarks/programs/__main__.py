@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks import machine
 from benchmarks.console import say
-from benchmarks.faults.collectors import running
 from benchmarks.tables import Column, Table
 from collector import generated
 from collector.manifest import PROGRAM, VERSION
 from instrumentation.settings import parse_settings
-from sidelight.tools import Toolbox
+from sidelight.toolchain import Toolbox
+from tests.support.collectors import running
 
 if TYPE_CHECKING:
     from benchmarks.tables import Row

@@ -6,21 +6,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alerts.recording import recorded as names_for
-from benchmarks.detection.rules import ours, workbook
-from benchmarks.prometheus import Cost, Prometheus, cost_of, layers
+from alerts.recording.services import recorded as names_for
 from benchmarks.rules.fleet import DAY, Fleet, recorded, scraped, series
 from benchmarks.tables import Column, Table
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
+from tests.support.prometheus_history import Cost, Prometheus, cost_of, layers
+from tests.support.rule_sets import ours, workbook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
 
-    from benchmarks.detection.rules import Group
     from benchmarks.tables import Row
     from instrumentation.settings import Settings
+    from tests.support.rule_sets import Group
 
 END = 1_760_000_400  # seconds since 1970
 _MINUTES = 60 * 6  # seconds of raw histograms: the window, and some

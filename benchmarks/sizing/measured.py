@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 
 from benchmarks.errors import BenchmarkError
-from sidelight import processes
+from sidelight.data_files import examples_folder
 from sidelight.demo.load import REQUESTS
-from sidelight.share import examples_folder
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 USERS = 200  # set a fifth of the registers, as a pod of many does
 _SECONDS = 60.0

@@ -7,8 +7,8 @@ import sys
 
 from benchmarks.console import say
 from benchmarks.soak.run import soak
-from benchmarks.soak.servers import SERVERS
 from benchmarks.soak.verdict import checks, table
+from tests.support.servers import SERVERS
 
 SECONDS = 120.0
 LONGEST = 3600.0

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sidelight.processes import living
+from sidelight.toolchain.processes import living
 
 PROC = Path("/proc")
 PARENT, STARTED = 4, 22

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from benchmarks.soak import processes
 from benchmarks.soak.load import Load, Tally
 from benchmarks.soak.scrapes import Scrapes, fetch
-from benchmarks.soak.servers import SERVERS, Server, serving
+from tests.support.servers import SERVERS, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

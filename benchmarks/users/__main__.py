@@ -7,8 +7,9 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.console import say
-from benchmarks.users import accuracy, cost, estimators
+from benchmarks.users import accuracy, cost
 from instrumentation.settings import Settings
+from tests.support import estimators
 
 PAGE = Path(__file__).parents[2] / "docs/reference/active-users.md"
 HEAD = """\

@@ -7,10 +7,10 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.prometheus import Prometheus, answer, layers, rules_of
 from benchmarks.tables import Column, Table
 from benchmarks.users.fleet import DAY, Scenario, history
 from instrumentation.catalog import ACTIVE_USER_REGISTER
+from tests.support.prometheus_history import Prometheus, answer, layers, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

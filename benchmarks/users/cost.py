@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.registry import CollectorRegistry
 
-from benchmarks.prometheus import Prometheus, cost_of, layers, rules_of
 from benchmarks.tables import Column, Table
 from benchmarks.users.accuracy import END
 from benchmarks.users.fleet import DAY
 from instrumentation import saw_user
 from instrumentation.catalog import ACTIVE_USER_REGISTER
-from instrumentation.exposition import Exposition
-from instrumentation.registers import Home
-from instrumentation.store.process import ProcessStore
-from instrumentation.users import KEY_VARIABLE, ActiveUsers
+from instrumentation.exposition.formats import Exposition
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.users.active import KEY_VARIABLE, ActiveUsers
+from instrumentation.users.registers import Home
+from tests.support.prometheus_history import Prometheus, cost_of, layers, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instrumentation.catalog import ACTIVE_USER_REGISTER
-from instrumentation.registers import Home
-from instrumentation.users import KEY_VARIABLE, ActiveUsers
+from instrumentation.users.active import KEY_VARIABLE, ActiveUsers
+from instrumentation.users.registers import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

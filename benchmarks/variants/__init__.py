@@ -121,6 +121,6 @@ WITH_TRACES = (
     Variant(name="sidelight_sampled", title="Sidelight, traces, every request sampled and sent", distributions=TRACED),
 )
 """Metrics, and traces by OpenTelemetry's own instrumentation."""
-HAS_SHARED_STORE = find_spec("instrumentation.store.shared") is not None
+HAS_SHARED_STORE = find_spec("instrumentation.store.shared_store") is not None
 VARIANTS = tuple(row for row in EVERY if row is not SIDELIGHT_SHARED or HAS_SHARED_STORE)
 """Every row that can be measured."""

@@ -33,6 +33,6 @@ METRICS_ALONE = parse_settings({"logging": {"enabled": False, "correlation_id": 
 
 def with_store(build: Callable[..., FastAPI], store: Store, compiled: ModuleType | None = None) -> Installed:
     """Instrument the service, compiled or not, counting in a store: metrics alone, as the peers have them."""
-    with patch("instrumentation.compiled.module", lambda: compiled):
+    with patch("instrumentation.speedups.module", lambda: compiled):
         app = instrumentation.instrument(build(), settings=METRICS_ALONE, store=store, registry=CollectorRegistry())
     return Installed(app, partial(body_of, app, "/metrics"))

@@ -47,6 +47,6 @@ def install(build: Callable[..., FastAPI], sample_ratio: float = 1.0) -> Install
         }
     )
     # With a provider for the whole process, FastAPI's own telemetry would observe the bare app too.
-    with patch("instrumentation.compiled.module", lambda: None), patch("opentelemetry.trace.set_tracer_provider"):
+    with patch("instrumentation.speedups.module", lambda: None), patch("opentelemetry.trace.set_tracer_provider"):
         app = instrumentation.instrument(build(), settings=settings, store=LocalStore(), registry=CollectorRegistry())
     return Installed(app, partial(body_of, app, "/metrics"))

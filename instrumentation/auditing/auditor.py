@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from instrumentation.auditing.entry import Given, entry
-from instrumentation.auditing.keys import audit_keys
+from instrumentation.auditing.signing_keys import audit_keys
 from instrumentation.auditing.trail import AuditTrail, after_fork
 from instrumentation.catalog import AUDIT_ENTRIES, AUDIT_EVENTS, AUDIT_FAILURES
 from instrumentation.errors import SettingsError, SidelightError
 from instrumentation.redaction import Redactor
 from instrumentation.settings import Settings, load_settings
-from instrumentation.sources import reading
 from instrumentation.store import add
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.store.scrape_callbacks import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping

@@ -1,32 +1,39 @@
-"""``instrument(app)``: HTTP metrics for an ASGI app."""
+"""``instrument(app)``: HTTP metrics for an ASGI or a WSGI app."""
 
 from __future__ import annotations
 
+import atexit
+import os
 from functools import reduce
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
 
-from instrumentation.deployment import announce
 from instrumentation.errors import InstrumentationError
-from instrumentation.exposition import register
-from instrumentation.http.compiled import as_function, fastest
+from instrumentation.exposition.formats import register
+from instrumentation.http.compiled import fastest
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.features import FEATURES, Instrumented
+from instrumentation.http.interfaces import interface_of
+from instrumentation.http.lifespan import lasting
+from instrumentation.http.outermost import Given, is_observed, observe
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
+from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import default_store
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.http.interfaces import Interface
     from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.page import MetricsPage
     from instrumentation.http.users import FindUser
@@ -36,49 +43,50 @@ if TYPE_CHECKING:
 __all__ = ["instrument"]
 
 _App = TypeVar("_App")
-_MARK = "_sidelight"
 
 
-def instrument(
+def instrument(  # noqa: PLR0913 - each is an option of its own
     app: _App,
     *,
     settings: Settings | None = None,
     store: Store | None = None,
     registry: CollectorRegistry = REGISTRY,
     user_id: FindUser | None = None,
+    interface: Interface | None = None,
 ) -> _App:
     """Measure every request of an app and answer ``/metrics``.
 
-    A Starlette or FastAPI app is changed in place and returned; any other ASGI app is returned wrapped. Doing it twice
-    counts once.
+    The app is changed in place and returned; a function, or another object that cannot be changed, is returned wrapped.
+    Doing it twice counts once.
 
     Args:
-        app: The app.
+        app: The app, of ASGI or of WSGI.
         settings: What ``load_settings()`` gives, by default.
         store: Where to count; the process's own store by default.
         registry: The prometheus_client registry whose metrics the page shows.
         user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
-            ``saw_user``.
+            ``saw_user``. For a WSGI app the scope holds the environ as ``wsgi.environ``.
+        interface: ``"asgi"`` or ``"wsgi"``, where the app does not tell by how it is called.
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
-        InstrumentationError: ``app_invalid``, ``metrics_path_taken``, ``bucket_edges_differ``,
-            ``user_id_finder_invalid``.
+        InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``metrics_path_taken``,
+            ``bucket_edges_differ``, ``user_id_finder_invalid``.
     """
-    if not callable(app):
-        raise InstrumentationError(f"instrument() got {type(app).__name__}; give an ASGI app.", code="app_invalid")
-    if getattr(app, _MARK, False):
+    if is_observed(app):
         return app
+    interface = interface_of(app, interface)
     settings = settings or load_settings()
+    given = Given(settings=settings, store=store, registry=registry, user_id=user_id, interface=interface)
     store = store or default_store()
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
     _refuse_taken_path(routes, path)
     announce(store, settings.service)
-    answer_app_errors(app, store)
+    answer_app_errors(routes, store)
     register(store, registry)
-    excluded = frozenset(settings.http.excluded_routes)
+    excluded = RoutePatterns(settings.http.excluded_routes)
     exemplars = HttpExemplars()
     page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
     recorder = HttpRecorder(
@@ -88,7 +96,10 @@ def instrument(
         starting=lambda: _begin(beginnings),
     )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
+    endings = [each.end for each in features if each.end]
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
+    if interface == "wsgi":  # nobody tells a WSGI app that the server ends
+        beginnings.append(lambda: _at_exit(endings))
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
 
@@ -106,31 +117,35 @@ def instrument(
             recorder.prime()
             _begin(beginnings)  # another event loop of a process that has begun already
             try:
-                await inner(scope, receive, send)
+                await lasting(inner)(scope, receive, send)
             finally:
-                _begin(each.end for each in features if each.end)
+                _begin(endings)
 
-        within = reduce(lambda app, wrap: wrap(app), (each.layer for each in features if each.layer), inner)
+        layers = (each.layer for each in features if each.layer)
+        within = routes.following(reduce(lambda app, wrap: wrap(app), layers, inner))
         taken = {route.template for route in routes}  # a service's own page of a path wins
         answered = {at: answer for at, answer in pages.items() if at not in taken}
         if path is not None:
             answered[path] = primed_page
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
+
+        def aside(method: str, path: str) -> ASGIApp | None:
+            del method
+            return inner if path in excluded else None
+
         return measuring(
             within,
             recorder=recorder,
             routes=routes,
-            excluded=excluded,
-            direct={**dict.fromkeys(excluded, inner), **answered},
+            excluded=excluded.exact | {template for template in taken if template in excluded},
+            direct={**dict.fromkeys(excluded.exact, inner), **answered},
+            aside=aside if excluded.has_wildcards else None,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
         )
 
-    is_framework = hasattr(app, "build_middleware_stack")
-    wrapped: Any = _in_place(app, layer) if is_framework else as_function(layer(cast("ASGIApp", app)))
-    setattr(wrapped, _MARK, True)
-    return cast("_App", wrapped)
+    return cast("_App", observe(app, layer, given))
 
 
 def _left_out(store: Store) -> Callable[[str], bool]:
@@ -152,6 +167,12 @@ def _begin(beginnings: Iterable[Callable[[], None]]) -> None:
         begin()
 
 
+def _at_exit(endings: list[Callable[[], None]]) -> None:
+    """End with the process; not with the parent that this one was forked from."""
+    pid = os.getpid()
+    atexit.register(lambda: _begin(endings if os.getpid() == pid else ()))
+
+
 def _open_own_port(page: MetricsPage, settings: Settings) -> None:
     """Serve the page on its own port, in the process that answers requests and not in one that forks it."""
     if settings.metrics.port is not None and settings.metrics.path is not None:
@@ -160,28 +181,7 @@ def _open_own_port(page: MetricsPage, settings: Settings) -> None:
         serve(page, host=settings.metrics.host, port=settings.metrics.port, path=settings.metrics.path)
 
 
-def _in_place(app: Any, layer: Callable[[ASGIApp], ASGIApp]) -> Any:
-    """Stand outside of everything: an added middleware would not see what error handlers answer.
-
-    What the framework, or whoever else instruments the app, sets as ``middleware_stack`` is wrapped as it is set. A
-    changed ``build_middleware_stack`` would be in the way of those who change it too: OpenTelemetry's instrumentation
-    takes apart what it returns, and gives up where that is not Starlette's own.
-    """
-    kind: Any = type(app)
-
-    def set_attribute(self: Any, name: str, value: Any) -> None:
-        if name == "middleware_stack" and value is not None:
-            value = layer(value)
-        kind.__setattr__(self, name, value)
-
-    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
-    built = app.middleware_stack
-    app.__class__ = type(kind.__name__, (kind,), {**names, "__setattr__": set_attribute})
-    app.middleware_stack = built
-    return app
-
-
-def _expected(routes: Routes, excluded: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _expected(routes: Routes, excluded: Container[str]) -> Iterator[tuple[str, str]]:
     """Every (method, template) that the app is known to answer."""
     for route in routes:
         if route.template not in excluded:

@@ -1,32 +1,18 @@
-"""Which of the two request paths is taken, and what servers see of it."""
+"""Which of the two request paths is taken."""
 
 from __future__ import annotations
 
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from instrumentation import compiled
+from instrumentation import speedups
 from instrumentation.http import middleware
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
+    from instrumentation.http.middleware import ASGIApp
 
 
 def fastest() -> Callable[..., ASGIApp]:
     """``measuring``, compiled where that is installed and fits; else of Python."""
-    return getattr(compiled.module(), "measuring", middleware.measuring)
-
-
-def as_function(measured: ASGIApp) -> ASGIApp:
-    """A coroutine function: servers take any other callable for an app of ASGI 2."""
-    if iscoroutinefunction(measured):
-        return measured
-
-    async def sidelight(scope: Scope, receive: Receive, send: Send) -> None:
-        await measured(scope, receive, send)
-
-    within: Any = measured
-    sidelight.app = within.app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
-    return sidelight
+    return getattr(speedups.module(), "measuring", middleware.measuring)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrumentation import resources
 from instrumentation.auditing import auditor_of
-from instrumentation.health import checks_of
+from instrumentation.health.monitor import checks_of
 from instrumentation.http.correlation import correlating
 from instrumentation.http.health import health_pages
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
 from instrumentation.tracing import traces_of
-from instrumentation.users import users_of
+from instrumentation.users.active import users_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

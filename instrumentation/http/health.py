@@ -12,7 +12,7 @@ from instrumentation.shutdown import shutdown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from instrumentation.health import HealthChecks, Result
+    from instrumentation.health.monitor import HealthChecks, Result
     from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.settings import Health
 

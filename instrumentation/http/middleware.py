@@ -11,6 +11,7 @@ from asyncio import CancelledError
 from bisect import bisect_left
 from threading import get_ident
 from time import perf_counter
+from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.exemplars import sampled_span
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     Key = tuple[str, str, int, str]
     """Method, template, status and error type."""
     Listener = Callable[[Scope, Key, float], None]
+    Aside = Callable[[str, str], ASGIApp | None]
 
 _SEEN = "sidelight"
+_CONTENT_LENGTH = b"content-length"
+_WITHOUT_BODY = frozenset((204, 304))
 
 
 def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
@@ -44,6 +48,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     excluded: frozenset[str],
     direct: Mapping[str, ASGIApp],
     other: Mapping[str, ASGIApp],
+    aside: Aside | None = None,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp:
@@ -56,6 +61,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         excluded: Templates that do not count.
         direct: Path to the app that answers it, uncounted.
         other: Scope type to the app that takes what is no request.
+        aside: Gives the app that answers a method and path, uncounted, where ``direct`` has none.
         exemplars: Where the traces behind the durations are kept; None where they are not.
         listeners: Called once a request has been counted, with its scope, its series and its seconds.
     """
@@ -73,6 +79,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         if scope.get("root_path"):
             path = local_path(scope)
         answer = direct.get(path)
+        if answer is None and aside is not None:
+            answer = aside(scope["method"], path)
         if answer is not None:
             return await answer(scope, receive, send)
         scope[_SEEN] = send  # the server's own, for layers within that ask whether its client is there
@@ -88,32 +96,70 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             recorder.could_not_count(fault)
             return await app(scope, receive, send)
         status = 0
+        owed: int | None = None  # bytes of the body that are still to come; None where only its end tells
         ended = 0.0
-        trailers = gone = False
+        trailers = is_held = heeds_parts = is_last = gone = stands = False
         span = None
 
-        async def last(message: Message) -> None:
-            nonlocal ended, gone
-            gone = gone or _is_gone(send)
-            await send(message)
+        def end() -> None:
+            nonlocal ended
             ended = perf_counter()
+            try:
+                buffer[active] -= 1.0  # not once the app has returned: a background task is no request
+            except Exception as fault:  # noqa: BLE001 - as above
+                recorder.could_not_count(fault)
 
-        def watched(message: Message) -> Awaitable[None]:  # a coroutine for every chunk of a stream would cost
-            nonlocal status, trailers, span
-            is_last = False
+        async def last(message: Message) -> None:
+            nonlocal gone, is_last
+            gone = gone or client_has_left(send) is True
+            try:
+                await send(message)
+            except Exception:
+                is_last = False  # the server refused it
+                raise
+            if not ended:
+                end()
+
+        # A plain function: a coroutine for every chunk of a stream would cost.
+        def watched(message: Message) -> Awaitable[None]:  # noqa: C901, PLR0912 - see the module
+            nonlocal status, owed, trailers, is_held, heeds_parts, is_last, gone, stands, span
+            if is_last:  # what follows a response that is complete, such as an empty part, changes nothing
+                return send(message)
             try:
                 kind = message["type"]
                 if kind == "http.response.body":
-                    is_last = not (message.get("more_body") or trailers)
+                    if not (message.get("more_body") or trailers):
+                        is_last = True
+                    elif heeds_parts:
+                        if is_held:
+                            is_held, stands = False, status >= SERVER_ERROR and not gone
+                        if owed is None:
+                            heeds_parts = False
+                        else:
+                            owed -= memoryview(message.get("body") or b"").nbytes
+                            is_last = owed <= 0
                 elif kind == "http.response.start":
                     status = message["status"]
                     trailers = message.get("trailers", False)
                     if exemplars is not None:
                         span = sampled_span()
+                    headers = message.get("headers")
+                    if type(headers) is not list:
+                        message = with_lasting_headers(message)
+                        headers = message.get("headers")
+                    owed = None if trailers else promised_bytes(method, status, headers)
+                    is_held = isinstance(send, BuiltinMethodType)  # granian sends it with the first part of the body
+                    heeds_parts = is_held or owed is not None
+                    is_last = owed == 0 and not is_held
+                    if status >= SERVER_ERROR:
+                        gone = gone or client_has_left(send) is True
+                        stands = not (gone or is_held)
                 elif kind == "http.response.trailers":
                     is_last = not message.get("more_trailers")
                 elif kind == "http.response.pathsend":
                     is_last = not trailers
+                elif kind == "http.response.zerocopysend":
+                    is_last = not (message.get("more_body") or trailers)
             except Exception as fault:  # noqa: BLE001 - a message without a type is the server's to refuse
                 recorder.could_not_count(fault)
             return last(message) if is_last else send(message)
@@ -123,7 +169,12 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             message = await receive()
             try:
                 if message["type"] == "http.disconnect" and not ended:
-                    gone = True
+                    # While the last message is being sent it says that all is sent: hypercorn tells who listens first,
+                    # and they may then cancel who sends. uvicorn drops what waited for a client that left.
+                    if is_last and getattr(getattr(send, "__self__", None), "disconnected", False) is not True:
+                        end()
+                    else:
+                        gone = True
             except Exception as fault:  # noqa: BLE001 - a message without a type is the app's to refuse
                 recorder.could_not_count(fault)
             return message
@@ -132,12 +183,14 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         try:
             await app(scope, heard, watched)
         except CancelledError:
-            gone = not ended
+            gone = gone or not (ended or client_has_left(send) is False)
             raise
         finally:
             seconds = (ended or perf_counter()) - began
             try:
-                buffer[active] -= 1.0
+                if not ended:
+                    buffer[active] -= 1.0
+                    gone = gone or client_has_left(send) is True
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")
                 nested = scope.get("fastapi")
@@ -148,14 +201,14 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                 known = by_id.get(id(chosen))
                 route = known.template if known is not None and known.chosen is chosen else template(scope)
                 if route not in excluded:
-                    if gone:
+                    if gone and not stands:
                         key = (method, route, CLIENT_CLOSED_REQUEST, "")
-                    elif ended:
-                        key = (method, route, status, "" if status < SERVER_ERROR else str(int(status)))
-                    elif status:
-                        key = (method, route, status, ABORTED)
-                    else:
+                    elif not ended and (is_held or not status):
                         key = (method, route, SERVER_ERROR, "500")
+                    elif status >= SERVER_ERROR:
+                        key = (method, route, status, str(int(status)))
+                    else:
+                        key = (method, route, status, "" if ended else ABORTED)
                     place = shard.durations.get(key)
                     if place is None:
                         place = recorder.duration(shard, key)
@@ -174,9 +227,39 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     return sidelight
 
 
-def _is_gone(send: Send) -> bool:
-    """Whether the server knows that nobody hears the response; uvicorn does, and drops what is sent."""
-    return getattr(getattr(send, "__self__", None), "disconnected", False) is True
+def client_has_left(send: Send) -> bool | None:
+    """Whether the server knows that nobody hears the response; None where it cannot be asked.
+
+    uvicorn knows it, and drops what is sent. So does hypercorn, whose streams are also closed by the end of a response.
+    """
+    server = getattr(send, "__self__", None)
+    has_left = getattr(server, "disconnected", None)
+    return getattr(server, "closed", None) if has_left is None else has_left
+
+
+def with_lasting_headers(message: Message) -> Message:
+    """A start of a response whose headers can be read more than once; some frameworks give an iterator."""
+    headers = message.get("headers")
+    return message if headers is None or isinstance(headers, list | tuple) else {**message, "headers": list(headers)}
+
+
+def promised_bytes(method: str, status: int, headers: Any) -> int | None:
+    """How many bytes of body complete a response; None where only its last message tells.
+
+    Args:
+        method: Of the request.
+        status: Of the response.
+        headers: Of the response, as ASGI has them.
+    """
+    if method == "HEAD" or status in _WITHOUT_BODY:
+        return 0
+    try:
+        for name, value in headers or ():
+            if len(name) == len(_CONTENT_LENGTH) and name.lower() == _CONTENT_LENGTH:
+                return int(value) if value.isdigit() else None
+    except (AttributeError, TypeError, ValueError):  # no header: the server's to refuse
+        pass
+    return None
 
 
 async def awaiting(awaitable: Awaitable[Any]) -> Any:

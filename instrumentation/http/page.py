@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 
 from instrumentation.catalog import SIDELIGHT_SCRAPE
 from instrumentation.errors import Fault, SettingsError
-from instrumentation.exposition import Exposition, preferences
+from instrumentation.exposition.formats import Exposition, preferences
 from instrumentation.multiprocess import worker_files
 from instrumentation.store import observe
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
-    from instrumentation.exposition import Exemplars
+    from instrumentation.exposition.formats import Exemplars
     from instrumentation.http.middleware import Receive, Scope, Send
     from instrumentation.settings import Settings
     from instrumentation.store import Store

@@ -6,23 +6,21 @@ import json
 import logging
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrumentation import catalog
 from instrumentation.correlation import correlation_id
 from instrumentation.errors import AppError, InstrumentationError
+from instrumentation.http.frameworks.starlette import answering
 from instrumentation.store import add, default_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from starlette.requests import Request
-    from starlette.responses import Response
-
+    from instrumentation.http.routes import Routes
     from instrumentation.store import Store
 
 _log = logging.getLogger("instrumentation")
-_MEDIA_TYPE = "application/problem+json"
 _LARGEST_LIST = 100  # faults that one document names
 
 
@@ -40,77 +38,95 @@ def problem_documents(app: Any, *, store: Store | None = None) -> None:
     Raises:
         InstrumentationError: ``app_invalid``.
     """
-    from starlette.exceptions import HTTPException  # noqa: PLC0415 - the app has loaded it
-
-    if not hasattr(app, "exception_handlers"):
+    if not hasattr(app, "add_exception_handler"):
         raise InstrumentationError(
             f"problem_documents() got {type(app).__name__}; give a Starlette or FastAPI app.", code="app_invalid"
         )
+    from starlette.exceptions import HTTPException  # noqa: PLC0415 - the app has loaded it
+
     documents = Documents(store or default_store())
     handlers = {AppError: documents.of_app_error, HTTPException: documents.of_http, Exception: documents.of_unhandled}
     invalid = _validation_error()
     own = _framework_handlers()
     for kind, handler in {**handlers, **({} if invalid is None else {invalid: documents.of_invalid})}.items():
         if app.exception_handlers.get(kind) in own:
-            app.add_exception_handler(kind, handler)
+            app.add_exception_handler(kind, answering(handler))
 
 
-def answer_app_errors(app: Any, store: Store) -> None:
+def answer_app_errors(routes: Routes, store: Store) -> None:
     """Answer the errors that the service raises on purpose; whatever else it handles itself stays as it is."""
-    if AppError not in getattr(app, "exception_handlers", {AppError: None}):
-        app.add_exception_handler(AppError, Documents(store).of_app_error)
+    if not routes.handle(AppError, Documents(store).of_app_error):
+        _log.info("the app has no handlers of exceptions, so an AppError is not answered as a problem document")
+
+
+class Document(NamedTuple):
+    """A problem document, as it is sent.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By name, without the content type.
+        body: JSON; empty where the status has no body.
+        media_type: Of the body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    media_type: str = "application/problem+json"
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers, and the content type."""
+        return {"content-type": self.media_type, **self.headers}
 
 
 class Documents:
     """Makes the documents, and counts them.
 
     Args:
-        store: Where errors are counted.
+        store: Where errors are counted; the process's own store by default.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store or default_store()
 
-    async def of_app_error(self, request: Request, error: Any) -> Response:
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without the store: another process has its own."""
+        return Documents, ()
+
+    def of_app_error(self, error: Any) -> Document:
         """The document of an ``AppError``; one with 5xx is logged with its cause."""
-        del request
         is_ours = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         if is_ours:
             _log.error("%s: %s", error.code, error.message, exc_info=error, extra={"code": error.code})
         shown = {} if is_ours or not error.details else {"details": dict(error.details)}
         headers = {} if error.retry_after is None else {"retry-after": str(math.ceil(error.retry_after))}
-        return self._answer(error.status, error.code, error.message, shown, headers)
+        return self._document(error.status, error.code, error.message, shown, headers)
 
-    async def of_http(self, request: Request, error: Any) -> Response:
+    def of_http(self, error: Any) -> Document:
         """The document of Starlette's HTTPException, with its headers; without one where its status has no body."""
-        from starlette.responses import Response  # noqa: PLC0415 - the app has loaded it
-
-        del request
         if error.status_code < HTTPStatus.OK or error.status_code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
-            return Response(status_code=error.status_code, headers=error.headers)
+            return Document(error.status_code, error.headers or {}, b"")
         is_text = isinstance(error.detail, str)
         detail, shown = (error.detail, {}) if is_text else ("", {"details": error.detail})
-        return self._answer(error.status_code, f"http_{error.status_code}", detail, shown, error.headers or {})
+        return self._document(error.status_code, f"http_{error.status_code}", detail, shown, error.headers or {})
 
-    async def of_invalid(self, request: Request, error: Any) -> Response:
+    def of_invalid(self, error: Any) -> Document:
         """The document of a request that FastAPI refused: where, what and which rule, never the value."""
-        del request
         faults = [
             {"path": ".".join(map(str, fault["loc"])), "problem": fault["msg"], "rule": fault["type"]}
             for fault in _sequence(error.errors())[:_LARGEST_LIST]
         ]
-        return self._answer(422, "validation_failed", "What was sent cannot be used.", {"errors": faults}, {})
+        return self._document(422, "validation_failed", "What was sent cannot be used.", {"errors": faults}, {})
 
-    async def of_unhandled(self, request: Request, error: Any) -> Response:
+    def of_unhandled(self, error: Any) -> Document:
         """The document of an exception that nobody handled; Starlette hands the exception on."""
-        del request, error
-        return self._answer(500, "internal_error", "", {}, {})
+        del error
+        return self._document(500, "internal_error", "", {}, {})
 
-    def _answer(
+    def _document(
         self, status: int, code: str, detail: str, more: Mapping[str, object], headers: Mapping[str, str]
-    ) -> Response:
-        from starlette.responses import Response  # noqa: PLC0415 - the app has loaded it
-
+    ) -> Document:
         try:
             add(self._store, catalog.APP_ERRORS, (code,), 1.0)
         except Exception:  # noqa: BLE001 - the caller gets an answer all the same
@@ -122,7 +138,7 @@ class Documents:
             text = _json({**document, **more})
         except (TypeError, ValueError):  # keys that are no text, NaN, a circle
             text = _json(document)
-        return Response(text, status, headers={**headers, "cache-control": "no-store"}, media_type=_MEDIA_TYPE)
+        return Document(status, {**headers, "cache-control": "no-store"}, text.encode())
 
 
 def _json(document: Mapping[str, object]) -> str:

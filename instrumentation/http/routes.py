@@ -1,189 +1,99 @@
-"""The template of the route that a router chose, every prefix included; never a concrete path."""
+"""The template of the route that answered a request, every prefix included; never a concrete path."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+import logging
+from typing import TYPE_CHECKING, Any
+
+from instrumentation.http.frameworks import Placed, find
+from instrumentation.http.frameworks.interface import ARRIVAL, UNMATCHED, WEBSOCKET, Arrival, Route, local_path
+from instrumentation.http.frameworks.starlette import Starlette, overhear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, MutableMapping
-    from re import Pattern
+    from collections.abc import Awaitable, Iterator
 
-    Scope = MutableMapping[str, Any]
+    from instrumentation.http.frameworks.interface import Respond, Scope
+    from instrumentation.http.middleware import ASGIApp, Receive, Send
 
-UNMATCHED = ""
-"""The template of a request that no route matched."""
+__all__ = ["UNMATCHED", "WEBSOCKET", "Route", "Routes", "local_path"]
 
-
-WEBSOCKET = "WEBSOCKET"
-"""What a route of websockets has for a method."""
-
-
-class Route(NamedTuple):
-    """A route of an app.
-
-    Attributes:
-        chosen: The object that a scope carries once the router has chosen this route.
-        template: The path with every router prefix and mount template, such as ``/shops/{shop_id}/items``.
-        methods: What it answers to; empty for a mount, and for a class that has a function for each.
-        path: As the template, with the convertors of its parameters.
-    """
-
-    chosen: object
-    template: str
-    methods: frozenset[str]
-    path: str
-
-
-_AMBIGUOUS = Route(None, UNMATCHED, frozenset(), "")
+_log = logging.getLogger("instrumentation")
 
 
 class Routes:
-    """The routes of one app, found by the object that the router leaves in the scope.
+    """The routes of an app, and of the apps that it wraps or dispatches to.
+
+    Args:
+        app: The app.
 
     Attributes:
-        by_id: The id of that object to the route; always the same dict.
-        has_table: Whether the app has routes that can be read; a bare ASGI app has not.
+        by_id: The id of what Starlette's router leaves in the scope to the route; always the same dict.
+        has_table: Whether the app is of a framework that is known; a bare app is not.
     """
 
     def __init__(self, app: Any) -> None:
-        while not hasattr(app, "routes") and hasattr(app, "app"):
-            app = app.app  # a middleware around the app that has them
         self._app = app
-        self.has_table = hasattr(app, "routes")
-        self.by_id: dict[int, Route] = {}
-        self._patterns: list[tuple[Pattern[str], Route]] | None = None
+        found = find(app)
+        self._apps = found or [
+            Placed(Starlette(app), "")
+        ]  # a bare app may leave its route in the scope as Starlette does
+        self._said: set[str] = set()
+        self.has_table = bool(found)
+        own = (each.framework for each in self._apps if not each.prefix)
+        self.by_id = next((each.by_id for each in own if isinstance(each, Starlette)), {})
 
     def __iter__(self) -> Iterator[Route]:
-        yield from _walk(getattr(self._app, "routes", ()), "", "")
-        yield from sorted(_frontends(self._app), key=lambda route: -len(route.path))  # the most specific one answers
+        for each in self._apps:
+            try:
+                yield from each.routes()
+            except Exception as fault:  # noqa: BLE001 - a router of another kind is no reason to fail a start
+                self._say_once(
+                    "sidelight could not list the routes of the app, which are known once they answer", fault
+                )
+
+    def handle(self, kind: type[Exception], respond: Respond) -> bool:
+        """Answer exceptions of a kind with problem documents, in every app that does not handle them itself.
+
+        Returns:
+            False where there is no app of a known framework, so that nobody does.
+        """
+        for each in self._apps:
+            each.framework.handle(kind, respond)
+        return self.has_table
 
     def template(self, scope: Scope) -> str:
         """The template of the route that was chosen for a request, read once the app has answered."""
-        # A plain Starlette route leaves FastAPI's scope with its endpoint alone.
-        chosen = _chosen(scope) or scope.get("endpoint")
-        if chosen is None:
-            return self._matched(scope)
-        known = self.by_id.get(id(chosen))
-        if known is None or (known.chosen is not chosen and known is not _AMBIGUOUS):
-            known = self._learned(chosen)
-        return self._matched(scope) if known is _AMBIGUOUS else known.template
+        try:
+            chosen = next(filter(None, (each.chosen(scope) for each in self._apps)), UNMATCHED)
+            return chosen or self._matched(scope)
+        except Exception as fault:  # noqa: BLE001 - a framework of another version is no reason not to count
+            self._say_once("sidelight could not read the route of a request, and counts it without one", fault)
+            return UNMATCHED
 
-    def _learned(self, chosen: object) -> Route:
-        """Read the app's tables anew. A route outside of them, such as a custom router's, has its own template alone."""
-        routes = tuple(self)
-        self._patterns = None
-        self.by_id.clear()
-        self.by_id.update((id(route.chosen), route) for route in routes)
-        self.by_id.update((id(endpoint), route) for endpoint, route in _by_endpoint(routes))
-        stranger = _AMBIGUOUS if callable(chosen) else Route(chosen, _format(chosen), frozenset(), "")
-        return self.by_id.setdefault(id(chosen), stranger)
+    def _say_once(self, sentence: str, fault: Exception) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            _log.error(sentence, exc_info=fault)
 
     def _matched(self, scope: Scope) -> str:
-        """The template by the path, where the router left nothing that can be seen from outside.
+        paths = [local_path(scope)]
+        if ARRIVAL in scope and scope[ARRIVAL].path not in paths:
+            paths.insert(0, scope[ARRIVAL].path)  # an app within has changed the path
+        matched = (each.match(scope, path) for path in paths for each in self._apps)
+        return next(filter(None, matched), UNMATCHED)
 
-        That is so for a mounted app without routes, such as static files, and where the router saw a copy of the scope,
-        or was never asked because a middleware answered. In a scope that the router has seen nothing else can match.
-        """
-        is_seen = "router" in scope and "app_root_path" not in scope and "endpoint" not in scope
-        if is_seen and "frontend_path" not in (scope.get("fastapi") or ()):
-            return UNMATCHED
-        path, method, found = local_path(scope), scope.get("method", WEBSOCKET), UNMATCHED
-        for pattern, route in self._compiled():
-            if pattern.fullmatch(path):
-                if not route.methods or method in route.methods:
-                    return route.template
-                if WEBSOCKET not in {method, *route.methods}:
-                    found = found or route.template
-        return found
+    def _is_plain(self, framework: object) -> bool:
+        return isinstance(framework, Starlette) and framework.app is self._app and framework.shows_all
 
-    def _compiled(self) -> list[tuple[Pattern[str], Route]]:
-        if self._patterns is None:
-            self._patterns = [(_pattern(route.path), route) for route in self if route.template]
-        return self._patterns
+    def following(self, app: ASGIApp) -> ASGIApp:
+        """An ASGI app in which what a router chooses is seen also where the scope that came does not show it."""
+        if all(self._is_plain(each.framework) for each in self._apps):
+            return app
+        overhear(self._apps)
 
+        def followed(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            scope[ARRIVAL] = Arrival(scope)
+            return app(scope, receive, send)
 
-def _pattern(path: str) -> Pattern[str]:
-    """As Starlette's compile_path, but for parameters whose name stands twice: once in a mount, once in a route below."""
-    from starlette.convertors import CONVERTOR_TYPES  # noqa: PLC0415 - where there are routes there is Starlette
-    from starlette.routing import PARAM_REGEX  # noqa: PLC0415
-
-    text, at = "", 0
-    for parameter in PARAM_REGEX.finditer(path):
-        convertor = CONVERTOR_TYPES[parameter[2].lstrip(":") if parameter[2] else "str"]
-        text += f"{re.escape(path[at : parameter.start()])}(?:{convertor.regex})"
-        at = parameter.end()
-    return re.compile(text + re.escape(path[at:]))
-
-
-def _by_endpoint(routes: Iterable[Route]) -> Iterator[tuple[object, Route]]:
-    """Endpoint to route; ambiguous where an endpoint has several."""
-    found: dict[int, tuple[object, Route]] = {}
-    for route in routes:
-        endpoint = getattr(route.chosen, "endpoint", None)
-        if endpoint is not None:
-            is_second = id(endpoint) in found
-            found[id(endpoint)] = (endpoint, _AMBIGUOUS if is_second else route._replace(chosen=endpoint))
-    yield from found.values()
-
-
-def local_path(scope: Scope) -> str:
-    """The path below the root path that the server was started with."""
-    path: str = scope["path"]
-    root = scope.get("app_root_path", scope.get("root_path"))
-    return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
-
-
-def _chosen(scope: Scope) -> object | None:
-    """FastAPI's effective context where it belongs to the route, since only it knows the prefixes; else the route."""
-    route = scope.get("route")
-    fastapi = scope.get("fastapi")
-    if fastapi:
-        context = fastapi.get("effective_route_context")
-        if context is not None and (context.original_route is route or context.starlette_route is route):
-            return context  # type: ignore[no-any-return]
-    return route
-
-
-def _frontends(app: Any) -> Iterator[Route]:
-    """The files of FastAPI's frontends, which stand in no table of routes and leave none in the scope."""
-    groups: Iterable[Any] = getattr(getattr(app, "router", None), "_iter_low_priority_routes", tuple)()
-    for group in groups:
-        prefix = getattr(group, "frontend_prefix", "")
-        for route in getattr(getattr(group, "original_route", group), "routes", ()):
-            path = (prefix + route.path).rstrip("/")
-            for own in (path, f"{path}/{{path:path}}"):
-                yield Route(route, f"{path}/{{path}}", frozenset(route.methods), own)
-
-
-def _walk(routes: Any, prefix: str, path: str) -> Iterator[Route]:
-    for route in routes:
-        if hasattr(route, "effective_route_contexts"):  # FastAPI >= 0.137: an included router
-            for context in route.effective_route_contexts():
-                yield from _leaf(context, context.starlette_route or context, prefix, path)
-        else:
-            yield from _leaf(route, route, prefix, path)
-
-
-def _leaf(chosen: Any, route: Any, prefix: str, path: str) -> Iterator[Route]:
-    """One route; for a mount with routes of its own those, behind the mount's template."""
-    own = getattr(route, "path", "")
-    if inner := getattr(route, "routes", None):
-        # The mount is what stays in the scope where no route within it matched.
-        yield Route(chosen, UNMATCHED, frozenset(), "")
-        yield from _walk(inner, prefix + _without_convertors(route, own), path + own)
-    else:
-        is_mount = hasattr(route, "app") and not hasattr(route, "endpoint")
-        methods = frozenset(
-            (getattr(route, "methods", None) or ()) if hasattr(route, "methods") or is_mount else {WEBSOCKET}
-        )
-        yield Route(chosen, prefix + _format(route), methods, path + own + ("/{path:path}" if is_mount else ""))
-
-
-def _without_convertors(mount: object, path: str) -> str:
-    """A mount's template: its path_format ends with the rest of the path, which its routes put there."""
-    return _format(mount).removesuffix("/{path}") if hasattr(mount, "path_format") else path
-
-
-def _format(route: object) -> str:
-    return str(getattr(route, "path_format", None) or getattr(route, "path", UNMATCHED))
+        followed.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
+        return followed

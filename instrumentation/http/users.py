@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from instrumentation.http.middleware import Key, Listener, Scope
-    from instrumentation.users import ActiveUsers, UserId
+    from instrumentation.users.active import ActiveUsers, UserId
 
     FindUser: TypeAlias = Callable[[Scope], UserId | None]
 

@@ -7,10 +7,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
+from instrumentation.http.routes import local_path
 from instrumentation.store import add, observe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.http.routes import Routes
@@ -20,7 +21,7 @@ _log = logging.getLogger("instrumentation")
 
 
 def measuring_websockets(
-    app: ASGIApp, *, store: Store, routes: Routes, excluded: frozenset[str], clock: Callable[[], float] = perf_counter
+    app: ASGIApp, *, store: Store, routes: Routes, excluded: Container[str], clock: Callable[[], float] = perf_counter
 ) -> ASGIApp:
     """An ASGI app that counts the websockets which go through it, from their acceptance to their end.
 
@@ -28,7 +29,7 @@ def measuring_websockets(
         app: The app within.
         store: Where to count.
         routes: The routes of the app.
-        excluded: Templates that do not count.
+        excluded: Templates and paths that do not count.
         clock: Gives seconds.
     """
     quietly = _Quietly()
@@ -51,7 +52,7 @@ def measuring_websockets(
     def note_open(scope: Scope) -> tuple[str, float] | None:
         with quietly:
             route = routes.template(scope)
-            if route not in excluded:
+            if route not in excluded and local_path(scope) not in excluded:
                 add(store, catalog.WEBSOCKET_SERVER_ACTIVE_CONNECTIONS, (route,), 1.0)
                 return route, clock()
         return None

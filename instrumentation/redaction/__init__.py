@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from instrumentation.redaction.patterns import MASK
 from instrumentation.redaction.redactor import Redactor
-from instrumentation.redaction.table import MASK
 
 __all__ = ["MASK", "Redactor"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from instrumentation.redaction.keys import CLEAR, COUNTABLE, FEWER, SECRET, takes_whole_line
-from instrumentation.redaction.table import MASK
+from instrumentation.redaction.patterns import MASK
+from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, FEWER, SECRET, takes_whole_line
 
 if TYPE_CHECKING:
-    from instrumentation.redaction.keys import Keys
+    from instrumentation.redaction.sensitive_keys import Keys
 
 # Read backwards, from the sign to the key: a search forwards would try each word of the text as a key.
 _BACKWARDS = re.compile(
@@ -51,8 +51,8 @@ _LOCATED = re.compile(r"\bloc\\*[\"']")
 _INPUT = "input"
 _PLACEHOLDER = re.compile(r"(?:\?|\$\d+|%s|%\(\w+\)s)(?=[,;)]*(?:\s|$))")
 _NUMBERS = {  # under a key with this verdict, whatever is said behind it
-    COUNTABLE: re.compile(r"[\d.,_]{1,15}(?![\w.,-])"),
-    FEWER: re.compile(r"\d{1,3}(?![\w-]|[.,]\d)"),
+    COUNTABLE: re.compile(r"[\d.,_]{1,15}(?![\w.,-]|[^\s\w]{0,80}[\w%])"),
+    FEWER: re.compile(r"\d{1,3}(?![\w-]|[^\s\w]{0,80}[\w%])"),
 }
 _CLOSERS = ")]}>\"'.,;"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from instrumentation.redaction.table import MASK
+from instrumentation.redaction.patterns import MASK
 
 URL_QUERY = "url_query"
 """What ``logging.redaction.allow`` calls it."""

@@ -16,12 +16,12 @@ from types import NoneType
 from typing import Any
 from uuid import UUID
 
-from instrumentation.redaction.allowed import KEY, LET_THROUGH, PATTERN, checked, is_key, is_let_through, is_pattern
-from instrumentation.redaction.keys import CLEAR, COUNTABLE, FEWER, LONGEST_KEY, Keys
+from instrumentation.redaction.options import KEY, LET_THROUGH, PATTERN, checked, is_key, is_let_through, is_pattern
+from instrumentation.redaction.patterns import MASK
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
-from instrumentation.redaction.table import MASK
-from instrumentation.redaction.texts import Texts
+from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, FEWER, LONGEST_KEY, Keys
+from instrumentation.redaction.text import Texts
 
 DEEPEST = 20
 """Containers within containers that are read; what is deeper is masked."""

@@ -11,7 +11,7 @@ from instrumentation.resources.cgroup import Container
 from instrumentation.resources.disk import disk
 from instrumentation.resources.event_loop import LoopLag
 from instrumentation.resources.garbage import GarbagePauses
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from instrumentation import catalog
-from instrumentation.sources import reading
+from instrumentation.store.scrape_callbacks import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

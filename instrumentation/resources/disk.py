@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
-from instrumentation.sources import Reading, reading
+from instrumentation.store.scrape_callbacks import Reading, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable

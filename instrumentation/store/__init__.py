@@ -6,10 +6,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from instrumentation.store.interface import OVERFLOW, Series, Store, add, observe
-from instrumentation.store.local import LocalStore
+from instrumentation.store.local_store import LocalStore
 
 if TYPE_CHECKING:
-    from instrumentation.store.process import ProcessStore
+    from instrumentation.store.process_store import ProcessStore
 
 __all__ = ["OVERFLOW", "LocalStore", "Series", "Store", "add", "default_store", "observe"]
 
@@ -17,6 +17,6 @@ __all__ = ["OVERFLOW", "LocalStore", "Series", "Store", "add", "default_store", 
 @cache
 def default_store() -> ProcessStore:
     """The process's own store, made on first use."""
-    from instrumentation.store.process import ProcessStore  # noqa: PLC0415 - it brings what only workers need
+    from instrumentation.store.process_store import ProcessStore  # noqa: PLC0415 - it brings what only workers need
 
     return ProcessStore()

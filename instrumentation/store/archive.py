@@ -8,7 +8,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from instrumentation.store import keys
+from instrumentation.store import series_index
 from instrumentation.store.table import HEAD, Part
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Archive(Part):
 
     def as_bytes(self) -> bytes:
         """The file."""
-        lines = [keys.line(key) for key, _ in self.rows]
+        lines = [series_index.line(key) for key, _ in self.rows]
         return _signed(b"".join((json.dumps(self.folded).encode(), b"\n", *lines, b"\n", bytes(self.slots))))
 
 
@@ -58,7 +58,7 @@ def read(path: Path) -> Archive:
     head, _, numbers = whole.partition(b"\n\n")
     folded, _, lines = (head + b"\n").partition(b"\n")
     slots = array("d", numbers)
-    return Archive(keys.read(lines, 0, len(slots)).rows, slots, json.loads(folded))
+    return Archive(series_index.read(lines, 0, len(slots)).rows, slots, json.loads(folded))
 
 
 def _signed(text: bytes) -> bytes:

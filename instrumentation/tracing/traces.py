@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from instrumentation.http.correlation import ID
 from instrumentation.redaction import Redactor
+from instrumentation.settings.route_patterns import as_regex
 from instrumentation.tracing.clients import trace_clients
 from instrumentation.tracing.export import BoundedExport, BoundedProcessor
 
@@ -174,7 +175,7 @@ def _remember(span: Span, scope: Any) -> None:
 
 
 def _pattern(excluded: Iterable[str]) -> str:
-    return ",".join(f"^[a-z]+://[^/]+{re.escape(path)}$" for path in sorted(excluded))
+    return ",".join(f"^[a-z]+://[^/]+{as_regex(path)}$" for path in sorted(excluded))
 
 
 def _provider(settings: Settings) -> TracerProvider:

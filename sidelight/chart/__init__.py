@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.rules import to_yaml
+from alerts.model import to_yaml
 from collector.gateway import to_gateway_config
-from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values
+from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values, targets_schema
 from sidelight.chart.gateway import gateway_values
 from sidelight.chart.objects import collector_monitor_values, dashboards_values, helm_test_values, pod_monitor_values
+from sidelight.chart.quantity import quantity_templates
 from sidelight.chart.readme import to_readme
 from sidelight.chart.rules import alerts_values, bucket_edges, chart_rules, rules_values
 from sidelight.chart.values import Block, ChartError, Value, labels, may_be, to_schema_file, to_values_file
@@ -28,16 +29,17 @@ def chart_files(settings: Settings) -> dict[str, str]:
     """Path below ``helm/sidelight`` to text, of all that follows from the settings.
 
     Raises:
-        ChartError: Two overrides would have one name in the values.
+        ChartError: Two overrides would have one name in the values, or two secrets one key.
     """
     values = chart_values(settings)
     return {
         "files/rules.yaml": to_yaml(chart_rules(settings), "sidelight file/ignore: the chart fills the places"),
         "files/gateway.yaml": to_gateway_config(settings),
         "files/alertmanager.yaml": to_yaml(alertmanager_parts(settings)),
+        "templates/_quantity.tpl": quantity_templates("sidelight"),
         "README.md": to_readme(values),
         "values.yaml": to_values_file(values),
-        "values.schema.json": to_schema_file(values),
+        "values.schema.json": to_schema_file(values, targets=targets_schema()),
     }
 
 

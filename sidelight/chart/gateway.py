@@ -34,15 +34,17 @@ def gateway_values(settings: Settings) -> Block:
     memory = settings.collector.memory_limit_mib
     return Block(
         key="gateway",
-        note="The OpenTelemetry Collector that all sidecars send to, by the configuration of `sidelight build`. Its Service is "
-        "called <release>-sidelight-gateway: set collector.gateway_endpoint in sidelight.yaml to http://<that name>.<namespace>:4318.",
+        note="The OpenTelemetry Collector that all sidecars send to, by the configuration of `sidelight build`. Its Service "
+        "is called sidelight-gateway where the release is sidelight; collector.gateway_endpoint in sidelight.yaml must be "
+        "http://<its name>.<its namespace>:4318, which the notes print.",
         members=(
             flag("enabled", default=False),
             Value(
                 key="kind",
                 default="Deployment",
                 schema={"enum": ["Deployment", "OpenTelemetryCollector"]},
-                note="OpenTelemetryCollector leaves the Deployment to the OpenTelemetry Operator.",
+                note="OpenTelemetryCollector leaves pods and Service to the OpenTelemetry Operator, which calls the Service "
+                "<name>-collector; networkPolicy and imagePullSecrets are then the operator's business.",
             ),
             labels("labels", "Labels on the objects and the pods."),
             image(),
@@ -88,7 +90,7 @@ def gateway_values(settings: Settings) -> Block:
                 key="queue",
                 note="Where what is accepted waits on disk. Without a size it is an emptyDir, which outlives the container, not the pod.",
                 members=(
-                    Value(key="size", default="", schema={"anyOf": [{"const": ""}, may_be("quantity")]}),
+                    Value(key="size", default="", schema=may_be("quantity")),
                     Value(key="storageClassName", default="", schema={"type": "string"}),
                 ),
             ),
@@ -100,7 +102,8 @@ def gateway_values(settings: Settings) -> Block:
                         key="memory",
                         default=f"{memory}Mi",
                         schema=may_be("quantity"),
-                        note="Request and limit; collector.memory_limit_mib in sidelight.yaml, whose four fifths the collector keeps to.",
+                        note="Request and limit, such as 512Mi or 1.5Gi; by default collector.memory_limit_mib of sidelight.yaml. "
+                        "The collector keeps to four fifths of it.",
                     ),
                 ),
             ),

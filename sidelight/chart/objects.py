@@ -116,7 +116,8 @@ def helm_test_values() -> Block:
     """What ``helm test`` asks."""
     return Block(
         key="test",
-        note="A Pod that `helm test` runs: it asks Prometheus whether it has loaded the groups.",
+        note="A Pod that `helm test` runs. It asks Prometheus whether it has loaded the rules and, with podMonitor, scrapes pods; and with "
+        "alertmanagerConfig it asks Alertmanager whether it has loaded the routes and leads this release's Watchdog to its receiver.",
         members=(
             flag("enabled", default=False),
             Value(
@@ -124,6 +125,12 @@ def helm_test_values() -> Block:
                 default="http://prometheus-operated:9090",
                 schema={"type": "string", "pattern": "^https?://[^/]+"},
                 note="Where Prometheus answers, as the Pod reaches it.",
+            ),
+            Value(
+                key="alertmanagerURL",
+                default="http://alertmanager-operated:9093",
+                schema={"type": "string", "pattern": "^https?://[^/]+"},
+                note="Where Alertmanager answers, as the Pod reaches it.",
             ),
             Value(
                 key="image",

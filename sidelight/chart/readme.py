@@ -25,10 +25,10 @@ Installs into a cluster what `sidelight build` derives from `sidelight.yaml`:
 | AlertmanagerConfig (off by default) | who hears which alert | `alertmanagerConfig` |
 | Deployment, Service, ConfigMap, ServiceAccount, HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy (off by default) | \
 the gateway of traces and pushed metrics | `gateway` |
-| Pod of `helm test` (off by default) | asks Prometheus whether the rules are loaded | `test` |
+| Pod of `helm test` (off by default) | asks whether rules are loaded, pods scraped and alerts routed | `test` |
 
 ```sh
-helm install obs helm/sidelight --namespace monitoring --set commonLabels.release=kube-prometheus-stack
+helm install sidelight helm/sidelight --namespace monitoring --set commonLabels.release=kube-prometheus-stack
 ```
 
 A misspelt key, an unknown alert or a wrong type stops the installation with its path. Files below `files/`, this page,

@@ -7,39 +7,47 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from alerts import ALERTS, groups
-from alerts.levels import SEVERITIES
-from alerts.rules import AlertRule, RecordingRule
+from alerts.checking.promql import check
+from alerts.checking.series import series
+from alerts.model import AlertRule, RecordingRule
+from alerts.thresholds import SEVERITIES
 from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from alerts.rules import Alert, RuleGroup
+    from alerts.alert import Alert
+    from alerts.checking.promql import Labels
+    from alerts.model import RuleGroup
     from instrumentation.settings import Settings
 
 _THRESHOLD = "threshold"
 
 
 def chart_rules(settings: Settings) -> dict[str, object]:
-    """What the templates read: every group, and which warning must not be above which critical.
+    """What the templates read: every group, the labels that a scope may name, and which warning must not be above which critical.
 
-    An alert rule has its places open, and with it their names. A recorded series has the alert rules that read it, and
+    An alert rule has its places open, and with it their names, and whether its alerts name a namespace. A recorded series has the alert rules that read it, and
     none where a dashboard does too.
     """
     every = groups(settings)
     rules = [rule for group in every for rule in group.rules]
+    known = series(every, settings.alerting.group_by)
     return {
-        "groups": [_group(group, rules) for group in every],
+        "groups": [_group(group, rules, known) for group in every],
+        "labels": list(settings.alerting.group_by),
         "order": [pair for alert in ALERTS for pair in _order(alert, settings)],
     }
 
 
-def _group(group: RuleGroup, rules: Sequence[RecordingRule | AlertRule]) -> dict[str, object]:
+def _group(
+    group: RuleGroup, rules: Sequence[RecordingRule | AlertRule], known: Mapping[str, Labels]
+) -> dict[str, object]:
     return {
         "key": _key(group),
         "name": group.name,
         "interval": str(group.interval),
-        "rules": [_rule(rule, rules) for rule in group.rules],
+        "rules": [_rule(rule, rules, known) for rule in group.rules],
     }
 
 
@@ -47,12 +55,27 @@ def _key(group: RuleGroup) -> str:
     return group.name.removeprefix("sidelight.")
 
 
-def _rule(rule: RecordingRule | AlertRule, rules: Sequence[RecordingRule | AlertRule]) -> dict[str, object]:
+def _rule(
+    rule: RecordingRule | AlertRule, rules: Sequence[RecordingRule | AlertRule], known: Mapping[str, Labels]
+) -> dict[str, object]:
     if isinstance(rule, AlertRule):
         places = {"parameters": list(rule.parameters), "on_edge": list(rule.on_edge)}
-        return {"key": rule.key, **places, **rule.template()}
+        namespaced = "namespace" in check(rule.filled(rule.expr), known).labels
+        expr = scoped(rule.expr, known)
+        return {"key": rule.key, **places, "namespaced": namespaced, **rule.template(), "expr": expr}
     readers = () if _is_shown(rule, rules) else _readers(rule.record, rules)
-    return {**rule.document(), "readers": list(dict.fromkeys(readers))}
+    return {"record": rule.record, "expr": scoped(rule.expr, known), "readers": list(dict.fromkeys(readers))}
+
+
+def scoped(expr: str, names: Iterable[str]) -> str:
+    """An expression with a place for the scope at every series that it reads; without a scope the places are empty.
+
+    >>> scoped('sum(rate(up{job="a"}[5m])) / group_up + up_total + up', {"up", "up_total"})
+    'sum(rate(up{[[scope,]]job="a"}[5m])) / group_up + up_total[[scope]] + up[[scope]]'
+    """
+    # A place of a number may have the name of a series: [[queue_oldest_age_seconds]].
+    series = re.compile(rf"(?<![\w:\[])({'|'.join(map(re.escape, names))})(?![\w:])({{?)")
+    return series.sub(lambda found: f"{found[0]}[[scope,]]" if found[2] else f"{found[1]}[[scope]]", expr)
 
 
 def _readers(record: str, rules: Sequence[RecordingRule | AlertRule]) -> Iterator[str]:
@@ -102,6 +125,15 @@ def rules_values(settings: Settings) -> Block:
                 note="PrometheusRule needs the Prometheus Operator; a ConfigMap is mounted and listed in rule_files.",
             ),
             labels("labels", "Labels on the object; kube-prometheus-stack selects {release: <its release>}."),
+            Value(
+                key="scope",
+                default={},
+                schema=may_be("scope"),
+                note="Which services this release judges, as labels and their values, such as {job: [shop, search]} or {namespace: [shop]}; by "
+                "default all that Prometheus has. Releases with different scopes can share a Prometheus. The labels are those of "
+                f"alerting.group_by in sidelight.yaml: {', '.join(settings.alerting.group_by)}. A release with a scope has no Watchdog, unless "
+                "alertmanagerConfig.receivers has a watchdog.",
+            ),
             Block(
                 key="groups",
                 members=switches,

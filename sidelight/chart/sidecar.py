@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collector import parts
+from collector import common
 from collector.sidecar import sidecar_config
 from sidelight.chart.gateway import environment, image
+from sidelight.chart.quantity import quantity_templates
 from sidelight.chart.values import Block, Value, may_be, to_schema_file, to_values_file
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ def sidecar_chart_files(settings: Settings) -> dict[str, str]:
     """Path below ``helm/sidelight-sidecar`` to text, of all that follows from the settings."""
     values = sidecar_values(settings)
     return {
-        "templates/_config.tpl": _template(parts.to_config(sidecar_config(settings, KUBERNETES))),
+        "templates/_config.tpl": _template(common.to_config(sidecar_config(settings, KUBERNETES))),
         "values.yaml": to_values_file(values),
         "values.schema.json": to_schema_file(values),
+        "templates/_quantity.tpl": quantity_templates("sidelight-sidecar"),
     }
 
 
@@ -55,10 +57,11 @@ def sidecar_values(settings: Settings) -> Block:
                 note="Where the service serves, for collector.metrics otlp and remote_write.",
             ),
             Value(
-                key="memoryMiB",
-                default=settings.collector.memory_limit_mib,
-                schema=may_be("count"),
-                note="Request and limit; collector.memory_limit_mib in sidelight.yaml, whose four fifths the collector keeps to.",
+                key="memory",
+                default=f"{settings.collector.memory_limit_mib}Mi",
+                schema=may_be("quantity"),
+                note="Request and limit, such as 256Mi or 0.5Gi; by default collector.memory_limit_mib of sidelight.yaml. The "
+                "collector keeps to four fifths of it.",
             ),
             Value(key="cpuRequest", default="20m", schema=may_be("quantity")),
             Value(

@@ -98,13 +98,13 @@ def to_values_file(values: Block) -> str:
     return "\n\n".join(paragraphs) + "\n"
 
 
-def to_schema_file(values: Block) -> str:
-    """The text of values.schema.json."""
+def to_schema_file(values: Block, **definitions: object) -> str:
+    """The text of values.schema.json, with further definitions that values name by ``may_be``."""
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",  # read by Helm 3 and 4
         "$comment": "Written by `sidelight build` from sidelight.yaml; change that file, not this one.",
         **values.schema,
-        "definitions": DEFINITIONS,
+        "definitions": {**DEFINITIONS, **definitions},
     }
     return json.dumps(schema, indent=2) + "\n"
 
@@ -142,7 +142,7 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
     "count": {"type": "integer", "minimum": 1},
     "positive": {"type": "number", "exclusiveMinimum": 0},
     "percent": {"type": "integer", "minimum": 1, "maximum": 100},
-    "quantity": {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"},
+    "quantity": {"type": ["string", "number"]},  # the templates say in a sentence what one is
     "share": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "duration": {
         "type": "string",
@@ -162,11 +162,19 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         "additionalProperties": False,
         "patternProperties": {_QUALIFIED_NAME: {"type": "string"}},
     },
+    "scope": {
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {
+            "^[a-zA-Z_][a-zA-Z0-9_]*$": {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/text"}},
+        },
+    },
     "alertLabels": {
         "type": "object",
         "additionalProperties": False,
         "patternProperties": {"^[a-zA-Z_][a-zA-Z0-9_]*$": {"type": "string", "minLength": 1}},
-        "properties": {"alertname": False, "severity": False},  # the first is fixed, the second is a value beside it
+        # alertname is fixed, severity a value beside it, sidelight says whose the alert is
+        "properties": {"alertname": False, "severity": False, "sidelight": False},
     },
     "alertAnnotations": {
         "type": "object",
@@ -200,22 +208,6 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         **_of(("name",), name=_TEXT, value={"type": "string"}, valueFrom={"$ref": "#/definitions/valueFrom"}),
     },
     "valueFrom": _of((), secretKeyRef=_SECRET, configMapKeyRef=_SECRET, fieldRef=_of(("fieldPath",), fieldPath=_TEXT)),
-    "targets": _of(
-        (),
-        slack=_of(("apiURL", "channel"), apiURL=_SECRET, channel=_TEXT),
-        pagerduty=_of(("routingKey",), routingKey=_SECRET),
-        opsgenie=_of(("apiKey",), apiKey=_SECRET),
-        email=_of(
-            ("to", "from", "smarthost"),
-            to=_TEXT,
-            smarthost=_TEXT,
-            authUsername=_TEXT,
-            authPassword=_SECRET,
-            requireTLS={"type": "boolean"},
-            **{"from": _TEXT},
-        ),
-        webhook=_of(("urlSecret",), urlSecret=_SECRET),
-    ),
     "namespaceSelector": {
         "type": "object",
         "additionalProperties": False,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidelight.checks import collectors, dashboards, rules
+from sidelight.checks import collector_files, dashboard_files, rule_files
 from sidelight.checks.documents import PARSE, Kind, gather
 from sidelight.checks.finding import Check, Finding, Severity
-from sidelight.checks.world import world
+from sidelight.checks.known_series import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Check", "Finding", "Severity", "find"]
 
-_FINDERS = {Kind.RULES: rules.find, Kind.DASHBOARD: dashboards.find, Kind.COLLECTOR: collectors.find}
-CHECKS: tuple[Check, ...] = (PARSE, *rules.CHECKS, *dashboards.CHECKS, *collectors.CHECKS)
+_FINDERS = {Kind.RULES: rule_files.find, Kind.DASHBOARD: dashboard_files.find, Kind.COLLECTOR: collector_files.find}
+CHECKS: tuple[Check, ...] = (PARSE, *rule_files.CHECKS, *dashboard_files.CHECKS, *collector_files.CHECKS)
 """Every check, in the order of the reference page."""
 
 

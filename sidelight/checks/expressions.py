@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import promql_parser as promql
 
-from alerts.promql import KEEP_EVERY_LABEL, check_tree, is_without, nodes
+from alerts.checking.promql import KEEP_EVERY_LABEL, check_tree, is_without, nodes
 from sidelight.checks.finding import Check, Severity
-from sidelight.checks.world import SERIES, OpenWorld
+from sidelight.checks.known_series import SERIES, OpenWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.checks.world import World
+    from sidelight.checks.known_series import World
 
 SYNTAX = Check(
     name="promql/syntax",

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sidelight.demo.errors import DemoError
-from sidelight.demo.play import run
+from sidelight.demo.main import run
 
 __all__ = ["DemoError", "run"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from instrumentation.settings import Settings
-    from sidelight.demo.watch import Watch
+    from sidelight.demo.prometheus_queries import Watch
 
 SECONDS = 60.0  # until all of them have had something to show; a busy machine needs as long
 _FILLED = {

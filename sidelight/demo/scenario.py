@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from alerts.deployment import NAME as DEPLOYMENT_COMPLETED
-from alerts.error_rate import NAME as HIGH_ERROR_RATE
-from alerts.latency import NAME as HIGH_LATENCY_P95
-from alerts.watchdog import NAME as WATCHDOG
+from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
+from alerts.conditions.error_rate import NAME as HIGH_ERROR_RATE
+from alerts.conditions.latency import NAME as HIGH_LATENCY_P95
+from alerts.conditions.watchdog import NAME as WATCHDOG
 from instrumentation.settings import Http
 from sidelight.demo.timeline import Key
 

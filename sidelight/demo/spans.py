@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from sidelight.processes import LOOPBACK
+from sidelight.toolchain.processes import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

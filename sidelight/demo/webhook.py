@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sidelight.demo.timeline import Key, Message
-from sidelight.processes import LOOPBACK
+from sidelight.toolchain.processes import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 
 from instrumentation.http.exemplars import HttpExemplars
-from instrumentation.http.middleware import ASGIApp, Listener
+from instrumentation.http.middleware import ASGIApp, Aside, Listener
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
 
@@ -15,6 +15,7 @@ def measuring(
     excluded: frozenset[str],
     direct: Mapping[str, ASGIApp],
     other: Mapping[str, ASGIApp],
+    aside: Aside | None = None,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp: ...

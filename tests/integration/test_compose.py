@@ -11,7 +11,7 @@ import yaml
 
 from collector.manifest import VERSION
 from instrumentation.settings import load_settings
-from sidelight.tools import tool
+from sidelight.toolchain import tool
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMPOSE: Any = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
@@ -54,7 +54,7 @@ def test_the_generated_gateway_sends_to_a_name_that_is_there() -> None:
         for alias in (name, *service.get("networks", {}).get("default", {}).get("aliases", ()))
     }
     for address in (settings.collector.gateway_endpoint, settings.collector.traces_endpoint):
-        assert re.search(r"//([\w-]+):", address)[1] in aliases  # type: ignore[index]
+        assert re.search(r"//([\w.-]+):", address)[1] in aliases  # type: ignore[index]
 
 
 def test_no_port_of_the_host_is_taken_twice() -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
@@ -18,6 +23,7 @@ MAY_IMPORT = {
     "sidelight": {"instrumentation", "alerts", "dashboards", "collector"},
     "examples": {"instrumentation"},
     "benchmarks": {"instrumentation", "alerts", "dashboards", "collector", "sidelight"},
+    "lint": set(),
 }
 
 
@@ -45,7 +51,40 @@ def test_a_package_imports_only_what_its_arrows_allow(package: str) -> None:
 
 
 def test_a_forbidden_import_would_be_seen() -> None:
-    assert ours("def late():\n    from alerts.rules import number\n") == {"alerts"}
+    assert ours("def late():\n    from alerts.model import number\n") == {"alerts"}
+
+
+def all_modules() -> dict[str, Path]:
+    """Module name to file, of everything that ships."""
+    shipped = ("instrumentation", "alerts", "dashboards", "collector", "sidelight")
+    files = [file for package in shipped for file in sorted((ROOT / package).rglob("*.py"))]
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+def imported(source: str, known: Container[str]) -> set[str]:
+    """The modules of ours that a module imports: at the top, within functions and for types alike."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            within = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known else node.module for name in within}
+    return {name for name in found if name in known}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    modules = all_modules()
+    arrows = {name: imported(file.read_text(), modules) - {name} for name, file in modules.items()}
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def test_a_circle_would_be_seen() -> None:
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from alerts import model\n"
+    assert imported(source, {"alerts", "alerts.model"}) == {"alerts.model"}
 
 
 def modules_loaded_by(code: str) -> set[str]:

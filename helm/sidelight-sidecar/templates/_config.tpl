@@ -16,8 +16,8 @@ receivers:
 processors:
   memory_limiter:
     check_interval: 1s
-    limit_mib: 102
-    spike_limit_mib: 25
+    limit_mib: ${env:SIDELIGHT_MEMORY_LIMIT_MIB:-102}
+    spike_limit_mib: ${env:SIDELIGHT_MEMORY_SPIKE_MIB:-25}
   resource:
     attributes:
     - key: k8s.namespace.name
@@ -106,7 +106,7 @@ processors:
     summary: silent
 exporters:
   otlp_http/gateway:
-    endpoint: http://sidelight-gateway:4318
+    endpoint: http://sidelight-gateway.monitoring:4318
     timeout: 10s
     retry_on_failure:
       enabled: true

@@ -31,7 +31,7 @@ data:
 - name: sidelight-config
   configMap: {name: {{ include "sidelight-sidecar.name" . | quote }}}
 - name: sidelight-queue
-  emptyDir: {sizeLimit: {{ (index .Values "sidelight-sidecar").queueSizeLimit | quote }}}
+  emptyDir: {sizeLimit: {{ include "sidelight-sidecar.quantity" (dict "path" "sidelight-sidecar.queueSizeLimit" "given" (index .Values "sidelight-sidecar").queueSizeLimit) | quote }}}
 {{- end -}}
 
 {{- define "sidelight-sidecar.name" -}}
@@ -45,6 +45,7 @@ data:
 
 {{- define "sidelight-sidecar.container" -}}
 {{- $own := index .Values "sidelight-sidecar" -}}
+{{- $memory := dict "path" "sidelight-sidecar.memory" "given" $own.memory -}}
 name: sidelight-collector
 image: {{ $own.image | quote }}
 args: ["--config=/etc/sidelight/sidecar.yaml"]
@@ -56,8 +57,8 @@ securityContext:
   capabilities: {drop: [ALL]}
   seccompProfile: {type: RuntimeDefault}
 resources:
-  requests: {cpu: {{ $own.cpuRequest | quote }}, memory: {{ printf "%vMi" $own.memoryMiB | quote }}}
-  limits: {memory: {{ printf "%vMi" $own.memoryMiB | quote }}}
+  requests: {cpu: {{ include "sidelight-sidecar.quantity" (dict "path" "sidelight-sidecar.cpuRequest" "given" $own.cpuRequest) | quote }}, memory: {{ include "sidelight-sidecar.quantity" $memory | quote }}}
+  limits: {memory: {{ include "sidelight-sidecar.quantity" $memory | quote }}}
 ports:
   - {name: otelcol-metrics, containerPort: 8888}
   - {name: otelcol-health, containerPort: 13133}
@@ -80,8 +81,7 @@ env:
     value: {{ $own.serviceName | default .Release.Name | quote }}
   - name: SIDELIGHT_SERVICE_PORT
     value: {{ $own.servicePort | quote }}
-  - name: GOMEMLIMIT
-    value: {{ printf "%dMiB" (div (mul (int $own.memoryMiB) 4) 5) | quote }}
+  {{- include "sidelight-sidecar.memoryEnvironment" $memory | nindent 2 }}
 {{- with $own.env }}
 {{ toYaml . | indent 2 }}
 {{- end }}

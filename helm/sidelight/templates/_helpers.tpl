@@ -10,6 +10,25 @@
 {{- .Values.fullnameOverride | default $full | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* The gateway's name. A Service's begins with a letter and has no dot, a StatefulSet's has room for what is put behind it. */}}
+{{- define "sidelight.gatewayName" -}}
+{{- $name := printf "%s-gateway" (include "sidelight.fullname" .) | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $name -}}{{- $name = printf "sidelight-%s" $name -}}{{- end -}}
+{{- if gt (len $name) 52 -}}
+{{- $name = printf "%s-%s-gateway" (trunc 37 $name | trimSuffix "-") (sha256sum $name | trunc 6) -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{/* Refuses a kind that the cluster does not have; without a cluster, as in helm template, none is known. Takes: root, api, kind,
+     path, given, of, instead. */}}
+{{- define "sidelight.needs" -}}
+{{- $known := .root.Capabilities.APIVersions -}}
+{{- if and ($known.Has "v1/ConfigMap") (not ($known.Has (printf "%s/%s" .api .kind))) -}}
+{{- fail (printf "%s: got %v, and the cluster has no kind %s of %s; install the %s, or set %s." .path .given .kind .api .of .instead) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* An object's metadata. Takes: root, name, and where there are any labels and annotations of its own. */}}
 {{- define "sidelight.metadata" -}}
 name: {{ .name | quote }}

@@ -17,14 +17,41 @@
 {{- $text -}}
 {{- end -}}
 
+{{/* The matchers of the scope, such as job=~"shop|search"; a collector's job is its service's with -collector behind it. */}}
+{{- define "sidelight.scope" -}}
+{{- $allowed := (.Files.Get "files/rules.yaml" | fromYaml).labels -}}
+{{- $matchers := list -}}
+{{- range $label, $values := .Values.rules.scope -}}
+{{- if not (has $label $allowed) -}}
+{{- fail (printf "rules.scope.%s: got a label that the rules do not keep; give one of %s, or add it to alerting.group_by in sidelight.yaml." $label (join ", " $allowed)) -}}
+{{- end -}}
+{{- $quoted := list -}}
+{{- range $values -}}{{- $quoted = append $quoted (regexQuoteMeta .) -}}{{- end -}}
+{{- $pattern := join "|" $quoted -}}
+{{- if eq $label "job" -}}{{- $pattern = printf "(%s)(-collector)?" $pattern -}}{{- end -}}
+{{- $matchers = append $matchers (printf "%s=~%s" $label (toRawJson $pattern)) -}}
+{{- end -}}
+{{- join "," $matchers -}}
+{{- end -}}
+
+{{/* Whether this release has Watchdog: one without a scope does, and one that has somebody to send it to. */}}
+{{- define "sidelight.hasWatchdog" -}}
+{{- $routing := .Values.alertmanagerConfig -}}
+{{- if not .Values.rules.scope -}}true
+{{- else if $routing.enabled -}}
+{{- if index (hasKey $routing.receivers "watchdog" | ternary $routing.receivers (include "sidelight.routing" . | fromJson).targets) "watchdog" -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The alert rules that are switched on, as {rules: [HighErrorRate.critical, ...]}. */}}
 {{- define "sidelight.live" -}}
 {{- $live := list -}}
+{{- $watchdog := include "sidelight.hasWatchdog" . -}}
 {{- range $group := (.Files.Get "files/rules.yaml" | fromYaml).groups -}}
 {{- range $rule := $group.rules -}}
 {{- if and $rule.alert (index $.Values.rules.groups $group.key) -}}
 {{- $alert := index $.Values.alerts $rule.alert -}}
-{{- if and $alert.enabled (index $alert $rule.key).enabled -}}
+{{- if and $alert.enabled (index $alert $rule.key).enabled (or $watchdog (ne $rule.alert "Watchdog")) -}}
 {{- $live = append $live (printf "%s.%s" $rule.alert $rule.key) -}}
 {{- end -}}
 {{- end -}}
@@ -61,7 +88,61 @@
 {{- $groups = append $groups (dict "name" $group.name "interval" $group.interval "rules" $rules) -}}
 {{- end -}}
 {{- end -}}
+{{- $scope := include "sidelight.scope" . -}}
+{{- $own := $scope | empty | ternary "" (printf "{%s}" $scope) -}}
+{{- $more := $scope | empty | ternary "" (printf "%s," $scope) -}}
+{{- range $groups -}}
+{{- range .rules -}}
+{{- $_ := set . "expr" (.expr | replace "[[scope]]" $own | replace "[[scope,]]" $more) -}}
+{{- end -}}
+{{- end -}}
 {{- toJson (dict "groups" $groups) -}}
+{{- end -}}
+
+{{/* The groups in as few objects as hold them, as {objects: [{name, groups: [...]}]}. The operator refuses an object of more than 524288
+     bytes without a word to Helm, and kubectl apply writes what it applies into an annotation, which ends at 262144. Rules of a
+     group that is larger than an object go on in a group with a number. */}}
+{{- define "sidelight.ruleObjects" -}}
+{{- $most := 220000 -}}{{/* bytes of JSON; a ConfigMap with them is a tenth larger */}}
+{{- $pieces := list -}}
+{{- range $group := (include "sidelight.rules" . | fromJson).groups -}}
+{{- $name := $group.name -}}
+{{- $number := 1 -}}
+{{- $rules := list -}}
+{{- $size := 0 -}}
+{{- range $rule := $group.rules -}}
+{{- $more := len (toJson $rule) -}}
+{{- if and $rules (gt (add $size $more | int) $most) -}}
+{{- $pieces = append $pieces (dict "size" $size "group" (dict "name" $name "interval" $group.interval "rules" $rules)) -}}
+{{- $number = add $number 1 -}}
+{{- $name = printf "%s.%d" $group.name $number -}}
+{{- $rules = list -}}
+{{- $size = 0 -}}
+{{- end -}}
+{{- $rules = append $rules $rule -}}
+{{- $size = add $size $more | int -}}
+{{- end -}}
+{{- $pieces = append $pieces (dict "size" $size "group" (dict "name" $name "interval" $group.interval "rules" $rules)) -}}
+{{- end -}}
+{{- $objects := list -}}
+{{- $groups := list -}}
+{{- $size := 0 -}}
+{{- range $pieces -}}
+{{- if and $groups (gt (add $size .size | int) $most) -}}
+{{- $objects = append $objects $groups -}}
+{{- $groups = list -}}
+{{- $size = 0 -}}
+{{- end -}}
+{{- $groups = append $groups .group -}}
+{{- $size = add $size .size | int -}}
+{{- end -}}
+{{- if $groups -}}{{- $objects = append $objects $groups -}}{{- end -}}
+{{- $base := printf "%s%s" (include "sidelight.fullname" .) (eq .Values.rules.kind "ConfigMap" | ternary "-rules" "") -}}
+{{- $named := list -}}
+{{- range $index, $groups := $objects -}}
+{{- $named = append $named (dict "name" (eq $index 0 | ternary $base (printf "%s-%d" $base (add $index 1))) "groups" $groups) -}}
+{{- end -}}
+{{- toJson (dict "objects" $named) -}}
 {{- end -}}
 
 {{/* One alert rule with the values' numbers, durations, labels and annotations. Takes: root, rule. */}}
@@ -80,7 +161,7 @@
   "alert" $rule.alert
   "expr" (include "sidelight.filled" (dict "text" $rule.expr "parameters" $rule.parameters "own" $own))
   "for" $own.for
-  "labels" (merge (dict "severity" $own.severity) $alert.labels $rule.labels)
+  "labels" (merge (dict "severity" $own.severity) (include "sidelight.routingLabels" . | fromJson) $alert.labels $rule.labels)
   "annotations" (merge (deepCopy $alert.annotations) $annotations) -}}
 {{- with $own.keep_firing_for -}}{{- $_ := set $filled "keep_firing_for" . -}}{{- end -}}
 {{- toJson $filled -}}

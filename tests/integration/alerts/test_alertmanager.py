@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from alerts import generated, messages
+from alerts import generated
+from alerts.alertmanager import messages
 from instrumentation.settings import parse_settings
-from sidelight import processes
-from sidelight.tools import tool
+from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

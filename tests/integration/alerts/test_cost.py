@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.detection.rules import ours
 from benchmarks.rules.cost import measured, table
 from benchmarks.rules.fleet import Fleet, series
 from instrumentation.settings import parse_settings
+from tests.support.rule_sets import ours
 
 
 def test_every_rule_is_measured_and_the_buckets_are_read_once() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.detection.history import HOUR, MINUTE, Service, Shares
-from benchmarks.detection.replay import fired
-from benchmarks.detection.rules import PAGE, TICKET, ours, workbook
 from instrumentation.settings import Settings
+from tests.support.histories import HOUR, MINUTE, Service, Shares
+from tests.support.replay import fired
+from tests.support.rule_sets import PAGE, TICKET, ours, workbook
 
 AN_HOUR = 1 * HOUR
 FAILING = Service(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.detection.history import HOUR, MINUTE, SCRAPE, Service, Shares
-from benchmarks.detection.replay import Fired, fired
-from benchmarks.detection.rules import PAGE, TICKET, ours
 from instrumentation.settings import Settings
+from tests.support.histories import HOUR, MINUTE, SCRAPE, Service, Shares
+from tests.support.replay import Fired, fired
+from tests.support.rule_sets import PAGE, TICKET, ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from benchmarks.detection.history import HOUR, MINUTE, SCRAPE, Service, Shares
-from benchmarks.detection.rules import ours
 from instrumentation.settings import parse_settings
-from sidelight.tools import tool
+from sidelight.toolchain import tool
+from tests.support.histories import HOUR, MINUTE, SCRAPE, Service, Shares
+from tests.support.rule_sets import ours
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import yaml
 
 from alerts import generated
 from instrumentation.settings import Settings, parse_settings
-from sidelight.tools import tool
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from pathlib import Path

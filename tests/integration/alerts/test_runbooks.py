@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from alerts import ALERTS
-from sidelight import processes
-from sidelight.tools import tool
+from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

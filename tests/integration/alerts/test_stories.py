@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from alerts import generated
-from benchmarks.prometheus import Prometheus, layers
 from instrumentation.settings import Duration, parse_settings
+from tests.support.prometheus_history import Prometheus, layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

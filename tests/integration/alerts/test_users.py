@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from alerts import groups
-from alerts.rule_tests import to_test_file
-from alerts.rules import to_rule_file
-from alerts.users import users_tests
+from alerts.model import to_rule_file
+from alerts.recording.users import users_tests
+from alerts.rule_tests.promtool import to_test_file
 from benchmarks.users.accuracy import Estimated, estimated, standard_error
 from benchmarks.users.fleet import DAY, Scenario
 from instrumentation.settings import Settings
-from sidelight.tools import tool
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from pathlib import Path

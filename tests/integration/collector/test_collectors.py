@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import collector
-from benchmarks.faults.collectors import LOOPBACK, SECONDS, running, send, until
 from collector.manifest import COMPONENTS, PROGRAM, VERSION
 from instrumentation.redaction import Redactor
 from instrumentation.settings import parse_settings
-from sidelight import processes
 from sidelight.demo.spans import receiving
-from sidelight.tools import RELEASES, tool
+from sidelight.toolchain import RELEASES, processes, tool
+from tests.support.collectors import LOOPBACK, SECONDS, running, send, until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.faults.collectors import LOOPBACK, running, send, until
 from benchmarks.faults.latency import BROKEN, WELL, latencies
 from benchmarks.faults.scenarios import SCENARIOS, Scenario
 from sidelight.demo.spans import receiving
+from tests.support.collectors import LOOPBACK, running, send, until
 
 if TYPE_CHECKING:
     from pathlib import Path

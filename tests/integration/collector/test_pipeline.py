@@ -13,17 +13,16 @@ import pytest
 import yaml
 
 from alerts import generated
-from benchmarks.faults.collectors import SECONDS, running, send, until
 from instrumentation.settings import parse_settings
-from sidelight import processes
 from sidelight.demo.spans import Spans, receiving
-from sidelight.tools import tool
-from tests.integration.prometheus import asked
+from sidelight.toolchain import processes, tool
+from tests.support.collectors import SECONDS, running, send, until
+from tests.support.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hunter2-7c1f"  # noqa: S105 - no real one

@@ -11,16 +11,16 @@ import pytest
 
 from benchmarks.pictures.drawing import WIDTHS, Board, asked, draw
 from dashboards import DASHBOARDS
-from sidelight import processes
-from sidelight.demo import panels, stage
+from sidelight.demo import panels, services
 from sidelight.demo.panels import seen
 from sidelight.demo.scenario import NEW_VERSION, Phase
+from sidelight.toolchain import processes
 from tests.unit.instrumentation.resources.test_cgroup import plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.demo.stage import Stage
+    from sidelight.demo.services import Stage
 
 # The shop, which finds itself in a recorded container: limits are nothing a test can rely on.
 LIMITED_SHOP = """
@@ -42,11 +42,11 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (container / "limited_shop.py").write_text(LIMITED_SHOP)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECORDED_ROOT", str(container))
-        patch.setattr(stage, "examples_folder", lambda: container)
+        patch.setattr(services, "examples_folder", lambda: container)
         shop = partial(processes.uvicorn, "limited_shop:app")
-        patch.setattr(stage.processes, "uvicorn", lambda _, **options: shop(**options))
+        patch.setattr(services.processes, "uvicorn", lambda _, **options: shop(**options))
         epoch = time.time()
-        with stage.running(folder, epoch=epoch, clock=lambda: time.time() - epoch, check=lambda: None) as played:
+        with services.running(folder, epoch=epoch, clock=lambda: time.time() - epoch, check=lambda: None) as played:
             while not played.watch.shows(
                 f"target_info offset {played.settings.alerting.deployment_lookback}", now=True
             ):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.typescript import LITERAL, answer, faults
+from tests.support.typescript import LITERAL, answer, faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

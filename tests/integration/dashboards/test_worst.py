@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.prometheus import Prometheus
 from dashboards.expressions import RANGE, highest, lowest
+from tests.support.prometheus_history import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import yaml
 
 from instrumentation.settings import Settings
 from sidelight.chart import chart_files, dashboard_files
-from sidelight.tools import tool
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,11 +10,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from alerts import generated
-from benchmarks.faults.collectors import running, send, until
 from instrumentation.settings import parse_settings
-from sidelight import processes
+from sidelight.toolchain import processes
 from tests.integration.helm.test_objects import by_kind
-from tests.integration.prometheus import asked
+from tests.support.collectors import running, send, until
+from tests.support.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alerts.users import active_users, daily_active_users, users_rules
+from alerts.recording.users import active_users, daily_active_users, users_rules
 from instrumentation.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import yaml
 from dashboards import generated as dashboards
 from instrumentation.settings import Settings, parse_settings
 from tests.integration.helm.conftest import Chart
-from tests.integration.typescript import LITERAL, faults
+from tests.support.typescript import LITERAL, faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,8 @@ TARGETS = {
     "opsgenie": {"apiKey": SECRET},
     "email": {"to": "a@b.example", "from": "c@d.example", "smarthost": "mail.example:587", "authUsername": "c",
               "authPassword": SECRET, "requireTLS": True},
-    "webhook": {"urlSecret": SECRET},
+    "webhook": [{"urlSecret": SECRET}, {"url": "http://hooks.example/a"}],
+    "msteamsv2": {"webhookURL": SECRET},
 }  # fmt: skip
 MINIMAL: dict[str, Any] = {"rules": {"enabled": False}, "dashboards": {"enabled": False}}
 FULL: dict[str, Any] = {
@@ -57,8 +58,13 @@ FULL: dict[str, Any] = {
 }
 CONFIG_MAPS = {**FULL, "rules": {"kind": "ConfigMap"}}
 PLAIN_GATEWAY = {"gateway": {"enabled": True, "replicas": 3}}
-BY_OPERATOR = {
-    "gateway": {"enabled": True, "kind": "OpenTelemetryCollector", "autoscaling": {"enabled": True}},
+BY_OPERATOR: dict[str, Any] = {
+    "gateway": {
+        "enabled": True,
+        "kind": "OpenTelemetryCollector",
+        "autoscaling": {"enabled": True},
+        "queue": {"size": "2Gi", "storageClassName": "fast"},
+    },
     "collectorMonitor": {"enabled": True},
 }
 VALUES = {
@@ -72,7 +78,7 @@ VALUES = {
 TEAMS = parse_settings(
     {
         "alerting": {
-            "teams": [{"name": "search", "match": {"job": "search"}, "receivers": {"default": {}}}],
+            "teams": [{"name": "search", "match": {"job": "search"}}],
             "mute_times": [
                 {
                     "name": "night",

@@ -115,6 +115,26 @@ WRONG = {
         ),
     ),
     "a monitor of every pod": ({"podMonitor": {"enabled": True}}, "podMonitor.selector: got none"),
+    "a target without its secret": (
+        {"alertmanagerConfig": {"receivers": {"default": {"slack": {"channel": "#shop"}}}}},
+        "'/alertmanagerConfig/receivers/default/slack': missing property 'apiURL'",
+    ),
+    "a misspelt key of one of several targets": (
+        {"alertmanagerConfig": {"receivers": {"info": {"webhook": [{"url": "http://a"}, {"uri": "http://b"}]}}}},
+        "'/alertmanagerConfig/receivers/info/webhook/1': additional properties 'uri' not allowed",
+    ),
+    "a webhook with two addresses": (
+        {
+            "alertmanagerConfig": {
+                "receivers": {"info": {"webhook": {"url": "http://a", "urlSecret": {"name": "b", "key": "c"}}}}
+            }
+        },
+        "'/alertmanagerConfig/receivers/info/webhook': maxProperties: got 2, want 1",
+    ),
+    "a receiver that no route has": (
+        {"alertmanagerConfig": {"receivers": {"pager": {}}}},
+        "'/alertmanagerConfig/receivers': additional properties 'pager' not allowed",
+    ),
     "an unknown operator": (
         {"podMonitor": {"selector": {"matchExpressions": [{"key": "app", "operator": "Is"}]}}},
         "'/podMonitor/selector/matchExpressions/0/operator': value must be one of",

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from sidelight.processes import LOOPBACK, free_port, start
-from sidelight.tools import Toolbox, run_command, tool
+from sidelight.toolchain import Toolbox, run_command, tool
+from sidelight.toolchain.processes import LOOPBACK, free_port, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 NOBODY = 65534  # the user and the group without rights
 

@@ -17,7 +17,7 @@ import pytest
 
 import instrumentation
 from instrumentation.store import LocalStore
-from sidelight import processes
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from benchmarks.soak.servers import SERVERS, serving
+from tests.support.servers import SERVERS, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ instrumentation.instrument(app)
 EVENTS = b"GET /events HTTP/1.1\r\nHost: here\r\n\r\n"
 LATE = b"GET /late HTTP/1.1\r\nHost: here\r\n\r\n"
 UPLOAD = b"POST /upload HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nabc"
-WHERE_THE_SERVER_SAYS_SO = {"uvicorn": "499", "gunicorn": "499"}  # the others only to who listens
+WHERE_THE_SERVER_SAYS_SO = {"uvicorn": "499", "gunicorn": "499", "hypercorn": "499"}  # granian only to who listens
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -23,18 +23,18 @@ import redis.asyncio as async_redis_client
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from instrumentation.checks import http_check, redis_check, sqlalchemy_check, tcp_check
 from instrumentation.errors import InstrumentationError
-from instrumentation.health import Check, HealthChecks
+from instrumentation.health.checks import http_check, redis_check, sqlalchemy_check, tcp_check
+from instrumentation.health.monitor import Check, HealthChecks
 from instrumentation.settings import Health
-from sidelight import processes
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from instrumentation.health import Probe
-    from sidelight.processes import Process
+    from instrumentation.health.monitor import Probe
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

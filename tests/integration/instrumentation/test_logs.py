@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from sidelight import processes
+from sidelight.toolchain import processes
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

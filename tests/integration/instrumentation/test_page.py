@@ -17,13 +17,13 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from instrumentation.catalog import TARGET_INFO, WORKFLOW_DURATION, WORKFLOWS_CREATED
 from instrumentation.errors import SettingsError
-from instrumentation.exposition import Exposition
+from instrumentation.exposition.formats import Exposition
 from instrumentation.http import server
 from instrumentation.http.page import metrics_page
 from instrumentation.http.server import OwnPort, serve
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.store import LocalStore, add, observe
-from sidelight.tools import tool
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from instrumentation.redaction.keys import HARMLESS_KEY, SECRET_KEY
-from instrumentation.redaction.table import NUMBERS, PATTERNS, TOKENS
-from sidelight.tools import tool
+from instrumentation.redaction.patterns import NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.sensitive_keys import HARMLESS_KEY, SECRET_KEY
+from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
     from pathlib import Path

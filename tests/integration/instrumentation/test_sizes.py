@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from sidelight import processes
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

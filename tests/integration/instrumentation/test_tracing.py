@@ -19,13 +19,13 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from sidelight import processes
 from sidelight.demo.spans import Received, receiving, spans_in
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from benchmarks.users.estimators import improved
-from sidelight import processes
+from sidelight.toolchain import processes
+from tests.support.estimators import improved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 import pytest
 
-from sidelight import processes
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.faults.collectors import until
 from instrumentation.settings import Settings
-from sidelight import processes
 from sidelight.checks import Severity, find
 from sidelight.checks.expressions import keeps_name, parsed
-from sidelight.tools import tool
-from tests.integration.prometheus import asked
+from sidelight.toolchain import processes, tool
+from tests.support.collectors import until
+from tests.support.prometheus import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 RULES = """\
 groups:

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from alerts.alertmanager import alertmanager_config
-from alerts.messages import message, to_template_file
+from alerts.alertmanager.configuration import alertmanager_config
+from alerts.alertmanager.messages import message, to_template_file
 from instrumentation.settings import Receiver, Settings, parse_settings
 
 
@@ -121,3 +121,18 @@ def test_every_template_that_a_receiver_uses_is_defined() -> None:
         for name in re.findall(r'template "([\w.]+)"', json.dumps(message(kind)).replace('\\"', '"'))
     }
     assert used == defined
+
+
+def test_a_receiver_may_have_several_targets_of_a_kind_and_none() -> None:
+    hooks = [{"url": "http://hooks.example/a"}, {"url": "http://hooks.example/b"}]
+    default = {"webhook": hooks, "slack": [], "msteamsv2": {"webhook_url_file": "/run/secrets/teams"}}
+    made = receivers(parse_settings({"alerting": {"receivers": {"default": default}}}))["default"]
+    assert [one["url"] for one in made["webhook_configs"]] == ["http://hooks.example/a", "http://hooks.example/b"]
+    assert "slack_configs" not in made
+    (teams,) = made["msteamsv2_configs"]
+    assert teams == {
+        "webhook_url_file": "/run/secrets/teams",
+        "title": '{{ template "sidelight.title" . }}',
+        "text": '{{ template "sidelight.text" . }}',
+        "send_resolved": True,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alerts.promql import catalog_series, check, faults
+from alerts.checking.promql import catalog_series, check, faults
 
 SERIES = catalog_series(["job", "namespace"])
 

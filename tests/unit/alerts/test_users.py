@@ -7,11 +7,11 @@ import re
 import pytest
 
 from alerts import generated, groups
-from alerts.linting import faults
-from alerts.rules import RecordingRule
-from alerts.users import active_users, daily_active_users, users_rules
-from benchmarks.users.estimators import improved
+from alerts.checking.series import faults
+from alerts.model import RecordingRule
+from alerts.recording.users import active_users, daily_active_users, users_rules
 from instrumentation.settings import Settings, parse_settings
+from tests.support.estimators import improved
 
 
 def expressions(data: object = ()) -> dict[str, str]:

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 import yaml
 
-from alerts.slo import BURNS
-from benchmarks.detection.history import DAY, SCRAPE, Service, Shares, outages, poisson, quiet, troubled
-from benchmarks.detection.rules import PAGE, TICKET, ours, workbook
+from alerts.conditions.error_budget import BURNS
 from instrumentation.settings import Duration, Settings
+from tests.support.histories import DAY, SCRAPE, Service, Shares, outages, poisson, quiet, troubled
+from tests.support.rule_sets import PAGE, TICKET, ours, workbook
 
 
 def counts(service: Service, error_type: str) -> list[int]:

@@ -13,7 +13,7 @@ from collector.balancer import balancer_config
 from collector.gateway import gateway_config
 from collector.manifest import COMPONENTS, manifest
 from collector.sidecar import sidecar_config
-from instrumentation.redaction.table import PATTERNS, TOKENS
+from instrumentation.redaction.patterns import PATTERNS, TOKENS
 from instrumentation.settings import Settings, parse_settings
 from sidelight.checks import find
 
@@ -67,7 +67,11 @@ def test_every_number_and_address_is_used(place: str, key: str, exporter: str) -
     made = config(place, {"collector": {key: "http://other:9", "memory_limit_mib": 70, "queue_size": 3}})
     assert made["exporters"][exporter]["endpoint"] == "http://other:9"
     assert made["exporters"][exporter]["sending_queue"]["queue_size"] == 3
-    assert made["processors"]["memory_limiter"] == {"check_interval": "1s", "limit_mib": 56, "spike_limit_mib": 14}
+    assert made["processors"]["memory_limiter"] == {
+        "check_interval": "1s",
+        "limit_mib": "${env:SIDELIGHT_MEMORY_LIMIT_MIB:-56}",
+        "spike_limit_mib": "${env:SIDELIGHT_MEMORY_SPIKE_MIB:-14}",
+    }
 
 
 def test_the_gateway_keeps_what_failed_what_is_slower_than_the_warning_and_some() -> None:

@@ -1,14 +1,12 @@
-"""Dashboards of several settings, planned panels included."""
+"""Dashboards of several settings."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dashboards import DASHBOARDS
-from instrumentation import catalog
 from instrumentation.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
@@ -46,14 +44,8 @@ def settings(request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture
-def every_row_emitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "METRICS", tuple(replace(metric, emitted=True) for metric in catalog.METRICS))
-
-
-@pytest.fixture
-def built(settings: Settings, request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
-    """Every dashboard with every panel, those of planned rows too."""
-    request.getfixturevalue("every_row_emitted")
+def built(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Every dashboard."""
     return {name: build(settings) for name, build in DASHBOARDS.items()}
 
 
@@ -71,10 +63,3 @@ def _walk(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def walk() -> Walk:
     """Path and value of everything inside a dashboard."""
     return _walk
-
-
-@pytest.fixture
-def queue_depth_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code that records queue_depth is still to come."""
-    rows = (replace(row, emitted=row.name != "queue_depth") for row in catalog.METRICS)
-    monkeypatch.setattr(catalog, "METRICS", tuple(rows))

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from alerts import RecordingRule, groups
-from alerts.linting import series
-from alerts.promql import catalog_series, check
+from alerts.checking.promql import catalog_series, check
+from alerts.checking.series import series
 from dashboards import PAGES, generated
 from dashboards.model import Query, View
 from instrumentation import catalog
@@ -36,8 +36,8 @@ OF_NO_USE_HERE = {"process_virtual_memory_bytes", "process_start_time_seconds"}
 def test_a_renamed_row_is_renamed_in_every_panel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     metric = catalog.BY_NAME[name]
     python_name = next(key for key, value in vars(catalog).items() if value is metric)
-    renamed = replace(metric, name="renamed_seven", emitted=True)
-    rows = tuple(renamed if row is metric else replace(row, emitted=True) for row in catalog.METRICS)
+    renamed = replace(metric, name="renamed_seven")
+    rows = tuple(renamed if row is metric else row for row in catalog.METRICS)
     monkeypatch.setattr(catalog, "METRICS", rows)
     before = "".join(generated(Settings()).values())
     monkeypatch.setattr(catalog, python_name, renamed)
@@ -56,27 +56,12 @@ def test_a_row_that_goes_away_is_missed_by_the_check(name: str) -> None:
     assert any(check(expression, series).faults for expression in expressions)
 
 
-@pytest.mark.usefixtures("queue_depth_planned")
-def test_a_panel_of_a_row_without_code_is_left_out() -> None:
-    assert "Queue depth" not in generated(Settings())["operations.json"]
-
-
-@pytest.mark.usefixtures("every_row_emitted")
-def test_a_panel_appears_when_its_row_is_emitted() -> None:
-    assert "Queue depth" in generated(Settings())["operations.json"]
-
-
-def test_a_heading_without_panels_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "METRICS", tuple(replace(row, emitted=False) for row in catalog.METRICS))
-    assert '"title": "Dependencies and queues"' not in generated(Settings())["operations.json"]
-
-
 @pytest.mark.parametrize(
     "metric",
-    [metric for metric in catalog.METRICS if metric.emitted and metric.name not in OF_NO_USE_HERE | IN_RULES],
+    [metric for metric in catalog.METRICS if metric.name not in OF_NO_USE_HERE | IN_RULES],
     ids=lambda metric: metric.name,
 )
-def test_every_emitted_row_is_shown_somewhere(metric: catalog.Metric) -> None:
+def test_every_row_is_shown_somewhere(metric: catalog.Metric) -> None:
     assert any(series in text for series in metric.series for text in generated(Settings()).values())
 
 

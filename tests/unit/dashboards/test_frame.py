@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from alerts.annotations import OPERATIONS_UID
+from alerts import groups
+from alerts.links import OPERATIONS_UID
 from dashboards import DASHBOARDS
 from instrumentation.settings import Settings, parse_settings
 
@@ -32,6 +34,36 @@ def test_a_dashboard_has_a_stable_address_and_opens_on_its_time_range(name: str,
 
 def test_the_alerts_link_to_the_operations_dashboard() -> None:
     assert _built("operations")["uid"] == OPERATIONS_UID
+
+
+@pytest.mark.parametrize(
+    ("settings", "titled"),
+    [
+        ({"dashboards": {"owner": "payments"}}, "payments"),
+        ({"service": {"name": "billing"}}, "billing"),
+        ({"service": {"name": "billing"}, "dashboards": {"owner": "payments"}}, "payments"),
+        ({"dashboards": {"owner": "Größe & Co."}}, "Größe & Co."),
+        ({"service": {"name": "a" * 200}}, "a" * 27),
+    ],
+    ids=["owner", "service", "both", "other letters", "long"],
+)
+def test_with_an_owner_every_link_leads_to_that_owners_dashboards(settings: dict[str, Any], titled: str) -> None:
+    read = parse_settings(settings)
+    built = {name: _built(name, read) for name in DASHBOARDS}
+    uids = {dashboard["uid"] for dashboard in built.values()}
+    assert all(re.fullmatch("sidelight-[a-z0-9-]{1,30}", uid) for uid in uids)
+    assert uids.isdisjoint(_built(name)["uid"] for name in DASHBOARDS)
+    assert all(dashboard["title"].startswith(titled) for dashboard in built.values())
+    rules = [group.document() for group in groups(read)]
+    links = re.findall(r"/d/([a-z0-9-]+)", f"{built} {rules}")
+    assert set(links) == uids
+
+
+def test_owners_that_differ_have_other_uids() -> None:
+    owners = ("shop", "Shop", "sh-op", "a" * 19, "a" * 20, "a" * 40)
+    names = ("a" * 200, "a" * 199 + "b")
+    given = [{"dashboards": {"owner": owner}} for owner in owners] + [{"service": {"name": name}} for name in names]
+    assert len({_built("fleet", parse_settings(settings))["uid"] for settings in given}) == len(given)
 
 
 def test_the_page_is_refreshed_as_the_settings_say() -> None:

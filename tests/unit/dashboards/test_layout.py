@@ -61,9 +61,8 @@ def test_rows_stand_below_each_other() -> None:
     assert [(place.x, place.y, place.h) for place in places] == [(0, 0, 1), (0, 1, 7), (12, 1, 7), (0, 8, 1), (0, 9, 7)]
 
 
-@pytest.mark.usefixtures("queue_depth_planned")
-def test_a_row_of_panels_without_metrics_takes_no_place() -> None:
-    assert list(placed([_row(3, expr="queue_depth")])) == []
+def test_a_row_without_panels_takes_no_place() -> None:
+    assert list(placed([_row(0)])) == []
 
 
 def test_what_does_not_divide_evenly_is_spread_from_the_left() -> None:

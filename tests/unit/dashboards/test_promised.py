@@ -20,7 +20,7 @@ PROMISED = {
         "queue depth": "Queue depth",
         "CPU": "CPU",
         "memory": "Memory",
-        "disk": "Disk of size",
+        "disk": "Disk usage",
         "dependencies": "Dependency latency p95",
         "slowest routes": "Slowest routes",
         "most failing routes": "Most failing routes",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from alerts import groups
-from alerts.linting import series
-from alerts.promql import catalog_series, check, faults
+from alerts.checking.promql import catalog_series, check, faults
+from alerts.checking.series import series
 from dashboards import DASHBOARDS
 from instrumentation.settings import Settings
 

@@ -33,15 +33,14 @@ def test_the_latency_line_moves_with_its_threshold() -> None:
     assert _lines(settings, "Latency p95 now") == [0.5, 0.8]
 
 
-@pytest.mark.usefixtures("every_row_emitted")
 @pytest.mark.parametrize(
     ("threshold", "title", "levels", "sentence"),
     [
         ("queue_depth", "Queue depth", (7, 70), "Warning above 7 items, critical above 70 items."),
         ("queue_oldest_age_seconds", "Oldest item in queue", (7.5, 70.0), "Warning above 7.5 s, critical above 70 s."),
-        ("cpu_used_ratio", "CPU used", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
-        ("memory_used_ratio", "Memory of limit", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
-        ("disk_used_ratio", "Disk of size", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+        ("cpu_used_ratio", "CPU usage", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+        ("memory_used_ratio", "Memory usage", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
+        ("disk_used_ratio", "Disk usage", (0.5, 0.7), "Warning above 50 %, critical above 70 %."),
     ],
 )
 def test_what_runs_full_has_the_lines_of_its_alert(
@@ -58,7 +57,6 @@ def test_what_runs_full_has_the_lines_of_its_alert(
     assert 'job="search"' in _panel(settings, f"{title} of job search")["targets"][0]["expr"]
 
 
-@pytest.mark.usefixtures("every_row_emitted")
 def test_a_queue_with_thresholds_of_its_own_has_a_panel_of_its_own() -> None:
     settings = parse_settings(
         {"thresholds": {"overrides": [{"match": {"queue": "mail"}, "queue_depth": {"warning": 7}}]}}

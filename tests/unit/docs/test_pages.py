@@ -21,8 +21,8 @@ import yaml
 from markdown_it import MarkdownIt
 
 from alerts import groups
-from alerts.linting import series
-from alerts.promql import faults
+from alerts.checking.promql import faults
+from alerts.checking.series import series
 from instrumentation.errors import SettingsError
 from instrumentation.settings import Section, Settings, parse_settings
 from sidelight import cli
@@ -245,6 +245,17 @@ def _mapping_keys(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _mapping_keys(value, f"{prefix}{key}.")
 
 
+def paths(root: Path) -> list[str]:
+    folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
+    named = re.compile(rf"(?:{folders})/(?:[\w./-]*(?:/|\.\w+))?")
+    return [
+        f"{page.name}: `{code}` does not exist in this repository"
+        for page in pages(root)
+        for code in page.codes
+        if named.fullmatch(code) and "/generated/" not in code and not (ROOT / code).exists()
+    ]
+
+
 def commands(root: Path) -> list[str]:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     group: Any = typer.main.get_command(cli.app)
@@ -318,6 +329,10 @@ def test_every_settings_key_that_is_named_exists() -> None:
     assert keys(ROOT) == []
 
 
+def test_every_path_into_the_repository_that_is_named_exists() -> None:
+    assert paths(ROOT) == []
+
+
 def test_every_command_that_a_reader_is_told_to_type_exists() -> None:
     assert commands(ROOT) == []
 
@@ -379,6 +394,7 @@ def test_the_checks_have_something_to_check() -> None:
         ),
         (keys, "The key `dashboards.labelVlaue` decides.", "`dashboards.labelVlaue` is a key of neither"),
         (keys, "The key `service.name.first` decides.", "`service.name.first` is a key of neither"),
+        (paths, "See `alerts/no_such_file.py`.", "`alerts/no_such_file.py` does not exist"),
         (commands, "```console\n$ make demonstration\n```", "no target 'demonstration'"),
         (commands, "Type `make tests`.", "no target 'tests'"),
         (commands, "```sh\nsidelight biuld\n```", "no command 'biuld'"),
@@ -394,7 +410,9 @@ def test_a_planted_fault_is_found(check: Callable[[Path], list[str]], text: str,
     assert sentence in found[0]
 
 
-@pytest.mark.parametrize("check", [expressions, links, settings_blocks, unmarked_settings, programs, keys, commands])
+@pytest.mark.parametrize(
+    "check", [expressions, links, settings_blocks, unmarked_settings, programs, keys, paths, commands]
+)
 def test_a_sound_page_has_no_fault(check: Callable[[Path], list[str]], tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(SOUND)
     assert check(tmp_path) == []
@@ -411,7 +429,8 @@ SOUND = """
 
 [here](#a-sound-page-with-marks), [itself](README.md#a-sound-page-with-marks), [web](https://example.org/gone.md)
 
-The keys `alerting.for.critical`, `thresholds.overrides.match` and `dashboards.labelValue`; `make test` and `sidelight check`.
+The keys `alerting.for.critical`, `thresholds.overrides.match` and `dashboards.labelValue`; `make test` and `sidelight check`;
+`alerts/model.py`, `docs/reference/` and `/elsewhere/file.py`.
 
 ```promql
 sum by (job) (job:http_server_requests:rate5m{job="shop"})

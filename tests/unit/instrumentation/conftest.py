@@ -16,4 +16,4 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(autouse=True)
 def compiled_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if hasattr(request, "param"):
-        monkeypatch.setattr("instrumentation.compiled.module", lambda: KINDS[request.param])
+        monkeypatch.setattr("instrumentation.speedups.module", lambda: KINDS[request.param])

@@ -345,12 +345,29 @@ def bare(*messages: dict[str, Any]) -> Any:
     return app
 
 
+def sized(length: bytes, *messages: dict[str, Any], name: bytes = b"content-length", status: int = 200) -> Any:
+    """A bare app that promises how long its body is."""
+    return bare({**START, "status": status, "headers": [(b"x", b"y"), (name, length)]}, *messages)
+
+
+def raising(error: BaseException, app: Any) -> Any:
+    """An app that raises at its end."""
+
+    async def raises(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+        raise error
+
+    return raises
+
+
 START = {"type": "http.response.start", "status": 200, "headers": []}
 MORE = {"type": "http.response.body", "body": b"a", "more_body": True}
 END = {"type": "http.response.body", "body": b"b"}
+NOTHING = {"type": "http.response.body", "body": b""}
 TRAILED = {**START, "trailers": True}
 TRAILERS = {"type": "http.response.trailers", "headers": [(b"checksum", b"7")]}
 PATHSEND = {"type": "http.response.pathsend", "path": "/x"}
+ZEROCOPY = {"type": "http.response.zerocopysend", "file": 7}
 HINT = {"type": "http.response.early_hint", "links": [b"</a.css>"]}
 REQUEST = {"type": "http.request", "body": b"", "more_body": False}
 PART = {"type": "http.request", "body": b"a", "more_body": True}
@@ -426,9 +443,31 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class SilentlyGone(Client):
-    """A client whose server says only to who listens that it is gone, as granian and hypercorn do."""
+    """A client whose server says only to who listens that it is gone, as granian does."""
 
-    disconnected = False  # type: ignore[assignment]
+    disconnected = None  # type: ignore[assignment]
+
+
+class Closed(SilentlyGone):
+    """A client of hypercorn: its stream is closed once the client is gone, and once all is sent, and says so at once."""
+
+    @property
+    def closed(self) -> bool:
+        return self.is_gone or any(is_last(message) for message in self.sent)
+
+    async def receive(self) -> dict[str, Any]:
+        self.heard += 1
+        await until(lambda: self.closed)
+        return GONE
+
+    async def send(self, message: dict[str, Any]) -> None:
+        await super().send(message)
+        for _ in range(7):  # who listens comes first, and cancels this
+            await asyncio.sleep(0)
+
+
+def is_last(message: dict[str, Any]) -> bool:
+    return message["type"] == "http.response.body" and not message.get("more_body")
 
 
 class Case(NamedTuple):
@@ -612,6 +651,50 @@ CASES: dict[str, Case] = {
         "GET /", ("GET", "", "499", ""), lambda: bare(START, MORE, MORE, END), leaves=2
     ),
     "gone after the last byte": Case("GET /upload", ("GET", "/upload", "200", ""), leaves=2),
+    "gone once all bytes of the content-length were sent, before the last message": Case(
+        "GET /", ("GET", "", "200", ""), lambda: sized(b"2", MORE, MORE, NOTHING), leaves=3
+    ),
+    "gone before all bytes of the content-length were sent": Case(
+        "GET /", ("GET", "", "499", ""), lambda: sized(b"2", MORE, MORE, NOTHING), leaves=2
+    ),
+    "gone once all was sent, before the last messages of three BaseHTTPMiddleware": Case(
+        "GET /items/7", ("GET", "/items/{item}", "200", ""),
+        lambda: within(Based, lambda: within(Based, lambda: within(Based, fastapi_service))), leaves=2,
+    ),
+    "a content-length in capitals": Case(
+        "GET /", ("GET", "", "200", ""), lambda: sized(b"1", MORE, NOTHING, name=b"Content-Length"), leaves=2
+    ),
+    "a content-length that is no number: the last message tells": Case(
+        "GET /", ("GET", "", "499", ""), lambda: sized(b"one", MORE, NOTHING), leaves=2
+    ),
+    "a content-length and trailers: the last trailer tells": Case(
+        "GET /", ("GET", "", "499", ""),
+        lambda: bare({**TRAILED, "headers": [(b"content-length", b"1")]}, MORE, END, TRAILERS), leaves=3,
+    ),
+    "gone once the headers of a HEAD were sent": Case(
+        "HEAD /", ("HEAD", "", "200", ""), lambda: sized(b"7", NOTHING), leaves=1
+    ),
+    "gone once a 204 was sent": Case("GET /", ("GET", "", "204", ""), lambda: bare({**START, "status": 204}, NOTHING), leaves=1),
+    "gone once a 304 was sent": Case(
+        "GET /", ("GET", "", "304", ""), lambda: sized(b"7", NOTHING, status=304), leaves=1
+    ),
+    "gone once a redirect without a body was sent": Case(
+        "GET /", ("GET", "", "307", ""), lambda: sized(b"0", NOTHING, status=307), leaves=1
+    ),
+    "gone during a response of status 500 or above": Case(
+        "GET /", ("GET", "", "503", "503"), lambda: bare({**START, "status": 503}, MORE, END), leaves=1
+    ),
+    "gone during a response of status 500 or above, and the request is cancelled": Case(
+        "GET /", ("GET", "", "503", "503"),
+        lambda: raising(asyncio.CancelledError(), bare({**START, "status": 503}, MORE)), leaves=2,
+    ),
+    "gone before a 500 was sent": Case("GET /broken", ("GET", "/broken", "499", ""), leaves=0),
+    "gone before the response, and the app raises instead": Case(
+        "GET /", ("GET", "", "499", ""), lambda: raising(BROKEN, bare()), leaves=0
+    ),
+    "cancelled by the app's own fault, the client is there: the server answers 500": Case(
+        "GET /", ("GET", "", "500", "500"), lambda: raising(asyncio.CancelledError(), bare())
+    ),
     # --- Streams ------------------------------------------------------------------------------------------------------
     "a stream": Case("GET /stream", ("GET", "/stream", "200", "")),
     "a stream that breaks off: the status that was sent, and an error": Case(
@@ -619,6 +702,9 @@ CASES: dict[str, Case] = {
     ),
     "a start and no body: broken off": Case("GET /", ("GET", "", "200", "response_aborted"), lambda: bare(START)),
     "a body without its end: broken off": Case("GET /", ("GET", "", "200", "response_aborted"), lambda: bare(START, MORE)),
+    "a fault after all bytes of the content-length: the response was sent": Case(
+        "GET /", ("GET", "", "200", ""), lambda: raising(BROKEN, sized(b"1", MORE))
+    ),
     "trailers end a response": Case("GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, MORE, END, TRAILERS)),
     "trailers in two parts": Case(
         "GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, END, {**TRAILERS, "more_trailers": True}, TRAILERS)
@@ -633,6 +719,9 @@ CASES: dict[str, Case] = {
     "a file that the server sends (pathsend)": Case("GET /", ("GET", "", "200", ""), lambda: bare(START, PATHSEND)),
     "a file that the server sends, then trailers": Case(
         "GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, PATHSEND, TRAILERS)
+    ),
+    "a file in two parts that the server sends (zerocopysend)": Case(
+        "GET /", ("GET", "", "200", ""), lambda: bare(START, {**ZEROCOPY, "more_body": True}, ZEROCOPY)
     ),
     "early hints before the response": Case("GET /", ("GET", "", "200", ""), lambda: bare(HINT, START, END)),
     # --- What is not counted ------------------------------------------------------------------------------------------
@@ -708,6 +797,85 @@ def test_a_route_added_while_the_service_runs() -> None:
     app.add_api_route("/late/{x}", lambda x: x)
     observed.call(("GET", "/late/2"))
     assert observed.counted() == {("GET", "", "404", ""): 1, ("GET", "/late/{x}", "200", ""): 1}
+
+
+# --- Clients that go away ---------------------------------------------------------------------------------------------
+
+
+def test_hypercorn_which_tells_who_listens_first_that_all_is_sent() -> None:
+    """`GET /stream 200`"""
+    observed = Observed(fastapi_service())
+    Closed(REQUEST).call(observed.app, scope("/stream"))
+    assert observed.counted() == {("GET", "/stream", "200", ""): 1}
+
+
+def test_gone_before_the_response_of_an_app_that_does_not_listen_on_hypercorn() -> None:
+    """`GET "" 499`"""
+    observed = Observed(bare(START, END))
+    Closed(leaves=0).call(observed.app, scope("/"))
+    assert observed.counted() == {("GET", "", "499", ""): 1}
+
+
+def test_headers_that_can_be_read_only_once_reach_the_server() -> None:
+    """their content-length counts"""
+    headers = [(b"x", b"7"), (b"content-length", b"1")]
+    observed = Observed(bare({**START, "headers": iter(headers)}, MORE, NOTHING))
+    client = Client(leaves=2)
+    client.call(observed.app, scope("/"))
+    assert list(client.sent[0]["headers"]) == headers
+    assert observed.counted() == {("GET", "", "200", ""): 1}
+
+
+class Holding(Client):
+    """A client of granian, whose send is a builtin and which sends the start with the first part of the body."""
+
+    def call(self, app: Any, asked: dict[str, Any], *, cancelled: bool = False) -> None:
+        async def held(scope: Any, receive: Any, _: Any) -> None:
+            await app(scope, receive, sending.send)
+
+        sending = self._sending()
+        next(sending)
+        super().call(held, asked, cancelled=cancelled)
+
+    def _sending(self) -> Any:
+        result = None
+        while True:
+            message = yield result
+            result = super().send(message)
+
+
+@pytest.mark.parametrize(
+    ("app", "counted"),
+    [
+        (raising(BROKEN, bare(START)), ("500", "500")),
+        (raising(BROKEN, bare(START, MORE)), ("200", "response_aborted")),
+        (bare(START, MORE, END), ("200", "")),
+        (sized(b"0", NOTHING), ("200", "")),
+    ],
+)
+def test_a_response_that_breaks_off_before_its_body_on_granian(app: Any, counted: tuple[str, str]) -> None:
+    """`GET "" 500`, error `500`; once the body began, the status that was sent"""
+    observed = Observed(app)
+    client = Holding()
+    client.call(observed.app, scope("/"))
+    assert observed.counted() == {("GET", "", *counted): 1}
+
+
+@pytest.mark.parametrize(("messages", "status"), [([MORE, NOTHING], "503"), ([NOTHING], "499")])
+def test_gone_during_a_response_of_status_500_on_granian(messages: list[Any], status: str) -> None:
+    """the status, once the body began; `499` before"""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope
+        await send({**START, "status": 503})
+        for message in messages[:-1]:
+            await send(message)
+        await receive()
+        await send(messages[-1])
+
+    observed = Observed(app)
+    Holding(leaves=len(messages)).call(observed.app, scope("/"))
+    assert observed.counted() == {("GET", "", status, "503" if status == "503" else ""): 1}
 
 
 # --- Streams ----------------------------------------------------------------------------------------------------------

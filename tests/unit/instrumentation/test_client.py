@@ -20,7 +20,7 @@ import instrumentation
 from instrumentation import client as instrumented
 from instrumentation.catalog import HTTP_CLIENT_REQUEST_DURATION
 from instrumentation.errors import InstrumentationError
-from instrumentation.exposition import register
+from instrumentation.exposition.formats import register
 from instrumentation.store import LocalStore
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from uvicorn import Config
 
 import instrumentation
-from instrumentation import compiled
+from instrumentation import speedups
 from instrumentation.http import middleware
 from instrumentation.http.compiled import fastest
 from instrumentation.settings import parse_settings
@@ -39,9 +39,9 @@ NAME = "_sidelight_speedups"
 
 @pytest.fixture(autouse=True)
 def chosen_anew() -> Iterator[None]:
-    compiled.module.cache_clear()
+    speedups.module.cache_clear()
     yield
-    compiled.module.cache_clear()
+    speedups.module.cache_clear()
 
 
 def chosen(caplog: pytest.LogCaptureFixture) -> tuple[Any, list[str]]:
@@ -68,7 +68,7 @@ def test_one_of_another_revision_is_not_taken_and_that_is_said_once(
     found, (said,) = chosen(caplog)
     assert found is middleware.measuring
     assert said == (
-        "sidelight-speedups has revision 7 where 2 is needed; requests are counted without it. "
+        "sidelight-speedups has revision 7 where 3 is needed; requests are counted without it. "
         "Install sidelight[speedups] anew."
     )
 
@@ -94,11 +94,11 @@ def test_one_that_cannot_be_loaded_is_not_taken_and_that_is_said_once(
 
 
 def test_both_name_the_same_revision_and_so_do_the_versions() -> None:
-    speedups = tomllib.loads((ROOT / "speedups" / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "speedups" / "pyproject.toml").read_text())["project"]
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert _sidelight_speedups.REVISION == compiled.REVISION
-    assert speedups["version"].partition(".")[0] == str(compiled.REVISION)
-    assert extras["speedups"] == [f"{speedups['name']}>={compiled.REVISION},<{compiled.REVISION + 1}"]
+    assert _sidelight_speedups.REVISION == speedups.REVISION
+    assert project["version"].partition(".")[0] == str(speedups.REVISION)
+    assert extras["speedups"] == [f"{project['name']}>={speedups.REVISION},<{speedups.REVISION + 1}"]
 
 
 def observed(app: Any, settings: Settings | None = None) -> Any:
@@ -132,7 +132,7 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 def test_servers_take_a_bare_app_for_one_of_asgi_3() -> None:
     app = observed(bare)
     assert type(app.app) is type(bare)
-    assert iscoroutinefunction(app)
+    assert iscoroutinefunction(app.__call__)
     assert is_asgi(app)
     config = Config(app, log_config=None)
     config.load()

@@ -28,9 +28,9 @@ from instrumentation.catalog import (
     WORKFLOW_DURATION,
     WORKFLOWS_CREATED,
 )
-from instrumentation.exposition import Exposition, Page, register
+from instrumentation.exposition.formats import Exposition, Page, register
 from instrumentation.store import LocalStore, Series, add, observe
-from instrumentation.store.shared import SharedStore
+from instrumentation.store.shared_store import SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -319,7 +319,7 @@ def test_a_huge_page_lets_others_have_the_interpreter(monkeypatch: pytest.Monkey
     slept: list[float] = []
     clock = itertools.count(0, 0.000_15)  # seconds: a batch takes less than the pace, and two take more
     monkeypatch.setattr(
-        "instrumentation.exposition.time", SimpleNamespace(sleep=slept.append, perf_counter=clock.__next__)
+        "instrumentation.exposition.formats.time", SimpleNamespace(sleep=slept.append, perf_counter=clock.__next__)
     )
     page(Given(*(counted(WORKFLOW_DURATION, (str(number), "a"), 3.0, 1.5) for number in range(7 * 32))))
     assert slept == [0] * 3

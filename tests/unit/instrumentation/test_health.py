@@ -21,12 +21,12 @@ from starlette.routing import Mount, Route
 
 import instrumentation
 from instrumentation.errors import InstrumentationError
-from instrumentation.health import MOST_CHECKS, HealthChecks, checks_of, health_check
+from instrumentation.health.monitor import MOST_CHECKS, HealthChecks, checks_of, health_check
+from instrumentation.health.probing import HOLDS_UP_SECONDS
 from instrumentation.http.health import health_pages
-from instrumentation.probing import HOLDS_UP_SECONDS
 from instrumentation.settings import Health, parse_settings
 from instrumentation.shutdown import shutdown
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -285,7 +285,7 @@ def test_what_was_found_is_remembered_for_a_moment() -> None:
 
 
 def checks_row(name: str, probe: Any) -> Any:
-    from instrumentation.health import Check  # noqa: PLC0415 - for this one
+    from instrumentation.health.monitor import Check  # noqa: PLC0415 - for this one
 
     return Check(name, probe, None, is_required=True)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, BackgroundTasks, FastAPI
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,6 +19,7 @@ import instrumentation
 from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION
 from instrumentation.errors import InstrumentationError
 from instrumentation.settings import Settings, parse_settings
+from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import LocalStore
 
 if TYPE_CHECKING:
@@ -162,6 +163,52 @@ def test_active_requests_rise_and_fall() -> None:
     assert observed.active() == {"GET": 0.0}
 
 
+def test_active_requests_fall_before_a_background_task_and_the_end_of_a_dependency() -> None:
+    """none, once the response was sent"""
+    app = FastAPI()
+    during = []
+
+    async def opened() -> AsyncIterator[None]:
+        yield
+        during.append(("the end of the dependency", observed.active()))
+
+    async def task() -> None:
+        during.append(("the background task", observed.active()))
+
+    @app.get("/", dependencies=[Depends(opened)])
+    async def look(tasks: BackgroundTasks) -> str:
+        during.append(("the handler", observed.active()))
+        tasks.add_task(task)
+        return "now"
+
+    observed = Observed(app)
+    observed.call(("GET", "/"))
+    assert sorted(during) == [
+        ("the background task", {"GET": 0.0}),
+        ("the end of the dependency", {"GET": 0.0}),
+        ("the handler", {"GET": 1.0}),
+    ]
+    assert observed.active() == {"GET": 0.0}
+
+
+def test_active_requests_fall_once_the_content_length_is_sent() -> None:
+    """none, though the last message is still to come"""
+    during = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"7")]})
+        for part in (b"four", b"six"):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            during.append(observed.active())
+        await send({"type": "http.response.body"})
+
+    observed = Observed(app)
+    observed.call(("GET", "/"))
+    assert during == [{"GET": 1.0}, {"GET": 0.0}]
+    assert observed.active() == {"GET": 0.0}
+
+
 # --- What is not counted ----------------------------------------------------------------------------------------------
 
 
@@ -176,6 +223,50 @@ def test_a_template_of_excluded_routes_leaves_no_active_request() -> None:
     observed.call(("GET", "/items/1"))
     assert observed.counted() == {}
     assert observed.active() == {"GET": 0.0}
+
+
+EXCLUDED = parse_settings({
+    "http": {"excluded_routes": ["/v1/*", "/items/*"]}, "logging": {"enabled": False, "correlation_id": False}
+})  # fmt: skip
+EXCLUDED_ROUTES = RoutePatterns(EXCLUDED.http.excluded_routes)
+
+
+def test_a_pattern_of_excluded_routes() -> None:
+    """nothing: no count, no active request, no series at 0"""
+    observed = Observed(shop(), EXCLUDED)
+    responses = observed.call(("GET", "/v1/stores/7/shelves/3/boxes/4"), ("GET", "/v1/none"), ("GET", "/items/2"))
+    assert [response.status_code for response in responses] == [200, 404, 200]
+    assert observed.counted() == {}
+    observed.call(("GET", "/broken"))
+    assert observed.counted() == {("GET", "/broken", "500", "500"): 1}
+    born = {row.labels[1] for row in observed.store.series() if row.metric is HTTP_SERVER_REQUEST_DURATION}
+    assert "/broken" in born
+    assert not any(template in EXCLUDED_ROUTES for template in born)
+
+
+def test_a_pattern_of_excluded_routes_and_a_bare_app_by_path() -> None:
+    """nothing"""
+    observed = Observed(PlainTextResponse("here"), EXCLUDED)
+    observed.call(("GET", "/v1/x"), ("GET", "/v2/x"))
+    assert observed.counted() == {("GET", "", "200", ""): 1}
+
+
+def test_a_pattern_of_excluded_routes_and_a_middleware_that_changes_the_path() -> None:
+    """nothing: the route that answered is excluded"""
+
+    class Rewriting:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            scope["path"] = scope["path"].replace("/things/", "/items/")
+            await self.app(scope, receive, send)
+
+    app = shop()
+    app.add_middleware(Rewriting)
+    observed = Observed(app, EXCLUDED)
+    assert observed.call(("GET", "/things/7"))[0].json() == 7
+    assert observed.counted() == {}
 
 
 # --- Installing -------------------------------------------------------------------------------------------------------
@@ -279,7 +370,7 @@ def test_any_other_asgi_app_is_returned_wrapped_and_has_no_templates() -> None:
 
 def test_what_is_no_app() -> None:
     """`instrument()` raises an `InstrumentationError`"""
-    with pytest.raises(InstrumentationError, match="instrument\\(\\) got str; give an ASGI app"):
+    with pytest.raises(InstrumentationError, match="instrument\\(\\) got 'app:app'; give the ASGI or WSGI app"):
         instrumentation.instrument("app:app")
 
 

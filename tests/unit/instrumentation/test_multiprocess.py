@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from instrumentation.catalog import WORKFLOWS_CREATED
 from instrumentation.errors import SettingsError
-from instrumentation.exposition import Exposition, register
+from instrumentation.exposition.formats import Exposition, register
 from instrumentation.http.page import metrics_page
 from instrumentation.multiprocess import WorkerFiles, worker_files
 from instrumentation.settings import Settings

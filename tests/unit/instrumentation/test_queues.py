@@ -20,11 +20,11 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from instrumentation.errors import InstrumentationError
-from instrumentation.exposition import register
+from instrumentation.exposition.formats import register
 from instrumentation.queues import queue
-from instrumentation.sources import MOST_READINGS
-from instrumentation.store.process import ProcessStore
-from instrumentation.store.shared import SharedStore
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.store.scrape_callbacks import MOST_READINGS
+from instrumentation.store.shared_store import SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -460,7 +460,7 @@ def test_the_depth_is_that_of_the_one_queue_and_failures_are_summed_over_workers
 FORK = """
 import asyncio, os, sys, threading
 from instrumentation.queues import queue
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 
 store = ProcessStore(lambda: None)
 hung, released = threading.Event(), threading.Event()

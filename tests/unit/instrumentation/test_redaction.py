@@ -25,11 +25,11 @@ from starlette.datastructures import Headers, Secret
 
 from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.redaction import MASK, Redactor
-from instrumentation.redaction.judges import passes_luhn, passes_mod_97
-from instrumentation.redaction.keys import HARMLESS_KEY, SECRET_KEY
+from instrumentation.redaction.patterns import HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS, Pattern
 from instrumentation.redaction.redactor import DEEPEST, LARGEST
-from instrumentation.redaction.table import HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS, Pattern
-from instrumentation.redaction.texts import LONGEST_TEXT
+from instrumentation.redaction.sensitive_keys import HARMLESS_KEY, SECRET_KEY
+from instrumentation.redaction.text import LONGEST_TEXT
+from instrumentation.redaction.validators import passes_luhn, passes_mod_97
 from instrumentation.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -764,7 +764,7 @@ def test_half_a_character_is_no_fault_of_a_pattern() -> None:
 
 
 def test_without_re2_there_are_no_patterns_and_all_else_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instrumentation.redaction.allowed.engine", lambda: None)
+    monkeypatch.setattr("instrumentation.redaction.options.engine", lambda: None)
     assert Redactor(keys=["diagnosis"]).text("diagnosis=x") == "diagnosis=***"
     parse_settings({"logging": {"redaction": {"patterns": ["EMP-[0-9]+"]}}})  # whoever makes dashboards needs no RE2
     with pytest.raises(InstrumentationError, match=r"patterns need the package google-re2.*sidelight\[patterns\]"):

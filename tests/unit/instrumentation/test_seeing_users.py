@@ -14,8 +14,8 @@ from instrumentation import instrument
 from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.http.users import seeing_users
 from instrumentation.settings import Settings, parse_settings
-from instrumentation.store.process import ProcessStore
-from instrumentation.users import ActiveUsers
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.users.active import ActiveUsers
 
 if TYPE_CHECKING:
     from instrumentation.http.middleware import Listener, Scope

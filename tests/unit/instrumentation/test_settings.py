@@ -175,6 +175,14 @@ OTHER_FAULTS = {
         "alerting: {receivers: {default: {email: {to: a@b.example, from: a@b.example, smarthost: smtp}}}}",
         'alerting.receivers.default.email.smarthost: got "smtp"; give host and port, such as smtp.example.com:587.',
     ),
+    "one of several targets": (
+        "alerting: {receivers: {default: {email: [{to: a@b.example, from: c, smarthost: 'b:25'}]}}}",
+        'alerting.receivers.default.email.0.from: got "c"; give one e-mail address, such as oncall@example.com.',
+    ),
+    "a channel in place of a target": (
+        "alerting: {receivers: {default: {slack: '#shop'}}}",
+        'alerting.receivers.default.slack: got "#shop"; give a mapping of keys.',
+    ),
     "a mail user without a password": (
         "alerting: {receivers: {default: {email: {to: a@b.c, from: a@b.c, smarthost: 'b:25', auth_username: a}}}}",
         "give auth_username and auth_password_file, or neither",

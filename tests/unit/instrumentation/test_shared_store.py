@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from instrumentation import catalog
-from instrumentation.store import OVERFLOW, add, keeper, observe, own, shared
+from instrumentation.store import OVERFLOW, add, file_watchdog, observe, shared_store, worker_files
 from instrumentation.store.merge import rebucketed
-from instrumentation.store.process import ProcessStore
-from instrumentation.store.shared import SharedStore
-from instrumentation.store.usage import Usage
+from instrumentation.store.process_metrics import Usage
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.store.shared_store import SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,7 +103,7 @@ def full(*_: object, **__: object) -> None:
 def full_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         for name in ("posix_fallocate", "write"):
-            patched.setattr(f"instrumentation.store.own.os.{name}", full)
+            patched.setattr(f"instrumentation.store.worker_files.os.{name}", full)
         yield
 
 
@@ -194,8 +194,8 @@ def test_a_worker_that_hangs_with_the_lock_does_not_stop_the_others(
     create(first, 3)
     create(dead, 7)
     workers.kill(dead)
-    monkeypatch.setattr(shared, "_LOCK_SECONDS", 0.05)
-    with shared._locked(workers.folder / "lock", 0.0) as alone:
+    monkeypatch.setattr(shared_store, "_LOCK_SECONDS", 0.05)
+    with shared_store._locked(workers.folder / "lock", 0.0) as alone:
         assert alone
         assert [counted(second)[CREATED] for _ in range(2)] == [(10.0,)] * 2
         assert "3-0.keys" in workers.files()
@@ -204,7 +204,7 @@ def test_a_worker_that_hangs_with_the_lock_does_not_stop_the_others(
 
 
 def test_a_lock_in_a_folder_that_is_gone_keeps_nobody_out(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, real = workers.start(), shared.fcntl.flock
+    store, real = workers.start(), shared_store.fcntl.flock
     create(store, 7)
 
     def late(handle: int, how: int) -> None:
@@ -213,20 +213,23 @@ def test_a_lock_in_a_folder_that_is_gone_keeps_nobody_out(workers: Workers, monk
         workers.a_second_passes()
         real(handle, how)
 
-    monkeypatch.setattr(shared.fcntl, "flock", late)
-    with shared._locked(workers.folder / "lock", 1.0) as alone, shared._locked(workers.folder / "lock", 0.0) as too:
+    monkeypatch.setattr(shared_store.fcntl, "flock", late)
+    with (
+        shared_store._locked(workers.folder / "lock", 1.0) as alone,
+        shared_store._locked(workers.folder / "lock", 0.0) as too,
+    ):
         assert (alone, too) == (True, False)
 
 
 def test_a_child_that_is_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
     lock, (heard, told) = tmp_path / "lock", os.pipe()
-    with shared._locked(lock, 0.0):
+    with shared_store._locked(lock, 0.0):
         child = os.fork()
         if child == 0:  # pragma: no cover - another process
             os.close(told)
             os.read(heard, 1)
             os._exit(0)
-    with shared._locked(lock, 0.0) as alone:
+    with shared_store._locked(lock, 0.0) as alone:
         os.close(told)
         os.waitpid(child, 0)
         assert alone
@@ -396,13 +399,13 @@ def test_what_was_written_between_the_copy_and_the_change_is_added(
 ) -> None:
     store = workers.start()
     create(store, 3)
-    real = own.move.__globals__["_replace"]
+    real = worker_files.move.__globals__["_replace"]
 
     def late(*arguments: object) -> None:
         create(store, 7)
         real(*arguments)
 
-    monkeypatch.setattr("instrumentation.store.remap._replace", late)
+    monkeypatch.setattr("instrumentation.store.memory_mapping._replace", late)
     workers.vanish()
     assert counted(store) == {CREATED: (10.0,)}
     assert counted(workers.start()) == {CREATED: (10.0,)}
@@ -456,7 +459,7 @@ def test_a_worker_that_was_folded_by_one_that_was_folded_counts_once(workers: Wo
     assert [counted(store) for store in (other, heirs_heir, other)] == [{CREATED: (7.0,)}] * 3
 
 
-@pytest.mark.parametrize("kind", own.KINDS)
+@pytest.mark.parametrize("kind", worker_files.KINDS)
 def test_a_single_file_that_is_removed_is_made_again(kind: str, workers: Workers) -> None:
     dead, heir = workers.start(), workers.start()
     create(dead, 3)
@@ -535,7 +538,7 @@ def until(condition: Callable[[], object]) -> None:
 def test_a_worker_that_nobody_scrapes_comes_back_by_itself(workers: Workers) -> None:
     store = workers.start()
     create(store, 7)
-    keeper.look_after(store, seconds=0.01)
+    file_watchdog.look_after(store, seconds=0.01)
     for _ in range(3):
         workers.vanish()
         until((workers.folder / "1-0.keys").exists)
@@ -544,7 +547,7 @@ def test_a_worker_that_nobody_scrapes_comes_back_by_itself(workers: Workers) -> 
 
 def test_dead_workers_are_folded_though_nobody_scrapes(workers: Workers) -> None:
     first = workers.start()
-    keeper.look_after(first, seconds=0.01)
+    file_watchdog.look_after(first, seconds=0.01)
     dead = workers.start()
     create(dead, 7)
     workers.kill(dead)
@@ -556,7 +559,7 @@ def test_dead_workers_are_folded_though_nobody_scrapes(workers: Workers) -> None
 def test_the_keeper_ends_with_its_store(tmp_path: Path) -> None:
     others = set(threading.enumerate())
     store = SharedStore(tmp_path)
-    keeper.look_after(store, seconds=0.01)
+    file_watchdog.look_after(store, seconds=0.01)
     (thread,) = set(threading.enumerate()) - others
     del store
     thread.join(timeout=30)
@@ -572,7 +575,7 @@ def test_a_keeper_that_fails_says_so_once_and_goes_on(workers: Workers, caplog: 
         raise RuntimeError("a fault of ours")
 
     store.keep = keep  # type: ignore[method-assign]
-    keeper.look_after(store, seconds=0.001)
+    file_watchdog.look_after(store, seconds=0.001)
     until(lambda: len(asked) > 3)
     assert [record.getMessage() for record in caplog.records] == [
         f"sidelight could not look after {workers.folder}; it is said once"
@@ -627,7 +630,7 @@ def test_without_room_a_worker_counts_alone_and_says_so_once(
         return real(path, flags, mode)
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"instrumentation.store.own.os.{step}", open_full if step == "open" else full)
+        patched.setattr(f"instrumentation.store.worker_files.os.{step}", open_full if step == "open" else full)
         store = ProcessStore(lambda: tmp_path)
         for _ in range(3):
             add(store, catalog.WORKFLOWS_CREATED, ("import",), 7.0)
@@ -655,7 +658,7 @@ def test_a_line_that_the_disk_had_only_half_the_room_for_spoils_no_other(
     first, second = workers.start(), workers.start()
     write = os.write
     with monkeypatch.context() as patched:
-        patched.setattr("instrumentation.store.own.os.write", lambda file, data: write(file, bytes(data)[:17]))
+        patched.setattr("instrumentation.store.worker_files.os.write", lambda file, data: write(file, bytes(data)[:17]))
         create(first, 7)
     add(first, catalog.WORKFLOWS_CREATED, ("export",), 3)
     assert counted(second) == {}
@@ -789,7 +792,7 @@ def killed_before(step: int) -> Iterator[None]:
                     raise Killed
                 return real(*arguments, **options)
 
-            patched.setattr(f"instrumentation.store.own.os.{name}", change)
+            patched.setattr(f"instrumentation.store.worker_files.os.{name}", change)
         yield
 
 

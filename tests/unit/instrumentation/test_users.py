@@ -20,15 +20,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.registry import CollectorRegistry
 
-from benchmarks.users.estimators import improved
 from instrumentation import saw_user
 from instrumentation.errors import InstrumentationError, SettingsError
-from instrumentation.exposition import Exposition
-from instrumentation.registers import Home, LocalRegisters, SharedRegisters
+from instrumentation.exposition.formats import Exposition
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.store import LocalStore
-from instrumentation.store.process import ProcessStore
-from instrumentation.users import ActiveUsers, _counter, _keyed, users_of
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.users.active import ActiveUsers, _counter, _keyed, users_of
+from instrumentation.users.registers import Home, LocalRegisters, SharedRegisters
+from tests.support.estimators import improved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -468,7 +468,7 @@ def test_seeing_a_user_costs_less_than_two_of_the_hashes_it_is_made_of(tmp_path:
 
 def test_saw_user_counts_for_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     users = counter()
-    monkeypatch.setattr("instrumentation.users._default_users", lambda: users)
+    monkeypatch.setattr("instrumentation.users.active._default_users", lambda: users)
     saw_user("ada")
     assert ranks(users) == seen(["ada"])
 

@@ -173,9 +173,13 @@ def test_a_websocket_is_no_request() -> None:
     assert observed.active() == {}
 
 
-def test_a_websocket_of_an_excluded_route() -> None:
+@pytest.mark.parametrize(
+    ("make", "excluded"),
+    [(service, "/v1/rooms/{room}/talk"), (service, "/v1/*/talk"), (lambda: bare_service, "/v1/*")],
+)
+def test_a_websocket_of_an_excluded_route(make: Callable[[], Any], excluded: str) -> None:
     """nothing"""
-    observed = Observed(service(), parse_settings({"http": {"excluded_routes": ["/v1/rooms/{room}/talk"]}}))
+    observed = Observed(make(), parse_settings({"http": {"excluded_routes": [excluded]}}))
     connect(observed.app, "/v1/rooms/7/talk")
     assert (active(observed), ended(observed)) == ({}, {})
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.dashboards.grafana_stand_in import StandIn, running
+
 ROOT = Path(__file__).parents[3]
 
 BROKEN: dict[str, bytes] = {
@@ -85,3 +87,30 @@ def test_publishing_to_nobody_is_a_sentence_and_exit_1(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert "planted" not in ended.stdout + ended.stderr
+
+
+def test_a_check_exits_with_1_until_the_dashboards_are_published(tmp_path: Path) -> None:
+    (tmp_path / "sidelight.yaml").write_text("service: {name: shop}")
+    with running(StandIn()) as grafana:
+        grafana.admit("planted")
+        environ = {"PYTHONPATH": str(ROOT), "GRAFANA_URL": grafana.url, "GRAFANA_TOKEN": "planted"}
+
+        def ended(*arguments: str) -> tuple[int, str]:
+            command = [sys.executable, "-m", "sidelight.cli", "publish", *arguments]
+            done = subprocess.run(
+                command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False
+            )
+            return done.returncode, done.stdout + done.stderr
+
+        code, said = ended("--check")
+        assert (code, said.splitlines()[-1]) == (1, "differences: 3")
+        assert ended("--dry-run", "--diff", "--prune")[0] == 0
+        assert grafana.dashboards == {}
+        assert ended()[0] == 0
+        assert set(grafana.dashboards) == {f"sidelight-shop-{page}" for page in ("business", "fleet", "operations")}
+        assert ended("--check", "--prune")[0] == 0
+        grafana.dashboards["sidelight-shop-fleet"].data["tags"] = ["somebody's"]
+        code, said = ended()
+        assert code == 1
+        assert "--take-over" in said
+        assert ended("--take-over")[0] == 0

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import weakref
+from array import array
 from collections import UserDict
 from contextlib import suppress
 from itertools import pairwise
@@ -207,13 +208,14 @@ def test_memory_and_reference_counts_stay(case: Callable[..., None], app: Any, l
     everything = (app, receive, send, layer.app, layer.recorder, layer.routes, CHOSEN, NESTED)
     everything += (*scope().values(), *START.values(), *MORE.values(), *END.values(), "sidelight", 499, 500)
 
-    def measured() -> tuple[int, int, list[int]]:
+    def measured() -> tuple[int, int, array[int]]:
         gc.collect()
         (shard,) = layer.recorder.shards.values() or (None,)
         places = (
             (shard, shard.active, shard.durations, *shard.active.values(), *shard.durations.values()) if shard else ()
         )
-        known = [sys.getrefcount(one) for one in (*everything, *places, *layer.routes.by_id.values())]
+        every = (*everything, *places, *layer.routes.by_id.values())
+        known = array("q", map(sys.getrefcount, every))  # a list would hold small numbers, which are in `every` too
         return sys.getallocatedblocks(), len(gc.get_objects()), known
 
     for _ in range(WARM):

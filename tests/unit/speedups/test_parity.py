@@ -12,15 +12,35 @@ from hypothesis import strategies as st
 
 from tests.unit.speedups.layers import Layer, pause, scope
 
-STATUSES = st.sampled_from([200, 404, 499, 500, 503, 599, 0, True, 200.0, None])
+STATUSES = st.sampled_from([200, 204, 304, 404, 499, 500, 503, 599, 0, True, 200.0, 204.0, 10**30, None, []])
+LENGTHS = st.sampled_from([b"0", b"1", b"3", b"3", b"-1", b" 3", b"1_0", b"one", b"", b"9" * 18, b"9" * 30, "3", None])
+HEADERS = st.one_of(
+    st.sampled_from([None, (), [], 7, [7], ["ab"], [(b"x",)], [(b"x", b"y", b"z")], [[b"content-length", b"1"]]]),
+    st.builds(
+        lambda name, length, made: made([(b"content-typo!!", b"x"), (name, length), (b"content-length", b"7")]),
+        st.sampled_from([b"content-length", b"Content-Length", bytearray(b"content-length"), "content-length", b"x"]),
+        LENGTHS,
+        st.sampled_from([list, tuple]),
+    ),
+)
+BODIES = st.sampled_from(
+    [{}, *({"body": body} for body in (b"", b"a", b"ab", bytearray(b"ab"), memoryview(b"abc"), "a", None))]
+)
 FLAGS = st.sampled_from([{}, {"more_body": True}, {"more_body": False}, {"more_body": 1}, {"more_body": []}])
 MESSAGES = st.one_of(
     st.builds(
-        lambda status, trailers: {"type": "http.response.start", "status": status, **trailers},
+        lambda status, headers, trailers: {
+            "type": "http.response.start",
+            "status": status,
+            "headers": headers,
+            **trailers,
+        },
         STATUSES,
-        st.sampled_from([{}, {"trailers": True}, {"trailers": False}]),
+        HEADERS,
+        st.sampled_from([{}, {}, {"trailers": True}, {"trailers": False}]),
     ),
-    st.builds(lambda flags: {"type": "http.response.body", **flags}, FLAGS),
+    st.builds(lambda flags, body: {"type": "http.response.body", **flags, **body}, FLAGS, BODIES),
+    st.builds(lambda flags: {"type": "http.response.zerocopysend", **flags}, FLAGS),
     st.sampled_from([
         {"type": "http.response.trailers"},
         {"type": "http.response.trailers", "more_trailers": True},
@@ -42,7 +62,10 @@ ACTIONS = st.one_of(
 )
 DRIVES = st.lists(st.one_of(st.just(("send", None)), st.just(("send", None)), st.tuples(st.just("throw"), ERRORS)))
 SCOPES = st.fixed_dictionaries(
-    {"method": st.sampled_from(["GET", "POST", "BREW"]), "path": st.sampled_from(["/", "/metrics", "/api/metrics"])},
+    {
+        "method": st.sampled_from(["GET", "POST", "HEAD", "BREW"]),
+        "path": st.sampled_from(["/", "/metrics", "/api/metrics"]),
+    },
     optional={
         "root_path": st.sampled_from(["", "/api"]),
         "fastapi": st.sampled_from([None, {}, {"effective_route_context": None}]),
@@ -67,7 +90,8 @@ class Server:
     takes: bool
     refuses: int
     disconnects: int
-    disconnected: bool
+    disconnected: bool | None
+    closed: bool | None
     trace: list[Any] = field(default_factory=list)
     sent: int = 0
     asked: int = 0
@@ -93,7 +117,8 @@ class Server:
                 await pause(name)
 
 
-SERVERS = st.tuples(st.booleans(), st.booleans(), st.integers(0, 5), st.integers(1, 4), st.booleans())
+KNOWS = st.sampled_from([True, False, False, None])
+SERVERS = st.tuples(st.booleans(), st.booleans(), st.integers(0, 5), st.integers(1, 4), KNOWS, KNOWS)
 
 
 @dataclass

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instrumentation import compiled
+from instrumentation import speedups
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
-from instrumentation.exposition import Exposition
+from instrumentation.exposition.formats import Exposition
 from instrumentation.store import LocalStore, Series
 
 EDGES = (0.25, 1.0, 1e6)
@@ -52,7 +52,7 @@ class Recorded(LocalStore):
 
 def page(rows: list[Series], module: Any, accept: str) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("instrumentation.compiled.module", lambda: module)
+        patch.setattr("instrumentation.speedups.module", lambda: module)
         return Exposition(Recorded(rows)).page(accept, {HTTP_SERVER_REQUEST_DURATION.name}).body
 
 
@@ -69,7 +69,7 @@ def test_both_write_the_same(rows: list[tuple[Any, Any, float]], data: st.DataOb
         for labels, edges, created in rows
     ]
     assert page(series, _sidelight_speedups, accept) == page(series, None, accept)
-    assert compiled.module() is _sidelight_speedups
+    assert speedups.module() is _sidelight_speedups
 
 
 def test_no_rows_are_no_text() -> None:

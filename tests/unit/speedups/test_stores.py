@@ -9,7 +9,7 @@ import pytest
 
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
 from instrumentation.store import LocalStore
-from instrumentation.store.shared import SharedStore
+from instrumentation.store.shared_store import SharedStore
 from tests.unit.speedups.layers import END, KINDS, START, Layer, answering, finish, receive, scope, send
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ import httpx
 import psycopg
 import redis as redis_client
 
-from sidelight import processes
+from sidelight.toolchain import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.processes import Process
+    from sidelight.toolchain.processes import Process
 
 ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs" / "how-to" / "watch-queues.md"

@@ -29,7 +29,7 @@ from instrumentation.auditing.verify import verify
 from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.settings import parse_settings
 from instrumentation.store import LocalStore, default_store
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from instrumentation.resources.disk import disk
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 
 if TYPE_CHECKING:
     import threading

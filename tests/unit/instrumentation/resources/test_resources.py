@@ -16,7 +16,7 @@ from instrumentation.queues import queue
 from instrumentation.resources import _meters, attach, begin
 from instrumentation.settings import parse_settings
 from instrumentation.store import LocalStore
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 
 if TYPE_CHECKING:
     import threading
@@ -129,7 +129,7 @@ CHILD = """
 import asyncio, gc, os, sys
 from pathlib import Path
 from instrumentation.resources import begin
-from instrumentation.store.process import ProcessStore
+from instrumentation.store.process_store import ProcessStore
 
 store = ProcessStore(lambda: Path(sys.argv[1]))
 

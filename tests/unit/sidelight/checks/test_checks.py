@@ -12,7 +12,7 @@ from instrumentation.errors import SidelightError
 from instrumentation.settings import Settings, parse_settings
 from sidelight.build import PARTS
 from sidelight.checks import CHECKS, find
-from sidelight.checks.peers import LEFT
+from sidelight.checks.other_linters import LEFT
 from sidelight.cli import app
 
 if TYPE_CHECKING:

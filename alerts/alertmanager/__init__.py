@@ -1,0 +1,1 @@
+"""The Alertmanager configuration and its message templates."""

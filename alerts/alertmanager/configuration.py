@@ -1,0 +1,175 @@
+"""Alertmanager's configuration: who hears which alert, and which alert makes another one needless."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from alerts.alertmanager.messages import FILE, message
+from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
+from alerts.conditions.service_down import NAME as SERVICE_DOWN
+from alerts.conditions.watchdog import NAME as WATCHDOG
+from alerts.model import to_yaml
+from instrumentation.settings import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from instrumentation.settings import MuteTime, Section, Settings, Team
+
+_SEVERITIES = (
+    "info",
+    "critical",
+    "warning",
+)  # what has none of these, such as an alert of the user's own, goes to the default
+_EVENTS = {"info"}  # nobody needs to hear that an event is over
+
+
+def alertmanager_config(settings: Settings) -> dict[str, object]:
+    """The configuration as data, for Alertmanager 0.25 and later; its templates lie beside it."""
+    notification, teams = settings.alerting.notification, settings.alerting.teams
+    return {
+        "templates": [FILE],
+        "route": {
+            "receiver": "default",
+            "group_by": ["alertname", *settings.alerting.group_by],
+            "group_wait": str(notification.group_wait),
+            "group_interval": str(notification.group_interval),
+            "repeat_interval": str(notification.repeat_interval),
+            "routes": [
+                _watchdog(settings),
+                *(_team_route(settings, team) for team in teams),
+                *_by_severity(settings),
+            ],
+        },
+        "inhibit_rules": inhibit_rules(settings),
+        "receivers": [_receiver(name, given_receivers(settings)) for name in receiver_names(settings)],
+        **_time_intervals(settings),
+    }
+
+
+def inhibit_rules(settings: Settings) -> list[dict[str, object]]:
+    """A critical alert silences its own warning; a service that is down silences its other alerts."""
+    by = list(settings.alerting.group_by)
+    return [
+        {
+            "source_matchers": ['severity="critical"'],
+            "target_matchers": ['severity="warning"'],
+            "equal": ["alertname", *by],
+        },
+        {
+            "source_matchers": [f'alertname="{SERVICE_DOWN}"', 'severity="critical"'],
+            "target_matchers": [f'alertname!~"{SERVICE_DOWN}|{DEPLOYMENT_COMPLETED}|{WATCHDOG}"'],
+            "equal": by,
+        },
+    ]
+
+
+def to_alertmanager_config(settings: Settings) -> str:
+    """The text of Alertmanager's configuration file."""
+    return to_yaml(alertmanager_config(settings))
+
+
+# --- Routes ----------------------------------------------------------------------------------------------------------
+
+
+def _watchdog(settings: Settings) -> dict[str, object]:
+    """A dead man's switch is fed steadily, and misses a beat within minutes."""
+    interval = str(settings.alerting.notification.watchdog_interval)
+    return {
+        "receiver": "watchdog",
+        "matchers": [f'alertname="{WATCHDOG}"'],
+        "group_wait": "0s",
+        "group_interval": interval,
+        "repeat_interval": interval,
+    }
+
+
+def _team_route(settings: Settings, team: Team) -> dict[str, object]:
+    return {
+        "receiver": _of(team, "default"),
+        "matchers": [f"{label}={json.dumps(value, ensure_ascii=False)}" for label, value in team.match.items()],
+        "routes": _by_severity(settings, team),
+    }
+
+
+def _by_severity(settings: Settings, team: Team | None = None) -> list[dict[str, object]]:
+    return [
+        {"receiver": _of(team, severity), "matchers": [f'severity="{severity}"'], **_muted(settings, severity)}
+        for severity in _SEVERITIES
+    ]
+
+
+def _muted(settings: Settings, severity: str) -> dict[str, object]:
+    names = [time.name for time in settings.alerting.mute_times if severity in time.severities]
+    return {"mute_time_intervals": names} if names else {}
+
+
+def _time_intervals(settings: Settings) -> dict[str, object]:
+    times = settings.alerting.mute_times
+    return (
+        {"time_intervals": [{"name": one.name, "time_intervals": [_interval(one)]} for one in times]} if times else {}
+    )
+
+
+def _interval(time: MuteTime) -> dict[str, object]:
+    spans = [(time.start, time.end)] if time.start < time.end else [(time.start, "24:00"), ("00:00", time.end)]
+    return {
+        "times": [{"start_time": start, "end_time": end} for start, end in spans if start != end],
+        **({"weekdays": list(time.weekdays)} if time.weekdays else {}),
+        "location": time.location,
+    }
+
+
+# --- Receivers -------------------------------------------------------------------------------------------------------
+
+
+def given_receivers(settings: Settings) -> dict[str, Receiver]:
+    """The receivers that the settings name; one without a target is among them, since it keeps an alert from all others."""
+    sections: list[tuple[Team | None, Section]] = [(None, settings.alerting.receivers)]
+    sections += [(team, team.receivers) for team in settings.alerting.teams]
+    return {_of(team, name): one for team, section in sections for name, one in section if one is not None}
+
+
+def receiver_names(settings: Settings) -> list[str]:
+    """Every receiver that a route may name."""
+    teams = (_of(team, name) for team in settings.alerting.teams for name in ("default", *_SEVERITIES))
+    return ["default", "watchdog", *_SEVERITIES, *teams]
+
+
+def stands_in(name: str) -> list[str]:
+    """The receivers whose targets a receiver takes: those of the first that is given.
+
+    >>> stands_in("critical"), stands_in("search-critical"), stands_in("watchdog")
+    (['critical', 'default'], ['search-critical', 'search-default', 'critical', 'default'], ['watchdog'])
+    """
+    if name == "watchdog":  # it never stops firing: at a pager it would be an incident without end
+        return [name]
+    team, _, severity = name.rpartition("-")
+    own = [name, f"{team}-default", severity] if team else [name]
+    return list(dict.fromkeys([*own, "default"]))
+
+
+def is_event(name: str) -> bool:
+    """Whether a receiver hears of events alone, whose end is no news.
+
+    >>> is_event("search-info"), is_event("search-warning")
+    (True, False)
+    """
+    return name.rpartition("-")[2] in _EVENTS
+
+
+def _of(team: Team | None, name: str) -> str:
+    return f"{team.name}-{name}" if team else name
+
+
+def _receiver(name: str, given: Mapping[str, Receiver]) -> dict[str, object]:
+    chosen = next((given[one] for one in stands_in(name) if one in given), Receiver())
+    says = {"send_resolved": not is_event(name)}
+    configs = {
+        f"{kind}_configs": [
+            {**target.model_dump(exclude_none=True, by_alias=True), **message(kind), **says} for target in targets
+        ]
+        for kind, targets in chosen.targets.items()
+    }
+    return {"name": name, **configs}

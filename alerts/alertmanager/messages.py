@@ -1,0 +1,114 @@
+"""What a message says: Alertmanager's templates, and where each kind of receiver puts them.
+
+A message leads with what is wrong and with what, goes on with one paragraph for each alert, its value in the sentence, and ends in the links
+that whoever is woken opens next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FILE = "sidelight.tmpl"
+_SHOWN = 10  # alerts of one message; a hundred instances that fail alike need no hundred paragraphs
+
+# One alert, with places for what its medium makes of a text and of a link.
+_PARAGRAPH = """\
+{{ if $alert.Annotations.summary }}{{ $alert.Annotations.summary%(safe)s }}{{ else }}{{ $alert.Labels.alertname%(safe)s }}{{ end }}
+{{ with $alert.Annotations.description }}{{ .%(safe)s }}
+{{ end -}}
+{{ if eq $alert.Status "resolved" }}Over: {{ $alert.StartsAt.UTC.Format "2006-01-02 15:04" }} to {{ $alert.EndsAt.UTC.Format "15:04 MST" }}
+{{- else }}Since {{ $alert.StartsAt.UTC.Format "2006-01-02 15:04 MST" }}{{ end }}
+{{ with $alert.Annotations.dashboard_url }}%(dashboard)s
+{{ end -}}
+{{ with $alert.Annotations.runbook_url }}%(runbook)s
+{{ end }}
+"""
+_HTML_PARAGRAPH = """\
+<h3>{{ if $alert.Annotations.summary }}{{ $alert.Annotations.summary }}{{ else }}{{ $alert.Labels.alertname }}{{ end }}</h3>
+<p>{{ $alert.Annotations.description }}</p>
+<p>{{ if eq $alert.Status "resolved" }}Over: {{ $alert.StartsAt.UTC.Format "2006-01-02 15:04" }} to {{ $alert.EndsAt.UTC.Format "15:04 MST" }}
+{{- else }}Since {{ $alert.StartsAt.UTC.Format "2006-01-02 15:04 MST" }}{{ end }}
+{{- with $alert.Annotations.dashboard_url }} · <a href="{{ . }}">Dashboard</a>{{ end }}
+{{- with $alert.Annotations.runbook_url }} · <a href="{{ . }}">Runbook</a>{{ end }}</p>
+"""
+# Slack takes &, < and > for its own.
+_SLACK_SAFE = ' | reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
+
+
+def _each(paragraph: str) -> str:
+    return (
+        f"{{{{- range $index, $alert := .Alerts }}}}{{{{ if lt $index {_SHOWN} }}}}{paragraph}{{{{ end }}}}{{{{ end -}}}}"
+        f"{{{{ if gt (len .Alerts) {_SHOWN} }}}}These are {_SHOWN} of {{{{ len .Alerts }}}} alerts; "
+        "all of them: {{ .ExternalURL }}{{ end }}"
+    )
+
+
+_TEMPLATES: Mapping[str, str] = {
+    "title": (
+        '{{ if eq .Status "resolved" }}RESOLVED{{ else if .CommonLabels.severity }}'
+        "{{ .CommonLabels.severity | toUpper }}{{ else }}FIRING{{ end }}: {{ .CommonLabels.alertname }}"
+        "{{ with .CommonLabels.job }} of {{ . }}{{ end }}{{ if gt (len .Alerts) 1 }} ({{ len .Alerts }} alerts){{ end }}"
+    ),
+    "text": _each(_PARAGRAPH % {"safe": "", "dashboard": "Dashboard: {{ . }}", "runbook": "Runbook: {{ . }}"}),
+    "slack": _each(
+        _PARAGRAPH % {"safe": _SLACK_SAFE, "dashboard": "<{{ . }}|Dashboard>", "runbook": "<{{ . }}|Runbook>"}
+    ),
+    "html": _each(_HTML_PARAGRAPH),
+    "link": "{{ with .CommonAnnotations.dashboard_url }}{{ . }}{{ else }}{{ .ExternalURL }}{{ end }}",
+    "severity": "{{ with .CommonLabels.severity }}{{ . }}{{ else }}error{{ end }}",
+    "color": (
+        '{{ if eq .Status "resolved" }}good{{ else if eq .CommonLabels.severity "critical" }}danger'
+        '{{ else if eq .CommonLabels.severity "warning" }}warning{{ else }}#439fe0{{ end }}'
+    ),
+    "priority": (
+        '{{ if eq .CommonLabels.severity "critical" }}P1{{ else if eq .CommonLabels.severity "warning" }}P3{{ else }}P5{{ end }}'
+    ),
+}
+
+
+def to_template_file() -> str:
+    """The text of Alertmanager's template file."""
+    defined = (f'{{{{ define "sidelight.{name}" }}}}{text}{{{{ end }}}}' for name, text in _TEMPLATES.items())
+    note = "{{/* Written by `sidelight build`. Each is used by a receiver in alertmanager.yaml. */}}"
+    return "\n".join((note, *defined)) + "\n"
+
+
+def message(kind: str) -> dict[str, Any]:
+    """The keys of a kind of receiver that say what its messages hold; a webhook gets all there is as JSON."""
+    return _message(kind, _use)
+
+
+def inlined(kind: str) -> dict[str, Any]:
+    """The same without a template file, for where none can be given."""
+    return _message(kind, _TEMPLATES.__getitem__)
+
+
+def _message(kind: str, of: Callable[[str], str]) -> dict[str, Any]:
+    title, text, link = of("title"), of("text"), of("link")
+    messages: dict[str, dict[str, Any]] = {
+        "slack": {
+            "color": of("color"),
+            "title": title,
+            "title_link": link,
+            "text": of("slack"),
+            "fallback": title,
+        },
+        "pagerduty": {
+            "description": title,
+            "severity": of("severity"),
+            "client": "Sidelight",
+            "client_url": link,
+            "details": {"text": text, "runbook": "{{ .CommonAnnotations.runbook_url }}"},
+        },
+        "email": {"headers": {"Subject": title}, "text": text, "html": of("html")},
+        "msteamsv2": {"title": title, "text": text},
+        "opsgenie": {"message": title, "description": text, "priority": of("priority"), "source": link},
+    }
+    return messages.get(kind, {})
+
+
+def _use(name: str) -> str:
+    return f'{{{{ template "sidelight.{name}" . }}}}'

@@ -1,0 +1,1 @@
+"""Checks that rules read only series and labels that exist."""

@@ -1,0 +1,50 @@
+"""What promtool does not ask of rules: do the series and labels exist that they, and their sentences, read?"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from alerts.checking.promql import catalog_series, check
+from alerts.model import AlertRule, RecordingRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from alerts.checking.promql import Labels
+    from alerts.model import RuleGroup
+
+_LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
+
+
+def series(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> dict[str, Labels]:
+    """Series name to label names, of the catalog and of every recording rule."""
+    known = catalog_series(group_by)
+    for rule in _rules(groups):
+        if isinstance(rule, RecordingRule):
+            known[rule.record] = check(rule.expr, known).labels
+    return known
+
+
+def faults(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> list[str]:
+    """What is wrong with the rules, one sentence each, beginning with the rule's name."""
+    groups = tuple(groups)
+    known = series(groups, group_by)
+    return [f"{_name(rule)} {fault}" for rule in _rules(groups) for fault in _faults(rule, known)]
+
+
+def _faults(rule: RecordingRule | AlertRule, known: dict[str, Labels]) -> list[str]:
+    if isinstance(rule, RecordingRule):
+        return check(rule.expr, known).faults
+    checked = check(rule.filled(rule.expr), known)
+    used = {label for text in rule.annotations.values() for label in _LABEL_IN_TEMPLATE.findall(text)}
+    missing = sorted(label for label in used if label not in checked.labels)
+    return checked.faults + [f"says $labels.{label}, which its expression does not return" for label in missing]
+
+
+def _rules(groups: Iterable[RuleGroup]) -> list[RecordingRule | AlertRule]:
+    return [rule for group in groups for rule in group.rules]
+
+
+def _name(rule: RecordingRule | AlertRule) -> str:
+    return rule.record if isinstance(rule, RecordingRule) else f"{rule.alert} ({rule.key})"

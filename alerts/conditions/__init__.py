@@ -1,0 +1,1 @@
+"""One module per alert: its rules and its promtool tests."""

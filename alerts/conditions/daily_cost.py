@@ -1,0 +1,94 @@
+"""DailyCostOverBudget: a service's workflows have cost most of the day's budget, or all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.links import BUSINESS_UID
+from alerts.model import number
+from alerts.recording.cost import cost_levels
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock
+from alerts.rule_tests.threshold_tests import Measured, Story, boundary_tests, story_test
+from alerts.thresholds import SEVERITIES, level_rule
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from alerts.model import AlertRule
+    from alerts.thresholds import Level
+    from instrumentation.settings import Settings
+
+NAME = "DailyCostOverBudget"
+
+
+def daily_cost_over_budget(settings: Settings) -> list[AlertRule]:
+    """One rule for each severity, for all where there is a budget and for each override that has its own."""
+    return [_rule(settings, level) for level in cost_levels(settings)]
+
+
+def _rule(settings: Settings, level: Level) -> AlertRule:
+    return level_rule(
+        settings,
+        level,
+        alert=NAME,
+        expr=f"{level.of(recorded(settings).cost_today)} > [[threshold]]",
+        summary="Workflows cost too much today.",
+        description=(
+            'The workflows of {{ $labels.job }} have cost {{ $value | printf "%.2f" }} US dollars since midnight, UTC; '
+            "the limit is [[threshold]]."
+        ),
+        dashboard=BUSINESS_UID,
+    )
+
+
+def daily_cost_over_budget_tests(settings: Settings) -> list[RuleTest]:
+    """Above and below every threshold; several instances, of which some restart and some are new."""
+    judged = list(zip(cost_levels(settings), daily_cost_over_budget(settings), strict=True))
+    if not judged:
+        return []
+    moments = clock(settings, [rule for _, rule in judged])
+    stories = list(_stories(settings, moments))
+    return [
+        *boundary_tests(settings, judged, _history, resolves=False),  # the day's cost never falls
+        story_test(settings, judged, stories, moments=moments, part="job"),
+    ]
+
+
+def _history(moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    usd = round(level.threshold * (1.001 if above else 0.999), 6)
+    return Measured(series=_spent(labels, f"0x2 {number(usd)}x{moments.resolved // moments.step}"), value=usd)
+
+
+def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
+    steps, most = moments.fires // moments.step, max(level.threshold for level in cost_levels(settings))
+    part = round(0.6 * most, 6)
+
+    def spent(name: str, *instances: str, usd: float = 0) -> Story:
+        def series(labels: Mapping[str, str]) -> Iterator[Series]:
+            for place, values in enumerate(instances):
+                yield from _spent({**labels, "instance": f"{place}"}, values)
+
+        return Story(name=name, series=series, fires=SEVERITIES if usd else (), value=usd)
+
+    yield spent("before-today", f"{5 * most}x{steps}")
+    yield spent("with-the-first-execution", f"_x3 {2 * most}x{steps}", usd=2 * most)
+    yield spent("before-and-after-a-restart", f"0x1 {part}x1 0x1 {part}x{steps}", usd=2 * part)
+    yield spent("by-two-instances", *2 * [f"0x1 {part}x{steps}"], usd=2 * part)
+
+
+def _spent(labels: Mapping[str, str], values: str) -> tuple[Series, Series]:
+    one = {"instance": "a", **labels}
+    alive = Series(name=catalog.TARGET_INFO.name, labels={**one, "service_version": "1.0.0"}, values="1x99")
+    return alive, Series(name=catalog.WORKFLOW_COST.name, labels={**one, "workflow": "agent"}, values=values)
+
+
+DAILY_COST_OVER_BUDGET = Alert(
+    name=NAME,
+    group="cost",
+    meaning="a service's workflows have cost most of the day's budget, or all of it",
+    rules=daily_cost_over_budget,
+    tests=daily_cost_over_budget_tests,
+)

@@ -1,0 +1,95 @@
+"""DiskFillingUp: a file system is nearly full and will soon be, or is so full that no trend is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock, slowed
+from alerts.rule_tests.saturation_tests import filling_tests
+from alerts.rule_tests.threshold_tests import Story, story_test
+from alerts.thresholds import level_rule, levels
+from alerts.trends import leads_beyond
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alerts.model import AlertRule
+    from alerts.thresholds import Level
+    from instrumentation.settings import Settings
+
+NAME = "DiskFillingUp"
+
+_OWN = {"path": "/data"}
+
+
+def disk_filling_up(settings: Settings) -> list[AlertRule]:
+    """One rule for each severity and override."""
+    return [_rule(settings, level) for level in levels(settings, "disk_used_ratio")]
+
+
+def _rule(settings: Settings, level: Level) -> AlertRule:
+    of, trend = recorded(settings), settings.alerting.trend
+    used, horizon = level.of(of.disk_used), getattr(trend.disk_full_within, level.severity)
+    is_filling = f"{used} > [[threshold]]\nand {leads_beyond(of.disk_used, trend.disk_window, horizon, '1')}"
+    said = (
+        "The file system of {{ $labels.path }} on {{ $labels.instance }} of {{ $labels.job }} is "
+        '{{ $value | humanizePercentage }} full. The threshold is {{ "[[threshold]]" | humanizePercentage }} where it '
+        f"will be full within {horizon} if it goes on like this"
+    )
+    if level.severity == "warning":
+        parameters, expr, description = {}, is_filling, f"{said}."
+    else:
+        # Who says that a disk may be fuller than that means it for both.
+        parameters = {"full_ratio": max(settings.thresholds.disk_full_ratio, level.threshold)}
+        expr = f"{is_filling}\nor\n{used} > [[full_ratio]]"
+        description = f'{said}, else {{{{ "[[full_ratio]]" | humanizePercentage }}}}.'
+    return level_rule(
+        settings,
+        level,
+        alert=NAME,
+        parameters=parameters,
+        expr=expr,
+        summary="A file system is nearly full.",
+        description=description,
+    )
+
+
+def disk_filling_up_tests(settings: Settings) -> list[RuleTest]:
+    """Above and below every threshold; a disk that is nearly full and stays so; one that is too full to wait."""
+    judged = list(zip(levels(settings, "disk_used_ratio"), disk_filling_up(settings), strict=True))
+    trend, full = settings.alerting.trend, settings.thresholds.disk_full_ratio
+    within = trend.disk_full_within
+    soon = clock(settings, [rule for _, rule in judged])
+    fuller = (full + 1) / 2
+
+    def story(name: str, share: float, fires: tuple[str, ...] = ()) -> Story:
+        return Story(
+            name=name, series=lambda labels: _used(soon, labels, soon.gauge(share, share)), fires=fires, value=share
+        )
+
+    stories = (story("too-full-to-wait", fuller, ("critical",)), story("as-full-as-it-may-be", full))
+    return [
+        *filling_tests(settings, judged, _used, window=trend.disk_window, within=within, own=_OWN, full=full),
+        story_test(settings, judged, stories, moments=soon, part="instance", own=_OWN),
+    ]
+
+
+def _used(moments: Clock, labels: Mapping[str, str], share: str) -> tuple[Series, ...]:
+    labels = {**_OWN, **labels}
+    return (
+        Series(name=catalog.DISK_USED.name, labels=labels, values=share),
+        Series(name=catalog.DISK_SIZE.name, labels=labels, values=moments.gauge(1, 1)),
+    )
+
+
+DISK_FILLING_UP = Alert(
+    name=NAME,
+    group="resources",
+    meaning="a file system is nearly full and will soon be, or is too full to wait",
+    rules=disk_filling_up,
+    tests=disk_filling_up_tests,
+    pace=slowed,
+)

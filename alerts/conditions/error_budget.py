@@ -1,0 +1,302 @@
+"""ErrorBudgetBurn: at this pace a service's error budget is spent long before its period is over.
+
+The SRE workbook's multi-window burn rates (Beyer et al., 2018, chapter 5): a long window says that it matters, a short one that
+it goes on. What they read is recorded from what the other HTTP alerts read, so no raw histogram is read for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from alerts.alert import Alert
+from alerts.links import urls
+from alerts.model import AlertRule, RecordingRule, number
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, Value
+from alerts.rule_tests.threshold_tests import service_labels
+from alerts.thresholds import SEVERITIES, matchers
+from instrumentation import catalog
+from instrumentation.settings import Duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from instrumentation.settings import Objectives, Settings
+
+NAME = "ErrorBudgetBurn"
+AVAILABILITY, LATENCY = "availability", "latency"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Burn:
+    """A pace that must not go on.
+
+    Attributes:
+        severity: What it is worth.
+        share: The share of the budget that it spends within the long window.
+        long: The window that says that it matters.
+        short: The window, a twelfth of it, that says that it goes on.
+    """
+
+    severity: str
+    share: float
+    long: Duration
+    short: Duration
+
+    def factor(self, period: Duration) -> float:
+        """How many times as fast as the budget allows; never below 1, since that is no loss.
+
+        >>> [round(burn.factor(Duration("30d")), 3) for burn in BURNS]
+        [14.4, 6.0, 3.0, 1.0]
+        """
+        return max(1.0, round(self.share * period.seconds / self.long.seconds, 3))
+
+
+BURNS = (
+    Burn(severity="critical", share=0.02, long=Duration("1h"), short=Duration("5m")),
+    Burn(severity="critical", share=0.05, long=Duration("6h"), short=Duration("30m")),
+    Burn(severity="warning", share=0.1, long=Duration("1d"), short=Duration("2h")),
+    Burn(severity="warning", share=0.1, long=Duration("3d"), short=Duration("6h")),
+)
+"""As the workbook has them; the last two are its tickets."""
+
+
+def slo_rules(settings: Settings) -> list[RecordingRule]:
+    """Objectives, bad requests, how fast every window spends the budget, and what is left of it."""
+    of, period = recorded(settings), settings.slo.period
+    windows = dict.fromkeys([*sorted((w for burn in BURNS for w in (burn.short, burn.long)), key=_seconds), period])
+    return [
+        RecordingRule(record=of.objective, expr=_by_slo(_objective(settings, slo) for slo in (AVAILABILITY, LATENCY))),
+        RecordingRule(record=of.slo_bad, expr=_by_slo([(AVAILABILITY, of.errors), (LATENCY, _slow(settings))])),
+        RecordingRule(record=of.slo_bad_quarters, expr=_quarters(settings, of.slo_bad)),
+        RecordingRule(record=of.request_quarters, expr=_quarters(settings, of.requests)),
+        *(_burn_rule(settings, window) for window in windows),
+        RecordingRule(record=of.budget_left, expr=f"1 - {of.budget_burn(period)}", shown=True),
+    ]
+
+
+def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
+    of = recorded(settings)
+    return RecordingRule(
+        record=of.budget_burn(window),
+        expr=(
+            f"{_average(of.slo_bad, of.slo_bad_quarters, window)}\n"
+            f"/ on ({of.by}) group_left () ({_average(of.requests, of.request_quarters, window)} > 0)\n"
+            f"/ on ({of.by_with('slo')}) (1 - {of.objective})"
+        ),
+        shown=window == BURNS[0].long,
+    )
+
+
+def _quarters(settings: Settings, series: str) -> str:
+    """A quarter's average, recorded at its end alone, twice at least: a month is read at every evaluation, and each sample costs."""
+    minutes = -(-2 * settings.alerting.evaluation_interval.seconds // 60)
+    average = f"avg_over_time({series}[15m])"
+    return f"{average}\nand on () minute() % 15 >= {15 - minutes}" if minutes < 15 else average  # noqa: PLR2004 - a quarter
+
+
+def _average(series: str, quarters: str, window: Duration) -> str:
+    """Of a day and more the quarters are read, since the samples of so long a window cost too much.
+
+    They are read as they stand, not by a subquery: that would have no point where the series pauses, and be ten times as slow over
+    many blocks. They are those of the clock, of which a service that is younger has none: what it has of one counts.
+    """
+    is_long = window.seconds >= Duration("1d").seconds
+    return (
+        f"(avg_over_time({quarters}[{window}]) or avg_over_time({series}[15m]))"
+        if is_long
+        else f"avg_over_time({series}[{window}])"
+    )
+
+
+def _seconds(window: Duration) -> int:
+    return window.seconds
+
+
+def _by_slo(series: Iterable[tuple[str, str]]) -> str:
+    return "\nor\n".join(f'label_replace({expr}, "slo", "{slo}", "", "")' for slo, expr in series)
+
+
+def _objective(settings: Settings, slo: str) -> tuple[str, str]:
+    requests = recorded(settings).requests
+    return slo, " or ".join(
+        f"0 * {requests}{matchers(match)} + {number(getattr(own, slo) if slo == AVAILABILITY else own.latency.ratio)}"
+        for match, own in _of_services(settings)
+    )
+
+
+def _slow(settings: Settings) -> str:
+    """Requests per second that took longer than they may; what is answered within an edge is counted exactly."""
+    of = recorded(settings)
+
+    def above(match: str, seconds: float) -> str:
+        within = match.rstrip("}") + (", " if match else "{") + f'le=~"{number(seconds)}(|.0)"}}'
+        return f"clamp_min({of.requests}{match} - on ({of.by}) sum by ({of.by}) ({of.buckets}{within}), 0)"
+
+    return " or ".join(above(matchers(match), own.latency.seconds) for match, own in _of_services(settings))
+
+
+def _of_services(settings: Settings) -> Iterator[tuple[Mapping[str, str], Objectives]]:
+    """Labels and objectives; of ``or`` the first that matches counts, and the rest is for all."""
+    for override in settings.slo.overrides:
+        yield override.match, settings.slo.of(override)
+    yield {}, settings.slo
+
+
+# --- The alert -------------------------------------------------------------------------------------------------------
+
+
+def error_budget_burn(settings: Settings) -> list[AlertRule]:
+    """One rule for each severity; every objective is judged by both."""
+    return [_rule(settings, severity, [burn for burn in BURNS if burn.severity == severity]) for severity in SEVERITIES]
+
+
+def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
+    of, period, longest = recorded(settings), settings.slo.period, burns[-1].long
+    paces = "\nor\n".join(
+        f"({of.budget_burn(burn.long)} > [[burn_{burn.long}]] and {of.budget_burn(burn.short)} > [[burn_{burn.long}]])"
+        for burn in burns
+    )
+    bad = f"{longest.seconds} * {_average(of.slo_bad, of.slo_bad_quarters, longest)}"
+    return AlertRule(
+        alert=NAME,
+        key=severity,
+        severity=severity,
+        expr=f"({paces})\nand\nround({bad}) >= [[minimum_bad_events]]",
+        parameters={
+            **{f"burn_{burn.long}": burn.factor(period) for burn in burns},
+            "minimum_bad_events": settings.alerting.minimum_bad_events,
+        },
+        for_=getattr(settings.alerting.for_, severity),
+        keep_firing_for=settings.alerting.keep_firing_for,
+        summary="The error budget is being spent too fast.",
+        description=(
+            "{{ $labels.job }} spends the error budget of its {{ $labels.slo }} objective "
+            '{{ $value | printf "%.1f" }} times as fast as would last for ' + f"{period}."
+        ),
+        urls=urls(settings, NAME),
+    )
+
+
+# --- Its tests -------------------------------------------------------------------------------------------------------
+
+_EACH = 1_000_000  # requests a sample
+_CALM, _BUSY = Duration("6h"), Duration("1h30m")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Story:
+    """Hours of a service, of which longer windows see no more.
+
+    Attributes:
+        name: What happens; it is the service's job.
+        before: How many times as fast as it may the service spends its budget while it is calm.
+        after: The same from then on.
+        slo: The objective that it is about.
+        fires: The severities that fire in the end.
+    """
+
+    name: str
+    before: float
+    after: float
+    slo: str = AVAILABILITY
+    fires: tuple[str, ...] = ()
+
+
+def error_budget_burn_tests(settings: Settings) -> list[RuleTest]:
+    """Just above and just below every pace, for both objectives, and what is over."""
+    fast, slow, *_, least = (burn.factor(settings.slo.period) for burn in BURNS)
+    steady = [
+        _Story(name=f"{share:.0%} of {pace:g} in {slo}", before=share * pace, after=share * pace, slo=slo, fires=fires)
+        for pace, above, below in ((slow, SEVERITIES, ("warning",)), (least, ("warning",), ()))
+        for share, fires in ((1.02, above), (0.98, below))
+        for slo in (AVAILABILITY, LATENCY)
+    ]
+    changing = [
+        _Story(name="an hour above the fast pace", before=0, after=1.02 * fast, fires=("critical",)),
+        _Story(name="an hour below the fast pace", before=0, after=0.98 * fast),
+        _Story(name="an outage that is over", before=1.02 * fast, after=0),
+    ]
+    return [_steady_test(settings, steady), _changing_test(settings, changing)]
+
+
+def _every_three_minutes(settings: Settings) -> Settings:
+    alerting = settings.alerting.model_copy(update={"evaluation_interval": Duration("3m")})
+    return settings.model_copy(update={"alerting": alerting})
+
+
+def _steady_test(settings: Settings, stories: list[_Story]) -> RuleTest:
+    firing = tuple(
+        Firing(rule=rule, labels={**_labels(settings, story), "slo": story.slo}, value=_pace(settings, story))
+        for story in stories
+        for rule in error_budget_burn(settings)
+        if rule.severity in story.fires
+    )
+    check = At(seconds=_CALM.seconds + _BUSY.seconds, alert=NAME, firing=firing)
+    return _test(settings, f"{NAME} fires above each steady pace, and is silent below", stories, alerts=(check,))
+
+
+def _changing_test(settings: Settings, stories: list[_Story]) -> RuleTest:
+    """How fast the longer windows burn follows from both paces, so only whether the critical one fires is looked at."""
+
+    def check(story: _Story) -> Value:
+        firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="{story.name}", severity="critical"}}'
+        return Value(
+            seconds=_CALM.seconds + _BUSY.seconds,
+            expr=f"count by (job) ({firing})",
+            labels={"job": story.name},
+            value=1 if story.fires else None,
+        )
+
+    checks = tuple(map(check, stories))
+    return _test(settings, f"{NAME} fires after an hour above its pace, and resolves", stories, values=checks)
+
+
+def _test(settings: Settings, name: str, stories: list[_Story], **checks: Any) -> RuleTest:
+    window = settings.alerting.window
+    interval = Duration.of(min(window.seconds // 4, 60))
+    series = tuple(one for story in stories for one in _history(settings, story, interval.seconds))
+    return RuleTest(name=name, series=series, interval=interval, **checks)
+
+
+def _labels(settings: Settings, story: _Story) -> dict[str, str]:
+    return {**service_labels(settings), "job": story.name}
+
+
+def _allowed(settings: Settings, story: _Story) -> float:
+    return 1 - (settings.slo.availability if story.slo == AVAILABILITY else settings.slo.latency.ratio)
+
+
+def _pace(settings: Settings, story: _Story) -> float:
+    return round(_EACH * story.after * _allowed(settings, story)) / _EACH / _allowed(settings, story)
+
+
+def _history(settings: Settings, story: _Story, step: int) -> Iterator[Series]:
+    """Requests of two kinds, good and bad: answered with an error, or late."""
+    bad = [round(_EACH * pace * _allowed(settings, story)) for pace in (story.before, story.after)]
+    good = [_EACH - count for count in bad]
+
+    def counter(before: int, after: int) -> str:
+        calm, busy = _CALM.seconds // step, _BUSY.seconds // step
+        return f"0+{before}x{calm} {before * calm + after}+{after}x{busy}"
+
+    name = catalog.HTTP_SERVER_REQUEST_DURATION.name
+    own = {**_labels(settings, story), "instance": "a", "http_route": "/", "http_response_status_code": "200"}
+    if story.slo == AVAILABILITY:
+        yield Series(name=f"{name}_count", labels={**own, "error_type": ""}, values=counter(*good))
+        yield Series(name=f"{name}_count", labels={**own, "error_type": "500"}, values=counter(*bad))
+    else:
+        edge = str(float(settings.slo.latency.seconds))
+        yield Series(name=f"{name}_count", labels={**own, "error_type": ""}, values=counter(_EACH, _EACH))
+        yield Series(name=f"{name}_bucket", labels={**own, "error_type": "", "le": edge}, values=counter(*good))
+
+
+ERROR_BUDGET_BURN = Alert(
+    name=NAME,
+    group="http",
+    meaning="at this pace the error budget of a service is spent long before its period is over",
+    rules=error_budget_burn,
+    tests=error_budget_burn_tests,
+    pace=_every_three_minutes,
+)

@@ -1,0 +1,114 @@
+"""HighLatencyP95: one request in twenty, or more, is slower than it may be."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
+from alerts.thresholds import level_rule, levels
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from alerts.model import AlertRule
+    from alerts.thresholds import Level
+    from instrumentation.settings import Settings
+
+NAME = "HighLatencyP95"
+
+
+def high_latency_p95(settings: Settings) -> list[AlertRule]:
+    """One rule for each severity and override.
+
+    The threshold is a bucket edge, so "p95 is above it" is exact and the number of slower requests can be counted.
+    """
+    return [_rule(settings, level) for level in levels(settings, "latency_p95_seconds")]
+
+
+def _rule(settings: Settings, level: Level) -> AlertRule:
+    of = recorded(settings)
+    window = settings.alerting.window
+    # Clients write the edge 1 as "1.0" or "1"; Prometheus 3 makes both "1.0", older ones keep what they were given.
+    within = f'sum by ({of.by}) ({of.buckets}{{le=~"[[threshold]](|.0)"}})'
+    return level_rule(
+        settings,
+        level,
+        alert=NAME,
+        expr=(
+            f"{level.of(of.p95)} > [[threshold]]\n"
+            "and\n"
+            f"round({window.seconds} * ({of.requests} - {within})) >= [[minimum_bad_events]]"
+        ),
+        parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
+        summary="Too many requests are slow.",
+        description=(
+            f"Of the requests of the last {window}, {{{{ $labels.job }}}} answered one in twenty in "
+            '{{ $value | humanizeDuration }} or more; the limit is {{ "[[threshold]]" | humanizeDuration }}.'
+        ),
+        on_edge=True,
+    )
+
+
+def high_latency_p95_tests(settings: Settings) -> list[RuleTest]:
+    """Above and below every threshold, and what idle services and single slow requests read."""
+    judged = list(zip(levels(settings, "latency_p95_seconds"), high_latency_p95(settings), strict=True))
+    rules = [rule for _, rule in judged]
+    highest = max(rule.parameters["threshold"] for rule in rules)
+
+    def burst(labels: Mapping[str, str], slow: int, jump: Callable[[int], str]) -> tuple[Series, ...]:
+        return _histogram(settings, labels, lambda edge: jump(slow if edge > highest else 0))
+
+    return [
+        *boundary_tests(settings, judged, lambda *place: _history(settings, *place)),
+        *_idle_test(settings),
+        *burst_tests(settings, rules, "slow requests", burst),
+    ]
+
+
+def _history(settings: Settings, moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    slow = SAMPLES // 20 + (1 if above else -1)
+    within = SAMPLES - slow
+    edges = (0.0, *settings.duration_edges)
+    lower, upper = next((a, b) for a, b in pairwise(edges) if (a if above else b) == level.threshold)
+    rank = 0.95 * SAMPLES  # histogram_quantile interpolates within the bucket that holds the 95th percentile
+    value = lower + (upper - lower) * ((rank - within) / slow if above else rank / within)
+    series = _histogram(settings, labels, lambda edge: moments.counter(_up_to(edge, level.threshold, within), SAMPLES))
+    return Measured(series=series, value=value)
+
+
+def _up_to(edge: float, threshold: float, within: int) -> int:
+    """Requests at or below an edge, where ``within`` lie just below the threshold and the others just above."""
+    return 0 if edge < threshold else within if edge == threshold else SAMPLES
+
+
+def _histogram(settings: Settings, labels: Mapping[str, str], values: Callable[[float], str]) -> tuple[Series, ...]:
+    name = catalog.HTTP_SERVER_REQUEST_DURATION.name
+    own = {**labels, "instance": "a", "http_route": "/", "http_response_status_code": "200", "error_type": ""}
+    edges = [*settings.duration_edges, float("inf")]
+    buckets = [Series(name=f"{name}_bucket", labels={**own, "le": _le(edge)}, values=values(edge)) for edge in edges]
+    return (*buckets, Series(name=f"{name}_count", labels=own, values=values(float("inf"))))
+
+
+def _le(edge: float) -> str:
+    return "+Inf" if edge == float("inf") else str(float(edge))
+
+
+def _idle_test(settings: Settings) -> Iterator[RuleTest]:
+    moments = clock(settings, high_latency_p95(settings))
+    check = Value(seconds=moments.fires, expr=recorded(settings).p95, labels={}, value=None)
+    series = _histogram(settings, service_labels(settings), lambda _: moments.counter(0, 0))
+    yield RuleTest(name="no request at all: the p95 is absent, not NaN", series=series, values=(check,))
+
+
+HIGH_LATENCY_P95 = Alert(
+    name=NAME,
+    group="http",
+    meaning="one request in twenty, or more, is slower than it may be",
+    rules=high_latency_p95,
+    tests=high_latency_p95_tests,
+)

@@ -1,0 +1,71 @@
+"""MemoryNearLimit: a container uses nearly all memory that it may use, and will soon have used it up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import RuleTest, Series
+from alerts.rule_tests.saturation_tests import filling_tests
+from alerts.thresholds import level_rule, levels
+from alerts.trends import leads_beyond
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from alerts.model import AlertRule
+    from alerts.rule_tests.promtool import Clock
+    from alerts.thresholds import Level
+    from instrumentation.settings import Settings
+
+NAME = "MemoryNearLimit"
+
+
+def memory_near_limit(settings: Settings) -> list[AlertRule]:
+    """One rule for each severity and override; a container without a limit has no near."""
+    return [_rule(settings, level) for level in levels(settings, "memory_used_ratio")]
+
+
+def _rule(settings: Settings, level: Level) -> AlertRule:
+    of, trend = recorded(settings), settings.alerting.trend
+    horizon = getattr(trend.memory_full_within, level.severity)
+    return level_rule(
+        settings,
+        level,
+        alert=NAME,
+        expr=(
+            f"{level.of(of.memory_used)} > [[threshold]]\n"
+            f"and {leads_beyond(of.memory_used, trend.window, horizon, '1')}"
+        ),
+        summary="A container will soon have used up its memory.",
+        description=(
+            "{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of the memory it may use; "
+            f'the threshold is {{{{ "[[threshold]]" | humanizePercentage }}}}. If it goes on like this, the container will be '
+            f"killed within {horizon}."
+        ),
+    )
+
+
+def memory_near_limit_tests(settings: Settings) -> list[RuleTest]:
+    """Above and below every threshold; memory that is nearly used up and stays so."""
+    judged = list(zip(levels(settings, "memory_used_ratio"), memory_near_limit(settings), strict=True))
+    trend = settings.alerting.trend
+    return list(filling_tests(settings, judged, _used, window=trend.window, within=trend.memory_full_within))
+
+
+def _used(moments: Clock, labels: Mapping[str, str], share: str) -> tuple[Series, ...]:
+    return (
+        Series(name=catalog.CONTAINER_MEMORY_WORKING_SET.name, labels=labels, values=share),
+        Series(name=catalog.CONTAINER_MEMORY_LIMIT.name, labels=labels, values=moments.gauge(1, 1)),
+    )
+
+
+MEMORY_NEAR_LIMIT = Alert(
+    name=NAME,
+    group="resources",
+    meaning="a container uses nearly all memory that it may use, and will soon have used it up",
+    rules=memory_near_limit,
+    tests=memory_near_limit_tests,
+)

@@ -1,0 +1,125 @@
+"""QueueBacklogGrowing: a queue is long, or its oldest item old, and it does not drain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import Clock, RuleTest, Series
+from alerts.rule_tests.threshold_tests import Measured, Story, boundary_tests, story_test
+from alerts.thresholds import SEVERITIES, level_rule, levels
+from alerts.trends import ahead, halves, leads_beyond, line, trend_clock
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from alerts.model import AlertRule
+    from alerts.thresholds import Level
+    from instrumentation.settings import Settings
+
+NAME = "QueueBacklogGrowing"
+
+_AGE = "queue_oldest_age_seconds"
+
+
+def queue_backlog_growing(settings: Settings) -> list[AlertRule]:
+    """One rule for each severity and override."""
+    return [_rule(settings, level) for level in _levels(settings)]
+
+
+def _levels(settings: Settings) -> list[Level]:
+    return levels(settings, "queue_depth", _AGE)
+
+
+def _rule(settings: Settings, level: Level) -> AlertRule:
+    of, trend = recorded(settings), settings.alerting.trend
+    depth, horizon = level.of(of.queue_depth), trend.queue_drained_within
+    recent, _ = halves(of.queue_age, trend.window)
+    return level_rule(
+        settings,
+        level,
+        alert=NAME,
+        parameters=level.further,
+        expr=(
+            f"{depth} > [[threshold]]\n"
+            f"and {leads_beyond(of.queue_depth, trend.window, horizon, '[[threshold]]')}\n"
+            "or\n"
+            # An age says by itself how long it went wrong: it needs no earlier half.
+            f"{depth}\n"
+            f"and {of.queue_age} > [[{_AGE}]]\n"
+            f"and {ahead(recent, horizon)} > [[{_AGE}]]"
+        ),
+        summary="A queue is long and does not drain.",
+        description=(
+            "The queue {{ $labels.queue }} of {{ $labels.job }} does not drain; it holds "
+            '{{ $value | printf "%.0f" }}. If it goes on like this, there will still be more than [[threshold]] in '
+            f"{horizon}, or the oldest will then have waited longer than "
+            f'{{{{ "[[{_AGE}]]" | humanizeDuration }}}}.'
+        ),
+    )
+
+
+def queue_backlog_growing_tests(settings: Settings) -> list[RuleTest]:
+    """Above and below every depth; old items; queues that are long without being in trouble."""
+    judged = list(zip(_levels(settings), queue_backlog_growing(settings), strict=True))
+    moments = trend_clock(settings, [rule for _, rule in judged], settings.alerting.trend.window)
+    stories = list(_stories(settings, moments))
+    return [
+        *boundary_tests(settings, judged, _history, moments=moments, part="queue"),
+        story_test(settings, judged, stories, moments=moments, part="queue"),
+    ]
+
+
+def _history(moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    items = level.threshold + (1 if above else -1)
+    return Measured(series=(_depth(labels, moments.gauge(items, 0)),), value=items)
+
+
+def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
+    trend, base = settings.alerting.trend, [level for level in _levels(settings) if not level.match]
+    shortest, longest = min(level.threshold for level in base), 2 * max(level.threshold for level in base)
+    oldest = 2 * max(level.further[_AGE] for level in base)
+    half = trend.queue_drained_within.seconds // 2  # what drains is empty by then
+
+    def since(seconds: int, before: str, start: float, end: float) -> str:
+        """What comes before, then a line that ends when the alert fires."""
+        steps = seconds // moments.step
+        return f"{before}x{moments.fires // moments.step - steps - 1} {line(steps, start, end)}"
+
+    def aging(name: str, ages: str, fires: tuple[str, ...] = ()) -> Story:
+        def series(labels: Mapping[str, str]) -> tuple[Series, Series]:
+            return _depth(labels, moments.gauge(1, 1)), _age(labels, ages)
+
+        return Story(name=name, series=series, fires=fires, value=1)
+
+    def long(name: str, *depths: str) -> Story:
+        def series(labels: Mapping[str, str]) -> list[Series]:
+            return [_depth(labels, depth, str(place)) for place, depth in enumerate(depths)]
+
+        return Story(name=name, series=series)
+
+    started, loaded, new = min(half, moments.fires // 2), trend.window.seconds * 6 // 10, trend.window.seconds * 4 // 10
+    yield aging("few-that-nobody-takes", since(moments.fires // 2, "0", 0, oldest + moments.fires), SEVERITIES)
+    yield aging("old-at-the-start-and-draining", since(started, "_", oldest * (1 + started / half), oldest))
+    yield long("many-at-once-and-draining", since(loaded, "0", longest * (1 + loaded / half), longest))
+    yield long("new-and-long", since(new, "_", longest, longest))
+    yield long("seen-by-two-instances", *2 * [moments.gauge(shortest, shortest)])
+
+
+def _depth(labels: Mapping[str, str], values: str, instance: str = "a") -> Series:
+    return Series(name=catalog.QUEUE_DEPTH.name, labels={**labels, "instance": instance}, values=values)
+
+
+def _age(labels: Mapping[str, str], values: str) -> Series:
+    return Series(name=catalog.QUEUE_OLDEST_AGE.name, labels={**labels, "instance": "a"}, values=values)
+
+
+QUEUE_BACKLOG_GROWING = Alert(
+    name=NAME,
+    group="queues",
+    meaning="a queue is long, or its oldest item old, and it does not drain",
+    rules=queue_backlog_growing,
+    tests=queue_backlog_growing_tests,
+)

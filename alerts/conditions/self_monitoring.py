@@ -1,0 +1,164 @@
+"""SeriesLimitReached and ScrapeSlow: what watches a service is itself at a limit, so its numbers are about to be wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.links import urls
+from alerts.model import AlertRule
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, clock
+from alerts.rule_tests.threshold_tests import Measured, boundary_tests
+from alerts.thresholds import Level
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from instrumentation.settings import Settings
+
+SERIES_LIMIT = "SeriesLimitReached"
+SCRAPE_SLOW = "ScrapeSlow"
+_SCRAPE = "scrape_duration_seconds"  # Prometheus' own
+
+
+def series_limit_reached(settings: Settings) -> list[AlertRule]:
+    """One rule: within the window a new series lost a label."""
+    of = recorded(settings)
+    folded, window = catalog.SIDELIGHT_SERIES_FOLDED.name, settings.alerting.window
+    return [
+        _rule(
+            settings,
+            SERIES_LIMIT,
+            expr=f"sum by ({of.by}) (increase({folded}[{window}])) > 0",
+            summary="A service makes more series than it may.",
+            description=(
+                "In the last "
+                f"{window} {{{{ $labels.job }}}} folded {{{{ $value | humanize }}}} new series into one that says only _OVERFLOW, "
+                "since metrics.series_limit is reached."
+            ),
+        )
+    ]
+
+
+def scrape_slow(settings: Settings) -> list[AlertRule]:
+    """One rule: a scrape takes so long that the next ones may be given up."""
+    of = recorded(settings)
+    by = of.by_with("instance")
+    return [
+        _rule(
+            settings,
+            SCRAPE_SLOW,
+            expr=(
+                f"max by ({by}) (avg_over_time({_SCRAPE}[{settings.alerting.window}])) > [[threshold]]\n"
+                f"and on ({of.by}) {of.versions}"
+            ),
+            parameters={"threshold": settings.alerting.slow_scrape_seconds},
+            summary="Scrapes of an instance are slow.",
+            description=(
+                "A scrape of {{ $labels.instance }} of {{ $labels.job }} takes {{ $value | humanizeDuration }}; the limit is "
+                '{{ "[[threshold]]" | humanizeDuration }}, and Prometheus gives up after its scrape_timeout, 10s by default.'
+            ),
+        )
+    ]
+
+
+def _rule(  # noqa: PLR0913 - a rule has that many parts
+    settings: Settings,
+    alert: str,
+    *,
+    expr: str,
+    summary: str,
+    description: str,
+    parameters: Mapping[str, float] | None = None,
+) -> AlertRule:
+    return AlertRule(
+        alert=alert,
+        key="warning",
+        severity="warning",
+        expr=expr,
+        parameters=parameters or {},
+        for_=settings.alerting.for_.warning,
+        keep_firing_for=settings.alerting.keep_firing_for,
+        summary=summary,
+        description=description,
+        urls=urls(settings, alert),
+    )
+
+
+def series_limit_reached_tests(settings: Settings) -> list[RuleTest]:
+    """Two of two instances fold, and then none does; and a service that never does."""
+    (rule,) = rules = series_limit_reached(settings)
+    moments = clock(settings, rules)
+    labels = {label: "shop" if label == "job" else f"some_{label}" for label in settings.alerting.group_by}
+    steps = settings.alerting.window.seconds // moments.step
+    firing = Firing(rule=rule, labels=labels, value=2 * 3 * steps)
+
+    def folded(busy: int) -> tuple[Series, ...]:
+        name = catalog.SIDELIGHT_SERIES_FOLDED.name
+        return tuple(
+            Series(name=name, labels={**labels, "instance": place}, values=moments.counter(busy, 0)) for place in "ab"
+        )
+
+    return [
+        RuleTest(
+            name="new series are folded: fires, and resolves when no more are",
+            series=folded(3),
+            alerts=(
+                At(seconds=moments.fires, alert=SERIES_LIMIT, firing=(firing,)),
+                At(seconds=moments.resolved, alert=SERIES_LIMIT),
+            ),
+        ),
+        RuleTest(
+            name="no series is folded: is silent",
+            series=folded(0),
+            alerts=(At(seconds=moments.fires, alert=SERIES_LIMIT),),
+        ),
+    ]
+
+
+def scrape_slow_tests(settings: Settings) -> list[RuleTest]:
+    """Just above the limit and just below it; and a job that is not ours."""
+    (rule,) = rules = scrape_slow(settings)
+    moments = clock(settings, rules)
+    level = Level(severity=rule.severity, threshold=settings.alerting.slow_scrape_seconds, match={}, before=())
+
+    def history(moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+        seconds = level.threshold * (1.001 if above else 0.999)
+        return Measured(series=(_taken(labels, moments.gauge(seconds, 0.01)), _info(labels, moments)), value=seconds)
+
+    stranger = {"job": "stranger", "instance": "a"}
+    return [
+        *boundary_tests(settings, [(level, rule)], history, moments=moments, part="instance"),
+        RuleTest(
+            name="a job that is not instrumented is slow: is silent",
+            series=(_taken(stranger, moments.gauge(2 * level.threshold, 0)),),
+            alerts=(At(seconds=moments.fires, alert=SCRAPE_SLOW),),
+        ),
+    ]
+
+
+def _taken(labels: Mapping[str, str], values: str) -> Series:
+    return Series(name=_SCRAPE, labels=labels, values=values)
+
+
+def _info(labels: Mapping[str, str], moments: Clock) -> Series:
+    own = {**labels, "service_version": "1.7.3"}
+    return Series(name=catalog.TARGET_INFO.name, labels=own, values=moments.gauge(1, 1))
+
+
+SERIES_LIMIT_REACHED = Alert(
+    name=SERIES_LIMIT,
+    group="watchers",
+    meaning="a service makes more series than metrics.series_limit allows",
+    rules=series_limit_reached,
+    tests=series_limit_reached_tests,
+)
+SCRAPES_SLOW = Alert(
+    name=SCRAPE_SLOW,
+    group="watchers",
+    meaning="scrapes of an instance take so long that Prometheus may give them up",
+    rules=scrape_slow,
+    tests=scrape_slow_tests,
+)

@@ -1,0 +1,101 @@
+"""ServiceAbsent: the series of a service that was there within the last day are gone, and no target says that it is down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.links import urls
+from alerts.model import AlertRule
+from alerts.recording.services import MEMORY, recorded
+from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
+from alerts.rule_tests.threshold_tests import Story, story_test
+from alerts.thresholds import Level
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from instrumentation.settings import Settings
+
+NAME = "ServiceAbsent"
+
+
+def service_absent(settings: Settings) -> list[AlertRule]:
+    """One rule. Where Prometheus still has targets of the service and reaches none, that is ServiceDown."""
+    of = recorded(settings)
+    return [
+        AlertRule(
+            alert=NAME,
+            key="warning",
+            severity="warning",
+            expr=(
+                f"max by ({of.by}) (max_over_time({of.versions}[{MEMORY}])) > 0\n"
+                f"unless on ({of.by}) {of.versions}\n"
+                f"unless on ({of.by}) sum by ({of.by}) (up) == 0"
+            ),
+            for_=settings.alerting.for_.warning,
+            keep_firing_for=settings.alerting.keep_firing_for,
+            summary="A service is gone from Prometheus.",
+            description=(
+                f"{{{{ $labels.job }}}} was there within the last {MEMORY}, and now there are neither series of it nor targets "
+                "that fail: it was removed, or Prometheus no longer finds it."
+            ),
+            urls=urls(settings, NAME),
+        )
+    ]
+
+
+def service_absent_tests(settings: Settings) -> list[RuleTest]:
+    """What is gone, and what is not; and that a service that is back resolves it."""
+    (rule,) = service_absent(settings)
+    moments = clock(settings, [rule])
+    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    stories = list(_stories(moments))
+    back = next(story for story in stories if story.name == "gone")
+    return [
+        story_test(settings, judged, stories, moments=moments, part="job"),
+        RuleTest(
+            name="ServiceAbsent resolves once the service is back",
+            series=tuple(
+                Series(name=one.name, labels=one.labels, values=f"{one.values} _x{_after(moments)} 1x{_after(moments)}")
+                for one in back.series({"job": "back"})
+            ),
+            alerts=(At(seconds=moments.resolved, alert=NAME),),
+        ),
+    ]
+
+
+def _after(moments: Clock) -> int:
+    """Samples between two moments far enough apart for anything to have fired, or to have ended."""
+    return (moments.resolved - moments.fires) // moments.step // 2
+
+
+def _stories(moments: Clock) -> Iterator[Story]:
+    end, change = moments.fires // moments.step, moments.range_ // moments.step
+    there, gone, down = f"1x{end}", f"1x{change} stale", f"1x{change} 0x{end - change}"
+
+    def story(name: str, info: str | None, up: str | None, *, fires: bool = False) -> Story:
+        def series(labels: Mapping[str, str]) -> Iterator[Series]:
+            own = {**labels, "instance": "a"}
+            if info is not None:
+                yield Series(name=catalog.TARGET_INFO.name, labels={**own, "service_version": "1.7.3"}, values=info)
+            if up is not None:
+                yield Series(name="up", labels=own, values=up)
+
+        return Story(name=name, series=series, fires=("warning",) if fires else (), value=1)
+
+    yield story("gone", gone, gone, fires=True)
+    yield story("there-without-our-series", gone, there, fires=True)
+    yield story("there", there, there)
+    yield story("down-which-is-another-alert", gone, down)
+    yield story("never-ours", None, gone)
+
+
+SERVICE_ABSENT = Alert(
+    name=NAME,
+    group="availability",
+    meaning="a service that was there is gone from Prometheus",
+    rules=service_absent,
+    tests=service_absent_tests,
+)

@@ -1,0 +1,132 @@
+"""WorkflowFailures: too large a share of a workflow's executions fails, and it gets no better."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.links import BUSINESS_UID
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, service_labels, story_test
+from alerts.thresholds import SEVERITIES, level_rule, levels
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from alerts.model import AlertRule
+    from alerts.thresholds import Level
+    from instrumentation.settings import Settings
+
+NAME = "WorkflowFailures"
+
+
+def workflow_failures(settings: Settings) -> list[AlertRule]:
+    """One rule for each severity and override."""
+    return [_rule(settings, level) for level in levels(settings, "workflow_failure_ratio")]
+
+
+def _rule(settings: Settings, level: Level) -> AlertRule:
+    of, window = recorded(settings), settings.alerting.workflow_window
+    return level_rule(
+        settings,
+        level,
+        alert=NAME,
+        parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
+        expr=(
+            f"{level.of(of.workflow_failure_ratio)} > [[threshold]]\n"
+            f"and {of.workflow_failure_ratio_recent} > [[threshold]]\n"
+            f"and round({window.seconds} * {of.workflow_failures}) >= [[minimum_bad_events]]"
+        ),
+        summary="Too many executions of a workflow fail.",
+        description=(
+            "Of the executions of {{ $labels.workflow }} of {{ $labels.job }} in the last "
+            f"{window}, {{{{ $value | humanizePercentage }}}} failed, and it gets no better; the limit is "
+            '{{ "[[threshold]]" | humanizePercentage }}.'
+        ),
+        dashboard=BUSINESS_UID,
+    )
+
+
+def workflow_failures_tests(settings: Settings) -> list[RuleTest]:
+    """Above and below every threshold; few failures, and failures that are over."""
+    judged = list(zip(levels(settings, "workflow_failure_ratio"), workflow_failures(settings), strict=True))
+    rules = [rule for _, rule in judged]
+    moments = clock(settings, rules, memory=settings.alerting.workflow_window.seconds // 2)
+    stories = list(_stories(settings, moments))
+    return [
+        *boundary_tests(settings, judged, _history, moments=moments, part="workflow"),
+        story_test(settings, judged, stories, moments=moments, part="workflow"),
+        _recovery(settings, moments),
+    ]
+
+
+def _history(moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    exact = level.threshold * SAMPLES
+    failed = math.floor(exact + 1 + 1e-9) if above else math.ceil(exact - 1 - 1e-9)
+    return Measured(
+        series=(
+            _ended(labels, "success", moments.counter(SAMPLES - failed, SAMPLES)),
+            _ended(labels, "failure", moments.counter(failed, 0)),
+        ),
+        value=failed / SAMPLES,
+    )
+
+
+def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
+    least, steps = settings.alerting.minimum_bad_events, moments.fires // moments.step
+    late = (moments.longest_for + moments.grace) // moments.step
+    none = f"0x{steps}"
+
+    def fails(name: str, count: int, *, instances: int = 1, outcome: str = "failure", fires: bool = False) -> Story:
+        at_once = f"0x{steps - late} {count}x{late}"
+
+        def series(labels: Mapping[str, str]) -> Iterator[Series]:
+            for place in range(instances):
+                own = {**labels, "instance": f"{place}"}
+                yield from (_ended(own, "success", none), _ended(own, outcome, at_once))
+
+        return Story(name=name, series=series, fires=SEVERITIES if fires else (), value=1)
+
+    yield fails("all-of-few", least - 1)
+    if late * moments.step < moments.memory:  # else what failed at once is no longer recent when the alert has waited
+        yield fails("all-of-enough", least + 2, fires=True)
+        yield fails("enough-on-two-instances", least // 2 + 1, instances=2, fires=True)
+    yield fails("cancelled", least + 2, outcome="cancelled")
+    restarted = f"7+1x{steps - late} 0+1x{late}"
+    yield Story(name="restarted", series=lambda own: (_ended(own, "success", restarted), _ended(own, "failure", none)))
+
+
+def _recovery(settings: Settings, moments: Clock) -> RuleTest:
+    """Everything failed and nothing does any more: long before the failures have left the whole window it is over."""
+    labels = {**service_labels(settings), "workflow": "recovers"}
+    recent = settings.alerting.workflow_window.seconds // 2
+    return RuleTest(
+        name="nothing fails any more: resolves once the recent half of the window says so",
+        series=(
+            _ended(labels, "success", moments.counter(0, SAMPLES)),
+            _ended(labels, "failure", moments.counter(SAMPLES, 0)),
+        ),
+        alerts=(
+            At(
+                seconds=moments.fires + recent + settings.alerting.keep_firing_for.seconds + 2 * moments.grace,
+                alert=NAME,
+            ),
+        ),
+    )
+
+
+def _ended(labels: Mapping[str, str], outcome: str, values: str) -> Series:
+    own = {"instance": "a", **labels, "outcome": outcome}
+    return Series(name=catalog.WORKFLOW_EXECUTIONS.name, labels=own, values=values)
+
+
+WORKFLOW_FAILURES = Alert(
+    name=NAME,
+    group="workflows",
+    meaning="too large a share of a workflow's executions fails, and it gets no better",
+    rules=workflow_failures,
+    tests=workflow_failures_tests,
+)

@@ -1,0 +1,48 @@
+"""The addresses every alert carries: its runbook page and the dashboard of the service it is about."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Settings
+
+OPERATIONS_UID = "sidelight-operations"  # the dashboards' stable addresses in Grafana
+BUSINESS_UID = "sidelight-business"
+
+
+def urls(settings: Settings, alert: str, *, job: bool = True, dashboard: str = OPERATIONS_UID) -> dict[str, str]:
+    """runbook_url and dashboard_url.
+
+    Args:
+        settings: The settings.
+        alert: The alert's name.
+        job: Whether the alert is about one job, which the dashboard then shows.
+        dashboard: The uid, without an owner, of the dashboard that shows what the alert is about.
+    """
+    uid = dashboard_uid(settings, dashboard)
+    variables = "?var-job={{ $labels.job }}" if job else ""
+    return {
+        "runbook_url": f"{settings.alerting.runbook_base_url}/{alert}.md",
+        "dashboard_url": f"{settings.dashboards.base_url}/d/{uid}{variables}",
+    }
+
+
+def dashboard_uid(settings: Settings, uid: str) -> str:
+    """A dashboard's uid with the owner in it, so that the dashboards of several teams stand side by side in a Grafana.
+
+    >>> from instrumentation.settings import parse_settings
+    >>> dashboard_uid(parse_settings({"dashboards": {"owner": "payments"}}), OPERATIONS_UID)
+    'sidelight-payments-operations'
+
+    Grafana allows 40 characters, so a hash stands for an owner that is long or holds other characters:
+
+    >>> dashboard_uid(parse_settings({"dashboards": {"owner": "Payments & Co."}}), OPERATIONS_UID)
+    'sidelight-759bf397fbeb-operations'
+    """
+    owner = settings.owner
+    if owner and not re.fullmatch(r"[a-z0-9-]{1,19}", owner):
+        owner = blake2b(owner.encode(), digest_size=6).hexdigest()
+    return uid.replace("sidelight-", f"sidelight-{owner}-", 1) if owner else uid

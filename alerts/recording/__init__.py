@@ -1,0 +1,1 @@
+"""Recording rules: the series that alerts and dashboards read."""

@@ -1,0 +1,120 @@
+"""Active and daily active users: HyperLogLog registers to numbers, at a cost that does not depend on the number of pods.
+
+The estimator is the improved raw one of O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (2017),
+algorithm 6: without a change of formula in between, and so without the bias that the original has there. Measured in
+docs/decisions/0009-users.md.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING
+
+from alerts.model import RecordingRule
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import RuleTest, Series, Value
+from alerts.rule_tests.threshold_tests import service_labels
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from alerts.recording.services import Recorded
+    from instrumentation.settings import Settings
+
+DAY = "1d"
+
+_REGISTER = catalog.ACTIVE_USER_REGISTER.name
+
+
+def active_users(settings: Settings) -> str:
+    """The series of different users seen in ``alerting.window``, a whole number."""
+    return _estimate(recorded(settings), settings.alerting.window)
+
+
+def daily_active_users(settings: Settings) -> str:
+    """The series of different users seen in a day."""
+    return _estimate(recorded(settings), DAY)
+
+
+def users_rules(settings: Settings) -> list[RecordingRule]:
+    """The registers of a service, their largest ranks within each window, and how many users those stand for."""
+    of = recorded(settings)
+    # A pod that goes away takes its series along at once; what it showed since the last evaluation counts all the same.
+    seen = settings.users_window.seconds + settings.metrics.scrape_interval.seconds
+    registers = RecordingRule(
+        record=_registers(of),
+        expr=f"max by ({of.by}, register) (max_over_time({_REGISTER}[{seen}s]))",
+    )
+    ranges = {settings.alerting.window: f"{_lookback(settings)}s", DAY: DAY}
+    return [registers, *(rule for window, back in ranges.items() for rule in _counted(settings, of, window, back))]
+
+
+def users_tests(settings: Settings) -> list[RuleTest]:
+    """Few users, where the estimate is exact."""
+    labels, step = service_labels(settings), settings.metrics.scrape_interval.seconds
+    window, evaluation = settings.users_window.seconds, settings.alerting.evaluation_interval.seconds
+    shown = 2 * window // step
+    remembered = shown * step + _lookback(settings)
+    forgotten = remembered + window + step + 2 * evaluation
+
+    def register(pod: str, place: int, values: str) -> Series:
+        return Series(name=_REGISTER, labels={**labels, "instance": pod, "register": str(place)}, values=values)
+
+    def users(seconds: int, active: int, daily: int) -> tuple[Value, ...]:
+        expected = {active_users(settings): active, daily_active_users(settings): daily}
+        return tuple(Value(seconds=seconds, expr=name, labels=labels, value=users) for name, users in expected.items())
+
+    always = register("a", 0, f"0x{forgotten // step + 1}")
+    return [
+        RuleTest(
+            name="four users, one of them on two pods, and one on a pod that is scraped once: 4, 3, 0, and 4 of the day",
+            series=(
+                always,
+                register("a", 1, f"1x{shown}"),
+                register("a", 2, f"3x{shown}"),
+                register("b", 2, f"2x{shown} stale"),
+                register("b", 0, f"1x{shown} stale"),
+                register("c", 5, "_ 1 stale"),
+            ),
+            values=(*users(step + evaluation, 4, 4), *users(remembered, 3, 4), *users(forgotten, 0, 4)),
+        ),
+        RuleTest(name="nobody: 0 users", series=(always,), values=users(remembered, 0, 0)),
+    ]
+
+
+def _counted(settings: Settings, of: Recorded, window: str, back: str) -> list[RecordingRule]:
+    size = settings.users.registers
+    largest, unset = f"{_registers(of)}{window}", f"{of.level}:{_REGISTER}_unset:ratio{window}"
+    ranks = f"(sum by ({of.by}) (2 ^ -{largest}) - sum by ({of.by}) ({largest} == bool 0)) / {size}"
+    return [
+        RecordingRule(record=largest, expr=f"max_over_time({_registers(of)}[{back}])"),
+        RecordingRule(record=unset, expr=f"1 - sum by ({of.by}) ({largest} > bool 0) / {size}"),
+        RecordingRule(
+            record=_estimate(of, window),
+            expr=f"round({size / (2 * log(2)):.6g} / (\n  {ranks}\n  + {_sigma(unset, size)}\n))",
+            shown=True,
+        ),
+    ]
+
+
+def _sigma(unset: str, size: int) -> str:
+    """The sum of x and of 2^(k-1) * x^(2^k) for k = 1, 2, ..., until what follows is too small to matter.
+
+    The last k is chosen so that a single user is 1.00 and nobody 0.09, which is rounded to 0.
+    """
+    terms = [unset, f"{unset} ^ 2"]
+    terms += [f"{2**k} * {unset} ^ {2 ** (k + 1)}" for k in range(1, size.bit_length() + 2)]
+    return "\n  + ".join(terms)
+
+
+def _lookback(settings: Settings) -> int:
+    """How far recorded registers reach back, in seconds: a service shows each user for a window by itself."""
+    scrape = settings.metrics.scrape_interval.seconds
+    return max(settings.alerting.window.seconds - settings.users_window.seconds, scrape)
+
+
+def _registers(of: Recorded) -> str:
+    return f"{of.level}:{_REGISTER}:max"
+
+
+def _estimate(of: Recorded, window: str) -> str:
+    return f"{of.level}:active_users:estimate{window}"

@@ -1,0 +1,86 @@
+"""Tests of alerts on what fills up, such as memory and disks: histories of a share between 0 and 1."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from alerts.rule_tests.promtool import Clock, RuleTest
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, never, service_labels
+from alerts.trends import line, trend_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from alerts.rule_tests.promtool import Series
+    from alerts.rule_tests.threshold_tests import Judged
+    from alerts.thresholds import Level
+    from instrumentation.settings import Ahead, Duration, Settings
+
+    Used = Callable[[Clock, Mapping[str, str], str], tuple[Series, ...]]
+
+
+def filling_tests(  # noqa: PLR0913 - most by keyword
+    settings: Settings,
+    judged: Judged,
+    used: Used,
+    *,
+    window: Duration,
+    within: Ahead,
+    own: Mapping[str, str] | None = None,
+    full: float = 1,
+) -> Iterator[RuleTest]:
+    """Above and below every threshold, and shares that are high without being in trouble.
+
+    Args:
+        settings: The settings the rules were made from.
+        judged: Every level with its rule.
+        used: Gives the series of a share, for a clock, an instance's labels and a gauge from 0 to 1.
+        window: The trend's window.
+        within: How far ahead the trend is followed.
+        own: Labels of the alert's series, beside the service's and the instance.
+        full: The share above which no trend is asked for.
+    """
+    moments = trend_clock(settings, [rule for _, rule in judged], window)
+
+    def history(moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+        value, values = _growing(moments, level, within, above=above)
+        return Measured(series=used(moments, labels, values), value=value)
+
+    high = (max(level.threshold for level, _ in judged if not level.match) + full) / 2
+    yield from boundary_tests(settings, judged, history, moments=moments, part="instance", own=own)
+    yield _quiet_test(settings, judged, used, moments, window, high)
+
+
+def _growing(moments: Clock, level: Level, within: Ahead, *, above: bool) -> tuple[float, str]:
+    """A share that grows until it is above or below a level and, if above, has been for long enough; then it is 0.
+
+    It grows half as fast again as it takes to be full in time, and stands still while the alert is looked at.
+    """
+    slope = 1.5 * (1 - level.threshold) / within.critical.seconds
+    exact = level.threshold * SAMPLES
+    beyond = slope * moments.longest_for * SAMPLES
+    end = (math.floor(exact + beyond + 1 + 1e-9) if above else math.ceil(exact - 1 - 1e-9)) / SAMPLES
+    stands, grows = moments.grace // moments.step, (moments.fires - moments.grace) // moments.step
+    rise = line(grows, end - slope * grows * moments.step, end)
+    return end, f"{rise} {end}x{stands} 0x{moments.resolved // moments.step}"
+
+
+def _quiet_test(  # noqa: PLR0913, PLR0917 - as filling_tests
+    settings: Settings, judged: Judged, used: Used, moments: Clock, window: Duration, high: float
+) -> RuleTest:
+    steps = moments.fires // moments.step
+    less, more = (window.seconds * tenths // 10 // moments.step for tenths in (4, 7))  # than a half of the window
+    stories = {
+        "always": f"{high}x{steps}",
+        "at-once": f"{high / 4}x{steps - more} {high}x{more}",
+        "new": f"_x{steps - less} {line(less, 0, high)}",
+    }
+    labels, alert = service_labels(settings), judged[0][1].alert
+    return RuleTest(
+        name=f"nearly full always, nearly full at once, and a new instance that fills fast: {alert} is silent",
+        series=tuple(
+            one for name, values in stories.items() for one in used(moments, {**labels, "instance": name}, values)
+        ),
+        values=(never(alert, moments.fires, "instance", stories),),
+    )

@@ -1,0 +1,188 @@
+"""Tests of thresholds: just above every one its alert fires and later resolves, just below it is silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alerts.model import number
+from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Value, clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from alerts.model import AlertRule
+    from alerts.rule_tests.promtool import Series
+    from alerts.thresholds import Level
+    from instrumentation.settings import Settings
+
+SAMPLES = 10_000  # requests a sample: fine enough for a share of 1 in 10,000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A history and the value that a rule measures in it."""
+
+    series: tuple[Series, ...]
+    value: float
+
+
+if TYPE_CHECKING:
+    Judged = Sequence[tuple[Level, AlertRule]]
+    History = Callable[[Clock, Level, Mapping[str, str], bool], Measured]
+    Burst = Callable[[Mapping[str, str], int, Callable[[int], str]], tuple[Series, ...]]
+
+
+def boundary_tests(  # noqa: PLR0913 - most by keyword, and with a default
+    settings: Settings,
+    judged: Judged,
+    history: History,
+    *,
+    moments: Clock | None = None,
+    part: str = "",
+    own: Mapping[str, str] | None = None,
+    resolves: bool = True,
+) -> Iterator[RuleTest]:
+    """What happens just above every threshold, and just below it.
+
+    Args:
+        settings: The settings the rules were made from.
+        judged: Every level with its rule.
+        history: Gives what is measured just above (True) or just below (False) a level, for a service's labels.
+        moments: The clock, where the rules read further back than ``alerting.window``.
+        part: The label that tells the alert's series apart within a service, such as ``queue``. Both sides of a
+            threshold are then in one test, since promtool takes its time for each.
+        own: Further labels of the alert's series.
+        resolves: Whether the history ends what is measured.
+    """
+    moments = moments or clock(settings, [rule for _, rule in judged])
+    for level, rule in judged:
+        together = bool(part) and part not in level.match
+        for sides in (("above", "below"),) if together else (("above",), ("below",)):
+            found: list[tuple[Mapping[str, str], Measured]] = []
+            for side in sides:
+                labels = {**(own or {}), **service_labels(settings, level), **({part: side} if together else {})}
+                found.append((labels, history(moments, level, labels, side == "above")))
+            checks = (
+                At(seconds=_too_early(settings, judged), alert=rule.alert),
+                At(seconds=moments.fires, alert=rule.alert, firing=_firing(judged, found)),
+                At(seconds=moments.resolved, alert=rule.alert),
+            )
+            yield RuleTest(
+                name=_name(level, rule, sides, resolves=resolves),
+                series=tuple(one for _, measured in found for one in measured.series),
+                alerts=checks if resolves else checks[:-1],
+            )
+
+
+def _firing(judged: Judged, found: Iterable[tuple[Mapping[str, str], Measured]]) -> tuple[Firing, ...]:
+    return tuple(
+        Firing(rule=rule, labels=labels, value=measured.value)
+        for labels, measured in found
+        for level, rule in judged
+        if level.judges(labels) and measured.value > level.threshold
+    )
+
+
+def burst_tests(settings: Settings, rules: Sequence[AlertRule], what: str, burst: Burst) -> Iterator[RuleTest]:
+    """Bad events within one scrape at an otherwise idle service, whose series were born at 0 before.
+
+    Args:
+        settings: The settings the rules were made from.
+        rules: The rules of one alert.
+        what: The bad events' name.
+        burst: Gives the series of so many bad events, for a service's labels and a counter that jumps from 0.
+    """
+    critical = next(rule for rule in rules if rule.key == "critical")
+    moments, least = clock(settings, rules), settings.alerting.minimum_bad_events
+    labels = service_labels(settings)
+    born = moments.grace // moments.step + 1
+    at = born * moments.step + critical.for_.seconds + moments.grace
+    remembered = settings.alerting.window.seconds > critical.for_.seconds + moments.grace
+    firing = f'count by (alertname) (ALERTS{{alertname="{critical.alert}", alertstate="firing", severity="critical"}})'
+    for bad, fires in ((least - 1, False), (least + 2, True), (600, True)):
+        if fires and not remembered:  # the range forgets a burst before the alert's `for` is over
+            continue
+        check = Value(seconds=at, expr=firing, labels={"alertname": critical.alert}, value=1 if fires else None)
+        yield RuleTest(
+            name=f"{bad} of {bad} {what} at once, then quiet: {'fires' if fires else 'is silent'}",
+            series=burst(labels, bad, lambda count: f"0x{born} {count}x{at // moments.step}"),
+            values=(check,),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """A history, and what it makes of an alert.
+
+    Attributes:
+        name: What happens, in words with - between them; it is the value of the label that tells the stories apart.
+        series: Gives the history until ``Clock.fires``, for the story's labels.
+        fires: The severities that fire in the end; none: the alert never fires.
+        value: What the rules measure where it fires.
+    """
+
+    name: str
+    series: Callable[[Mapping[str, str]], Iterable[Series]]
+    fires: tuple[str, ...] = ()
+    value: float = 0
+
+
+def story_test(  # noqa: PLR0913 - most by keyword
+    settings: Settings,
+    judged: Judged,
+    stories: Sequence[Story],
+    *,
+    moments: Clock,
+    part: str,
+    own: Mapping[str, str] | None = None,
+) -> RuleTest:
+    """All stories of an alert side by side; no override matches any of them.
+
+    Args:
+        settings: The settings the rules were made from.
+        judged: Every level with its rule.
+        stories: The stories.
+        moments: The clock.
+        part: The label that tells the stories apart.
+        own: Further labels of the alert's series.
+    """
+    labels = {story.name: {**(own or {}), **service_labels(settings), part: story.name} for story in stories}
+    alert = judged[0][1].alert
+    firing = tuple(
+        Firing(rule=rule, labels=labels[story.name], value=story.value)
+        for story in stories
+        for level, rule in judged
+        if not level.match and level.severity in story.fires
+    )
+    silent = [story.name for story in stories if not story.fires]
+    fires = [story.name for story in stories if story.fires]
+    return RuleTest(
+        name=f"{alert} fires for {', '.join(fires) or 'none'}, and never for {', '.join(silent)}",
+        series=tuple(one for story in stories for one in story.series(labels[story.name])),
+        alerts=(At(seconds=moments.fires, alert=alert, firing=firing),),
+        values=(never(alert, moments.fires, part, silent),),
+    )
+
+
+def never(alert: str, seconds: int, part: str, names: Iterable[str]) -> Value:
+    """That an alert has not fired until a moment, in seconds from the start, for some values of a label."""
+    ever = f'ALERTS{{alertname="{alert}", alertstate="firing", {part}=~"{"|".join(names)}"}}[{seconds}s]'
+    return Value(seconds=seconds, expr=f"count_over_time({ever})", labels={}, value=None)
+
+
+def service_labels(settings: Settings, level: Level | None = None) -> dict[str, str]:
+    """Labels of a service that a level judges: its override's, and plain values for the rest of group_by."""
+    plain = {label: "shop" if label == "job" else f"some_{label}" for label in settings.alerting.group_by}
+    return plain if level is None else {**plain, **level.match}
+
+
+def _too_early(settings: Settings, judged: Judged) -> int:
+    return min(rule.for_.seconds for _, rule in judged) - settings.alerting.evaluation_interval.seconds
+
+
+def _name(level: Level, rule: AlertRule, sides: Sequence[str], *, resolves: bool) -> str:
+    verdicts = {"above": "fires and resolves" if resolves else "fires", "below": "is silent"}
+    said = ", ".join(f"just {side} {number(level.threshold)} {verdicts[side]}" for side in sides)
+    where = f" for {level.labels['override']}" if level.match else ""
+    return f"{rule.alert} {level.severity}{where}: {said}"

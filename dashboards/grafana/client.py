@@ -1,0 +1,483 @@
+"""Grafana's HTTP API as far as publishing needs it: time limits, retries of what may pass, one clear error.
+
+Statuses and messages are those of Grafana's source (``pkg/api/folder.go``, ``pkg/api/dashboard.go``,
+``pkg/services/accesscontrol/middleware.go``), and as measured on Grafana 9.4.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import stamina
+
+from instrumentation.errors import SidelightError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Echo = Callable[[str], object]
+    Query = Mapping[str, str | int | Sequence[str]]
+
+_LONGEST_WAIT = 30.0  # seconds; a server that asks for more is not waited for
+_PAUSE = 5.0  # seconds between two looks at permissions that do not count yet
+_PAGE, _PAGES = 1000, 1000  # hits of one search, and how many searches at most
+_TRANSIENT = frozenset({429, 502, 503, 504})
+_EXISTS = frozenset({409, 412})  # by uid or title; which status, depends on Grafana's version
+_ABSENT = frozenset({403, 404})  # Grafana answers 403 for what does not exist, to all but Admins
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # OpenSSL's X509_V_ERR codes
+_NOT_YET = frozenset({403, 404, 500})  # of a folder just created; 500 before version 11, where it may not be looked at
+_RIGHTS = "give it the role Editor, or the permission Edit on the folder"
+
+
+class PublishError(SidelightError):
+    """Dashboards were not published; ``details["published"]`` names those that were before it failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grafana:
+    """A Grafana and how to talk to it.
+
+    Attributes:
+        url: Its address, also below a path, without a slash at the end.
+        token: A service account's token; empty where user and password are given.
+        user: For basic auth.
+        password: For basic auth.
+        transport: The HTTP transport; httpx's own by default.
+        timeout: Seconds that one request may take to connect, and between two bytes.
+        attempts: How often a request is tried in all where the failure may pass.
+        patience: Seconds for which the permissions of a folder just created are waited for.
+        sleep: What waits.
+    """
+
+    url: str
+    token: str = field(default="", repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+    transport: httpx.BaseTransport | None = None
+    timeout: float = 10.0
+    attempts: int = 4
+    patience: float = 90.0  # Grafana keeps permissions for up to 60 s
+    sleep: Callable[[float], object] = time.sleep
+
+    @property
+    def credentials(self) -> str:
+        """What Grafana is shown, for people."""
+        return "user" if self.user else "token"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A folder or a dashboard, as Grafana's search lists it.
+
+    Attributes:
+        uid: Its uid.
+        title: Its title.
+        folder: The uid of the folder that it is in; empty at the top.
+        tags: A dashboard's tags.
+        address: Where people see it.
+    """
+
+    uid: str
+    title: str
+    folder: str
+    tags: tuple[str, ...]
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A dashboard as Grafana has it.
+
+    Attributes:
+        data: Its JSON, with Grafana's own ``id`` and ``version``.
+        folder: The uid of its folder; empty at the top.
+        address: Where people see it.
+        provisioned: Whether it comes from a file of Grafana's, and cannot be saved.
+        may_be_saved: Whether the credentials have the right to save it.
+    """
+
+    data: Mapping[str, Any]
+    folder: str
+    address: str
+    provisioned: bool = False
+    may_be_saved: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What Grafana answers to a dashboard that it saved: its uid, where people see it, and its version."""
+
+    uid: str
+    address: str
+    version: int
+
+
+def given(dashboard: Mapping[str, Any]) -> dict[str, Any]:
+    """The dashboard's JSON as it was given to Grafana, which changes nothing but ``id`` and ``version``."""
+    return {key: value for key, value in json.loads(json.dumps(dashboard)).items() if key not in {"id", "version"}}
+
+
+def folder_uid(title: str) -> str:
+    """The stable uid of the folder with this title; a hash, since a title may hold letters that a uid may not."""
+    return f"sidelight-{blake2b(title.encode(), digest_size=6).hexdigest()}"
+
+
+class Session:
+    """One run against one Grafana; a context manager that closes its connections.
+
+    Every method raises PublishError with the code ``grafana_unreachable``, ``grafana_certificate``,
+    ``grafana_unavailable``, ``grafana_redirects``, ``grafana_token_refused`` or ``not_grafana``, and with its own where
+    Grafana refuses what it is asked.
+    """
+
+    def __init__(self, grafana: Grafana) -> None:
+        self._grafana = grafana
+        bearer = {} if grafana.user else {"Authorization": f"Bearer {grafana.token}"}
+        try:
+            self._client = httpx.Client(
+                base_url=grafana.url,
+                auth=(grafana.user, grafana.password) if grafana.user else None,
+                headers={"Accept": "application/json", **bearer},
+                timeout=grafana.timeout,
+                transport=grafana.transport,
+            )
+        except OSError as error:  # what SSL_CERT_FILE names is read here
+            variable = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+            reason = error.strerror or error
+            problem = f"got {os.environ.get(variable)!r} ({reason}); give a file of certificates in PEM form"
+            raise PublishError(f"{variable}: {problem}.", code="grafana_certificate") from error
+        except (ValueError, httpx.InvalidURL, ImportError):  # each holds the address, which may hold a password
+            problem = "the address of a proxy that is given there cannot be used; give one such as http://proxy:3128"
+            raise PublishError(f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: {problem}.", code="proxy_invalid") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    # --- Folders ------------------------------------------------------------------------------------------------------
+
+    def folders(self) -> list[Hit]:
+        """Every folder that the credentials may see, nested ones too."""
+        return self._search(type="dash-folder")
+
+    def create_folder(self, title: str) -> str:
+        """Create a folder at the top; returns its uid.
+
+        Raises:
+            PublishError: ``folder_refused``.
+        """
+        uid = folder_uid(title)
+        response = self._send("POST", "/api/folders", {"uid": uid, "title": title})
+        if response.status_code in _EXISTS:  # another publisher may have created it a moment ago
+            if self._send("GET", f"/api/folders/{uid}").is_success:
+                return uid
+            advice = (
+                f"the {self._grafana.credentials} may not see the one that exists: {_RIGHTS}, or set dashboards.folder;"
+                " where it was created within the last minute, publish again"
+            )
+            raise self._refused(response, f"a folder {title!r}", code="folder_refused", advice=advice)
+        self._require_success(response, f"the folder {title!r}", code="folder_refused")
+        return str(_json(response).get("uid", uid))
+
+    # --- Dashboards ---------------------------------------------------------------------------------------------------
+
+    def dashboards(self, folder: str) -> list[Hit]:
+        """The dashboards in the folder with this uid that the credentials may see."""
+        # Grafana before version 10 does not know folderUIDs, and lists every dashboard.
+        return [hit for hit in self._search(type="dash-db", folderUIDs=folder) if hit.folder == folder]
+
+    def tagged(self, tags: Sequence[str]) -> list[Hit]:
+        """The dashboards with all these tags, in whatever folder, that the credentials may see."""
+        return self._search(type="dash-db", tag=tags)
+
+    def dashboard(self, uid: str) -> Stored | None:
+        """The dashboard with this uid; None where there is none, or none that the credentials may see."""
+        response = self._send("GET", f"/api/dashboards/uid/{uid}")
+        if response.status_code in _ABSENT:
+            return None
+        self._require_success(response, f"to show the dashboard {uid!r}", code="dashboard_refused")
+        data, meta = _json(response).get("dashboard", {}), _json(response).get("meta", {})
+        return Stored(
+            data=data,
+            folder=str(meta.get("folderUid") or ""),
+            address=self._address(meta.get("url") or f"/d/{uid}"),
+            provisioned=bool(meta.get("provisioned")),
+            may_be_saved=meta.get("canSave", True),
+        )
+
+    def save(
+        self,
+        dashboard: Mapping[str, object],
+        stored: Stored | None,
+        *,
+        folder: str,
+        message: str,
+        wait: Echo | None = None,
+    ) -> Saved:
+        """Create a dashboard, or replace the one that was read; Grafana refuses it where that one changed meanwhile.
+
+        Args:
+            dashboard: Grafana's JSON.
+            stored: What ``dashboard`` returned for its uid.
+            folder: The uid of the folder that it belongs into.
+            message: Stands in the version history.
+            wait: Where the folder is so new that its permissions may not count yet: takes a line of progress.
+
+        Raises:
+            PublishError: ``dashboard_refused``, ``dashboard_changed`` or ``grafana_quota_reached``.
+        """
+        # Not "overwrite": with it, Grafana before 11.3 writes into another dashboard of the same title. And without the
+        # id of the one that exists, Grafana asks the quota for one dashboard more.
+        was = stored.data if stored else {}
+        body = {
+            "dashboard": {**dashboard, "id": was.get("id"), "version": was.get("version", 0)},
+            "folderUid": folder,
+            "message": message,
+            "overwrite": False,
+        }
+        response = self._send("POST", "/api/dashboards/db", body)
+        if wait is not None:
+            response = self._waited(response, "/api/dashboards/db", body, wait)
+        answer = _json(response)
+        if response.is_success and "uid" in answer:
+            address = self._address(answer.get("url") or f"/d/{answer['uid']}")
+            return Saved(uid=answer["uid"], address=address, version=answer.get("version", 0))
+        what = f"the dashboard {dashboard['title']!r}"
+        if not (isinstance(answer, dict) and answer.get("status") == "version-mismatch"):
+            raise self._refused(response, what, code="dashboard_refused")
+        found = self.dashboard(str(dashboard["uid"]))
+        if found and given(found.data) == given(dashboard):  # saved by an attempt whose answer was lost
+            return Saved(uid=str(dashboard["uid"]), address=found.address, version=found.data.get("version", 0))
+        unseen = f"the {self._grafana.credentials} may not see the one that has its uid: {_RIGHTS}"
+        advice = "somebody saved it a moment ago: publish again" if found else unseen
+        raise self._refused(response, what, code="dashboard_changed", advice=advice)
+
+    def delete(self, uid: str) -> None:
+        """Delete the dashboard with this uid.
+
+        Raises:
+            PublishError: ``dashboard_refused``.
+        """
+        response = self._send("DELETE", f"/api/dashboards/uid/{uid}")
+        if response.status_code != HTTPStatus.NOT_FOUND:  # else it is gone, by an attempt whose answer was lost
+            self._require_success(response, f"to delete the dashboard {uid!r}", code="dashboard_refused")
+
+    def _waited(self, response: httpx.Response, path: str, body: object, echo: Echo) -> httpx.Response:
+        waited = 0.0
+        while response.status_code in _NOT_YET and not _is_over_quota(response) and waited < self._grafana.patience:
+            self._grafana.sleep(_PAUSE)
+            waited += _PAUSE
+            most = f"{waited:g} of at most {self._grafana.patience:g} s"
+            echo(f"waiting until Grafana lets the {self._grafana.credentials} use the new folder: {most}")
+            response = self._send("POST", path, body)
+        return response
+
+    def _address(self, path: str) -> str:
+        """Where people see what Grafana names by a path, which holds the sub-path that Grafana is configured with."""
+        if path.startswith(("/d/", "/dashboards/")):  # without one; a proxy may serve it below a path all the same
+            return self._grafana.url + path
+        return urljoin(self._grafana.url, path)
+
+    # --- Grafana itself -----------------------------------------------------------------------------------------------
+
+    def version(self) -> tuple[int, int] | None:
+        """Grafana's version, such as (11, 3); None where Grafana does not tell it."""
+        with suppress(PublishError):  # a proxy may keep the page to itself
+            answer = _json(self._send("GET", "/api/health"))
+            found = re.match(r"(\d+)\.(\d+)", str(answer.get("version", "")) if isinstance(answer, dict) else "")
+            return (int(found[1]), int(found[2])) if found else None
+        return None
+
+    def room(self) -> int | None:
+        """How many more dashboards the quota of the organization allows; None where it is unlimited or not shown."""
+        quotas = _json(self._send("GET", "/api/org/quotas"))
+        for quota in quotas if isinstance(quotas, list) else ():
+            if quota.get("target") == "dashboard" and quota.get("limit", -1) >= 0:
+                return max(0, int(quota["limit"]) - int(quota.get("used", 0)))
+        return None
+
+    # --- HTTP ---------------------------------------------------------------------------------------------------------
+
+    def _search(self, **query: str | Sequence[str]) -> list[Hit]:
+        found: dict[str, Hit] = {}  # what is created meanwhile may move a hit to the next page
+        for page in range(1, 1 + _PAGES):
+            response = self._send("GET", "/api/search", query={**query, "limit": _PAGE, "page": page})
+            hits = _json(response)
+            if not isinstance(hits, list):
+                raise self._not_searched(response)
+            found |= {hit.uid: hit for hit in map(self._hit, hits)}
+            if len(hits) < _PAGE:
+                break
+        return list(found.values())
+
+    def _hit(self, data: Mapping[str, Any]) -> Hit:
+        return Hit(
+            uid=str(data.get("uid", "")),
+            title=str(data.get("title", "")),
+            folder=str(data.get("folderUid") or ""),
+            tags=tuple(data.get("tags") or ()),
+            address=self._address(str(data.get("url") or "")),
+        )
+
+    def _send(self, method: str, path: str, body: object = None, query: Query | None = None) -> httpx.Response:
+        """What Grafana itself answers; whatever else answers is an error."""
+        response = self._answer(method, path, body, query)
+        status = response.status_code
+        if response.has_redirect_location:
+            raise self._redirected(response)
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise self._unauthorized(response)
+        if status in _TRANSIENT:
+            raise self._error(f"answers {status} again and again; try later", "grafana_unavailable", status=status)
+        if not isinstance(_json(response), dict | list):
+            raise self._not_grafana(response)
+        return response
+
+    def _answer(self, method: str, path: str, body: object, query: Query | None) -> httpx.Response:
+        retry = stamina.RetryingCaller(attempts=self._grafana.attempts, timeout=None)
+        try:
+            return retry(_pause, self._once, method, path, body, query)
+        except _TransientStatusError as error:
+            return error.response
+        except httpx.TimeoutException as error:
+            problem = f"did not answer within {self._grafana.timeout:g} s"
+            raise self._unreachable(problem) from error
+        except httpx.HTTPError as error:
+            certificate = _bad_certificate(error)
+            if certificate:
+                raise self._untrusted(certificate) from error
+            raise self._unreachable(f"cannot be reached ({error})") from error
+
+    def _once(self, method: str, path: str, body: object, query: Query | None) -> httpx.Response:
+        response = self._client.request(method, path, json=body, params=query)
+        if response.status_code in _TRANSIENT:
+            raise _TransientStatusError(response)
+        return response
+
+    # --- Errors -------------------------------------------------------------------------------------------------------
+
+    def _require_success(self, response: httpx.Response, what: str, *, code: str) -> None:
+        if not response.is_success:
+            raise self._refused(response, what, code=code)
+
+    def _refused(self, response: httpx.Response, what: str, *, code: str, advice: str = "") -> PublishError:
+        status, reason = response.status_code, _reason(response)
+        if _is_over_quota(response):
+            code, advice = "grafana_quota_reached", "delete dashboards, or raise Grafana's quota"
+        elif status == HTTPStatus.FORBIDDEN:
+            code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a right: {_RIGHTS}"
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            advice = "Grafana's log says why; a database that may only be read is one cause"
+        return self._error(f"refused {what}: {reason}{advice and f'; {advice}'}", code, status=status)
+
+    def _not_searched(self, response: httpx.Response) -> PublishError:
+        if response.is_success or response.status_code == HTTPStatus.NOT_FOUND:
+            return self._not_grafana(response)
+        return self._refused(response, "to list what it holds", code="search_refused")
+
+    def _unreachable(self, problem: str) -> PublishError:
+        return self._error(f"{problem}; check the address and the network", "grafana_unreachable")
+
+    def _untrusted(self, certificate: ssl.SSLCertVerificationError) -> PublishError:
+        problem = f"shows a certificate that is not trusted ({certificate.verify_message})"
+        if certificate.verify_code in _UNKNOWN_AUTHORITY:
+            problem += "; where an internal authority signed it, give that authority's certificate in SSL_CERT_FILE"
+        return self._error(problem, "grafana_certificate")
+
+    def _redirected(self, response: httpx.Response) -> PublishError:
+        asked = response.request.url.path
+        target = urlsplit(urljoin(str(response.request.url), response.headers["Location"]))
+        place = f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"  # a query may hold secrets
+        api = asked.removeprefix(urlsplit(self._grafana.url).path)
+        if place.endswith(api):
+            advice = f"give {place.removesuffix(api)} as the address"
+        else:
+            advice = "give an address at which Grafana itself answers, behind no login page"
+        problem = f"redirects {asked} to {place}; {advice}"
+        return self._error(problem, "grafana_redirects", status=response.status_code)
+
+    def _unauthorized(self, response: httpx.Response) -> PublishError:
+        status, reason = response.status_code, _reason(response)
+        if "basic" in response.headers.get("WWW-Authenticate", "").lower() and not self._grafana.user:
+            problem = f"asks for user and password ({reason}); give them in GRAFANA_USER and GRAFANA_PASSWORD"
+        elif self._grafana.user:
+            problem = f"does not know the user or the password ({reason})"
+        else:
+            problem = f"does not know the token ({reason}); give the token of a service account with the role Editor"
+        return self._error(problem, "grafana_token_refused", status=status)
+
+    def _not_grafana(self, response: httpx.Response) -> PublishError:
+        method, path, status = response.request.method, response.url.path, response.status_code
+        if status in {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED}:
+            problem = f"refused {method} {path} before it reached Grafana; a proxy may allow no writing"
+            return self._error(problem, "grafana_proxy_refused", status=status)
+        problem = f"does not answer {path} as a Grafana does"
+        advice = "give the address of Grafana's own pages, with the path that it is served under and without /d/"
+        return self._error(f"{problem}; {advice}", "not_grafana", status=status)
+
+    def _error(self, problem: str, code: str, *, status: int | None = None) -> PublishError:
+        told = "" if status is None else f" ({status})"
+        details = {"url": self._grafana.url, "status": status}
+        return PublishError(f"{self._grafana.url} {problem}{told}.", code=code, details=details)
+
+
+class _TransientStatusError(Exception):
+    """An answer that a later attempt may not get."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+def _pause(error: Exception) -> bool | float:
+    """What stamina asks after a failure: whether to try again, or after how many seconds."""
+    if isinstance(error, _TransientStatusError):
+        asked = _retry_after(error.response)
+        if asked is None:
+            return True
+        return asked if asked <= _LONGEST_WAIT else False
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not _bad_certificate(error)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    with suppress(ValueError):  # it may be a date or nonsense: then our own pauses do
+        return max(0.0, float(response.headers.get("retry-after", "")))
+    return None
+
+
+def _bad_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """The verdict on the server's certificate behind an error of httpx, which says it in words alone."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _is_over_quota(response: httpx.Response) -> bool:
+    """Whether a quota is reached, which Grafana tells from a missing right in words alone."""
+    return response.status_code == HTTPStatus.FORBIDDEN and "quota reached" in _reason(response).lower()
+
+
+def _reason(response: httpx.Response) -> str:
+    """Grafana's own words, in one line."""
+    data = _json(response)
+    message = str(data.get("message") or "") if isinstance(data, dict) else ""
+    return re.sub(r"\s+", " ", message).strip(" .") or "no reason given"
+
+
+def _json(response: httpx.Response) -> Any:
+    with suppress(ValueError):
+        return response.json()
+    return None

@@ -1,0 +1,88 @@
+"""Which Grafana to publish to, and as whom: read from the environment, and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from dashboards.grafana.client import Grafana, PublishError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+URL_VARIABLE = "GRAFANA_URL"
+TOKEN_VARIABLE = "GRAFANA_TOKEN"  # noqa: S105 - a variable's name
+TOKEN_FILE_VARIABLE = "GRAFANA_TOKEN_FILE"  # noqa: S105 - a variable's name
+USER_VARIABLE = "GRAFANA_USER"
+PASSWORD_VARIABLE = "GRAFANA_PASSWORD"  # noqa: S105 - a variable's name
+PASSWORD_FILE_VARIABLE = "GRAFANA_PASSWORD_FILE"  # noqa: S105 - a variable's name
+
+
+def grafana_from(url: str, environ: Mapping[str, str], transport: httpx.BaseTransport | None) -> Grafana:
+    """The Grafana at this address, with the token or the user and password of the environment.
+
+    Raises:
+        PublishError: ``grafana_token_missing`` or ``grafana_credentials_ambiguous``.
+    """
+    token = _secret(environ, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE)
+    user = environ.get(USER_VARIABLE, "")
+    if token and user:
+        problem = f"{TOKEN_VARIABLE} and {USER_VARIABLE} are both set; give one of them."
+        raise PublishError(problem, code="grafana_credentials_ambiguous")
+    if user:
+        password = _secret(environ, PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE)
+        _require(password, f"{USER_VARIABLE} is set, but no password", PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE)
+        return Grafana(url=url, user=user, password=password, transport=transport)
+    _require(token, f"{URL_VARIABLE} is set, but no token", TOKEN_VARIABLE, TOKEN_FILE_VARIABLE)
+    return Grafana(url=url, token=token, transport=transport)
+
+
+def _require(secret: str, problem: str, variable: str, file_variable: str) -> None:
+    if not secret:
+        problem = f"{problem}; give one in {variable} or in the file that {file_variable} names."
+        raise PublishError(problem, code="grafana_token_missing")
+
+
+def _secret(environ: Mapping[str, str], variable: str, file_variable: str) -> str:
+    file = environ.get(file_variable)
+    given = environ.get(variable) or (_read(Path(file), file_variable) if file else "")
+    return given.strip()
+
+
+def _read(file: Path, variable: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        problem = f"{variable}: {file} cannot be read ({reason}); give a text file that holds the secret alone."
+        # The cause of a decoding error holds the bytes of the file.
+        raise PublishError(problem, code="grafana_token_missing") from None
+
+
+def check_address(grafana: Grafana) -> None:
+    """Check address, token and user, before any of them is sent.
+
+    Raises:
+        PublishError: ``grafana_url_invalid``, ``grafana_token_invalid`` or ``grafana_user_invalid``.
+    """
+    # Neither error repeats what was given: an address may hold a password, and a token is one.
+    if not _is_address(grafana.url):
+        problem = "is not a web address; give one such as https://grafana.example, without user and password"
+        raise PublishError(f"{URL_VARIABLE} {problem}.", code="grafana_url_invalid")
+    if not (grafana.token.isascii() and grafana.token.isprintable()) or " " in grafana.token:
+        problem = "holds what no token does, such as a space or a line break; give the token alone"
+        raise PublishError(f"{TOKEN_VARIABLE} {problem}.", code="grafana_token_invalid")
+    if ":" in grafana.user:
+        raise PublishError(f"{USER_VARIABLE} holds a colon, which basic auth forbids.", code="grafana_user_invalid")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts, _ = urlsplit(text), httpx.URL(text)  # each refuses what the other lets pass
+        bare = not (parts.username or parts.query or parts.fragment)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and bare and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        return False

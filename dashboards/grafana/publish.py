@@ -1,0 +1,279 @@
+"""Brings the dashboards into a Grafana: everything is checked first, then sent one after the other."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+
+from dashboards.additional import own_dashboards
+from dashboards.grafana.client import Grafana, PublishError, Session
+from dashboards.grafana.connection import URL_VARIABLE, check_address, grafana_from
+from dashboards.grafana.plan import Publication, planned
+from dashboards.pages import DASHBOARDS
+from instrumentation.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import httpx
+
+    from dashboards.grafana.client import Grafana
+    from dashboards.grafana.plan import Change, Plan
+    from instrumentation.settings import Settings
+
+    Echo = Callable[[str], object]
+
+_UID = r"[a-zA-Z0-9_-]{1,40}"  # Grafana's own rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """How to publish.
+
+    Attributes:
+        dry_run: Say what would change, and send nothing.
+        check: The same, and let differences be a failure.
+        diff: Say how each dashboard differs.
+        prune: Delete dashboards of the same owner that are not published any more.
+        take_over: Replace dashboards of other owners, and those that Sidelight did not publish.
+    """
+
+    dry_run: bool = False
+    check: bool = False
+    diff: bool = False
+    prune: bool = False
+    take_over: bool = False
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything is sent."""
+        return not (self.dry_run or self.check)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What publishing found.
+
+    Attributes:
+        differences: How many dashboards differed from what Grafana had.
+        pages: The address of Grafana's own pages; empty where no dashboard is there to tell it.
+    """
+
+    differences: int
+    pages: str
+
+
+def publish(publication: Publication, grafana: Grafana, echo: Echo, mode: Mode | None = None) -> Outcome:
+    """Check everything that can be checked, then create the folder where it is missing and what is new or different.
+
+    New dashboards come first. Where Grafana refuses one of them after all, those that were created before it are deleted
+    again, so that nothing is half published.
+
+    Args:
+        publication: What is to stand in Grafana.
+        grafana: Where to.
+        echo: Takes one line of progress for each dashboard.
+        mode: How; by default it is sent, and what others own is left alone.
+
+    Raises:
+        PublishError: ``grafana_url_invalid``, ``grafana_token_invalid``, ``grafana_user_invalid``, ``dashboard_invalid`` or
+            ``owner_missing`` before anything is asked; what ``planned`` raises before anything is sent; then what
+            ``Session`` raises, with the names of the dashboards that were published before it.
+    """
+    mode = mode or Mode()
+    check_address(grafana)
+    for name, dashboard in publication.dashboards.items():
+        _check_dashboard(name, dashboard)
+    _check_uids(publication)
+    if mode.prune and not publication.owner:
+        problem = "--prune needs to know whose dashboards may be deleted; set dashboards.owner or service.name."
+        raise PublishError(problem, code="owner_missing")
+    with Session(grafana) as session:
+        run = _Run(session=session, publication=publication, mode=mode, echo=echo)
+        try:
+            plan = planned(session, publication, prune=mode.prune, take_over=mode.take_over)
+            run.send(plan) if mode.sends else run.tell(plan)
+        except PublishError as error:
+            raise _with_published(error, run.published) from error.__cause__
+    addresses = [*run.addresses, *(change.stored.address for change in plan.changes if change.stored)]
+    pages = addresses[0].rpartition("/d/")[0] if addresses else ""
+    return Outcome(differences=plan.differences, pages=pages)
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One publication, and what it published so far."""
+
+    session: Session
+    publication: Publication
+    mode: Mode
+    echo: Echo
+    published: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    folder_is_new: bool = False
+
+    def tell(self, plan: Plan) -> None:
+        if plan.folder is None:
+            self.echo(f"would create the folder {self.publication.folder!r}")
+        for change in plan.changes:
+            if change.stored is None:
+                self.echo(f"would create {change.name} (uid {change.dashboard['uid']})")
+            elif change.is_needed:
+                self._tell_diff(change)
+                self.echo(f"would replace {change.name}: {change.stored.address}")
+            else:
+                self.echo(f"unchanged {change.name}: {change.stored.address}")
+        for hit in plan.leftovers:
+            self.echo(f"would delete {hit.title!r}: {hit.address} (uid {hit.uid})")
+
+    def send(self, plan: Plan) -> None:
+        needed = [change for change in plan.changes if change.is_needed]
+        uid = plan.folder or (self._create_folder() if needed else "")
+        try:
+            for change in needed:
+                if change.stored is None:
+                    self._save(change, uid)
+        except PublishError:
+            self._delete_again(plan)
+            raise
+        for change in plan.changes:
+            if change.stored and change.is_needed:
+                self._tell_diff(change)
+                self._save(change, uid)
+            elif change.stored:
+                self.echo(f"unchanged {change.name}: {change.stored.address}")
+        for hit in plan.leftovers:
+            self.session.delete(hit.uid)
+            self.echo(f"deleted {hit.title!r}: {hit.address} (uid {hit.uid})")
+
+    def _tell_diff(self, change: Change) -> None:
+        if self.mode.diff:
+            self.echo(change.diff)
+
+    def _create_folder(self) -> str:
+        uid = self.session.create_folder(self.publication.folder)
+        self.folder_is_new = True
+        self.echo(f"created the folder {self.publication.folder!r}")
+        return uid
+
+    def _save(self, change: Change, folder: str) -> None:
+        wait = self.echo if self.folder_is_new and not self.published else None
+        message = self.publication.message
+        saved = self.session.save(change.dashboard, change.stored, folder=folder, message=message, wait=wait)
+        self.published.append(change.name)
+        self.addresses.append(saved.address)
+        self.echo(f"published {change.name}: {saved.address} (uid {saved.uid}, version {saved.version})")
+
+    def _delete_again(self, plan: Plan) -> None:
+        for change in plan.changes:
+            if change.name in self.published:
+                with suppress(PublishError):  # the error that led here says more
+                    self.session.delete(str(change.dashboard["uid"]))
+                    self.published.remove(change.name)
+                    self.echo(f"deleted {change.name} again, since Grafana refused another one")
+
+
+def publish_from_environment(
+    settings: Settings,
+    environ: Mapping[str, str],
+    echo: Echo,
+    mode: Mode | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> int:
+    """Publish every dashboard to the Grafana at GRAFANA_URL, as GRAFANA_TOKEN or as GRAFANA_USER.
+
+    Args:
+        settings: What the dashboards are made from, whose they are, and the folder.
+        environ: The environment.
+        echo: Takes each line for people.
+        mode: How; by default they are sent, and what others own is left alone.
+        transport: The HTTP transport; httpx's own by default.
+
+    Returns:
+        The exit code: 1 where differences are a failure and there are some, else 0; also where GRAFANA_URL is not set and
+        there is nothing to do.
+
+    Raises:
+        PublishError: As ``publish`` and ``own_dashboards``, and ``grafana_url_missing``, ``grafana_token_missing`` and
+            ``grafana_credentials_ambiguous``.
+    """
+    mode = mode or Mode()
+    url = environ.get(URL_VARIABLE, "").rstrip("/")
+    if not url and mode == Mode():
+        echo(f"{URL_VARIABLE} is not set, so nothing is published.")
+        return 0
+    if not url:
+        raise PublishError(f"{URL_VARIABLE} is not set; give the address of a Grafana.", code="grafana_url_missing")
+    publication = Publication(
+        dashboards={name: build(settings) for name, build in DASHBOARDS.items()}
+        | own_dashboards(settings.dashboards.own),
+        folder=_folder(settings),
+        owner=settings.owner,
+        message=f"Published by Sidelight {__version__}",
+    )
+    outcome = publish(publication, grafana_from(url, environ, transport), echo, mode)
+    for note in _notes(settings, url, outcome.pages):
+        echo(note)
+    if mode.check:
+        echo(f"differences: {outcome.differences}")
+    return 1 if mode.check and outcome.differences else 0
+
+
+def _folder(settings: Settings) -> str:
+    is_default = "folder" not in settings.dashboards.model_fields_set
+    folder = settings.dashboards.folder
+    return f"{settings.owner}: {folder}" if is_default and settings.owner else folder
+
+
+def _notes(settings: Settings, url: str, pages: str) -> Iterator[str]:
+    if not settings.owner:
+        yield (
+            "note: the dashboards have no owner, so whoever publishes to this Grafana without one replaces them; set"
+            " dashboards.owner or service.name."
+        )
+    if pages and pages != url:
+        yield f"note: Grafana's pages are at {pages}; set {URL_VARIABLE} to that address."
+    if pages and pages != settings.dashboards.base_url:
+        yield (
+            f"note: alerts link to {settings.dashboards.base_url}; set dashboards.base_url to {pages}, and build the alerts"
+            " again."
+        )
+
+
+def _check_dashboard(name: str, dashboard: Mapping[str, object]) -> None:
+    faults = [key for key in ("uid", "title") if not (isinstance(dashboard.get(key), str) and dashboard[key])]
+    if "uid" not in faults and not re.fullmatch(_UID, str(dashboard["uid"])):
+        faults.append("uid of at most 40 letters, digits, - and _")
+    if not _is_json(dashboard):
+        faults.append("form as JSON")
+    if faults:
+        problem = f"The dashboard {name!r} has no {' and no '.join(faults)}, so nothing is published."
+        raise PublishError(problem, code="dashboard_invalid", details={"dashboard": name})
+
+
+def _check_uids(publication: Publication) -> None:
+    names: dict[object, str] = {}
+    for name, dashboard in publication.dashboards.items():
+        other = names.setdefault(dashboard["uid"], name)
+        if other != name:
+            problem = f"The dashboards {other!r} and {name!r} have the same uid {dashboard['uid']!r}; give one of them another."
+            raise PublishError(problem, code="dashboard_invalid", details={"dashboard": name})
+
+
+def _is_json(data: object) -> bool:
+    try:
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _with_published(error: PublishError, published: list[str]) -> PublishError:
+    told = f"Published before that: {', '.join(published)}." if published else "Nothing was published."
+    details = {**error.details, "published": tuple(published)}
+    return PublishError(f"{error.message} {told}", code=error.code, details=details)

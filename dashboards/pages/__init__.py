@@ -1,0 +1,31 @@
+"""The list of dashboards, and the text of their files."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dashboards.frame import framed
+from dashboards.pages import business, fleet, operations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from instrumentation.settings import Settings
+
+PAGES = (fleet.PAGE, operations.PAGE, business.PAGE)
+"""Every dashboard. To add one, add a module and a line here."""
+
+DASHBOARDS: Mapping[str, Callable[[Settings], dict[str, object]]] = {
+    page.slug: partial(framed, page, pages=PAGES) for page in PAGES
+}
+"""Name to builder of the dashboard's Grafana JSON."""
+
+
+def generated(settings: Settings) -> dict[str, str]:
+    """File name to text; equal settings give equal text."""
+    return {
+        f"{name}.json": json.dumps(build(settings), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        for name, build in DASHBOARDS.items()
+    }

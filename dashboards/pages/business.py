@@ -1,0 +1,196 @@
+"""The Business dashboard: what services are used for, whether they succeed, and what they cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.recording.services import recorded
+from alerts.recording.users import daily_active_users
+from dashboards import expressions as promql
+from dashboards.expressions import FAILURE, MATCHED, RANGE, STEP, SUCCESS, increase, legend, total
+from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, bars, graph, said, stat, traffic_light
+from instrumentation import catalog
+
+if TYPE_CHECKING:
+    from instrumentation.settings import Settings
+
+_QUANTILES = (0.5, 0.95)
+_LISTED = 10
+_HOUR = "1h"  # with smaller steps, rare events are only noise
+_TODAY = "now/d"
+_OUTCOME_COLORS = {"success": "green", "failure": "red", "cancelled": "yellow"}
+_NO_WORKFLOWS = "no workflows"
+
+
+def _rows(settings: Settings) -> tuple[Row, ...]:
+    return (
+        Row(title="Today", panels=_today(settings), per_line=6, height=4),
+        Row(title="In the time range shown", panels=_in_range(), per_line=5, height=4),
+        Row(title="Workflows", panels=_workflows(settings)),
+        Row(title="Top workflows and routes", panels=_rankings(), height=12),
+    )
+
+
+PAGE = Page(
+    slug="business",
+    title="Business",
+    description="For product owners: what the services are used for, whether they succeed, and what they cost.",
+    since="now-24h",
+    variables=("job", "instance"),
+    rows=_rows,
+)
+
+
+def _today(settings: Settings) -> tuple[Panel, ...]:
+    return (
+        _sum_of("Requests today", "Requests since midnight.", Unit.COUNT, _requests(RANGE), since=_TODAY),
+        _sum_of("Workflows today", "Workflow executions since midnight.", Unit.COUNT, _executed(RANGE), since=_TODAY),
+        _sum_of("Cost today", "Cost of workflows since midnight.", Unit.USD, _cost(RANGE), since=_TODAY),
+        *(_budget(settings) if settings.has_budget else ()),
+        stat(
+            title="Daily active users",
+            description="Distinct users of each service within 24 hours, over all instances. Estimated to about 3 %.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=total(promql.recorded(daily_active_users(settings)))),),
+            empty="no users are counted",
+        ),
+    )
+
+
+def _budget(settings: Settings) -> tuple[Panel, ...]:
+    of, levels = recorded(settings), settings.budget.spent_ratio
+    return (
+        stat(
+            title="Budget spent today",
+            description=(
+                f"Share of the daily budget spent since midnight UTC, for the service with the largest share. {said(levels)}"
+            ),
+            unit=Unit.RATIO,
+            queries=(Query(expr=promql.largest(promql.recorded(of.budget_spent))),),
+            coloring=traffic_light(levels),
+            empty="no budget",
+        ),
+        stat(
+            title="Forecast for today",
+            description="Cost of today until midnight UTC if the rest of the day costs as much as it did yesterday.",
+            unit=Unit.USD,
+            queries=(Query(expr=total(promql.recorded(of.cost_forecast))),),
+        ),
+    )
+
+
+def _in_range() -> tuple[Panel, ...]:
+    succeeded = promql.share(_executed(RANGE, SUCCESS), _executed(RANGE))
+    return (
+        _sum_of("Workflows created", "Workflows created in the time range shown.", Unit.COUNT, _created(RANGE)),
+        _sum_of("Workflows executed", "Executions completed in the time range shown.", Unit.COUNT, _executed(RANGE)),
+        stat(
+            title="Success rate",
+            description="Share of successful executions; the rest failed or were cancelled.",
+            unit=Unit.RATIO,
+            queries=(Query(expr=succeeded, instant=True),),
+            empty=_NO_WORKFLOWS,
+        ),
+        _sum_of("Cost", "Cost of workflows in the time range shown.", Unit.USD, _cost(RANGE)),
+        stat(
+            title="Cost per execution",
+            description="Cost divided by executions, both over the time range shown.",
+            unit=Unit.USD,
+            queries=(Query(expr=promql.per(_cost(RANGE), _executed(RANGE)), instant=True),),
+            empty=_NO_WORKFLOWS,
+        ),
+    )
+
+
+def _workflows(settings: Settings) -> tuple[Panel, ...]:
+    failed = settings.thresholds.workflow_failure_ratio
+    durations = increase(promql.bucket(catalog.WORKFLOW_DURATION), STEP)
+    return (
+        _hourly("Workflows created per hour", Unit.COUNT, _created(STEP)),
+        graph(
+            title="Workflow outcomes per hour",
+            description="Completed executions, by outcome.",
+            unit=Unit.COUNT,
+            queries=(_hour(total(_executed(STEP), "outcome"), legend("outcome")),),
+            stacked=True,
+            colors=_OUTCOME_COLORS,
+        ),
+        graph(
+            title="Success rate by workflow",
+            description="Share of successful executions. A gap means that none completed.",
+            unit=Unit.RATIO,
+            queries=(_hour(promql.share(_executed(STEP, SUCCESS), _executed(STEP), "workflow"), legend("workflow")),),
+        ),
+        graph(
+            title="Failed share by workflow",
+            description=f"Share of failed executions. A gap means that none completed. {said(failed)}",
+            unit=Unit.RATIO,
+            queries=(_hour(promql.share(_executed(STEP, FAILURE), _executed(STEP), "workflow"), legend("workflow")),),
+            coloring=traffic_light(failed),
+        ),
+        graph(
+            title="Workflow duration",
+            description="Median and p95 of the duration of executions, by workflow.",
+            unit=Unit.SECONDS,
+            queries=tuple(
+                _hour(promql.quantile(ratio, durations, "workflow"), f"{legend('workflow')} p{ratio * 100:g}")
+                for ratio in _QUANTILES
+            ),
+        ),
+        graph(
+            title="Cost per execution by workflow",
+            description="Cost divided by executions, both over the same hour.",
+            unit=Unit.USD,
+            queries=(_hour(promql.per(_cost(STEP), _executed(STEP), "workflow"), legend("workflow")),),
+        ),
+        _hourly("Cost per hour", Unit.USD, _cost(STEP)),
+    )
+
+
+def _rankings() -> tuple[Panel, ...]:
+    return (
+        _ranking("Top workflows", "executions", Unit.COUNT, _executed(RANGE), "workflow"),
+        _ranking("Cost by workflow", "cost", Unit.USD, _cost(RANGE), "workflow"),
+        _ranking("Most used routes", "requests", Unit.COUNT, _requests(RANGE, MATCHED), "http_route"),
+    )
+
+
+def _sum_of(title: str, description: str, unit: Unit, expr: str, *, since: str | None = None) -> Panel:
+    query = Query(expr=total(expr), instant=True)
+    return stat(title=title, description=description, unit=unit, queries=(query,), since=since)
+
+
+def _hourly(title: str, unit: Unit, expr: str) -> Panel:
+    query = _hour(total(expr, "workflow"), legend("workflow"))
+    return graph(title=title, description="By workflow.", unit=unit, queries=(query,), stacked=True)
+
+
+def _hour(expr: str, name: str) -> Query:
+    return Query(expr=expr, legend=name, min_step=_HOUR)
+
+
+def _ranking(title: str, of: str, unit: Unit, expr: str, label: str) -> Panel:
+    highest = promql.top(_LISTED, f"{total(expr, label)} > 0")
+    return bars(
+        title=title,
+        description=f"Top {_LISTED} by {of} in the time range shown.",
+        unit=unit,
+        queries=(Query(expr=highest, legend=legend(label), instant=True),),
+        coloring=Coloring(base="blue"),
+    )
+
+
+def _requests(window: str, *matchers: str) -> str:
+    return increase(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION), window, *matchers)
+
+
+def _created(window: str) -> str:
+    return increase(catalog.WORKFLOWS_CREATED.name, window)
+
+
+def _executed(window: str, *matchers: str) -> str:
+    return increase(catalog.WORKFLOW_EXECUTIONS.name, window, *matchers)
+
+
+def _cost(window: str) -> str:
+    return increase(catalog.WORKFLOW_COST.name, window)

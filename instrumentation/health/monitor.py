@@ -1,0 +1,225 @@
+"""Health checks: whether this instance can do its work, asked by probes side by side, and shown as ``health_check_up``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from instrumentation.catalog import HEALTH_CHECK_UP
+from instrumentation.errors import InstrumentationError, reason
+from instrumentation.health.probing import Probing
+from instrumentation.names import checked_name
+from instrumentation.settings import Health
+from instrumentation.store import default_store
+from instrumentation.store.process_store import ProcessStore
+from instrumentation.store.scrape_callbacks import reading
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Hashable, Iterable
+
+    from instrumentation.health.probing import Outcome, Probe
+    from instrumentation.store import Series, Store
+
+_log = logging.getLogger("instrumentation")
+MOST_CHECKS = 50
+"""More cannot be asked within the time of a probe."""
+
+
+class Check(NamedTuple):
+    """One thing that an instance needs.
+
+    Attributes:
+        name: A word for it, such as ``database``.
+        probe: Asks; it takes nothing, and says False or raises where the thing is not well.
+        seconds: How long it may take; None for ``health.check_timeout_seconds``.
+        is_required: Whether an instance without it gets no requests.
+    """
+
+    name: str
+    probe: Probe
+    seconds: float | None
+    is_required: bool
+
+
+class Result(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        check: The check.
+        problem: ``failed``, or how long it took; empty where all is well.
+        seconds: How long it took.
+        at: When it ended, by the monotonic clock.
+    """
+
+    check: Check
+    problem: str
+    seconds: float
+    at: float
+
+
+def health_check(
+    name: str, check: Probe, *, seconds: float | None = None, required: bool = True, store: ProcessStore | None = None
+) -> None:
+    """Ask for something whenever a probe asks whether this instance is ready; the same name again replaces the former.
+
+    An async function is awaited on the app's event loop; any other, and one that awaits nothing, runs in a thread of its
+    own. What hangs is not asked again until it has ended.
+
+    Args:
+        name: What is asked for, such as ``database``; one of few: it becomes a label.
+        check: Takes nothing. It has failed where it raises, ``SystemExit`` included, returns False or takes too long.
+        seconds: How long it may take; ``health.check_timeout_seconds`` by default.
+        required: False: it is shown, and the instance stays ready without it.
+        store: Where to show it; the process's own store by default.
+
+    Raises:
+        InstrumentationError: ``health_check_name_invalid``, ``health_check_invalid``, ``health_checks_too_many``.
+    """
+    checked_name("health_check", name)
+    if not callable(check):
+        raise InstrumentationError(
+            f"health_check {name!r}: got {check!r:.60}; give a function that takes nothing.",
+            code="health_check_invalid",
+        )
+    if seconds is not None and (isinstance(seconds, bool) or not 0 < seconds < math.inf):
+        raise InstrumentationError(
+            f"health_check {name!r}: seconds got {seconds!r:.60}; give seconds as a number above 0.",
+            code="health_check_invalid",
+        )
+    checks_of(store or default_store()).add(Check(name, check, seconds, required))
+
+
+class HealthChecks:
+    """Runs the checks of a process, each one once at a time, and remembers for a moment what it found.
+
+    Args:
+        clock: Gives seconds, as the monotonic clock does.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._settings = Health()
+        self._checks: dict[str, Check] = {}
+        self._last: dict[str, Result] = {}
+        self._loop: AbstractEventLoop | None = None
+        self._asking: dict[str, asyncio.Future[Result]] = {}
+        self._probings: dict[str, Probing] = {}
+        self._work: dict[str, asyncio.Future[Outcome]] = {}
+
+    def settle(self, settings: Health) -> None:
+        """Say how long a check may take, and how long what it found is remembered."""
+        self._settings = settings
+
+    def add(self, check: Check) -> None:
+        """Ask for this from now on.
+
+        Raises:
+            InstrumentationError: ``health_checks_too_many``.
+        """
+        if check.name not in self._checks and len(self._checks) >= MOST_CHECKS:
+            raise InstrumentationError(
+                f"health_check {check.name!r}: there are {MOST_CHECKS} already; give one a thing that the service needs.",
+                code="health_checks_too_many",
+            )
+        self._checks[check.name] = check
+        self._probings[check.name] = Probing(check.name, check.probe)
+        self._last.pop(check.name, None)
+
+    def begin(self, loop: AbstractEventLoop) -> None:
+        """Ask on this loop; what runs on one that has ended is forgotten."""
+        if loop is not self._loop:
+            self._loop = loop
+            self._asking, self._work = {}, {}
+
+    def reset(self) -> None:
+        """Forget the parent's loop and what it found: this is a forked child."""
+        self._loop = None
+        self._asking, self._work, self._last = {}, {}, {}
+
+    async def results(self) -> list[Result]:
+        """What every check finds, side by side, no older than ``health.cache_seconds``."""
+        self.begin(asyncio.get_running_loop())
+        return await asyncio.gather(*map(self._result, tuple(self._checks.values())))
+
+    def collect(self) -> Iterable[Series]:
+        """What was found last. Whoever reads the page waits for no check; what is old is asked for anew meanwhile."""
+        found = [result for name in tuple(self._checks) if (result := self._last.get(name))]
+        if len(found) < len(self._checks) or any(map(self._is_old, found)):
+            self._ask_later()
+        return [reading(HEALTH_CHECK_UP, float(not result.problem), (result.check.name,)) for result in found]
+
+    def _ask_later(self) -> None:
+        loop = self._loop
+        if loop is not None and loop.is_running():
+            asyncio.run_coroutine_threadsafe(self.results(), loop)
+
+    def _is_old(self, result: Result) -> bool:
+        return self._clock() - result.at >= self._settings.cache_seconds
+
+    async def _result(self, check: Check) -> Result:
+        last = self._last.get(check.name)
+        if last is not None and last.check is check and not self._is_old(last):
+            return last
+        asking = self._asking.get(check.name)
+        if asking is None or asking.done():
+            asking = self._asking[check.name] = asyncio.ensure_future(self._asked(check))
+        return await asyncio.shield(asking)  # a probe that gives up ends nothing for the others
+
+    async def _asked(self, check: Check) -> Result:
+        began = self._clock()
+        limit = self._settings.check_timeout_seconds if check.seconds is None else check.seconds
+        probing = self._probings[check.name]
+        work = self._work.get(check.name)
+        if work is None or work.done():
+            work = self._work[check.name] = asyncio.ensure_future(probing.outcome())
+        await asyncio.wait({work}, timeout=limit)
+        problem, reason = _judged(work, limit)
+        if probing.is_on_loop:  # a thread goes on until it ends by itself, and until then there is no second one
+            work.cancel()
+        now = self._clock()
+        result = Result(check, problem, now - began, now)
+        self._note(result, reason)
+        return result
+
+    def _note(self, result: Result, reason: str) -> None:
+        """Remember a result, and say so where it differs from the one before."""
+        name = result.check.name
+        if self._checks.get(name) is not result.check:  # it was replaced meanwhile
+            return
+        before, self._last[name] = self._last.get(name), result
+        if result.problem and not (before and before.problem):
+            _log.warning("health check %s: %s", name, reason)
+        elif before and before.problem and not result.problem:
+            _log.info("health check %s passes again", name)
+
+
+def _judged(work: asyncio.Future[Outcome], limit: float) -> tuple[str, str]:
+    """The problem for those who probe, and for the log, which masks secrets, with its reason."""
+    if not work.done():
+        slow = f"took longer than {limit:g} s"
+        return slow, slow
+    if work.cancelled():
+        return "failed", "it was cancelled"
+    value, error = work.result()
+    if error is not None:
+        return "failed", reason(error)
+    return ("failed", "it says False") if value is False else ("", "")
+
+
+def checks_of(store: Store) -> HealthChecks:
+    """The checks of a store, made on first use."""
+    return _checks_of(cast("Hashable", store))
+
+
+@cache
+def _checks_of(store: Any) -> HealthChecks:
+    checks = HealthChecks()
+    if isinstance(store, ProcessStore):
+        store.attach(checks)
+        store.follow(checks)
+    return checks

@@ -1,0 +1,55 @@
+"""Django Channels: its router leads to other apps, and to consumers of websockets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from instrumentation.http.frameworks import Mounted
+from instrumentation.http.frameworks.django import template_of
+from instrumentation.http.frameworks.interface import UNMATCHED, WEBSOCKET, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from instrumentation.http.frameworks import Placed
+    from instrumentation.http.frameworks.interface import Respond, Route, Scope
+
+
+class Channels:
+    """A ``URLRouter``."""
+
+    def __init__(self, router: Any) -> None:
+        self._router = router
+        self._mounted = Mounted()
+
+    def routes(self) -> Iterator[Route]:
+        """Every consumer, and the routes of the apps that it leads to."""
+        for pattern, apps in self._patterns():
+            for app in apps:
+                yield from app.routes()
+            if not apps:
+                yield listed(template_of(str(pattern)), {WEBSOCKET})
+
+    def chosen(self, scope: Scope) -> str:
+        """What an app has chosen that it leads to; the router itself leaves nothing."""
+        return self._mounted.chosen(scope)
+
+    def match(self, scope: Scope, path: str) -> str:
+        """The first pattern of a path, as the router takes it."""
+        for pattern, apps in self._patterns():
+            if found := pattern.match(path.lstrip("/")):
+                template = template_of(str(pattern))
+                inner = next(filter(None, (app.framework.match(scope, f"/{found[0]}") for app in apps)), UNMATCHED)
+                return template.rstrip("/") + inner if apps and inner else UNMATCHED if apps else template
+        return UNMATCHED
+
+    def handle(self, kind: type[Exception], respond: Respond) -> None:
+        """Nothing: the apps that it leads to answer."""
+        for _, apps in self._patterns():
+            for app in apps:
+                app.framework.handle(kind, respond)
+
+    def _patterns(self) -> Iterator[tuple[Any, list[Placed]]]:
+        for route in self._router.routes:
+            prefix = template_of(str(route.pattern)).rstrip("/")
+            yield route.pattern, self._mounted.behind(route, route.callback, prefix)

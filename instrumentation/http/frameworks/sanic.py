@@ -1,0 +1,76 @@
+"""Sanic: the request of the running task knows its route."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from instrumentation.http.frameworks.interface import ARRIVAL, METHODS, UNMATCHED, WEBSOCKET, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from instrumentation.http.frameworks.interface import Respond, Route, Scope
+
+_log = logging.getLogger("instrumentation")
+
+
+class Sanic:
+    """A Sanic app, served as ASGI."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        app.register_listener(_say_whether_observed, "before_server_start")
+
+    def routes(self) -> Iterator[Route]:
+        """Every route, as Sanic writes it."""
+        for route in self._app.router.routes:
+            is_websocket = getattr(route.extra, "websocket", False)
+            yield listed(_template(route), {WEBSOCKET} if is_websocket else route.methods)
+
+    def chosen(self, scope: Scope) -> str:
+        """The template of the route, such as ``/items/<item:int>``."""
+        from sanic import Request  # noqa: PLC0415 - the app has loaded it
+        from sanic.exceptions import ServerError  # noqa: PLC0415 - the app has loaded it
+
+        try:
+            request: Any = Request.get_current()
+        except ServerError:
+            return UNMATCHED
+        is_this = request.app is self._app and request.transport.scope.get(ARRIVAL) is scope.get(ARRIVAL)
+        return _template(request.route) if is_this and request.route is not None else UNMATCHED
+
+    def match(self, scope: Scope, path: str) -> str:
+        """The template of a path; where none has the method, one of another."""
+        from sanic.exceptions import MethodNotAllowed, NotFound  # noqa: PLC0415 - the app has loaded it
+
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
+        for method in (scope.get("method", "GET"), *METHODS):
+            try:
+                route, *_ = self._app.router.get(path, method, host)
+            except MethodNotAllowed:
+                continue
+            except NotFound:
+                break
+            return _template(route)
+        return UNMATCHED
+
+    def handle(self, kind: type[Exception], respond: Respond) -> None:
+        """Answer exceptions of a kind, unless the app handles that kind itself."""
+        from sanic import HTTPResponse  # noqa: PLC0415 - the app has loaded it
+
+        def answer(_: Any, error: Any) -> Any:
+            document = respond(error)
+            return HTTPResponse(document.body, document.status, document.all_headers)
+
+        if (kind, None) not in self._app.error_handler.cached_handlers:
+            self._app.error_handler.add(kind, answer)
+
+
+async def _say_whether_observed(app: Any) -> None:
+    if not app.asgi:
+        _log.warning("Sanic's own server speaks no ASGI, so its requests are not observed; serve the app with uvicorn")
+
+
+def _template(route: Any) -> str:
+    return f"/{route.path}"

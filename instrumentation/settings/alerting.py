@@ -1,0 +1,105 @@
+"""Section ``alerting``: windows, grouping, waiting times and trends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from instrumentation.settings.duration import Duration
+from instrumentation.settings.faults import Allowed, fault, shown
+from instrumentation.settings.receivers import MuteTime, Notification, Receivers, Team
+from instrumentation.settings.types import Count, LabelName, PrometheusDuration, Ratio, Seconds, Section, WebAddress
+
+
+class For(Section):
+    """How long a condition must hold before its alert fires."""
+
+    critical: PrometheusDuration = Duration("2m")
+    warning: PrometheusDuration = Duration("5m")
+    info: PrometheusDuration = Duration("1m")
+
+
+class Ahead(Section):
+    """How far ahead a trend is followed; what is far off is no reason to wake anybody."""
+
+    warning: PrometheusDuration = Duration("4h")
+    critical: PrometheusDuration = Duration("1h")
+
+    @model_validator(mode="after")
+    def _warning_looks_further(self) -> Self:
+        if self.warning.seconds < self.critical.seconds:
+            raise fault(
+                "give a warning at or above critical, since a warning looks further ahead",
+                problem=f"got warning {shown(self.warning)} below critical {shown(self.critical)}",
+            )
+        return self
+
+
+class DiskAhead(Ahead):
+    """How far ahead the trend of a disk is followed."""
+
+    warning: PrometheusDuration = Duration("1d")
+    critical: PrometheusDuration = Duration("4h")
+
+
+class Trend(Section):
+    """Where things lead if they go on as they did: the second half of the alerts on queues, CPU, memory and disks."""
+
+    window: PrometheusDuration = Duration("30m")  # a batch job's peak is shorter
+    queue_drained_within: PrometheusDuration = Duration("1h")
+    memory_full_within: Ahead = Ahead()
+    disk_window: PrometheusDuration = Duration("6h")  # rotated logs and temporary files come and go within it
+    disk_full_within: DiskAhead = DiskAhead()
+
+
+class Alerting(Section):
+    """How thresholds become alerts, and alerts messages."""
+
+    group_by: Annotated[
+        tuple[LabelName, ...],
+        Field(strict=False, min_length=1),
+        Allowed(text="give a list of target labels, such as [job]"),
+    ] = ("job",)
+    window: PrometheusDuration = Duration("5m")
+    workflow_window: PrometheusDuration = Duration("1h")  # workflows are rarer than requests
+    trend: Trend = Trend()
+    minimum_bad_events: Count = 3  # one failed request at night is no page; five of five still is
+    for_: Annotated[For, Field(alias="for")] = For()
+    keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is no recovery
+    evaluation_interval: PrometheusDuration = Duration("30s")
+    deployment_lookback: PrometheusDuration = Duration("15m")
+    collector_queue_ratio: Ratio = 0.5  # a collector that is well empties its queue at once
+    slow_scrape_seconds: Seconds = 2.5  # a quarter of the 10 s after which Prometheus gives up
+    runbook_base_url: WebAddress = "https://sidelight.example/runbooks"
+    notification: Notification = Notification()
+    receivers: Receivers = Receivers()
+    teams: Annotated[tuple[Team, ...], Field(strict=False), Allowed(text="give a list of teams")] = ()
+    mute_times: Annotated[tuple[MuteTime, ...], Field(strict=False), Allowed(text="give a list of mute times")] = ()
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Self:
+        for section, entries in (("teams", self.teams), ("mute_times", self.mute_times)):
+            names = [entry.name for entry in entries]
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    raise fault("give each name once", key=f"{section}.{index}.name")
+        return self
+
+    @model_validator(mode="after")
+    def _job_is_grouped(self) -> Self:
+        if "job" not in self.group_by or len(set(self.group_by)) != len(self.group_by):
+            raise fault("give each label once and job among them, since a service is a job", key="group_by")
+        return self
+
+    @model_validator(mode="after")
+    def _each_half_of_a_trend_holds_a_window(self) -> Self:
+        trends = {"trend.window": self.trend.window, "trend.disk_window": self.trend.disk_window}
+        for key, given in {**trends, "workflow_window": self.workflow_window}.items():
+            if given.seconds < 2 * self.window.seconds:
+                raise fault(
+                    f"give at least twice that, {Duration.of(2 * self.window.seconds)}",
+                    key=key,
+                    problem=f"got {shown(given)} with alerting.window {shown(self.window)}",
+                )
+        return self

@@ -1,0 +1,117 @@
+"""The whole of the settings, and the checks that concern several sections."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Self
+
+from pydantic import model_validator
+
+from instrumentation.settings.alerting import Alerting
+from instrumentation.settings.audit import Audit
+from instrumentation.settings.budget import Budget
+from instrumentation.settings.collector import Collector
+from instrumentation.settings.dashboards import LONGEST_OWNER, Dashboards
+from instrumentation.settings.duration import Duration
+from instrumentation.settings.faults import fault, shown
+from instrumentation.settings.health import Health
+from instrumentation.settings.http import Http
+from instrumentation.settings.logging import Logging
+from instrumentation.settings.metrics import Metrics
+from instrumentation.settings.resources import Resources
+from instrumentation.settings.service import Service
+from instrumentation.settings.slo import Slo
+from instrumentation.settings.thresholds import Thresholds
+from instrumentation.settings.tracing import Tracing
+from instrumentation.settings.types import Section
+from instrumentation.settings.users import Users
+
+
+class Settings(Section):
+    """Everything that can be set. ``Settings()`` holds the defaults; ``load_settings()`` reads file and environment."""
+
+    service: Service = Service()
+    thresholds: Thresholds = Thresholds()
+    alerting: Alerting = Alerting()
+    slo: Slo = Slo()
+    budget: Budget = Budget()
+    http: Http = Http()
+    metrics: Metrics = Metrics()
+    resources: Resources = Resources()
+    users: Users = Users()
+    logging: Logging = Logging()
+    audit: Audit = Audit()
+    tracing: Tracing = Tracing()
+    health: Health = Health()
+    collector: Collector = Collector()
+    dashboards: Dashboards = Dashboards()
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether any service has a budget."""
+        budgets = (self.budget.daily_usd, *(override.daily_usd for override in self.thresholds.overrides))
+        return any(usd is not None for usd in budgets)
+
+    @property
+    def owner(self) -> str:
+        """Whose the dashboards are: ``dashboards.owner``, else ``service.name``; empty where neither is set."""
+        name = self.service.name
+        default = "" if name == Service().name else name
+        if len(default) > LONGEST_OWNER:
+            default = f"{default[:27]}-{blake2b(default.encode(), digest_size=6).hexdigest()}"
+        return self.dashboards.owner or default
+
+    @property
+    def users_window(self) -> Duration:
+        """``users.window``; where it is left out and scrapes are rare, two of their intervals."""
+        return Duration(f"{max(self.users.window.seconds, 2 * self.metrics.scrape_interval.seconds)}s")
+
+    @property
+    def duration_edges(self) -> tuple[float, ...]:
+        """Bucket edges of request durations in seconds, every latency threshold among them.
+
+        A quantile is compared exactly with a value if and only if the value is an edge.
+        """
+        latencies = self.thresholds.latencies | self.slo.latencies
+        edges = sorted({*self.http.duration_buckets, *latencies})
+        if edges[-1] in latencies:  # a quantile never reads above the last edge, so no threshold may be the last
+            edges.append(2 * edges[-1])
+        return tuple(edges)
+
+    @model_validator(mode="after")
+    def _window_holds_four_scrapes(self) -> Self:
+        window, interval = self.alerting.window, self.metrics.scrape_interval
+        if window.seconds < 4 * interval.seconds:
+            raise fault(
+                f"give at least four scrape intervals, that is {4 * interval.seconds}s",
+                key="alerting.window",
+                problem=f"got {shown(window)} with metrics.scrape_interval {shown(interval)}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _users_window_holds_two_scrapes(self) -> Self:
+        window, interval = self.users.window, self.metrics.scrape_interval
+        if "window" in self.users.model_fields_set and window.seconds < 2 * interval.seconds:
+            raise fault(
+                f"give at least two scrape intervals, that is {2 * interval.seconds}s, or a lost scrape loses users",
+                key="users.window",
+                problem=f"got {shown(window)} with metrics.scrape_interval {shown(interval)}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _overrides_match_grouped_labels(self) -> Self:
+        thresholds = [("thresholds", override.match, override.labels) for override in self.thresholds.overrides]
+        objectives = [("slo", override.match, frozenset[str]()) for override in self.slo.overrides]
+        for overrides in (thresholds, objectives):
+            for index, (section, match, labels) in enumerate(overrides):
+                allowed = [*self.alerting.group_by, *sorted(labels)]
+                for label in match:
+                    if label not in allowed:
+                        raise fault(
+                            f"give one of {', '.join(allowed)}",
+                            key=f"{section}.overrides.{index}.match.{label}",
+                            problem="got a label that alerting.group_by does not keep",
+                        )
+        return self

@@ -1,0 +1,20 @@
+"""Section ``resources``: CPU, memory and disks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from instrumentation.settings.faults import Allowed
+from instrumentation.settings.types import Folder, Section
+
+
+class Resources(Section):
+    """What is read of the machine."""
+
+    disk_paths: Annotated[
+        tuple[Folder, ...],
+        Field(strict=False, max_length=20),
+        Allowed(text="give a list of at most 20 absolute paths, such as [/, /var/lib/shop]"),
+    ] = ("/",)

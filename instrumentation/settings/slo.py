@@ -1,0 +1,81 @@
+"""Section ``slo``: service level objectives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from instrumentation.settings.duration import Duration
+from instrumentation.settings.faults import Allowed, fault
+from instrumentation.settings.types import (
+    Match,
+    PrometheusDuration,
+    Ratio,
+    Seconds,
+    Section,
+    check_each_match_once,
+)
+
+SLO_PERIOD = "give a duration from 7d to 90d, such as 30d, since the longest window of the alert is 3d"
+
+
+def _slo_period(value: Duration) -> Duration:
+    if not Duration("7d").seconds <= value.seconds <= Duration("90d").seconds:
+        raise fault(SLO_PERIOD)
+    return value
+
+
+class LatencyObjective(Section):
+    """The share of requests that are to be answered within so many seconds."""
+
+    ratio: Ratio = 0.99
+    seconds: Seconds = 0.5  # becomes a bucket edge
+
+
+class Objectives(Section):
+    """What a service promises its users."""
+
+    availability: Ratio = 0.999  # the share of requests that are to be answered without an error
+    latency: LatencyObjective = LatencyObjective()
+
+
+class LatencyObjectiveOverride(Section):
+    """Another latency objective; a part that is left out stays as it is for all."""
+
+    ratio: Ratio | None = None
+    seconds: Seconds | None = None
+
+
+class ObjectivesOverride(Section):
+    """Other objectives where every label of ``match`` has the value given; the first override that matches counts."""
+
+    match: Match
+    availability: Ratio | None = None
+    latency: LatencyObjectiveOverride = LatencyObjectiveOverride()
+
+
+class Slo(Objectives):
+    """Service level objectives; what they leave is the error budget of the period."""
+
+    period: Annotated[PrometheusDuration, AfterValidator(_slo_period), Allowed(text=SLO_PERIOD)] = Duration("30d")
+    overrides: Annotated[
+        tuple[ObjectivesOverride, ...], Field(strict=False), Allowed(text="give a list of overrides")
+    ] = ()
+
+    def of(self, override: ObjectivesOverride) -> Objectives:
+        """The objectives of what an override matches."""
+        own = override.latency.model_dump(exclude_none=True)
+        return Objectives(
+            availability=override.availability or self.availability, latency=self.latency.model_copy(update=own)
+        )
+
+    @property
+    def latencies(self) -> frozenset[float]:
+        """Every latency in seconds that something is to be answered within."""
+        return frozenset({self.latency.seconds, *(self.of(override).latency.seconds for override in self.overrides)})
+
+    @model_validator(mode="after")
+    def _each_match_once(self) -> Self:
+        check_each_match_once([override.match for override in self.overrides])
+        return self

@@ -1,0 +1,204 @@
+"""Section ``thresholds``: the levels at which alerts fire, and overrides for some services."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from instrumentation.settings.faults import Allowed, fault, shown
+from instrumentation.settings.types import (
+    BudgetRatio,
+    Count,
+    Match,
+    Ratio,
+    Seconds,
+    Section,
+    Usd,
+    check_each_match_once,
+)
+
+
+def _check_order(warning: float | None, critical: float | None, *, key: str = "", among: str = "") -> None:
+    if warning is not None and critical is not None and warning > critical:
+        problem = f"got warning {shown(warning)} above critical {shown(critical)}{among}"
+        raise fault("give a warning at or below critical, since a warning comes first", key=key, problem=problem)
+
+
+class Levels(Section):
+    """A warning and a critical threshold, or one of them."""
+
+    warning: float | None = None
+    critical: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_order(getattr(self, "warning", None), getattr(self, "critical", None))
+        return self
+
+
+class RatioLevels(Levels):
+    """Shares of requests, 0 to 1."""
+
+    warning: Ratio = 0.01
+    critical: Ratio = 0.05
+
+
+class SecondsLevels(Levels):
+    """Times in seconds; each becomes a bucket edge, so a comparison with it is exact."""
+
+    warning: Seconds = 0.5
+    critical: Seconds = 1.0
+
+
+class CpuLevels(Levels):
+    """Shares of the CPU cores that an instance may use."""
+
+    warning: Ratio = 0.8
+    critical: Ratio = 0.95
+
+
+class MemoryLevels(Levels):
+    """Shares of the memory that a container may use."""
+
+    warning: Ratio = 0.85
+    critical: Ratio = 0.95
+
+
+class DiskLevels(Levels):
+    """Shares of a file system."""
+
+    warning: Ratio = 0.8
+    critical: Ratio = 0.9
+
+
+class DepthLevels(Levels):
+    """Items in a queue."""
+
+    warning: Count = 100
+    critical: Count = 1000
+
+
+class AgeLevels(Levels):
+    """For how many seconds the oldest item of a queue has waited."""
+
+    warning: Seconds = 600
+    critical: Seconds = 3600
+
+
+class WorkflowLevels(Levels):
+    """Shares of a workflow's executions."""
+
+    warning: Ratio = 0.05
+    critical: Ratio = 0.2
+
+
+class BudgetLevels(Levels):
+    """Shares of the day's budget."""
+
+    warning: BudgetRatio = 0.8
+    critical: BudgetRatio = 1.0
+
+
+class RatioOverride(Levels):
+    """Levels for some services; what is left out stays as it is for all."""
+
+    warning: Ratio | None = None
+    critical: Ratio | None = None
+
+
+class SecondsOverride(Levels):
+    """Levels for some services; what is left out stays as it is for all."""
+
+    warning: Seconds | None = None
+    critical: Seconds | None = None
+
+
+class CountOverride(Levels):
+    """Levels for some services; what is left out stays as it is for all."""
+
+    warning: Count | None = None
+    critical: Count | None = None
+
+
+# What tells the series of a threshold apart within a service, so that an override may name it.
+_PARTS = {
+    "disk_used_ratio": "path",
+    "queue_depth": "queue",
+    "queue_oldest_age_seconds": "queue",
+    "workflow_failure_ratio": "workflow",
+}
+
+
+class Override(Section):
+    """Other thresholds where every label of ``match`` has the value given; the first override that matches counts."""
+
+    match: Match
+    error_ratio: RatioOverride = RatioOverride()
+    latency_p95_seconds: SecondsOverride = SecondsOverride()
+    cpu_used_ratio: RatioOverride = RatioOverride()
+    memory_used_ratio: RatioOverride = RatioOverride()
+    disk_used_ratio: RatioOverride = RatioOverride()
+    queue_depth: CountOverride = CountOverride()
+    queue_oldest_age_seconds: SecondsOverride = SecondsOverride()
+    workflow_failure_ratio: RatioOverride = RatioOverride()
+    daily_usd: Usd | None = None
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels, beside those of a service, that every threshold set here can be matched by."""
+        parts = [{_PARTS[name]} if name in _PARTS else set[str]() for name in self.model_fields_set - {"match"}]
+        return frozenset(set.intersection(*parts) if parts else ())
+
+
+class Thresholds(Section):
+    """The lines between well, warning and critical."""
+
+    error_ratio: RatioLevels = RatioLevels()
+    latency_p95_seconds: SecondsLevels = SecondsLevels()
+    cpu_used_ratio: CpuLevels = CpuLevels()  # from about 80 % on, what arrives has to wait for a core
+    memory_used_ratio: MemoryLevels = MemoryLevels()
+    disk_used_ratio: DiskLevels = DiskLevels()
+    disk_full_ratio: Ratio = 0.95  # so little room that a single large file fills it, however slowly it filled so far
+    queue_depth: DepthLevels = DepthLevels()
+    queue_oldest_age_seconds: AgeLevels = AgeLevels()  # few items that nobody takes are a backlog too
+    workflow_failure_ratio: WorkflowLevels = WorkflowLevels()
+    overrides: Annotated[tuple[Override, ...], Field(strict=False), Allowed(text="give a list of overrides")] = ()
+
+    @property
+    def latencies(self) -> frozenset[float]:
+        """Every latency threshold in seconds, those of the overrides too."""
+        levels = (self.latency_p95_seconds, *(override.latency_p95_seconds for override in self.overrides))
+        return frozenset(
+            seconds for level in levels for seconds in (level.warning, level.critical) if seconds is not None
+        )
+
+    @model_validator(mode="after")
+    def _each_match_once(self) -> Self:
+        check_each_match_once([override.match for override in self.overrides])
+        return self
+
+    @model_validator(mode="after")
+    def _full_is_critical(self) -> Self:
+        critical = self.disk_used_ratio.critical
+        if self.disk_full_ratio < critical:
+            raise fault(
+                "give a ratio at or above it, since a disk that is full needs no trend",
+                key="disk_full_ratio",
+                problem=f"got {shown(self.disk_full_ratio)} below disk_used_ratio.critical {shown(critical)}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _overrides_in_order(self) -> Self:
+        names = [name for name, value in self if isinstance(value, Levels)]
+        for index, override in enumerate(self.overrides):
+            for name in names:
+                base, own = getattr(self, name), getattr(override, name)
+                _check_order(
+                    base.warning if own.warning is None else own.warning,
+                    base.critical if own.critical is None else own.critical,
+                    key=f"overrides.{index}.{name}",
+                    among=", together with the thresholds for all",
+                )
+        return self

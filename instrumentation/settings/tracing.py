@@ -1,0 +1,18 @@
+"""Section ``tracing``: where traces are sent."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from instrumentation.settings.faults import Allowed
+from instrumentation.settings.types import Count, Seconds, Section, Share, WebAddress
+
+
+class Tracing(Section):
+    """Traces; off where no endpoint is set."""
+
+    endpoint: WebAddress | None = None  # such as http://localhost:4318, where the sidecar listens
+    protocol: Annotated[Literal["http/protobuf", "grpc"], Allowed(text="give http/protobuf or grpc")] = "http/protobuf"
+    sample_ratio: Share = 1.0  # of the traces that begin here; for the others the caller has decided
+    queue_size: Count = 2048  # spans that wait; about 2 kB each
+    timeout_seconds: Seconds = 5.0  # of one batch, attempts again included

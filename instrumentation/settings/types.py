@@ -1,0 +1,168 @@
+"""The types of keys: what each may hold, and the base class of sections."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+
+from instrumentation.settings.duration import Duration
+from instrumentation.settings.faults import Allowed, fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+DURATION = "give a duration such as 30s, 5m or 1h30m"
+LABEL_NAME = "give a Prometheus label name: letters, digits and _, not starting with a digit"
+ADDRESS = "give one e-mail address, such as oncall@example.com"
+HOST_AND_PORT = "give host and port, such as smtp.example.com:587"
+NAME = "give small letters, digits and -, such as payments"
+TIME_OF_DAY = 'give a time of day in quotes, from "00:00" to "24:00"'
+LOCATION = "give a place of the time zone database, such as Europe/Berlin, or UTC"
+WEB_ADDRESS = "give an http:// or https:// address without user, password, ? or #"
+URL_PATH = "give a path that starts with /, such as /metrics"
+ABSOLUTE_PATH = "give an absolute path, such as /var/lib/shop"
+INCREASING = "give increasing seconds, each once, such as [0.1, 0.5, 1.0]"
+
+
+def _duration(value: object) -> Duration:
+    if isinstance(value, str) and value and Duration(value).seconds > 0:
+        return Duration(value)
+    raise fault(DURATION)
+
+
+def _label_name(value: str) -> str:
+    return _matching(value, r"[a-zA-Z_][a-zA-Z0-9_]*", LABEL_NAME)
+
+
+def _web_address(value: str) -> str:
+    return _matching(value, r"https?://[^\s/@]+(/[^\s?#@]*)?", WEB_ADDRESS).rstrip("/")
+
+
+def _url_path(value: str) -> str:
+    return _matching(value, r"/[^\s?#]*", URL_PATH)
+
+
+def _absolute(value: str) -> str:
+    return _matching(value, r"/[^\0]*", ABSOLUTE_PATH)
+
+
+def check_each_match_once(matches: Sequence[Mapping[str, str]]) -> None:
+    """Refuse a match that an override before it has already."""
+    for index, match in enumerate(matches):
+        if match in matches[:index]:
+            raise fault("give each match once, since the first counts", key=f"overrides.{index}.match")
+
+
+def fitting(fits: Callable[[object], bool], allowed: str, value: str) -> str:
+    """A text that fits.
+
+    Raises:
+        PydanticCustomError: It does not.
+    """
+    if not fits(value):
+        raise fault(allowed)
+    return value
+
+
+def _matching(value: str, pattern: str, allowed: str) -> str:
+    if not re.fullmatch(pattern, value):
+        raise fault(allowed)
+    return value
+
+
+def _increasing(edges: tuple[float, ...]) -> tuple[float, ...]:
+    if sorted(set(edges)) != list(edges):
+        raise fault(INCREASING)
+    return edges
+
+
+Seconds = Annotated[
+    float, Field(gt=0, allow_inf_nan=False), Allowed(text="give seconds as a number above 0, such as 1.0")
+]
+NoOrSomeSeconds = Annotated[
+    float, Field(ge=0, le=600), Allowed(text="give seconds as a number from 0 to 600, such as 5.0")
+]
+Ratio = Annotated[float, Field(gt=0, lt=1), Allowed(text="give a ratio between 0 and 1, such as 0.05")]
+BudgetRatio = Annotated[
+    float,
+    Field(gt=0, allow_inf_nan=False),
+    Allowed(text="give a share of the budget above 0, such as 0.8; 1.0 is all of it"),
+]
+Share = Annotated[float, Field(ge=0, le=1), Allowed(text="give a share from 0 to 1, such as 0.1")]
+Count = Annotated[int, Field(ge=1), Allowed(text="give a whole number of at least 1")]
+Usd = Annotated[float, Field(gt=0, allow_inf_nan=False), Allowed(text="give US dollars as a number above 0, or null")]
+AttributeName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_.]*$"), Allowed(text="give names such as k8s.cluster.name")
+]
+CollectorVersion = Annotated[
+    str,
+    Field(pattern=r"^0\.(13[89]|1[4-9]\d|[2-9]\d\d)\.\d+$"),
+    Allowed(text="give a version from 0.138.0 on, such as 0.159.0"),
+]
+PrometheusDuration = Annotated[Duration, PlainValidator(_duration), Allowed(text=DURATION)]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=200),
+    Allowed(text="give a text of 1 to 200 characters, in quotes if it looks like a number"),
+]
+LabelName = Annotated[Text, AfterValidator(_label_name), Allowed(text=LABEL_NAME)]
+Match = Annotated[
+    dict[LabelName, Text],
+    Field(min_length=1),
+    Allowed(text="give at least one label and its value, such as {job: search}"),
+]
+Address = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[^@\s,]+@[^@\s,]+", allowed=ADDRESS)),
+    Allowed(text=ADDRESS),
+]
+HostAndPort = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[^:/\s@]+:[0-9]{1,5}", allowed=HOST_AND_PORT)),
+    Allowed(text=HOST_AND_PORT),
+]
+ObjectName = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", allowed=NAME)),
+    Allowed(text=NAME),
+]
+TimeOfDay = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", allowed=TIME_OF_DAY)),
+    Allowed(text=TIME_OF_DAY),
+]
+Weekday = Annotated[
+    Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+    Allowed(text="give a weekday in English and small letters, such as saturday"),
+]
+Location = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[A-Z]\w*(/[\w+-]+)*", allowed=LOCATION)),
+    Allowed(text=LOCATION),
+]
+WebAddress = Annotated[Text, AfterValidator(_web_address), Allowed(text=WEB_ADDRESS)]
+UrlPath = Annotated[Text, AfterValidator(_url_path), Allowed(text=URL_PATH)]
+Folder = Annotated[Text, AfterValidator(_absolute), Allowed(text=ABSOLUTE_PATH)]
+FilePath = Annotated[Text, Allowed(text="give the path of a file")]
+Edges = Annotated[
+    tuple[Seconds, ...],
+    Field(strict=False, min_length=1),
+    AfterValidator(_increasing),
+    Allowed(text=INCREASING),
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error", "critical"],
+    Allowed(text="give one of debug, info, warning, error, critical"),
+]
+LogFormat = Annotated[Literal["auto", "json", "console"], Allowed(text="give one of auto, json, console")]
+LoggerName = Annotated[Text, Allowed(text="give the name of a logger, such as sqlalchemy.engine")]
+
+
+class Section(BaseModel):
+    """A group of keys; none may be misspelt, and none changes once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)

@@ -1,0 +1,248 @@
+"""What is read when the page is made and kept nowhere: one number for all workers, read by the one that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from instrumentation.errors import reason
+from instrumentation.store.interface import Series, add
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
+
+    from instrumentation.catalog import Metric
+    from instrumentation.store.interface import Store
+
+MOST_READINGS = 200
+"""More cannot be read within a time limit; whoever has more takes ids for names."""
+
+_log = logging.getLogger("instrumentation")
+
+
+class Source(Protocol):
+    """Something that is read at once."""
+
+    def collect(self) -> Iterable[Series]:
+        """The series as they are now. The page waits for it: what may be slow is a ``Reading``."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """Something that may be slow or fail, such as a queue on another machine.
+
+    Attributes:
+        what: Its name in the log, such as ``depth of queue 'emails'``.
+        read: Gives a value, or an awaitable of one, which is awaited on the app's event loop.
+        series: The value as series; raises ValueError where it is nonsense.
+        failures: The counter of the times when there was no value, and its labels.
+    """
+
+    what: str
+    read: Callable[[], Any]
+    series: Callable[[Any], Iterable[Series]]
+    failures: tuple[Metric, tuple[str, ...]]
+
+
+def reading(metric: Metric, value: float, labels: tuple[str, ...] = ()) -> Series:
+    """A number that was just read, as a series."""
+    return Series(metric, labels, (), (float(value),), 0.0)
+
+
+class TooSlow(Exception):  # noqa: N818 - it is no error of ours
+    """There was no value within the time limit."""
+
+
+class Ended(Exception):  # noqa: N818 - as above
+    """A callback wanted the process to end."""
+
+
+class ScrapeCallbacks:
+    """Everything that is read when a store's series are.
+
+    ScrapeCallbacks are read one after the other. Readings run side by side, each in a thread of its own, within one time limit;
+    one that still runs from the page before is not started again.
+
+    Args:
+        store: Where the times without a value are counted.
+
+    Attributes:
+        seconds: The time limit.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.seconds = 1.0
+        self._store = store
+        self._loop: AbstractEventLoop | None = None
+        self._sources: list[Source] = []
+        self._readings: dict[Hashable, _Run] = {}
+        self._lock = threading.Lock()
+        self._said: set[str] = set()
+
+    def attach(self, source: Source) -> None:
+        """Read a source from now on; one that is equal to another is read once."""
+        if source not in self._sources:
+            self._sources.append(source)
+
+    def watch(self, key: Hashable, reading: Reading) -> bool:
+        """Read from now on, instead of what has the key already.
+
+        Returns:
+            Whether there was room for it.
+        """
+        loop = _running_loop()
+        with self._lock:
+            if key not in self._readings and len(self._readings) >= MOST_READINGS:
+                return False
+            self._readings[key] = _Run(reading, loop)
+        return True
+
+    def ignore(self, key: Hashable, reading: Reading | None = None) -> None:
+        """Read no longer what has the key; where a reading is given, only if it is that one."""
+        with self._lock:
+            run = self._readings.get(key)
+            if run is not None and reading in {None, run.reading}:
+                del self._readings[key]
+
+    def begin(self, loop: AbstractEventLoop) -> None:
+        """Await what has to be awaited on this loop; what waits for one that has ended is forgotten."""
+        with self._lock:
+            if loop is not self._loop:
+                self._loop = loop
+                for run in self._readings.values():
+                    run.future = None
+
+    def reset(self) -> None:
+        """Forget loops and threads: they are the parent's, and this is a forked child."""
+        self._lock = threading.Lock()
+        self._loop = None
+        for run in self._readings.values():
+            run.future = run.loop = None
+
+    def collect(self) -> list[Series]:
+        """Every series as it is now; what fails or takes too long is left out."""
+        found = [series for source in tuple(self._sources) for series in self._guarded(source)]
+        if not self._readings:
+            return found
+        if _running_loop() is not None:
+            self._say_once("queues and disks are not read by an event loop's thread: waiting would hold up the service")
+            return found
+        return found + [series for run, future in self._side_by_side() for series in self._taken(run, future)]
+
+    def _guarded(self, source: Source) -> list[Series]:
+        try:
+            return list(source.collect())
+        except Exception:  # noqa: BLE001 - whatever it is, the rest of the page is served
+            self._say_once(f"{type(source).__qualname__} is left out of the page", exc_info=True)
+            return []
+
+    def _say_once(self, sentence: str, *, exc_info: bool = False) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            _log.warning("%s; it is said once", sentence, exc_info=exc_info)
+
+    def _side_by_side(self) -> list[tuple[_Run, Future[Any]]]:
+        """Start what does not run yet, and wait for all that may still be in time."""
+        with self._lock:
+            runs = [(run, run.begin(self._loop, self.seconds)) for run in self._readings.values()]
+            fresh = [future for run, future in runs if run.began + self.seconds > time.monotonic()]
+        wait(fresh, timeout=self.seconds)
+        return runs
+
+    def _taken(self, run: _Run, future: Future[Any]) -> list[Series]:
+        series: list[Series] = []
+        failure: BaseException | None = None
+        try:
+            if not future.done():
+                raise TooSlow(f"took longer than {self.seconds:g} s")  # noqa: TRY301 - one place counts all failures
+            series = list(run.reading.series(future.result()))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the callback's
+            failure = error
+        run.note(failure)
+        add(self._store, *run.reading.failures, float(failure is not None))  # at 0 too: its birth must not be a failure
+        return series
+
+
+class _Run:
+    """A reading, and how its last attempt stands."""
+
+    def __init__(self, reading: Reading, loop: AbstractEventLoop | None) -> None:
+        self.reading = reading
+        self.loop = loop  # where it was made: what it awaits is most likely bound to it
+        self.future: Future[Any] | None = None
+        self.began = 0.0
+        self._failed = ""
+
+    def begin(self, loop: AbstractEventLoop | None, seconds: float) -> Future[Any]:
+        """Start, unless it still runs."""
+        if self.future is None or self.future.done():
+            self.future, self.began = Future(), time.monotonic()
+            running = next((one for one in (self.loop, loop) if one is not None and one.is_running()), None)
+            work = partial(_run, self.reading.read, self.future, running, seconds)
+            try:
+                threading.Thread(target=work, name="sidelight-reading", daemon=True).start()
+            except RuntimeError as error:  # no more threads
+                self.future.set_exception(error)
+        return self.future
+
+    def note(self, failure: BaseException | None) -> None:
+        """Say why there is no value, once for each kind of failure in a row."""
+        kind = "" if failure is None else type(failure).__qualname__
+        if failure is not None and kind != self._failed:
+            text = str(failure) if isinstance(failure, TooSlow) else reason(failure)
+            _log.warning("%s cannot be read: %s", self.reading.what, text)
+        self._failed = kind
+
+
+def _run(read: Callable[[], Any], future: Future[Any], loop: AbstractEventLoop | None, seconds: float) -> None:
+    try:
+        value = read()
+        if inspect.isawaitable(value):
+            _awaited(value, loop, seconds).add_done_callback(partial(_pass_on, future))
+        else:
+            future.set_result(value)
+    except BaseException as error:  # noqa: BLE001 - it is looked at by whoever waits
+        future.set_exception(error)
+
+
+def _awaited(value: Awaitable[Any], loop: AbstractEventLoop | None, seconds: float) -> Future[Any]:
+    if loop is None:
+        if inspect.iscoroutine(value):
+            value.close()  # else Python warns that it was never awaited
+        raise RuntimeError("there is no running event loop to await it on")
+    return asyncio.run_coroutine_threadsafe(_within(value, seconds), loop)
+
+
+async def _within(value: Awaitable[Any], seconds: float) -> Any:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await value
+    except TimeoutError:
+        if limit.expired():
+            raise TooSlow(f"took longer than {seconds:g} s") from None
+        raise
+    except (SystemExit, KeyboardInterrupt) as error:  # which would end the event loop
+        raise Ended(reason(error)) from error
+
+
+def _pass_on(future: Future[Any], ended: Future[Any]) -> None:
+    try:
+        future.set_result(ended.result())
+    except BaseException as error:  # noqa: BLE001 - it is looked at by whoever waits
+        future.set_exception(error)
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,365 @@
+"""The store of several workers: each writes files of its own, and any of them reads all.
+
+``<worker>.values`` holds the slots, memory-mapped; ``<worker>.keys`` a line for each series, appended once the slots are
+there. Whoever finds the files of a worker that has ended folds its counters into an archive of its own,
+``<worker>.archive``, and removes them; its gauges vanish. The folder's lock is held meanwhile, so that a reader sees each
+count once.
+
+The folder may be removed at any time. Each worker holds in memory what it needs to go on, the others' files too, and
+makes its own again: ``look_after`` asks it to, once a second.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from array import array
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from instrumentation.catalog import PROCESS_CPU, SIDELIGHT_SERIES_FOLDED
+from instrumentation.store import worker_files, worker_group
+from instrumentation.store.archive import archived
+from instrumentation.store.base_store import BaseStore
+from instrumentation.store.interface import State
+from instrumentation.store.merge import Sums
+from instrumentation.store.peer_worker import PeerWorker
+from instrumentation.store.process_metrics import process_values, usage
+from instrumentation.store.series_index import FLOAT
+from instrumentation.store.table import HEAD, Key, Part
+from instrumentation.store.worker_files import OwnFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from instrumentation.catalog import Metric
+    from instrumentation.store.archive import Archive
+    from instrumentation.store.interface import Series
+    from instrumentation.store.process_metrics import Usage
+    from instrumentation.store.table import Row
+
+_log = logging.getLogger("instrumentation")
+_SLOTS_PER_SERIES = 24  # room for a histogram with the usual edges, and some more for shards
+_SPARE = 4096  # slots for overflow series
+_SCRATCH = 1024  # slots that nobody reads, for what has no room at all
+_FOLDED = HEAD  # the place of how many series this worker folded
+_LOCK_SECONDS = 2.0
+_LOCK = "lock"
+_AT_ONCE = 64  # workers that are folded together; more would only hold more memory
+_REMEMBERED_SECONDS = 600.0  # longer than anybody holds the numbers of a worker that was folded
+_SETTLED_SECONDS = 2.0  # the steps in which file systems tell the time are not longer
+
+
+class SharedStore(BaseStore):
+    """This worker's series in files, and the sum over all workers; see ``Store`` for the interface.
+
+    Args:
+        folder: The folder that the workers share; it is made where it is not there.
+        series_limit: How many series this worker may make before new ones are folded.
+        name: This worker's name; its pid and start by default.
+        is_alive: Whether the worker of a name still runs.
+        usage: What the process of a pid uses.
+
+    Raises:
+        OSError: The folder or the files cannot be made, or there is no room for them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        series_limit: int = 2000,
+        name: str | None = None,
+        is_alive: Callable[[str], bool] = worker_group.is_alive,
+        usage: Callable[[int], Usage | None] = usage,
+    ) -> None:
+        super().__init__(series_limit)
+        self.folder = folder
+        self.name = name or worker_group.identity(os.getpid())
+        self._is_alive = is_alive
+        self._usage = usage
+        self._slots = series_limit * _SLOTS_PER_SERIES + _SPARE + _SCRATCH
+        worker_group.prepare(folder)
+        self._own = OwnFiles(folder, self.name, self._slots)
+        self.buffer = self._own.slots
+        self._part = Part([], self._own.slots)
+        for metric, since in _said(usage(_pid(self.name))):
+            self._publish((Key.of(metric, ()), self._table.used + HEAD), since)
+            self._table.used += HEAD + 1
+        self._siblings: dict[str, PeerWorker] = {}
+        self._reading = threading.Lock()
+        self._looked: object = None
+        self._listed: dict[str, list[str]] = {}
+        self._warned: set[str] = set()
+        self._processes = Part()
+        self._sums, self._parts, self._counted = Sums(), list[Part](), list[int]()
+        self.state = State(held=0, workers=1, size=self._slots * FLOAT)
+
+    def series(self) -> Iterator[Series]:
+        """Every series, summed over the workers, those that have ended included."""
+        with self._reading:
+            self._meet(_LOCK_SECONDS)
+            series = list(self._summed())
+            running = self._running()
+            held = max([len(self._table.series), *(sibling.held for sibling in running)])
+            self.state = State(held=held, workers=1 + len(running), size=_size(self.folder))
+            return iter(series)
+
+    def keep(self) -> None:
+        """Come back where the files were removed, and meet the others where some came or went; cheap where all is well."""
+        with self._reading:
+            if self._looked is None or self._looked != self._changed() or not self._own.is_in_place():
+                self._meet(0.0)
+
+    def workers(self) -> list[str]:
+        """The names of the workers that run, this one among them."""
+        with self._reading:
+            self._meet(_LOCK_SECONDS)
+            return sorted([self.name, *(sibling.name for sibling in self._running())])
+
+    # --- Writing ------------------------------------------------------------------------------------------------------
+
+    def _made(self, row: Row, now: float) -> None:
+        self._table.is_full = self._table.used > self._slots - _SPARE - _SCRATCH
+        if self._has_room(row):
+            self._publish(row, now)
+
+    def _asked(self) -> None:
+        self.buffer[_FOLDED] = float(self._table.folded)
+
+    def _publish(self, row: Row, since: float) -> None:
+        key, start = row
+        self.buffer[start - HEAD] = since
+        self._part.rows.append(row)
+        self._own.publish(key)
+
+    def _at(self, row: Row) -> int:
+        key, start = row
+        return start if self._has_room(row) else self._slots - key.width
+
+    def _has_room(self, row: Row) -> bool:
+        key, start = row
+        return start + key.width <= self._slots - _SCRATCH
+
+    # --- Meeting the others -------------------------------------------------------------------------------------------
+
+    def _meet(self, patience: float) -> None:
+        """Be there, see who else is, and fold who has ended."""
+        if not self._own.is_in_place():
+            self._come_back()
+        looked = self._changed()
+        with _locked(self.folder / _LOCK, patience) as alone:
+            self._look()
+            self._part_with(self._left(), alone=alone)
+        self._looked = looked
+
+    def _come_back(self) -> None:
+        for sibling in self._siblings.values():
+            sibling.is_orphan = True
+        try:
+            worker_group.prepare(self.folder)
+            with self.lock:
+                if not self._own.is_in_place():
+                    self._own.restore(key for key, _ in self._part.rows)
+        except OSError as error:
+            self._say_once("make the files of this worker again, and new workers do not see its counts", error)
+        else:
+            self._warned.clear()
+
+    def _changed(self) -> object:
+        """What changes with the folder when files come or go; None where it is missing, or too young to tell."""
+        with suppress(OSError):
+            found = os.stat(self.folder)  # noqa: PTH116 - it has the type of the others
+            if time.time() - found.st_mtime > _SETTLED_SECONDS:
+                return found.st_dev, found.st_ino, found.st_mtime_ns
+        return None
+
+    def _look(self) -> None:
+        self._listed = self._files()
+        for name in self._listed.keys() - self._siblings.keys() - {self.name}:
+            self._siblings[name] = PeerWorker(self.folder, name)
+        for sibling in self._siblings.values():
+            files = self._listed.get(sibling.name, ())
+            sibling.is_listed = bool(files)
+            sibling.is_orphan = sibling.is_orphan and not sibling.is_listed
+            if f"{sibling.name}.archive" in files:
+                sibling.look_at_archive()
+            if self._is_alive(sibling.name):
+                sibling.look()
+            else:
+                sibling.is_running = False
+
+    def _files(self) -> dict[str, list[str]]:
+        """The workers that there are files of, and the files' names."""
+        found: dict[str, list[str]] = {}
+        try:
+            for file in os.listdir(self.folder):  # noqa: PTH208 - names, no paths
+                named = worker_files.NAME(file)
+                if named:
+                    found.setdefault(named[1], []).append(file)
+        except FileNotFoundError:
+            return {}
+        except OSError:  # such as too many open files: nobody's are gone for that
+            return self._listed
+        return found
+
+    def _running(self) -> list[PeerWorker]:
+        return [sibling for sibling in self._siblings.values() if sibling.is_running]
+
+    # --- Folding ------------------------------------------------------------------------------------------------------
+
+    def _left(self) -> list[PeerWorker]:
+        """Who has ended and is in nobody's archive yet. The others' remains are removed.
+
+        A worker that has ended and whose files are gone was folded by somebody; but not where the folder vanished, or
+        may have. Then its numbers are held here, and are folded once everybody is back to say whether they have it.
+        """
+        folded = {name for archive in self._archives() for name in archive.folded}
+        left = []
+        for sibling in [*self._siblings.values()]:
+            if sibling.is_running:
+                continue
+            if sibling.name in folded or not (sibling.is_listed or sibling.is_orphan):
+                self._forget(sibling)
+            else:
+                left.append(sibling)
+        return left
+
+    def _part_with(self, left: list[PeerWorker], *, alone: bool) -> None:
+        is_complete = all(sibling.is_listed for sibling in self._running())
+        for first in range(0, len(left), _AT_ONCE):
+            some = left[first : first + _AT_ONCE]
+            for sibling in some:
+                sibling.end()
+            if alone:
+                self._fold([sibling for sibling in some if sibling.is_listed or is_complete])
+
+    def _fold(self, some: list[PeerWorker]) -> None:
+        """Archive first, remove then: a crash in between leaves files that the archive already names."""
+        if not some:
+            return
+        sums = Sums(self._table.edges, limit=self.series_limit)
+        archives = [self._own.archive, *(sibling.archive for sibling in some)]
+        for part in (*archives, *(sibling.part for sibling in some)):
+            sums.add(part.rows, part.slots)
+        now = time.time()
+        folded = {name: when for archive in archives for name, when in archive.folded.items()}
+        folded |= dict.fromkeys((sibling.name for sibling in some), now)
+        recent = {
+            name: when for name, when in folded.items() if when > now - _REMEMBERED_SECONDS or name in self._listed
+        }
+        try:
+            self._own.take_over(archived(sums, recent))
+        except OSError as error:  # they are read as they are, and folded another time
+            self._say_once("fold the counts of workers that have ended, and reads their files each time", error)
+            return
+        self._warned.clear()
+        for sibling in some:
+            self._forget(sibling)
+
+    def _forget(self, sibling: PeerWorker) -> None:
+        """Remove what is left of a worker; what cannot be removed now is still named by an archive."""
+        del self._siblings[sibling.name]
+        worker_files.remove(self.folder, self._listed.get(sibling.name, ()))
+
+    # --- Reading ------------------------------------------------------------------------------------------------------
+
+    def _summed(self) -> Sums:
+        """The sums of every row that there is, which are kept while nobody comes or goes."""
+        siblings = [*self._siblings.values()]
+        parts = [
+            self._part,
+            *self._archives(),
+            *(sibling.part for sibling in siblings),
+            self._measured(),
+        ]
+        if parts != self._parts:
+            self._sums, self._parts, self._counted = Sums(self._table.edges), parts, [0] * len(parts)
+        for index, part in enumerate(parts):
+            rows = part.rows[self._counted[index] :]
+            self._sums.add(rows, part.slots)
+            self._counted[index] += len(rows)
+        return self._sums
+
+    def _archives(self) -> list[Archive]:
+        return [self._own.archive, *(sibling.archive for sibling in self._siblings.values())]
+
+    def _measured(self) -> Part:
+        """What the workers use. The CPU time of each is written down in its file, for when it has ended."""
+        used = []
+        for name, part in ((self.name, self._part), *((one.name, one.part) for one in self._running())):
+            found = self._usage(_pid(name))
+            if found is not None:
+                used.append(found)
+                _see_cpu(part, found.cpu)
+        values = [(metric, value) for metric, value in process_values(used) if metric is not PROCESS_CPU]
+        if len(values) != len(self._processes.rows):
+            rows = [(Key.of(metric, ()), place * 2 + HEAD) for place, (metric, _) in enumerate(values)]
+            self._processes = Part(rows, array("d", [0.0] * 2 * len(rows)))
+        for (_, place), (_, value) in zip(self._processes.rows, values, strict=True):
+            self._processes.slots[place] = value
+        return self._processes
+
+    def _say_once(self, what: str, error: OSError) -> None:
+        """Once until all is well again."""
+        if what not in self._warned:
+            self._warned.add(what)
+            _log.warning("sidelight cannot %s: %s: %s", what, error.filename or self.folder, error.strerror)
+
+
+def _pid(name: str) -> int:
+    pid = name.partition("-")[0]
+    return int(pid) if pid.isdigit() else 0  # which no process has
+
+
+def _said(found: Usage | None) -> Iterator[tuple[Metric, float]]:
+    """What a worker says of itself, and since when."""
+    yield SIDELIGHT_SERIES_FOLDED, time.time()
+    if found is not None:
+        yield PROCESS_CPU, found.started
+
+
+def _see_cpu(part: Part, seconds: float) -> None:
+    for key, place in part.rows[: len(worker_files.SAID)]:
+        if key.metric is PROCESS_CPU:
+            part.slots[place] = max(part.slots[place], seconds)
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    with suppress(FileNotFoundError):  # others remove what is theirs
+        for entry in os.scandir(folder):
+            size += entry.stat().st_size
+    return size
+
+
+@contextmanager
+def _locked(path: Path, patience: float) -> Iterator[bool]:
+    """Hold the folder; False where somebody who hangs would not let go of it, and nothing may be folded."""
+    handle = _lock(path, time.monotonic() + patience)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # a child that was forked meanwhile has it open too
+            os.close(handle)
+
+
+def _lock(path: Path, deadline: float) -> int | None:
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:  # the folder is gone, and cannot be made
+            return None
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), path.stat()):  # else the folder was removed meanwhile, and made again
+                return handle
+        os.close(handle)
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.001)

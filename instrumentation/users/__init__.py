@@ -1,0 +1,1 @@
+"""Active users, estimated with HyperLogLog."""

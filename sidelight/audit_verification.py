@@ -1,0 +1,125 @@
+"""``sidelight audit verify``: from what was typed to one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+from instrumentation.auditing import AuditError
+from instrumentation.auditing.signing_keys import audit_keys
+from instrumentation.auditing.trail import head_path, read_head, rotated
+from instrumentation.auditing.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from instrumentation.auditing.chain import Key
+    from instrumentation.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be verified, and by what.
+
+    Attributes:
+        paths: The trail's file, its folder, or all its files, the oldest first; none for ``audit.path``.
+        key_file: The keys, whatever settings and environment say.
+        heads: Heads that were recorded elsewhere, as ``number:seal``.
+        continues: The first file may follow one that is not given.
+        without_head: Accept a trail whose head is not there.
+    """
+
+    paths: Sequence[Path] = ()
+    key_file: Path | None = None
+    heads: Sequence[str] = ()
+    continues: bool = False
+    without_head: bool = False
+
+
+def verified(asked: Asked, settings: Settings) -> list[str]:
+    """Verify a trail; gives what is to be said of one that is whole.
+
+    Args:
+        asked: What, and by what.
+        settings: Name the trail and its key where ``asked`` does not.
+
+    Raises:
+        AuditError: ``audit_trail_not_whole``, ``audit_head_invalid``, ``audit_trail_not_found``.
+        SettingsError: The key cannot be used.
+    """
+    files = _files(asked.paths, settings)
+    keys = audit_keys(settings, os.environ, file=asked.key_file)
+    heads = dict(map(_recorded, asked.heads)) | _head(files[-1], keys, needed=not (asked.heads or asked.without_head))
+    try:
+        with _progress(files) as progress:
+            report = verify(files, keys, heads, continues=asked.continues, progress=progress)
+    except OSError as error:
+        raise _not_found(f"{error.filename}: cannot be read ({error.strerror})") from None
+    if report.fault:
+        raise AuditError(str(report.fault), code="audit_trail_not_whole")
+    whole = f"{files[-1]}: whole: {report.lines} lines in {report.files} files; head {report.head}"
+    return [*map(str, report.notes), whole]
+
+
+def _files(paths: Sequence[Path], settings: Settings) -> list[Path]:
+    if not paths:
+        if settings.audit.path is None:
+            raise _not_found("there is no audit.path; name the file")
+        paths = [Path(settings.audit.path)]
+    if len(paths) == 1 and paths[0].is_dir():
+        paths = [head.with_suffix("") for head in sorted(paths[0].glob("*.head"))]
+        if len(paths) != 1:
+            raise _not_found(f"the folder holds {len(paths)} trails; name the file of one")
+    return list(paths)
+
+
+def _head(file: Path, keys: dict[str, Key], *, needed: bool) -> dict[int, bytes]:
+    """The head beside the trail."""
+    beside = head_path(file)
+    if not beside.exists():
+        if needed:
+            raise AuditError(
+                f"{beside} is not there, so a tail that was cut off would not be missed; give --head with a head that was "
+                "recorded elsewhere, or --without-head.",
+                code="audit_trail_not_whole",
+            )
+        return {}
+    head = read_head(file, keys)
+    if head is None:
+        raise AuditError(
+            f"{beside} is not as it was written, or is sealed with a key that is not given.",
+            code="audit_trail_not_whole",
+        )
+    return {head.seq: head.seal} if head.seq else {}
+
+
+def _recorded(text: str) -> tuple[int, bytes]:
+    match = re.fullmatch(r"([0-9]{1,18}):([0-9a-f]{64})", text)
+    if not match:
+        raise AuditError(f"--head got {text!r:.100}; give number:seal, as the log says it.", code="audit_head_invalid")
+    return int(match[1]), bytes.fromhex(match[2])
+
+
+def _not_found(said: str) -> AuditError:
+    return AuditError(f"audit verify: {said}.", code="audit_trail_not_found")
+
+
+@contextmanager
+def _progress(files: Sequence[Path]) -> Iterator[Callable[[int], object]]:
+    """A bar on a terminal; nothing elsewhere."""
+    every = files if len(files) > 1 else [*(file for _, file in rotated(files[0])), files[0]]
+    console = Console(stderr=True)
+    bar = Progress(
+        BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+        console=console, transient=True, disable=not console.is_terminal,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("", total=sum(file.stat().st_size for file in every if file.exists()))
+        yield lambda read: bar.advance(task, read)

@@ -1,0 +1,106 @@
+"""What is known of series beyond one file: the catalog, and what all the files record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import promql_parser as promql
+
+from alerts import groups as our_groups
+from alerts.checking.promql import AllBut, Labels, catalog_series
+from alerts.model import RecordingRule
+from instrumentation import catalog
+from instrumentation.catalog import METRICS, Kind
+from sidelight.checks.documents import Kind as DocumentKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from instrumentation.settings import Settings
+    from sidelight.checks.documents import Document, Place
+
+_COUNTER_SUFFIXES = ("_total", "_bucket", "_count", "_sum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What checks may ask.
+
+    Attributes:
+        settings: The settings.
+        recorded: Series name to the expressions that record it, of all files and of Sidelight.
+        groups: Series name to the groups that record it, of all files.
+        edges: Name of a histogram's buckets to its edges, where they are known.
+    """
+
+    settings: Settings
+    recorded: dict[str, list[str]]
+    groups: dict[str, set[str]]
+    edges: dict[str, tuple[float, ...]]
+
+    def is_counter(self, name: str) -> bool:
+        """Whether a series only grows, by the catalog or else by its name."""
+        known = _KINDS.get(name)
+        if known is not None:
+            return known is not Kind.GAUGE
+        return ":" not in name and name.endswith(_COUNTER_SUFFIXES)
+
+    def is_gauge(self, name: str) -> bool:
+        """Whether a series is known to go up and down."""
+        return _KINDS.get(name) is Kind.GAUGE
+
+
+class OpenWorld(dict[str, Labels]):
+    """Series name to labels, where a series of which nothing is known may carry any."""
+
+    def get(self, name: str | None, default: Labels | None = None) -> Labels:  # type: ignore[override]
+        """Every label: what a scrape adds is not known here."""
+        del name, default
+        return AllBut()
+
+
+_KINDS = {series: metric.kind for metric in METRICS for series in metric.series}
+SERIES = frozenset(catalog_series())
+"""Of the catalog, and those that Prometheus makes itself."""
+
+
+def world(documents: Iterable[Document], settings: Settings) -> World:
+    """What the files say together."""
+    recorded: dict[str, list[str]] = {}
+    groups: dict[str, set[str]] = {}
+    for group in our_groups(settings):
+        for rule in group.rules:
+            if isinstance(rule, RecordingRule):
+                recorded.setdefault(rule.record, []).append(str(normal(rule.expr)))
+    for document in documents:
+        if document.kind is DocumentKind.RULES:
+            for _, group_data, _, rule_data in rules_of(document):
+                name, expr = rule_data.get("record"), normal(rule_data.get("expr"))
+                if isinstance(name, str):
+                    recorded.setdefault(name, []).extend([expr] if expr else [])
+                    groups.setdefault(name, set()).add(str(group_data.get("name")))
+    edges = {f"{metric.name}_bucket": metric.buckets for metric in METRICS if metric.buckets}
+    edges[f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_bucket"] = settings.duration_edges
+    return World(settings=settings, recorded=recorded, groups=groups, edges=edges)
+
+
+def rules_of(document: Document) -> Iterator[tuple[Place, dict[str, Any], Place, dict[str, Any]]]:
+    """Each rule of a rule file or a PrometheusRule: its group's place and content, and its own."""
+    is_resource = "spec" in document.data
+    root: Place = ("spec", "groups") if is_resource else ("groups",)
+    spec = document.data.get("spec") if is_resource else document.data
+    groups = spec.get("groups") if isinstance(spec, dict) else None
+    for number, group in enumerate(groups if isinstance(groups, list) else ()):
+        rules = group.get("rules") if isinstance(group, dict) else None
+        for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+            if isinstance(rule, dict):
+                yield (*root, number), group, (*root, number, "rules", index), rule
+
+
+def normal(expression: object) -> str | None:
+    """An expression as Prometheus would write it; None where it is none."""
+    try:
+        return str(promql.parse(expression).prettify()) if isinstance(expression, str) else None
+    except ValueError:
+        return None

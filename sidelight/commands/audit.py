@@ -1,0 +1,38 @@
+"""``sidelight audit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from instrumentation.settings import load_settings
+from sidelight.commands.options import Config
+
+app = typer.Typer(no_args_is_help=True, help="The audit trail.")
+
+
+@app.command()
+def verify(  # noqa: PLR0913 - each is an option
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="The trail's file or folder, or all its files, the oldest first; by default audit.path."),
+    ] = None,
+    *,
+    config: Config = None,
+    key_file: Annotated[Path | None, typer.Option(help="Keys, one on each line, the newest first.")] = None,
+    head: Annotated[list[str] | None, typer.Option(help="A recorded head, as number:seal; may be given again.")] = None,
+    continues: Annotated[bool, typer.Option("--continues", help="The files before the first are elsewhere.")] = False,
+    without_head: Annotated[
+        bool, typer.Option("--without-head", help="Accept that there is no recorded head.")
+    ] = False,
+) -> None:
+    """Read an audit trail to its end; the first line that is not sound is named, and the command exits with 1."""
+    from sidelight.audit_verification import Asked, verified
+
+    asked = Asked(
+        paths=paths or (), key_file=key_file, heads=head or (), continues=continues, without_head=without_head
+    )
+    for line in verified(asked, load_settings(config)):
+        typer.echo(line)

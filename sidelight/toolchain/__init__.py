@@ -1,0 +1,10 @@
+"""The pinned programs that build, tests and demo run, and starting and stopping processes."""
+
+from __future__ import annotations
+
+from sidelight.toolchain.commands import run_command
+from sidelight.toolchain.errors import ToolError
+from sidelight.toolchain.releases import RELEASES
+from sidelight.toolchain.toolbox import Toolbox, ensure, node_modules, tool
+
+__all__ = ["RELEASES", "ToolError", "Toolbox", "ensure", "node_modules", "run_command", "tool"]

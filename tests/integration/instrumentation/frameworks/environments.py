@@ -1,0 +1,105 @@
+"""Services of frameworks, each in an environment of its own, in a cache outside the repository."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import _sidelight_speedups
+
+from sidelight.toolchain import Toolbox, processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sidelight.toolchain.processes import Process
+
+ROOT = Path(__file__).parents[4]
+HERE = Path(__file__).parent
+CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
+OURS = ("prometheus-client", "pydantic", "pyyaml", "stamina", "structlog")
+"""What Sidelight itself needs."""
+SERVERS = ("uvicorn", "websockets", "gunicorn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A service, as requirements/frameworks.toml has it, on one set of versions.
+
+    Attributes:
+        framework: Its name.
+        app: Module and attribute.
+        interface: ``asgi`` or ``wsgi``.
+        versions: Package to version.
+        item: A path, and the template that it is counted under.
+        nested: As ``item``, in a blueprint, a router or a mount.
+        wrong_method: The status and the template of a POST to an item.
+        room: As ``item``, of a websocket; None where there are none.
+    """
+
+    framework: str
+    app: str
+    interface: str
+    versions: Mapping[str, str]
+    item: tuple[str, str]
+    nested: tuple[str, str]
+    wrong_method: tuple[int, str]
+    room: tuple[str, str] | None = None
+
+    def __str__(self) -> str:
+        pins = " ".join(f"{name}-{version}" for name, version in self.versions.items())
+        return f"{pins} {self.interface}"
+
+
+def services() -> list[Service]:
+    rows: list[dict[str, Any]] = tomllib.loads((ROOT / "requirements/frameworks.toml").read_text())["services"]
+    return [Service(**{**row, "versions": versions}) for row in rows for versions in row["versions"]]
+
+
+def environment(versions: Mapping[str, str]) -> Path:
+    """The folder of the programs of an environment with a framework and the servers; made where it is not there yet."""
+    ours = (pin for pin in CONSTRAINTS.read_text().splitlines() if pin.partition("==")[0] in {*OURS, *SERVERS})
+    wanted = [*(f"{name}=={version}" for name, version in versions.items()), *ours]
+    facts = "\n".join((*wanted, sys.version))
+    folder = Toolbox().cache.parent / "frameworks" / hashlib.sha256(facts.encode()).hexdigest()[:16]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ready = folder / "ready"
+        if not ready.exists():
+            uv("venv", "--clear", "--python", sys.executable, folder)
+            uv("pip", "install", "--python", folder / "bin/python", *wanted)
+            purelib = sysconfig.get_path("purelib", vars={"base": str(folder)})
+            Path(purelib, Path(_sidelight_speedups.__file__).name).symlink_to(_sidelight_speedups.__file__)
+            ready.touch()
+    return folder / "bin"
+
+
+def uv(*arguments: object) -> None:
+    argv = [sys.executable, "-m", "uv", "--quiet", "--no-config", *map(str, arguments)]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@contextmanager
+def serving(service: Service, folder: Path, *options: str) -> Iterator[Process]:
+    """A service on uvicorn, or, of WSGI, on gunicorn."""
+    port = processes.free_port()
+    bin_ = environment(service.versions)
+    if service.interface == "asgi":
+        argv = (bin_ / "uvicorn", service.app, "--port", str(port), *options)
+    else:
+        argv = (bin_ / "gunicorn", service.app, "--bind", f"127.0.0.1:{port}", *options)
+    env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE / "services")))}
+    url = f"http://127.0.0.1:{port}"
+    with processes.start(argv, log=folder / "log", ready=f"{url}/health", url=url, env=env, cwd=folder) as process:
+        yield process

@@ -1,0 +1,113 @@
+"""Services of frameworks that others wrote, on real servers: each request is counted as it was answered, by its route."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
+from websockets.sync.client import connect
+
+from tests.integration.instrumentation.frameworks.environments import Service, services, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sidelight.toolchain.processes import Process
+
+Counted = dict[tuple[str, str, str, str], float]
+SECONDS = 20.0
+LABELS = ("http_request_method", "http_route", "http_response_status_code", "error_type")
+CONCRETE = re.compile(r"7340033|acme-3b|attic-5f|nowhere")
+ID = "7d-of-a-test"
+
+
+def page(url: str) -> str:
+    return httpx.get(f"{url}/metrics", timeout=10, trust_env=False).text
+
+
+def series(text: str) -> Counted:
+    family = next(each for each in parse(text) if each.name == "http_server_request_duration_seconds")
+    counts = (each for each in family.samples if each.name.endswith("_count"))
+    return {tuple(each.labels[name] for name in LABELS): each.value for each in counts}  # type: ignore[misc]
+
+
+def counted(url: str, number: int) -> Counted:
+    """What was counted, once it is all there: a count follows its answer."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        found = {labels: count for labels, count in series(page(url)).items() if count}
+        if sum(found.values()) == number:
+            return found
+        assert time.monotonic() < deadline, f"{found}, not {number} requests"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("service", services(), ids=str)
+def test_each_request_counts_once_as_it_was_answered_by_its_template(service: Service, tmp_path: Path) -> None:
+    item, nested = service.item, service.nested
+    with serving(service, tmp_path) as process:
+        zeros = series(page(process.url))
+        assert zeros["GET", item[1], "500", "500"] == 0
+        assert zeros["GET", nested[1], "500", "500"] == 0
+        with httpx.Client(base_url=process.url, timeout=10, trust_env=False) as client:
+            answers = {
+                path: client.request(method, path, headers={"x-correlation-id": ID})
+                for method, path in (
+                    ("GET", item[0]), ("GET", nested[0]), ("GET", "/busy"), ("GET", "/broken"), ("GET", "/conflict"),
+                    ("GET", "/stream"), ("GET", "/nowhere/7"),
+                )
+            }  # fmt: skip
+            refused = client.post(item[0])
+            assert client.get("/health").json() == {"status": "alive"}
+            assert client.get("/ready").json()["status"] == "ready"
+        assert counted(process.url, 8) == {
+            ("GET", item[1], "200", ""): 1,
+            ("GET", nested[1], "200", ""): 1,
+            ("GET", "/busy", "503", "503"): 1,
+            ("GET", "/broken", "500", "500"): 1,
+            ("GET", "/conflict", "409", ""): 1,
+            ("GET", "/stream", "200", ""): 1,
+            ("GET", "", "404", ""): 1,
+            ("POST", service.wrong_method[1], str(service.wrong_method[0]), ""): 1,
+        }
+        assert not CONCRETE.search(page(process.url))
+    assert [answer.status_code for answer in answers.values()] == [200, 200, 503, 500, 409, 200, 404]
+    assert refused.status_code == service.wrong_method[0]
+    assert {answer.headers["x-correlation-id"] for answer in answers.values()} == {ID}
+    assert answers["/stream"].text == "part0 part1 part2 "
+    document = answers["/conflict"]
+    assert document.headers["content-type"] == "application/problem+json"
+    assert document.json()["correlation_id"] == ID
+    assert_access_lines(process, service)
+
+
+def assert_access_lines(process: Process, service: Service) -> None:
+    lines = [json.loads(line) for line in process.log.read_text().splitlines() if line.startswith("{")]
+    access = [line for line in lines if line["logger"] == "instrumentation.access"]
+    assert len(access) == 8
+    assert (access[0]["route"], access[0]["status"], access[0]["correlation_id"]) == (service.item[1], 200, ID)
+    assert not any(CONCRETE.search(json.dumps(line)) for line in access)
+
+
+@pytest.mark.parametrize("service", [each for each in services() if each.room], ids=str)
+def test_a_websocket_counts_by_its_template(service: Service, tmp_path: Path) -> None:
+    assert service.room is not None
+    path, template = service.room
+    with serving(service, tmp_path) as process:
+        with connect(process.url.replace("http", "ws") + path, proxy=None) as socket:
+            assert socket.recv() == "attic-5f"
+        deadline = time.monotonic() + SECONDS
+        ended = f'websocket_server_connection_duration_seconds_count{{http_route="{template}"}} 1.0'
+        while ended not in (text := page(process.url)):
+            assert time.monotonic() < deadline, [line for line in text.splitlines() if line.startswith("websocket")]
+            time.sleep(0.05)
+        assert not CONCRETE.search(text)
+
+
+PLAIN = [each for each in services() if each.interface == "asgi"]
+"""In Python's layer too; the one in C is taken where it is installed."""

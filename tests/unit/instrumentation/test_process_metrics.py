@@ -1,0 +1,44 @@
+"""What a process uses is what the standard client says it uses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from instrumentation.store.process_metrics import process_values, usage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_values_are_those_of_prometheus_client() -> None:
+    theirs = CollectorRegistry()
+    ProcessCollector(registry=theirs)
+    found = usage(os.getpid())
+    assert found is not None
+    for metric, value in process_values([found]):
+        assert value == pytest.approx(theirs.get_sample_value(metric.name), rel=0.05), metric.name
+
+
+def test_another_process_can_be_read() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        found = usage(child.pid)
+        assert found is not None
+        assert found.open_fds >= 3
+        child.kill()
+
+
+def test_a_process_that_has_ended_uses_nothing() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        pass
+    assert usage(child.pid) is None
+
+
+def test_without_proc_there_are_no_values(tmp_path: Path) -> None:
+    assert usage(os.getpid(), tmp_path) is None
+    assert list(process_values([])) == []

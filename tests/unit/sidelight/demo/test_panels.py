@@ -1,0 +1,66 @@
+"""The demo asks for every panel, waits for those that need a moment, and names those that stay silent."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from instrumentation.settings import parse_settings
+from sidelight.demo import panels
+from sidelight.demo.scenario import document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+SETTINGS = parse_settings(document("http://127.0.0.1:7/alerts", "audit.log", "http://127.0.0.1:7"))
+
+
+class Watch:
+    """Shows everything but what some words stand in."""
+
+    def __init__(self, *missing: str) -> None:
+        self.missing = missing
+        self.asked: list[str] = []
+
+    def shows(self, expression: str, *, now: bool = False) -> bool:
+        del now
+        self.asked.append(expression)
+        return not any(word in expression for word in self.missing)
+
+
+def seen(watch: Any, pause: Callable[[float], None] = lambda _: None) -> panels.Seen:
+    return panels.seen(watch, SETTINGS, pause=pause)
+
+
+def test_every_query_is_asked_without_a_variable_of_grafanas() -> None:
+    watch = Watch()
+    found = seen(watch)
+    assert found.faults == []
+    assert found.shown == len(watch.asked) > 50
+    assert not [expression for expression in watch.asked if re.search(r"\$[_a-z]", expression)]
+    assert str(found) == f"All panels show something; they ask {found.shown} queries."
+
+
+def test_what_limits_a_container_is_no_fault_where_nothing_does() -> None:
+    found = seen(Watch("container_memory_limit_bytes"))
+    assert found.faults == []
+    assert str(found).startswith(
+        "All panels show something, but for operations/Memory usage: nothing limits a container here; they ask "
+    )
+
+
+def test_a_panel_that_stays_silent_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panels, "SECONDS", 0.0)
+    found = seen(Watch("retries_total", "container_cpu_throttled"))
+    assert found.faults == ["The panel operations/Retries shows nothing."]
+
+
+def test_a_panel_that_needs_a_moment_gets_it() -> None:
+    watch = Watch("retries_total", "queue_depth")
+
+    def pause(_: float) -> None:
+        watch.missing = watch.missing[1:]
+
+    assert seen(watch, pause).faults == []
