@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+JOBS ?= 2
 KEEP ?=
 GRAFANA_URL ?=
 UPGRADE ?= --upgrade
@@ -41,7 +42,7 @@ types: setup ## Check the types.
 	@$(BIN)/mypy
 
 test: setup tools ## Run all tests; ARGS='-k name' selects some.
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 demo: setup tools ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
 	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)
@@ -63,6 +64,7 @@ chart: setup ## Generate the Helm chart's files.
 	@$(BIN)/sidelight build chart $(ARGS)
 
 bench: setup ## Measure the overhead of instrumentation.
+	@$(BIN)/pytest -q tests/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup ## Run four workers under load and kill one every two seconds; ARGS='--server gunicorn --seconds 600'.

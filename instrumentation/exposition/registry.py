@@ -46,6 +46,7 @@ class Collectors:
         *,
         wanted: Collection[str],
         taken: Collection[str],
+        present: Collection[str] = (),
     ) -> Iterator[bytes]:
         """Each metric's text, without an end.
 
@@ -53,7 +54,8 @@ class Collectors:
             collectors: Each with the names that it gives, or none where it does not say.
             encode: prometheus_client's encoder of a format.
             wanted: Families and samples that alone are wanted; none: all.
-            taken: Names of metrics that the page has already.
+            taken: Names of metrics of ours.
+            present: Names of metrics that are left out without a word.
         """
         families: dict[str, list[Family]] = {}
         for collector, found in self._asked([*collectors]):
@@ -61,7 +63,7 @@ class Collectors:
                 self._say_once(", ".join(collectors[collector]) or type(collector).__qualname__, found)
                 continue
             for name, family in found:
-                if self._skip(name):
+                if self._skip(name) or name in present:
                     continue
                 if name in taken:
                     self._say_once(name, ValueError("a metric of Sidelight has the name"))

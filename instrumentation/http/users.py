@@ -11,7 +11,8 @@ from instrumentation.errors import InstrumentationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from instrumentation.http.middleware import Key, Listener, Scope
+    from instrumentation.asgi import Scope
+    from instrumentation.http.middleware import Key, Listener
     from instrumentation.users.active import ActiveUsers, UserId
 
     FindUser: TypeAlias = Callable[[Scope], UserId | None]

@@ -1,4 +1,4 @@
-"""The reference pages: metrics, settings, alerts and behaviours as tables, made from what the code and the tests say."""
+"""The reference pages: tables of metrics, settings, rules, checks and behaviours, generated from code and tests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, section_of
+from instrumentation.settings.opentelemetry import VARIABLES
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
+from sidelight.reference.compatibility import compatibility
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from alerts import Alert
     from instrumentation.catalog import Metric
     from sidelight.reference.behaviours import Behaviour
+    from sidelight.reference.compatibility import Compatibility
 
+_KEY_HEAD = ("key", "default", "allowed")
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -33,10 +37,12 @@ def reference_pages(settings: Settings) -> dict[str, str]:
     return {
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
+        "reference/environment-variables.md": _variables_page(),
         "reference/rules.md": _rules_page(settings),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
         "reference/behaviours.md": _behaviours_page(behaviours()),
+        "reference/compatibility.md": _compatibility_page(compatibility()),
         "runbooks/README.md": _runbooks_page(settings),
     }
 
@@ -45,8 +51,8 @@ def _metrics_page() -> str:
     head = ("metric", "type", "unit", "labels", "meaning")
     return _page(
         "Metrics",
-        "Every metric a service emits; `job` and `instance` are added by Prometheus. In OpenMetrics, which Prometheus asks "
-        "for, counters and histograms also have a series `..._created`: when they began, in seconds since 1970.",
+        "All metrics of a service. Prometheus adds the labels `job` and `instance`. In OpenMetrics, which Prometheus "
+        "requests, counters and histograms also have a series `..._created`: their start time in seconds since 1970.",
         _table(head, [_metric_row(metric) for metric in METRICS]),
     )
 
@@ -57,18 +63,67 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
 
 
 def _settings_page() -> str:
+    sections = {name: field for name, field in Settings.model_fields.items() if section_of(field.annotation)}
+    keys = [_key(name, field) for name, field in Settings.model_fields.items() if name not in sections]
     return _page(
         "Settings",
-        "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
-        "the one that `SIDELIGHT_CONFIG` names. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over "
-        "`service`. A fault stops start-up; `sidelight check` finds the same.",
-        *(block for name, field in Settings.model_fields.items() for block in _section(name, field)),
+        "All keys of `sidelight.yaml`; every key is optional. The file is `sidelight.yaml` in the working directory, or "
+        "the one named by `SIDELIGHT_CONFIG`. [Environment variables](environment-variables.md) take precedence over it. "
+        "A service with faults in its settings does not start; `sidelight check` reports the same faults.",
+        _table(_KEY_HEAD, keys),
+        *(block for name, field in sections.items() for block in _section(name, field)),
+    )
+
+
+OWN_VARIABLES = {
+    "SIDELIGHT_CONFIG": "the settings file, in place of `sidelight.yaml` in the working directory",
+    "SIDELIGHT_STORE_DIR": "the folder that the workers of one service share; by default they find each other",
+    "SIDELIGHT_METRICS_TOKEN": "the token that readers of the metrics page need",
+    "SIDELIGHT_METRICS_TOKEN_FILE": "or a file that contains it; both take precedence over `metrics.token_file`",
+    "SIDELIGHT_USERS_KEY": "the secret for counting users",
+    "SIDELIGHT_USERS_KEY_FILE": "or a file that contains it; both take precedence over `users.key_file`",
+    "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
+    "SIDELIGHT_AUDIT_KEY_FILE": "or a file that contains it; both take precedence over `audit.key_file`",
+    "SIDELIGHT_TOOLS_DIR": "the folder in which `make tools` stores programs",
+    "GRAFANA_URL": "the Grafana to which `sidelight publish` publishes the dashboards",
+    "GRAFANA_TOKEN": "its token",
+    "GRAFANA_TOKEN_FILE": "or a file that contains it",
+    "GRAFANA_USER": "or a user of Grafana",
+    "GRAFANA_PASSWORD": "and their password",
+    "GRAFANA_PASSWORD_FILE": "or a file that contains it",
+    "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode, which sums its metrics over workers",
+}
+"""The variables that are not OpenTelemetry's, and what each is."""
+
+
+def _variables_page() -> str:
+    supported, unsupported = (
+        [(f"`{row.name}`", row.does) for row in VARIABLES if row.is_supported is is_supported and row.name != "OTEL_*"]
+        for is_supported in (True, False)
+    )
+    head = ("variable", "does")
+    return _page(
+        "Environment variables",
+        "A variable takes precedence over `sidelight.yaml`, and a variable for traces over the one for all signals. Settings "
+        "that the code passes to `instrument()` do not change.",
+        "## OpenTelemetry's",
+        "An empty value counts as not set. An invalid value is ignored and logged in one line, and the service starts. A name "
+        "that ends with `*` means all variables with this prefix. If the service has configured OpenTelemetry itself, and the "
+        "endpoint is only in the environment, only the service's own exporter sends the spans.",
+        _table(head, supported),
+        "## OpenTelemetry's, not supported",
+        "At the start, one log line lists the variables that are set, with what to use instead. Values that match what "
+        "Sidelight does, such as `OTEL_METRICS_EXPORTER=prometheus` or `none`, are not listed. Variables with the prefix "
+        "`OTEL_` that are in neither table are listed too.",
+        _table(("variable", "instead"), unsupported),
+        "## Sidelight's",
+        _table(head, [(f"`{name}`", does) for name, does in OWN_VARIABLES.items()]),
     )
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
     yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(("key", "default", "allowed"), _keys(field.annotation, f"{name}."))
+    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -79,13 +134,17 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in section.model_fields.items():
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
-            yield f"`{key}`", _default(field), _allowed(field, inner)
+            yield _key(key, field, inner)
         if inner in (Override, ObjectivesOverride, Team, MuteTime):
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")
         elif key == "alerting.receivers.default":
             yield from _keys(Receiver, f"{key}.")
+
+
+def _key(key: str, field: Any, inner: type[BaseModel] | None = None) -> tuple[str, ...]:
+    return f"`{key}`", _default(field), _allowed(field, inner)
 
 
 def _default(field: Any) -> str:
@@ -96,8 +155,8 @@ def _default(field: Any) -> str:
 
 def _allowed(field: Any, inner: type[BaseModel] | None) -> str:
     if inner is Receiver:
-        return "the keys of `alerting.receivers.default`, or null: the default hears it, and nobody Watchdog"
-    several = "a list of such, " if _takes_a_list(field.annotation) else ""
+        return "the keys of `alerting.receivers.default`, or null: the default receiver (for Watchdog: none)"
+    several = "a list of these, " if _takes_a_list(field.annotation) else ""
     below = f"the keys below, {several}or null. {_first_line(inner or Section)}"
     return (allowed_text(field) or below).removeprefix("give ")
 
@@ -136,7 +195,7 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 def _runbooks_page(settings: Settings) -> str:
     rows = [(f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning) for alert in ALERTS]
     return _page(
-        "Runbooks", "One page for every alert: what it means, what to look at, what to do.",
+        "Runbooks", "One page per alert: what it means, what to look at, and what to do.",
         _table(("alert", "severity", "meaning"), rows),
     )  # fmt: skip
 
@@ -149,13 +208,13 @@ def _checks_page() -> str:
     return _page(
         "Checks",
         "What `sidelight check` finds in rule files, dashboards and collector configurations; "
-        "[Check your files](../how-to/check-your-files.md) says how to run it. Beside each stand the checks of "
-        "[pint](https://cloudflare.github.io/pint/) and of "
-        "[dashboard-linter](https://github.com/grafana/dashboard-linter) that find the same.",
+        "[Check your files](../how-to/check-your-files.md) describes how to run it. The last two columns name the checks of "
+        "[pint](https://cloudflare.github.io/pint/) and "
+        "[dashboard-linter](https://github.com/grafana/dashboard-linter) that find the same faults.",
         _table(("check", "severity", "finds", "pint", "dashboard-linter"), rows),
-        "## What the others find besides",
+        "## Checks of other linters that are not included",
         _table(
-            ("check", "of", "here"),
+            ("check", "linter", "reason"),
             [(f"`{name}`", peer, why) for peer, left in LEFT.items() for name, why in left.items()],
         ),
     )
@@ -169,21 +228,21 @@ def _redaction_page() -> str:
     patterns = [pattern for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table]
     return _page(
         "Redaction",
-        "What is masked in logs; [Keep secrets out of logs](../how-to/keep-secrets-out-of-logs.md) "
-        "says how to change it.",
-        "## By key\n\nThe value of a key with one of these names is masked, whatever it holds. A blank stands for any "
-        "separator or none, `*` for letters before or behind it; case and camelCase do not matter.",
+        "What is masked in logs. [Keep secrets out of logs](../how-to/keep-secrets-out-of-logs.md) "
+        "describes how to change it.",
+        "## By key\n\nThe value of a key with one of these names is masked. A blank means any separator or none, and `*` "
+        "means any letters before or after; case and camelCase do not matter.",
         _names(KEYS),
-        "Not where the key ends in one of these words, such as `token_count`:",
+        "A key that ends in one of these words, such as `token_count`, is not masked:",
         _names(HARMLESS),
-        "Nothing, yes and no are no secrets. Under these keys a number is none either:",
+        "Empty values and booleans are not masked. With these keys, numbers are not masked either:",
         _names(COUNTED),
-        "Under these, a number of at most three digits is none:",
+        "Under these keys, a number of at most three digits is not a secret:",
         _names(FEW),
-        "## By form\n\nWherever it stands, in a text, a key, a number or bytes:",
+        "## By pattern\n\nMasked anywhere: in text, keys, numbers and bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
-        f"In log lines, `{URL_QUERY}` also masks the query of every URL and path, whatever it holds, and what stands under the "
-        f"keys {_names(QUERY_KEYS)}.",
+        f"In log lines, `{URL_QUERY}` also masks the query string of every URL and path, and the values of the keys "
+        f"{_names(QUERY_KEYS)}.",
     )
 
 
@@ -194,13 +253,30 @@ def _names(names: Iterable[str]) -> str:
 def _behaviours_page(rows: Sequence[Behaviour]) -> str:
     return _page(
         "Behaviours",
-        "What becomes of a request: the labels it is counted with, as `METHOD route status`, and its `error_type` where it "
-        'is an error. `""` is a request that no route matched. *Everywhere* is proved on FastAPI, on Starlette alone and on '
-        "a bare ASGI app, which has no routes. For every request of `test_behaviours.py` it is proved too that server, "
-        "app and client see what they see without Sidelight: the same messages and exceptions, each handler run once. Older "
-        "versions of FastAPI and Starlette answer what stands in `test_newer_fastapi.py` otherwise; the rest holds from "
-        "FastAPI 0.115 on.",
+        "How each kind of request is counted: its labels as `METHOD route status`, and its `error_type` if it is an error. "
+        '`""` means that no route matched. *Everywhere* means that the test runs on FastAPI, on Starlette without FastAPI, '
+        "and on a plain ASGI app, which has no routes. For every request in `test_behaviours.py`, the tests also prove that "
+        "server, app and client see the same messages and exceptions as without Sidelight, and that each handler runs once. "
+        "Older versions of FastAPI and Starlette differ in the cases of `test_newer_fastapi.py`; everything else applies "
+        "to FastAPI 0.115 and newer.",
         *(block for group in GROUPS for block in _group(group, rows)),
+    )
+
+
+def _compatibility_page(tried: Compatibility) -> str:
+    return _page(
+        "Compatibility",
+        "The frameworks, servers and applications that Sidelight was tested with. Other versions may work; these were "
+        "run. The list is `requirements/frameworks.toml`, and the tests in `tests/integration/instrumentation/frameworks` "
+        "install each framework in an environment of its own.",
+        "## Frameworks\n\nEach service answers requests that match a route, a nested route and no route, that use the wrong "
+        "method, that fail, that raise an `AppError` and that stream. Each request is counted once, with the status that was "
+        "sent, under the template that the framework itself uses.",
+        _table(("framework", "oldest and newest version", "interface", "a template", "a websocket"), tried.frameworks),
+        "## Servers\n\nSeveral requests or several workers at once; the page has the exact sum.",
+        _table(("server", "version", "interface"), tried.servers),
+        "## Applications\n\nTried by hand.",
+        _table(("application", "version", "result"), tried.applications),
     )
 
 

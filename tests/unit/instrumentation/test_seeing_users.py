@@ -18,7 +18,8 @@ from instrumentation.store.process_store import ProcessStore
 from instrumentation.users.active import ActiveUsers
 
 if TYPE_CHECKING:
-    from instrumentation.http.middleware import Listener, Scope
+    from instrumentation.asgi import Scope
+    from instrumentation.http.middleware import Listener
 
 
 @pytest.fixture
