@@ -17,7 +17,7 @@ from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
-from instrumentation.http.lifespan import lasting
+from instrumentation.http.lifespan import end, ending, lasting
 from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors, logging_app_errors
@@ -34,11 +34,12 @@ from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
+    from instrumentation.http.features import Feature
     from instrumentation.http.interfaces import Interface
     from instrumentation.http.page import MetricsPage
     from instrumentation.http.users import FindUser
@@ -125,11 +126,10 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
         subscriptions=RoutePatterns(settings.http.subscription_routes),
     )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
-    endings = [each.end for each in features if each.end]
     log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
     if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
-        beginnings.append(lambda: _at_exit(endings))
+        beginnings.append(lambda: _at_exit(features))
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
 
@@ -142,10 +142,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             recorder.prime()
             _begin(beginnings)  # another event loop of a process that has begun already
-            try:
-                await lasting(inner)(scope, receive, send)
-            finally:
-                _begin(endings)
+            await ending(lasting(inner), features)(scope, receive, send)
 
         layers = (each.layer for each in features if each.layer)
         innermost = inner if is_answering else logging_app_errors(inner)
@@ -229,10 +226,10 @@ def _begin(beginnings: Iterable[Callable[[], object]]) -> None:
         begin()
 
 
-def _at_exit(endings: list[Callable[[], None]]) -> None:
+def _at_exit(features: Sequence[Feature]) -> None:
     """End with the process; not with the parent that this one was forked from."""
     pid = os.getpid()
-    atexit.register(lambda: _begin(endings if os.getpid() == pid else ()))
+    atexit.register(lambda: end(features if os.getpid() == pid else ()))
 
 
 def _open_own_port(page: MetricsPage, settings: Settings) -> None:
