@@ -18,7 +18,7 @@ from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
 from instrumentation.http.lifecycle import Lifecycle, Part
-from instrumentation.http.lifespan import lasting
+from instrumentation.http.lifespan import ending, lasting
 from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors, logging_app_errors
@@ -129,7 +129,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
     parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
     lifecycle.add(Part("metrics port", lambda: _open_own_port(page, settings)))
-    lifecycle.add(*(Part(name, feature.begin, feature.end) for name, feature in parts.items()))
+    lifecycle.add(*(Part(name, feature.begin, feature.flush, feature.end) for name, feature in parts.items()))
     if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
         lifecycle.add(Part("end of the process", lifecycle.stop_at_exit))
     listeners = tuple(each.listener for each in features if each.listener)
@@ -144,10 +144,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             recorder.prime()
             lifecycle.start()  # another event loop of a process that has begun already
-            try:
-                await lasting(inner)(scope, receive, send)
-            finally:
-                lifecycle.stop()
+            await ending(lasting(inner), lifecycle)(scope, receive, send)
 
         layers = (each.layer for each in features if each.layer)
         innermost = inner if is_answering else logging_app_errors(inner)

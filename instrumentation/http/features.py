@@ -64,7 +64,8 @@ class Feature(NamedTuple):
         listener: Is told of each request that was counted.
         pages: Path to the app that answers it, uncounted.
         begin: Called in the process that serves, before its first request and again with each event loop.
-        end: Called when the app has shut down; some servers then end the process without another word.
+        flush: Called in a thread when the app has shut down, and waits until everything is written.
+        end: Called on the event loop after that; some servers then end the process without another word.
         undo: Takes back what was done to the app, where it is no longer to be instrumented.
     """
 
@@ -72,6 +73,7 @@ class Feature(NamedTuple):
     listener: Listener | None = None
     pages: Mapping[str, ASGIApp] = MappingProxyType({})
     begin: Callable[[], None] | None = None
+    flush: Callable[[], None] | None = None
     end: Callable[[], None] | None = None
     undo: Callable[[], None] | None = None
 
@@ -107,7 +109,7 @@ def audit_trail(app: Instrumented) -> Feature:
     """The audit trail, where it has a path: a key that cannot be used is known at start-up."""
     auditor = auditor_of(app.store)
     auditor.settle(app.settings)
-    return Feature(begin=auditor.begin, end=auditor.end)
+    return Feature(begin=auditor.begin, flush=auditor.end)
 
 
 def tracing(app: Instrumented) -> Feature:
@@ -124,7 +126,7 @@ def tracing(app: Instrumented) -> Feature:
         return naming_spans(inner if is_instrumented else traces.layer(excluded)(inner), app.routes)
 
     undo = partial(traces.uninstrument, app.app) if is_instrumented else None
-    return Feature(layer=layer, begin=traces.begin, end=traces.end, undo=undo)
+    return Feature(layer=layer, begin=traces.begin, flush=traces.end, undo=undo)
 
 
 def correlation(app: Instrumented) -> Feature:
@@ -155,8 +157,8 @@ def logs(app: Instrumented) -> Feature:
 
     configure_unless_configured(app.settings, app.store)
     if not app.settings.logging.access:
-        return Feature(begin=begin, end=end)
-    return Feature(layer=noting, listener=AccessLines(app.settings, app.store, app.recorder), begin=begin, end=end)
+        return Feature(begin=begin, flush=end)
+    return Feature(layer=noting, listener=AccessLines(app.settings, app.store, app.recorder), begin=begin, flush=end)
 
 
 def request_hook(app: Instrumented) -> Feature:
