@@ -1,4 +1,4 @@
-"""The lifespan of an app that has none, such as Django's: what begins with the server also ends with it."""
+"""Answers the lifespan protocol for an app that does not support it, such as Django's."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
 
-_STARTUP, _SHUTDOWN = "lifespan.startup", "lifespan.shutdown"
+_SHUTDOWN = "lifespan.shutdown"
 
 
 def lasting(app: ASGIApp) -> ASGIApp:
-    """An ASGI app whose lifespan lasts as long as the server, also where the app gives up at once, as it may.
+    """An ASGI app whose lifespan ends with the server, even if the app raises or returns at once, as the protocol allows.
 
     Args:
-        app: The app within.
+        app: The inner app.
     """
 
-    async def lived(scope: Scope, receive: Receive, send: Send) -> None:
+    async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         has_lifespan = False
 
-        async def heard() -> Message:
+        async def receiving() -> Message:
             nonlocal has_lifespan
             has_lifespan = True
             return await receive()
 
         try:
-            await app(scope, heard, send)
+            await app(scope, receiving, send)
         except Exception:
             if has_lifespan:
                 raise
         if not has_lifespan:
-            await _live(receive, send)
+            await _answer(receive, send)
 
-    return lived
+    return lifespan
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _answer(receive: Receive, send: Send) -> None:
     kind = ""
     while kind != _SHUTDOWN:
         kind = (await receive())["type"]

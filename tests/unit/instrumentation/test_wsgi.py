@@ -115,7 +115,7 @@ def test_a_wsgi_app_that_answers() -> None:
 
 
 def test_a_wsgi_app_that_raises() -> None:
-    """`GET "" 500`, an error; the exception goes on as before"""
+    """`GET "" 500`, an error; the server gets the exception as before"""
     observed = ObservedWSGI(raising)
     with pytest.raises(RuntimeError, match="raises"):
         observed.serve()
@@ -183,7 +183,7 @@ def test_a_wsgi_app_that_says_otherwise_too_late() -> None:
 
 
 def test_a_wsgi_app_that_starts_its_response_twice() -> None:
-    """`GET "" 500`, an error; it is told so"""
+    """`GET "" 500`, an error; an `AssertionError` says why"""
 
     def app(_: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", HEADERS)
