@@ -96,13 +96,15 @@ HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5,
 # The conventions recommend no edges for sizes. Powers of 4 from 64 B to 64 MiB separate a packet, a page of JSON and an
 # upload. 0 is a separate edge, because most requests have no body and a median of 32 bytes would be wrong.
 _BODY_BYTES = (0.0, *(64.0 * 4**power for power in range(11)))
+# Streams and websockets last from the time of one answer to a day.
+_CONNECTION_SECONDS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 
 # OpenTelemetry semantic conventions, HTTP metrics: names, labels and units.
 HTTP_SERVER_REQUEST_DURATION = Metric(
     name="http_server_request_duration_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time from the first byte of a request to the last byte of its response.",
+    help="Time from the first byte of a request to the last byte of its response. For a stream, to its first byte.",
     labels=_HTTP_SERVER,
     folded=("http_route",),
 )
@@ -112,6 +114,23 @@ HTTP_SERVER_ACTIVE_REQUESTS = Metric(
     unit=Unit.COUNT,
     help="Requests in progress.",
     labels=("http_request_method",),
+)
+HTTP_SERVER_ACTIVE_STREAMS = Metric(
+    name="http_server_active_streams",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Open streamed responses, such as server-sent events. They are active requests as well.",
+    labels=("http_route",),
+    folded=("http_route",),
+)
+HTTP_SERVER_STREAM_DURATION = Metric(
+    name="http_server_stream_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time from the start of a streamed response to its end.",
+    labels=("http_route",),
+    buckets=_CONNECTION_SECONDS,
+    folded=("http_route",),
 )
 HTTP_SERVER_REQUEST_BODY_SIZE = Metric(
     name="http_server_request_body_size_bytes",
@@ -145,7 +164,7 @@ WEBSOCKET_SERVER_CONNECTION_DURATION = Metric(
     unit=Unit.SECONDS,
     help="Time from accepting a websocket connection to its end.",
     labels=("http_route",),
-    buckets=(0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0),
+    buckets=_CONNECTION_SECONDS,
     folded=("http_route",),
 )
 HTTP_CLIENT_REQUEST_DURATION = Metric(

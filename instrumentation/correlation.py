@@ -1,14 +1,21 @@
-"""The correlation id of the request that is being answered."""
+"""The correlation id and the span of the request that is being answered."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from contextvars import ContextVar
 from random import Random
+from typing import Any
 
 HEADER = "x-correlation-id"
 """Under which it is answered and passed on."""
+
+ID = "sidelight.correlation_id"
+"""The key in a scope under which its correlation id stands."""
+SPAN = "sidelight.span"
+"""The key in a scope under which the context of the request's span stands once the response began; None without one."""
 
 _current: ContextVar[str] = ContextVar("sidelight_correlation_id", default="")
 
@@ -43,3 +50,12 @@ def correlation_headers() -> dict[str, str]:
     """What a call to another service takes along; nothing outside of a request."""
     current = _current.get()
     return {HEADER: current} if current else {}
+
+
+def current_span() -> Any:
+    """The context of the current span, sampled or not; None without one, and where nobody has loaded OpenTelemetry."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return None
+    context = trace.get_current_span().get_span_context()
+    return context if context.is_valid else None

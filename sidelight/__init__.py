@@ -1,1 +1,1 @@
-"""The command line: one thin front door over instrumentation, alerts, dashboards and collector."""
+"""The ``sidelight`` command and what only it needs: checks, chart, demo, reference pages and toolchain."""

@@ -1,4 +1,4 @@
-"""``sidelight audit verify``: from what was typed to one sentence."""
+"""``sidelight audit verify``: verifies an audit trail and reports the result."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What is to be verified, and by what.
+    """What to verify, and against what.
 
     Attributes:
-        paths: The trail's file, its folder, or all its files, the oldest first; none for ``audit.path``.
-        key_file: The keys, whatever settings and environment say.
-        heads: Heads that were recorded elsewhere, as ``number:seal``.
-        continues: The first file may follow one that is not given.
-        without_head: Accept a trail whose head is not there.
+        paths: The trail's file, its folder, or all its files, oldest first; empty for ``audit.path``.
+        key_file: The keys; takes precedence over settings and environment.
+        heads: Heads recorded elsewhere, as ``number:seal``.
+        continues: Whether the first file may follow one that is not given.
+        without_head: Whether to accept a trail without a head.
     """
 
     paths: Sequence[Path] = ()
@@ -44,11 +44,11 @@ class Asked:
 
 
 def verified(asked: Asked, settings: Settings) -> list[str]:
-    """Verify a trail; gives what is to be said of one that is whole.
+    """Verify a trail and return the lines to print if it is intact.
 
     Args:
-        asked: What, and by what.
-        settings: Name the trail and its key where ``asked`` does not.
+        asked: What to verify, and against what.
+        settings: Provide the trail and its key if ``asked`` does not.
 
     Raises:
         AuditError: ``audit_trail_not_whole``, ``audit_head_invalid``, ``audit_trail_not_found``.
@@ -64,29 +64,29 @@ def verified(asked: Asked, settings: Settings) -> list[str]:
         raise _not_found(f"{error.filename}: cannot be read ({error.strerror})") from None
     if report.fault:
         raise AuditError(str(report.fault), code="audit_trail_not_whole")
-    whole = f"{files[-1]}: whole: {report.lines} lines in {report.files} files; head {report.head}"
+    whole = f"{files[-1]}: intact: {report.lines} lines in {report.files} files; head {report.head}"
     return [*map(str, report.notes), whole]
 
 
 def _files(paths: Sequence[Path], settings: Settings) -> list[Path]:
     if not paths:
         if settings.audit.path is None:
-            raise _not_found("there is no audit.path; name the file")
+            raise _not_found("audit.path is not set; give the file")
         paths = [Path(settings.audit.path)]
     if len(paths) == 1 and paths[0].is_dir():
         paths = [head.with_suffix("") for head in sorted(paths[0].glob("*.head"))]
         if len(paths) != 1:
-            raise _not_found(f"the folder holds {len(paths)} trails; name the file of one")
+            raise _not_found(f"the folder contains {len(paths)} trails; give the file of one")
     return list(paths)
 
 
 def _head(file: Path, keys: dict[str, Key], *, needed: bool) -> dict[int, bytes]:
-    """The head beside the trail."""
+    """The head stored beside the trail."""
     beside = head_path(file)
     if not beside.exists():
         if needed:
             raise AuditError(
-                f"{beside} is not there, so a tail that was cut off would not be missed; give --head with a head that was "
+                f"{beside} does not exist, so a truncated end would not be detected; give --head with a head that was "
                 "recorded elsewhere, or --without-head.",
                 code="audit_trail_not_whole",
             )
@@ -94,7 +94,7 @@ def _head(file: Path, keys: dict[str, Key], *, needed: bool) -> dict[int, bytes]
     head = read_head(file, keys)
     if head is None:
         raise AuditError(
-            f"{beside} is not as it was written, or is sealed with a key that is not given.",
+            f"{beside} has been changed, or was sealed with a key that is not given.",
             code="audit_trail_not_whole",
         )
     return {head.seq: head.seal} if head.seq else {}
@@ -103,7 +103,7 @@ def _head(file: Path, keys: dict[str, Key], *, needed: bool) -> dict[int, bytes]
 def _recorded(text: str) -> tuple[int, bytes]:
     match = re.fullmatch(r"([0-9]{1,18}):([0-9a-f]{64})", text)
     if not match:
-        raise AuditError(f"--head got {text!r:.100}; give number:seal, as the log says it.", code="audit_head_invalid")
+        raise AuditError(f"--head: got {text!r:.100}; give number:seal, as in the log.", code="audit_head_invalid")
     return int(match[1]), bytes.fromhex(match[2])
 
 
@@ -113,7 +113,7 @@ def _not_found(said: str) -> AuditError:
 
 @contextmanager
 def _progress(files: Sequence[Path]) -> Iterator[Callable[[int], object]]:
-    """A bar on a terminal; nothing elsewhere."""
+    """A progress bar on a terminal; nothing otherwise."""
     every = files if len(files) > 1 else [*(file for _, file in rotated(files[0])), files[0]]
     console = Console(stderr=True)
     bar = Progress(

@@ -1,4 +1,4 @@
-"""Every generated file: all texts first, then the writing, each file in one move."""
+"""Writes the generated files: makes all texts first, then replaces each file atomically."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _CHART, _SIDECAR = "helm/sidelight", "helm/sidelight-sidecar"
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One thing that can be built.
+    """A group of files that are built together.
 
     Attributes:
-        files: Settings to file texts, by path below the output folder.
-        owned: Folders in which nothing but these files may stand.
+        files: Makes the texts from the settings, by path below the output folder.
+        owned: Folders that may contain only these files.
     """
 
     files: Callable[[Settings], Files]
@@ -54,7 +54,7 @@ def _chart(settings: Settings) -> Files:
 
 
 def _static(root: Path) -> Files:
-    """What of a chart is written by hand, so that a chart built elsewhere is whole."""
+    """The hand-written files of a chart, so that a chart built elsewhere is complete."""
     tops = ("Chart.yaml", ".helmignore", "UPGRADING.md", "README.md")
     paths = [*(root / name for name in tops), *sorted(root.glob("templates/**/*"))]
     return {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in paths if path.is_file()}
@@ -75,21 +75,21 @@ PARTS: Mapping[str, Part] = {
     "chart": Part(files=_chart, owned=(f"{_CHART}/files",)),
     "docs": Part(files=lambda settings: _below("docs", reference_pages(settings))),
 }
-"""What can be built, by name; ``docs`` are this project's own pages and are built only where they are named."""
+"""The parts by name. ``docs`` are this project's own pages and are only built on request."""
 
 DEFAULT_PARTS = ("alerts", "dashboards", "collector", "chart")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What became of one file: ``written``, ``removed`` or ``unchanged``."""
+    """What happened to a file: ``written``, ``removed`` or ``unchanged``."""
 
     path: str
     verdict: str
 
 
 def build(settings: Settings, output: Path, parts: Iterable[str] = DEFAULT_PARTS) -> list[Change]:
-    """Write the files of some parts below a folder; nothing is written unless all of it could be made.
+    """Write the files of some parts to a folder; if any text cannot be made, nothing is written.
 
     Raises:
         SidelightError: ``part_unknown``; ``output_unwritable``.
@@ -101,7 +101,8 @@ def build(settings: Settings, output: Path, parts: Iterable[str] = DEFAULT_PARTS
         removed = [change for part, files in zip(chosen, made, strict=True) for change in _clear(output, part, files)]
     except OSError as error:
         raise SidelightError(
-            f"{error.filename}: cannot be written ({error.strerror}); give another --output.", code="output_unwritable"
+            f"{error.filename}: cannot be written ({error.strerror}); choose another --output.",
+            code="output_unwritable",
         ) from None
     return written + removed
 
@@ -131,7 +132,7 @@ def _put(output: Path, path: str, text: str) -> Change:
 
 
 def _clear(output: Path, part: Part, files: Files) -> Iterator[Change]:
-    """Remove what an earlier build wrote and this one does not, such as the dashboard of a metric that is gone."""
+    """Remove files of an earlier build that this one did not write."""
     for folder in part.owned:
         for found in sorted((output / folder).rglob("*")):
             path = found.relative_to(output).as_posix()

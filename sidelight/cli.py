@@ -1,4 +1,4 @@
-"""The ``sidelight`` command: which verbs there are, and how a fault of the user's is told."""
+"""The ``sidelight`` command: its subcommands, and how user errors are reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sidelight.commands.tools import tools
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Dashboards, alert rules, collector and chart from one catalog and one sidelight.yaml.",
+    help="Generate and check alert rules, dashboards, collector configurations and the Helm chart.",
 )
 
 for command in (build, check, init, tools, publish, demo):
@@ -28,7 +28,7 @@ app.add_typer(slo.app, name="slo")
 
 
 def main() -> None:
-    """Run a command; a fault of the user's is a sentence on stderr, settings faults exit with 2 and others with 1."""
+    """Run a command. A user error prints a sentence on stderr and exits with 2 for settings, otherwise with 1."""
     try:
         app()
     except SidelightError as error:

@@ -1,4 +1,4 @@
-"""Where the files are that are no Python: beside the packages in the repository, in ``share/`` in an installed wheel."""
+"""Locations of data files: beside the packages in the repository, in ``share/`` in an installed wheel."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _HERE = Path(__file__).parent
 
 
 def chart_folder() -> Path:
-    """The Helm chart, templates and all."""
+    """The Helm chart."""
     return _shared("helm/sidelight")
 
 
 def sidecar_chart_folder() -> Path:
-    """The library chart of the sidecar."""
+    """The library chart for the sidecar."""
     return _shared("helm/sidelight-sidecar")
 
 

@@ -1,4 +1,4 @@
-"""OpenSLO documents (openslo/v1) read into the section ``slo`` of sidelight.yaml.
+"""Imports OpenSLO documents (openslo/v1) as the section ``slo`` of sidelight.yaml.
 
 Source: the OpenSLO specification, https://github.com/OpenSLO/OpenSLO.
 """
@@ -23,18 +23,18 @@ _DAYS = re.compile(r"(\d+)([dw])")
 
 
 class OpenSloError(SidelightError):
-    """A document that cannot be carried over."""
+    """A document that cannot be imported."""
 
 
 def imported(paths: Iterable[Path]) -> str:
-    """The section ``slo`` that holds what the files promise, as YAML; every service is an override by its ``job``.
+    """The section ``slo`` with the objectives in the files, as YAML. Each service becomes an override by its ``job``.
 
     Args:
-        paths: Files of YAML, each with one document or more; documents of other kinds than SLO are passed over.
+        paths: YAML files with one or more documents; documents of other kinds than SLO are skipped.
 
     Raises:
-        OpenSloError: A file cannot be read, a document says what ``slo`` cannot, or two contradict each other.
-        SettingsError: What they say together is none that ``slo`` allows.
+        OpenSloError: A file cannot be read, a document cannot be expressed in ``slo``, or two documents conflict.
+        SettingsError: The resulting section is not valid.
     """
     overrides: dict[str, dict[str, Any]] = {}
     periods: dict[str, str] = {}
@@ -43,14 +43,19 @@ def imported(paths: Iterable[Path]) -> str:
         own = overrides.setdefault(_text(where, spec, "service"), {})
         for kind, value in _objectives(where, spec):
             if kind in own:
-                raise _fault(where, "spec.objectives", value, f"{spec['service']} has one of {kind} already; give one")
+                raise _fault(
+                    where,
+                    "spec.objectives",
+                    value,
+                    f"{spec['service']} already has an objective for {kind}; give only one",
+                )
             own[kind] = value
     if len(periods) != 1:
         raise _fault(
-            " and ".join(periods.values()) or "what was given",
+            " and ".join(periods.values()) or "the files",
             "spec.timeWindow",
             ", ".join(periods),
-            "give every SLO one period" if periods else f"give at least one document of kind SLO and {VERSION}",
+            "use the same period for every SLO" if periods else f"give at least one document of kind SLO and {VERSION}",
         )
     section = {
         "overrides": [{"match": {"job": service}, **own} for service, own in overrides.items()],
@@ -73,7 +78,7 @@ def _specs(paths: Iterable[Path]) -> Iterator[tuple[str, Mapping[str, Any]]]:
             if not isinstance(spec, dict):
                 raise _fault(where, "spec", spec, "give a mapping")
             if (method := spec.get("budgetingMethod", "Occurrences")) != "Occurrences":
-                raise _fault(where, "spec.budgetingMethod", method, "give Occurrences, since requests are counted")
+                raise _fault(where, "spec.budgetingMethod", method, "give Occurrences, because requests are counted")
             yield where, spec
 
 
@@ -85,7 +90,7 @@ def _documents(path: Path) -> list[Any]:
             raise _fault(str(path), "the file", "more than 1 MiB", "give a file of OpenSLO documents")
         return list(yaml.safe_load_all(content))
     except (OSError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no YAML"
+        reason = error.strerror if isinstance(error, OSError) else "invalid YAML"
         raise _fault(str(path), "the file", reason, "give a file of OpenSLO documents") from error
 
 
@@ -93,7 +98,7 @@ def _period(where: str, spec: Mapping[str, Any]) -> str:
     windows = spec.get("timeWindow")
     window = windows[0] if isinstance(windows, list) and len(windows) == 1 else None
     if not isinstance(window, dict) or window.get("isRolling") is not True:
-        raise _fault(where, "spec.timeWindow", windows, "give one that is rolling, since no calendar is kept")
+        raise _fault(where, "spec.timeWindow", windows, "give one rolling window; calendar windows are not supported")
     days = _DAYS.fullmatch(str(window.get("duration")))
     if days is None:
         raise _fault(
@@ -117,7 +122,7 @@ def _objectives(where: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]
             yield "latency", {"ratio": target, "seconds": _seconds(where, f"{key}.value", objective["value"])}
         else:
             raise _fault(
-                where, f"{key}.op", objective.get("op"), "give lt or lte, since a value is seconds to stay within"
+                where, f"{key}.op", objective.get("op"), "give lt or lte, because a value is an upper limit in seconds"
             )
 
 
@@ -140,7 +145,7 @@ def _seconds(where: str, key: str, value: object) -> float:
 def _text(where: str, spec: Mapping[str, Any], key: str) -> str:
     text = spec.get(key)
     if not isinstance(text, str) or not text:
-        raise _fault(where, f"spec.{key}", text, "give the service's name, which is its job")
+        raise _fault(where, f"spec.{key}", text, "give the service's name, which becomes its job")
     return text
 
 

@@ -1,4 +1,4 @@
-"""``sidelight init``: the first files in a team's own repository, with what can be found out there already filled in."""
+"""``sidelight init``: writes the first files of a team's repository, filled in with what can be found in it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-GENERATED = "observability"  # the folder that `make observability` writes
+GENERATED = "observability"  # the folder written by `make observability`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """What a repository says of itself.
+    """What is known about a repository.
 
     Attributes:
         name: The service's name.
-        version: Its version; empty where it is known only when it is built.
-        gitlab: Whether its pipelines are GitLab's; GitHub's otherwise.
+        version: Its version; empty if it is only known at build time.
+        gitlab: Whether it uses GitLab's pipelines; otherwise GitHub's.
     """
 
     name: str
@@ -35,18 +35,18 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What became of one file: ``written``, or ``kept`` since there was one."""
+    """What happened to a file: ``written``, or ``kept`` because it existed."""
 
     path: str
     verdict: str
 
 
 def init(folder: Path) -> list[Made]:
-    """Write what is missing; a file that is there stays as it is.
+    """Write the files that do not exist; existing files are not changed.
 
     Raises:
         SidelightError: ``project_unreadable``, ``output_unwritable``.
-        SettingsError: The name or the version that was found is none that ``service`` takes.
+        SettingsError: The name or the version found is not valid for ``service``.
     """
     project = found(folder)
     files = {path: text(project) for path, text in _files(project).items()}
@@ -54,13 +54,13 @@ def init(folder: Path) -> list[Made]:
         return [_put(folder, path, text) for path, text in files.items()]
     except OSError as error:
         raise SidelightError(
-            f"{error.filename}: cannot be written ({error.strerror}); run `sidelight init` where it can.",
+            f"{error.filename}: cannot be written ({error.strerror}); run `sidelight init` in a folder that you can write to.",
             code="output_unwritable",
         ) from None
 
 
 def found(folder: Path) -> Project:
-    """Read ``pyproject.toml``, as PEP 621 or Poetry have it; without one the folder's name is the service's.
+    """Read ``pyproject.toml`` (PEP 621 or Poetry); without it, the service is named after the folder.
 
     Raises:
         SidelightError: ``project_unreadable``.
@@ -108,11 +108,11 @@ def _put(folder: Path, path: str, text: str) -> Made:
 def _settings(project: Project) -> str:
     version = f"  version: {json.dumps(project.version)}\n" if project.version else ""
     return f"""\
-# Sidelight's settings: services, rules, dashboards, collector and chart all read this file. Every key is optional; `sidelight
-# check` tells what is wrong with it.
+# Sidelight's settings, read by services, rules, dashboards, collector and chart. Every key is optional; `sidelight check`
+# validates them.
 service:
   name: {json.dumps(project.name)}
-{version}  # environment: production    # OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=... wins over it
+{version}  # environment: production    # OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=... takes precedence
 
 thresholds:
   error_ratio: {{warning: 0.01, critical: 0.05}}
@@ -129,7 +129,7 @@ thresholds:
 
 MAKE = f"""\
 # Include this in your Makefile:  include sidelight.mk
-# It needs sidelight-stack {__version__} or later: pip install sidelight-stack
+# Requires sidelight-stack {__version__} or newer: pip install sidelight-stack
 SIDELIGHT ?= sidelight
 
 .PHONY: observability observability-check dashboards
@@ -137,7 +137,7 @@ SIDELIGHT ?= sidelight
 observability: ## Generate rules, dashboards, collector and chart into {GENERATED}/.
 	$(SIDELIGHT) build --output {GENERATED}
 
-observability-check: observability ## Check settings and everything that was generated.
+observability-check: observability ## Check the settings and all generated files.
 	$(SIDELIGHT) check
 	$(SIDELIGHT) check {GENERATED}
 
@@ -146,7 +146,7 @@ dashboards: ## Publish the dashboards to GRAFANA_URL.
 """
 
 GITHUB = f"""\
-# Rules, dashboards and chart are what sidelight.yaml says, and nothing is wrong with them.
+# Checks that rules, dashboards and chart are up to date with sidelight.yaml and have no faults.
 name: sidelight
 on:
   pull_request:
@@ -162,7 +162,7 @@ jobs:
         with: {{python-version: "3.13"}}
       - run: pip install 'sidelight-stack>={__version__}'
       - run: make -f sidelight.mk observability
-      - name: What is committed is what is generated
+      - name: Generated files are up to date
         run: git diff --exit-code -- {GENERATED}
       - run: sidelight check --format sarif {GENERATED} > sidelight.sarif
       - uses: github/codeql-action/upload-sarif@v3
@@ -171,7 +171,7 @@ jobs:
 """
 
 GITLAB = f"""\
-# Rules, dashboards and chart are what sidelight.yaml says, and nothing is wrong with them.
+# Checks that rules, dashboards and chart are up to date with sidelight.yaml and have no faults.
 # Include it in .gitlab-ci.yml:  include: {{local: .gitlab/sidelight.yml}}
 sidelight:
   image: docker.io/library/python:3.13
@@ -183,12 +183,12 @@ sidelight:
 """
 
 VALUES = f"""\
-# Values of the chart that `make observability` writes:
+# Values for the chart written by `make observability`:
 #   helm upgrade --install observability {GENERATED}/helm/sidelight --namespace monitoring --values sidelight-values.yaml
-# {GENERATED}/helm/sidelight/README.md has all of them. What differs from cluster to cluster stands here; thresholds stand
-# in sidelight.yaml.
+# {GENERATED}/helm/sidelight/README.md lists all of them. Set here what differs between clusters; thresholds are set in
+# sidelight.yaml.
 
-# kube-prometheus-stack selects objects with the name of its own release:
+# kube-prometheus-stack selects only objects labelled with its own release:
 #   kubectl get prometheus --all-namespaces --output jsonpath='{{.items[*].spec.ruleSelector}}'
 commonLabels: {{}}
 #   release: kube-prometheus-stack
@@ -197,7 +197,7 @@ podMonitor:
   enabled: false
   # selector: {{matchLabels: {{app.kubernetes.io/part-of: shop}}}}
 
-# The collectors' own metrics, which their alerts read.
+# Scrapes the collectors' own metrics, which their alerts need.
 collectorMonitor:
   enabled: false
   # namespaceSelector: {{any: true}}

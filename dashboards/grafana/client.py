@@ -1,7 +1,7 @@
-"""Grafana's HTTP API as far as publishing needs it: time limits, retries of what may pass, one clear error.
+"""A client for the parts of Grafana's HTTP API that publishing needs, with time limits, retries and clear errors.
 
-Statuses and messages are those of Grafana's source (``pkg/api/folder.go``, ``pkg/api/dashboard.go``,
-``pkg/services/accesscontrol/middleware.go``), and as measured on Grafana 9.4.
+Statuses and messages come from Grafana's source (``pkg/api/folder.go``, ``pkg/api/dashboard.go``,
+``pkg/services/accesscontrol/middleware.go``) and were measured on Grafana 9.4.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ if TYPE_CHECKING:
     Echo = Callable[[str], object]
     Query = Mapping[str, str | int | Sequence[str]]
 
-_LONGEST_WAIT = 30.0  # seconds; a server that asks for more is not waited for
-_PAUSE = 5.0  # seconds between two looks at permissions that do not count yet
-_PAGE, _PAGES = 1000, 1000  # hits of one search, and how many searches at most
+_LONGEST_WAIT = 30.0  # seconds; if a server asks for more, the request fails at once
+_PAUSE = 5.0  # seconds between two checks whether new permissions apply
+_PAGE, _PAGES = 1000, 1000  # results per page of a search, and how many searches at most
 _TRANSIENT = frozenset({429, 502, 503, 504})
-_EXISTS = frozenset({409, 412})  # by uid or title; which status, depends on Grafana's version
-_ABSENT = frozenset({403, 404})  # Grafana answers 403 for what does not exist, to all but Admins
+_EXISTS = frozenset({409, 412})  # by uid or title; the status depends on Grafana's version
+_ABSENT = frozenset({403, 404})  # Grafana answers 403 instead of 404, except to Admins
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # OpenSSL's X509_V_ERR codes
-_NOT_YET = frozenset({403, 404, 500})  # of a folder just created; 500 before version 11, where it may not be looked at
+_NOT_YET = frozenset({403, 404, 500})  # for a new folder; before version 11, 500 if it may not be read
 _RIGHTS = "give it the role Editor, or the permission Edit on the folder"
 
 
 class PublishError(SidelightError):
-    """Dashboards were not published; ``details["published"]`` names those that were before it failed."""
+    """Publishing failed; ``details["published"]`` names the dashboards published before the failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grafana:
-    """A Grafana and how to talk to it.
+    """A Grafana server and how to connect to it.
 
     Attributes:
-        url: Its address, also below a path, without a slash at the end.
-        token: A service account's token; empty where user and password are given.
-        user: For basic auth.
-        password: For basic auth.
+        url: Its address, possibly with a path, without a trailing slash.
+        token: A service account's token; empty if user and password are given.
+        user: For basic authentication.
+        password: For basic authentication.
         transport: The HTTP transport; httpx's own by default.
-        timeout: Seconds that one request may take to connect, and between two bytes.
-        attempts: How often a request is tried in all where the failure may pass.
-        patience: Seconds for which the permissions of a folder just created are waited for.
-        sleep: What waits.
+        timeout: Time limit in seconds for connecting, and between two bytes of a response.
+        attempts: Maximum number of attempts for a request that fails temporarily.
+        patience: Seconds to wait until the permissions of a newly created folder apply.
+        sleep: The sleep function.
     """
 
     url: str
@@ -67,25 +67,25 @@ class Grafana:
     transport: httpx.BaseTransport | None = None
     timeout: float = 10.0
     attempts: int = 4
-    patience: float = 90.0  # Grafana keeps permissions for up to 60 s
+    patience: float = 90.0  # Grafana caches permissions for up to 60 s
     sleep: Callable[[float], object] = time.sleep
 
     @property
     def credentials(self) -> str:
-        """What Grafana is shown, for people."""
+        """The kind of credentials, for messages."""
         return "user" if self.user else "token"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A folder or a dashboard, as Grafana's search lists it.
+    """A folder or a dashboard in the results of Grafana's search.
 
     Attributes:
         uid: Its uid.
         title: Its title.
-        folder: The uid of the folder that it is in; empty at the top.
+        folder: The uid of its folder; empty at the top level.
         tags: A dashboard's tags.
-        address: Where people see it.
+        address: The address of its page.
     """
 
     uid: str
@@ -97,14 +97,14 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A dashboard as Grafana has it.
+    """A dashboard stored in Grafana.
 
     Attributes:
         data: Its JSON, with Grafana's own ``id`` and ``version``.
-        folder: The uid of its folder; empty at the top.
-        address: Where people see it.
-        provisioned: Whether it comes from a file of Grafana's, and cannot be saved.
-        may_be_saved: Whether the credentials have the right to save it.
+        folder: The uid of its folder; empty at the top level.
+        address: The address of its page.
+        provisioned: Whether Grafana provisions it from a file, so that it cannot be saved.
+        may_be_saved: Whether the credentials have permission to save it.
     """
 
     data: Mapping[str, Any]
@@ -116,7 +116,7 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class Saved:
-    """What Grafana answers to a dashboard that it saved: its uid, where people see it, and its version."""
+    """Grafana's response for a saved dashboard: its uid, the address of its page, and its version."""
 
     uid: str
     address: str
@@ -124,21 +124,21 @@ class Saved:
 
 
 def given(dashboard: Mapping[str, Any]) -> dict[str, Any]:
-    """The dashboard's JSON as it was given to Grafana, which changes nothing but ``id`` and ``version``."""
+    """The dashboard's JSON as it was sent to Grafana, which only changes ``id`` and ``version``."""
     return {key: value for key, value in json.loads(json.dumps(dashboard)).items() if key not in {"id", "version"}}
 
 
 def folder_uid(title: str) -> str:
-    """The stable uid of the folder with this title; a hash, since a title may hold letters that a uid may not."""
+    """The stable uid for a folder's title: a hash, because a title may contain characters that a uid may not."""
     return f"sidelight-{blake2b(title.encode(), digest_size=6).hexdigest()}"
 
 
 class Session:
-    """One run against one Grafana; a context manager that closes its connections.
+    """A session with a Grafana server; a context manager that closes its connections.
 
     Every method raises PublishError with the code ``grafana_unreachable``, ``grafana_certificate``,
-    ``grafana_unavailable``, ``grafana_redirects``, ``grafana_token_refused`` or ``not_grafana``, and with its own where
-    Grafana refuses what it is asked.
+    ``grafana_unavailable``, ``grafana_redirects``, ``grafana_token_refused`` or ``not_grafana``, or with a code of its own
+    if Grafana refuses the request.
     """
 
     def __init__(self, grafana: Grafana) -> None:
@@ -152,13 +152,13 @@ class Session:
                 timeout=grafana.timeout,
                 transport=grafana.transport,
             )
-        except OSError as error:  # what SSL_CERT_FILE names is read here
+        except OSError as error:  # httpx reads the file named by SSL_CERT_FILE here
             variable = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
             reason = error.strerror or error
             problem = f"got {os.environ.get(variable)!r} ({reason}); give a file of certificates in PEM form"
             raise PublishError(f"{variable}: {problem}.", code="grafana_certificate") from error
-        except (ValueError, httpx.InvalidURL, ImportError):  # each holds the address, which may hold a password
-            problem = "the address of a proxy that is given there cannot be used; give one such as http://proxy:3128"
+        except (ValueError, httpx.InvalidURL, ImportError):  # each contains the address, which may contain a password
+            problem = "the address of the proxy is not valid; give one such as http://proxy:3128"
             raise PublishError(f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: {problem}.", code="proxy_invalid") from None
 
     def __enter__(self) -> Self:
@@ -170,11 +170,11 @@ class Session:
     # --- Folders ------------------------------------------------------------------------------------------------------
 
     def folders(self) -> list[Hit]:
-        """Every folder that the credentials may see, nested ones too."""
+        """All folders that the credentials can see, including nested ones."""
         return self._search(type="dash-folder")
 
     def create_folder(self, title: str) -> str:
-        """Create a folder at the top; returns its uid.
+        """Create a folder at the top level and return its uid.
 
         Raises:
             PublishError: ``folder_refused``.
@@ -185,8 +185,8 @@ class Session:
             if self._send("GET", f"/api/folders/{uid}").is_success:
                 return uid
             advice = (
-                f"the {self._grafana.credentials} may not see the one that exists: {_RIGHTS}, or set dashboards.folder;"
-                " where it was created within the last minute, publish again"
+                f"the {self._grafana.credentials} may not see the existing folder: {_RIGHTS}, or set dashboards.folder;"
+                " if it was created within the last minute, publish again"
             )
             raise self._refused(response, f"a folder {title!r}", code="folder_refused", advice=advice)
         self._require_success(response, f"the folder {title!r}", code="folder_refused")
@@ -195,16 +195,16 @@ class Session:
     # --- Dashboards ---------------------------------------------------------------------------------------------------
 
     def dashboards(self, folder: str) -> list[Hit]:
-        """The dashboards in the folder with this uid that the credentials may see."""
-        # Grafana before version 10 does not know folderUIDs, and lists every dashboard.
+        """The visible dashboards in the folder with this uid."""
+        # Grafana before version 10 ignores folderUIDs and lists every dashboard.
         return [hit for hit in self._search(type="dash-db", folderUIDs=folder) if hit.folder == folder]
 
     def tagged(self, tags: Sequence[str]) -> list[Hit]:
-        """The dashboards with all these tags, in whatever folder, that the credentials may see."""
+        """The visible dashboards with all these tags, in any folder."""
         return self._search(type="dash-db", tag=tags)
 
     def dashboard(self, uid: str) -> Stored | None:
-        """The dashboard with this uid; None where there is none, or none that the credentials may see."""
+        """The dashboard with this uid; None if it does not exist or is not visible."""
         response = self._send("GET", f"/api/dashboards/uid/{uid}")
         if response.status_code in _ABSENT:
             return None
@@ -227,20 +227,20 @@ class Session:
         message: str,
         wait: Echo | None = None,
     ) -> Saved:
-        """Create a dashboard, or replace the one that was read; Grafana refuses it where that one changed meanwhile.
+        """Create a dashboard, or replace the one that was read; Grafana refuses this if that one has changed since.
 
         Args:
             dashboard: Grafana's JSON.
-            stored: What ``dashboard`` returned for its uid.
-            folder: The uid of the folder that it belongs into.
-            message: Stands in the version history.
-            wait: Where the folder is so new that its permissions may not count yet: takes a line of progress.
+            stored: The result of ``dashboard`` for its uid.
+            folder: The uid of its folder.
+            message: The message in the version history.
+            wait: If the folder is so new that its permissions may not apply yet: prints progress lines.
 
         Raises:
             PublishError: ``dashboard_refused``, ``dashboard_changed`` or ``grafana_quota_reached``.
         """
-        # Not "overwrite": with it, Grafana before 11.3 writes into another dashboard of the same title. And without the
-        # id of the one that exists, Grafana asks the quota for one dashboard more.
+        # Not "overwrite": with it, Grafana before 11.3 replaces another dashboard with the same title. And without the id
+        # of the existing dashboard, Grafana counts one more dashboard against the quota.
         was = stored.data if stored else {}
         body = {
             "dashboard": {**dashboard, "id": was.get("id"), "version": was.get("version", 0)},
@@ -259,10 +259,10 @@ class Session:
         if not (isinstance(answer, dict) and answer.get("status") == "version-mismatch"):
             raise self._refused(response, what, code="dashboard_refused")
         found = self.dashboard(str(dashboard["uid"]))
-        if found and given(found.data) == given(dashboard):  # saved by an attempt whose answer was lost
+        if found and given(found.data) == given(dashboard):  # saved by an attempt whose response was lost
             return Saved(uid=str(dashboard["uid"]), address=found.address, version=found.data.get("version", 0))
-        unseen = f"the {self._grafana.credentials} may not see the one that has its uid: {_RIGHTS}"
-        advice = "somebody saved it a moment ago: publish again" if found else unseen
+        unseen = f"the {self._grafana.credentials} may not see the dashboard with its uid: {_RIGHTS}"
+        advice = "somebody has just saved it: publish again" if found else unseen
         raise self._refused(response, what, code="dashboard_changed", advice=advice)
 
     def delete(self, uid: str) -> None:
@@ -272,7 +272,7 @@ class Session:
             PublishError: ``dashboard_refused``.
         """
         response = self._send("DELETE", f"/api/dashboards/uid/{uid}")
-        if response.status_code != HTTPStatus.NOT_FOUND:  # else it is gone, by an attempt whose answer was lost
+        if response.status_code != HTTPStatus.NOT_FOUND:  # deleted by an attempt whose response was lost
             self._require_success(response, f"to delete the dashboard {uid!r}", code="dashboard_refused")
 
     def _waited(self, response: httpx.Response, path: str, body: object, echo: Echo) -> httpx.Response:
@@ -286,23 +286,23 @@ class Session:
         return response
 
     def _address(self, path: str) -> str:
-        """Where people see what Grafana names by a path, which holds the sub-path that Grafana is configured with."""
-        if path.startswith(("/d/", "/dashboards/")):  # without one; a proxy may serve it below a path all the same
+        """The address for a path of Grafana, which contains the sub-path that Grafana is configured with."""
+        if path.startswith(("/d/", "/dashboards/")):  # no sub-path; a proxy may still serve Grafana below one
             return self._grafana.url + path
         return urljoin(self._grafana.url, path)
 
     # --- Grafana itself -----------------------------------------------------------------------------------------------
 
     def version(self) -> tuple[int, int] | None:
-        """Grafana's version, such as (11, 3); None where Grafana does not tell it."""
-        with suppress(PublishError):  # a proxy may keep the page to itself
+        """Grafana's version, such as (11, 3); None if it is not available."""
+        with suppress(PublishError):  # a proxy may block the page
             answer = _json(self._send("GET", "/api/health"))
             found = re.match(r"(\d+)\.(\d+)", str(answer.get("version", "")) if isinstance(answer, dict) else "")
             return (int(found[1]), int(found[2])) if found else None
         return None
 
     def room(self) -> int | None:
-        """How many more dashboards the quota of the organization allows; None where it is unlimited or not shown."""
+        """The number of further dashboards allowed by the organization's quota; None if it is unlimited or hidden."""
         quotas = _json(self._send("GET", "/api/org/quotas"))
         for quota in quotas if isinstance(quotas, list) else ():
             if quota.get("target") == "dashboard" and quota.get("limit", -1) >= 0:
@@ -312,7 +312,7 @@ class Session:
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
     def _search(self, **query: str | Sequence[str]) -> list[Hit]:
-        found: dict[str, Hit] = {}  # what is created meanwhile may move a hit to the next page
+        found: dict[str, Hit] = {}  # a dashboard created in between may move a hit to the next page
         for page in range(1, 1 + _PAGES):
             response = self._send("GET", "/api/search", query={**query, "limit": _PAGE, "page": page})
             hits = _json(response)
@@ -333,7 +333,7 @@ class Session:
         )
 
     def _send(self, method: str, path: str, body: object = None, query: Query | None = None) -> httpx.Response:
-        """What Grafana itself answers; whatever else answers is an error."""
+        """Grafana's response; a response that is not from Grafana is an error."""
         response = self._answer(method, path, body, query)
         status = response.status_code
         if response.has_redirect_location:
@@ -341,7 +341,7 @@ class Session:
         if status == HTTPStatus.UNAUTHORIZED:
             raise self._unauthorized(response)
         if status in _TRANSIENT:
-            raise self._error(f"answers {status} again and again; try later", "grafana_unavailable", status=status)
+            raise self._error(f"keeps answering {status}; try again later", "grafana_unavailable", status=status)
         if not isinstance(_json(response), dict | list):
             raise self._not_grafana(response)
         return response
@@ -378,15 +378,15 @@ class Session:
         if _is_over_quota(response):
             code, advice = "grafana_quota_reached", "delete dashboards, or raise Grafana's quota"
         elif status == HTTPStatus.FORBIDDEN:
-            code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a right: {_RIGHTS}"
+            code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a permission: {_RIGHTS}"
         elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            advice = "Grafana's log says why; a database that may only be read is one cause"
+            advice = "see Grafana's log; one possible cause is a read-only database"
         return self._error(f"refused {what}: {reason}{advice and f'; {advice}'}", code, status=status)
 
     def _not_searched(self, response: httpx.Response) -> PublishError:
         if response.is_success or response.status_code == HTTPStatus.NOT_FOUND:
             return self._not_grafana(response)
-        return self._refused(response, "to list what it holds", code="search_refused")
+        return self._refused(response, "to search folders and dashboards", code="search_refused")
 
     def _unreachable(self, problem: str) -> PublishError:
         return self._error(f"{problem}; check the address and the network", "grafana_unreachable")
@@ -394,38 +394,38 @@ class Session:
     def _untrusted(self, certificate: ssl.SSLCertVerificationError) -> PublishError:
         problem = f"shows a certificate that is not trusted ({certificate.verify_message})"
         if certificate.verify_code in _UNKNOWN_AUTHORITY:
-            problem += "; where an internal authority signed it, give that authority's certificate in SSL_CERT_FILE"
+            problem += "; if an internal authority signed it, set SSL_CERT_FILE to that authority's certificate"
         return self._error(problem, "grafana_certificate")
 
     def _redirected(self, response: httpx.Response) -> PublishError:
         asked = response.request.url.path
         target = urlsplit(urljoin(str(response.request.url), response.headers["Location"]))
-        place = f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"  # a query may hold secrets
+        place = f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"  # a query may contain secrets
         api = asked.removeprefix(urlsplit(self._grafana.url).path)
         if place.endswith(api):
-            advice = f"give {place.removesuffix(api)} as the address"
+            advice = f"use {place.removesuffix(api)} as the address"
         else:
-            advice = "give an address at which Grafana itself answers, behind no login page"
+            advice = "use an address at which Grafana itself answers, not a login page"
         problem = f"redirects {asked} to {place}; {advice}"
         return self._error(problem, "grafana_redirects", status=response.status_code)
 
     def _unauthorized(self, response: httpx.Response) -> PublishError:
         status, reason = response.status_code, _reason(response)
         if "basic" in response.headers.get("WWW-Authenticate", "").lower() and not self._grafana.user:
-            problem = f"asks for user and password ({reason}); give them in GRAFANA_USER and GRAFANA_PASSWORD"
+            problem = f"requires user and password ({reason}); set GRAFANA_USER and GRAFANA_PASSWORD"
         elif self._grafana.user:
-            problem = f"does not know the user or the password ({reason})"
+            problem = f"does not accept the user or the password ({reason})"
         else:
-            problem = f"does not know the token ({reason}); give the token of a service account with the role Editor"
+            problem = f"does not accept the token ({reason}); use the token of a service account with the role Editor"
         return self._error(problem, "grafana_token_refused", status=status)
 
     def _not_grafana(self, response: httpx.Response) -> PublishError:
         method, path, status = response.request.method, response.url.path, response.status_code
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED}:
-            problem = f"refused {method} {path} before it reached Grafana; a proxy may allow no writing"
+            problem = f"refused {method} {path} before it reached Grafana; a proxy may not allow writing"
             return self._error(problem, "grafana_proxy_refused", status=status)
-        problem = f"does not answer {path} as a Grafana does"
-        advice = "give the address of Grafana's own pages, with the path that it is served under and without /d/"
+        problem = f"does not answer {path} like Grafana"
+        advice = "use the address of Grafana's start page, including its path but without /d/"
         return self._error(f"{problem}; {advice}", "not_grafana", status=status)
 
     def _error(self, problem: str, code: str, *, status: int | None = None) -> PublishError:
@@ -435,7 +435,7 @@ class Session:
 
 
 class _TransientStatusError(Exception):
-    """An answer that a later attempt may not get."""
+    """A response with a status that may be temporary."""
 
     def __init__(self, response: httpx.Response) -> None:
         super().__init__()
@@ -443,7 +443,7 @@ class _TransientStatusError(Exception):
 
 
 def _pause(error: Exception) -> bool | float:
-    """What stamina asks after a failure: whether to try again, or after how many seconds."""
+    """Tells stamina after a failure whether to retry, or after how many seconds."""
     if isinstance(error, _TransientStatusError):
         asked = _retry_after(error.response)
         if asked is None:
@@ -453,25 +453,25 @@ def _pause(error: Exception) -> bool | float:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    with suppress(ValueError):  # it may be a date or nonsense: then our own pauses do
+    with suppress(ValueError):  # for a date or nonsense, stamina's own pauses are used
         return max(0.0, float(response.headers.get("retry-after", "")))
     return None
 
 
 def _bad_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """The verdict on the server's certificate behind an error of httpx, which says it in words alone."""
+    """The certificate error behind an error of httpx, which itself only has a text."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _is_over_quota(response: httpx.Response) -> bool:
-    """Whether a quota is reached, which Grafana tells from a missing right in words alone."""
+    """Whether a quota is reached; only Grafana's message distinguishes this from a missing permission."""
     return response.status_code == HTTPStatus.FORBIDDEN and "quota reached" in _reason(response).lower()
 
 
 def _reason(response: httpx.Response) -> str:
-    """Grafana's own words, in one line."""
+    """Grafana's message, in one line."""
     data = _json(response)
     message = str(data.get("message") or "") if isinstance(data, dict) else ""
     return re.sub(r"\s+", " ", message).strip(" .") or "no reason given"

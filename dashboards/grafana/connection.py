@@ -1,4 +1,4 @@
-"""Which Grafana to publish to, and as whom: read from the environment, and checked."""
+"""Reads and checks the address and the credentials of Grafana from the environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSWORD_FILE_VARIABLE = "GRAFANA_PASSWORD_FILE"  # noqa: S105 - a variable's na
 
 
 def grafana_from(url: str, environ: Mapping[str, str], transport: httpx.BaseTransport | None) -> Grafana:
-    """The Grafana at this address, with the token or the user and password of the environment.
+    """The Grafana at this address, with the token, or user and password, from the environment.
 
     Raises:
         PublishError: ``grafana_token_missing`` or ``grafana_credentials_ambiguous``.
@@ -57,31 +57,33 @@ def _read(file: Path, variable: str) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        problem = f"{variable}: {file} cannot be read ({reason}); give a text file that holds the secret alone."
-        # The cause of a decoding error holds the bytes of the file.
+        problem = f"{variable}: {file} cannot be read ({reason}); give a text file that contains only the secret."
+        # The cause of a decoding error contains the bytes of the file.
         raise PublishError(problem, code="grafana_token_missing") from None
 
 
 def check_address(grafana: Grafana) -> None:
-    """Check address, token and user, before any of them is sent.
+    """Check address, token and user before any of them is sent.
 
     Raises:
         PublishError: ``grafana_url_invalid``, ``grafana_token_invalid`` or ``grafana_user_invalid``.
     """
-    # Neither error repeats what was given: an address may hold a password, and a token is one.
+    # The messages do not repeat the given value: an address may contain a password, and a token is a secret.
     if not _is_address(grafana.url):
         problem = "is not a web address; give one such as https://grafana.example, without user and password"
         raise PublishError(f"{URL_VARIABLE} {problem}.", code="grafana_url_invalid")
     if not (grafana.token.isascii() and grafana.token.isprintable()) or " " in grafana.token:
-        problem = "holds what no token does, such as a space or a line break; give the token alone"
+        problem = "contains characters that a token cannot have, such as a space or a line break; give only the token"
         raise PublishError(f"{TOKEN_VARIABLE} {problem}.", code="grafana_token_invalid")
     if ":" in grafana.user:
-        raise PublishError(f"{USER_VARIABLE} holds a colon, which basic auth forbids.", code="grafana_user_invalid")
+        raise PublishError(
+            f"{USER_VARIABLE} contains a colon, which basic authentication does not allow.", code="grafana_user_invalid"
+        )
 
 
 def _is_address(text: str) -> bool:
     try:
-        parts, _ = urlsplit(text), httpx.URL(text)  # each refuses what the other lets pass
+        parts, _ = urlsplit(text), httpx.URL(text)  # each rejects addresses that the other accepts
         bare = not (parts.username or parts.query or parts.fragment)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and bare and parts.port != 0
     except (ValueError, httpx.InvalidURL):

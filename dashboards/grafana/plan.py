@@ -1,4 +1,4 @@
-"""What publishing would change and what forbids it, read from Grafana before anything is sent."""
+"""Finds out what publishing would change, and what prevents it, before anything is sent to Grafana."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboards.grafana.client import PublishError, given
 from dashboards.grafana.folder import existing_folder
-from dashboards.grafana.ownership import marked, marks, owner_of
+from dashboards.ownership import marked, marks, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +22,13 @@ _TITLES_ARE_FREE_FROM = (11, 3)  # Grafana's release notes: names are no longer 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One dashboard, and what Grafana has at its uid.
+    """A dashboard to publish, and the dashboard with its uid in Grafana.
 
     Attributes:
-        name: For people.
-        dashboard: Grafana's JSON, as it shall be.
-        stored: As it is; None where it is still to be created.
-        folder: The uid of the folder that it belongs into; None where that is still to be created.
+        name: Its name in messages.
+        dashboard: The new Grafana JSON.
+        stored: The dashboard in Grafana; None if it has to be created.
+        folder: The uid of its folder; None if the folder has to be created.
     """
 
     name: str
@@ -38,36 +38,36 @@ class Change:
 
     @property
     def is_needed(self) -> bool:
-        """False where Grafana has exactly this already."""
+        """Whether it differs from the dashboard in Grafana."""
         return self.stored is None or self.before != self.after
 
     @property
     def diff(self) -> str:
-        """How the dashboard that Grafana has differs, as a unified diff of both as JSON."""
+        """The difference from the dashboard in Grafana, as a unified diff of JSON."""
         texts = [json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) for data in (self.before, self.after)]
         was, shall_be = (text.splitlines() for text in texts)
         return "\n".join(unified_diff(was, shall_be, f"{self.name} in Grafana", self.name, lineterm=""))
 
     @property
     def before(self) -> dict[str, Any]:
-        """The dashboard and its folder, as they are."""
+        """The dashboard and its folder in Grafana."""
         return {**given(self.stored.data), "folderUid": self.stored.folder} if self.stored else {}
 
     @property
     def after(self) -> dict[str, Any]:
-        """The dashboard and its folder, as they shall be."""
+        """The dashboard and its folder after publishing."""
         return {**given(self.dashboard), "folderUid": self.folder}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What is to stand in Grafana.
+    """What to publish.
 
     Attributes:
         dashboards: Name to Grafana JSON.
         folder: Their folder's title, path of titles or uid.
-        owner: Whose they are; empty for nobody in particular.
-        message: Stands in each dashboard's version history.
+        owner: Their owner; empty for none.
+        message: The message in each dashboard's version history.
     """
 
     dashboards: Mapping[str, Mapping[str, object]]
@@ -81,9 +81,9 @@ class Plan:
     """What publishing would change.
 
     Attributes:
-        folder: The uid of the folder; None where it is still to be created.
-        changes: One for each dashboard.
-        leftovers: Dashboards of the same owner that are not among them, where they shall be deleted.
+        folder: The uid of the folder; None if it has to be created.
+        changes: One per dashboard.
+        leftovers: Other dashboards of the same owner to delete.
     """
 
     folder: str | None
@@ -92,22 +92,22 @@ class Plan:
 
     @property
     def differences(self) -> int:
-        """How many dashboards differ from what Grafana has."""
+        """The number of dashboards that differ from those in Grafana."""
         return sum(change.is_needed for change in self.changes) + len(self.leftovers)
 
 
 def planned(session: Session, publication: Publication, *, prune: bool = False, take_over: bool = False) -> Plan:
-    """Read from Grafana what a publication would change.
+    """Find out what a publication would change.
 
     Args:
-        session: Where to.
-        publication: What is to stand there.
-        prune: Whether dashboards of the same owner that are not part of it shall be deleted.
+        session: A session with Grafana.
+        publication: What to publish.
+        prune: Whether other dashboards of the same owner are deleted.
         take_over: Whether dashboards of other owners may be replaced.
 
     Raises:
-        PublishError: What ``existing_folder`` and ``Session`` raise; and one line for each dashboard that Grafana would
-            refuse or that another owner holds, with the code ``dashboard_provisioned``, ``grafana_token_refused``,
+        PublishError: The errors of ``existing_folder`` and ``Session``; and one line for each dashboard that Grafana would
+            refuse or that belongs to another owner, with the code ``dashboard_provisioned``, ``grafana_token_refused``,
             ``dashboard_held``, ``title_taken`` or ``grafana_quota_reached`` of the first.
     """
     folders = session.folders()
@@ -156,8 +156,8 @@ def _held_by_others(changes: Sequence[Change], owner: str) -> Iterator[PublishEr
             continue
         yield _problem(
             change,
-            f"its uid belongs to {change.stored.address}, {by}; set dashboards.owner to have uids of your own, or replace"
-            " that dashboard with --take-over",
+            f"its uid is used by {change.stored.address}, {by}; set dashboards.owner to get other uids, or replace that"
+            " dashboard with --take-over",
             code="dashboard_held",
         )
 
@@ -169,8 +169,8 @@ def _unsaveable(changes: Sequence[Change]) -> Iterator[PublishError]:
         if change.stored.provisioned:
             yield _problem(
                 change,
-                f"{change.stored.address} is a provisioned dashboard, which Grafana lets nobody save; change it where it"
-                " is provisioned, or remove it there",
+                f"{change.stored.address} is a provisioned dashboard, which Grafana does not allow to be saved; change or"
+                " remove it where it is provisioned",
                 code="dashboard_provisioned",
             )
         elif not change.stored.may_be_saved:
@@ -192,7 +192,7 @@ def _same_titles(changes: Sequence[Change], beside: Sequence[Hit]) -> Iterator[P
             if hit.uid not in ours and _slug(hit.title) == _slug(str(change.dashboard["title"])):
                 yield _problem(
                     change,
-                    f"its folder holds another dashboard with the title {hit.title!r} (uid {hit.uid}); rename or delete"
+                    f"its folder contains another dashboard with the title {hit.title!r} (uid {hit.uid}); rename or delete"
                     " that one",
                     code="title_taken",
                 )
@@ -207,8 +207,8 @@ def _titles_of_folders(session: Session, changes: Sequence[Change], folders: Seq
         if folder:
             yield _problem(
                 change,
-                f"a folder has the title {folder.title!r} (uid {folder.uid}), which Grafana before 11.3 allows no dashboard"
-                " to have; rename the folder",
+                f"a folder has the same title {folder.title!r} (uid {folder.uid}), which Grafana before 11.3 does not allow;"
+                " rename the folder",
                 code="title_taken",
             )
 

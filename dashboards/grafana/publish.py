@@ -1,4 +1,4 @@
-"""Brings the dashboards into a Grafana: everything is checked first, then sent one after the other."""
+"""Publishes the dashboards to Grafana: checks everything first, then sends one dashboard after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from dashboards.additional import own_dashboards
+from dashboards.grafana.additional import own_dashboards
 from dashboards.grafana.client import Grafana, PublishError, Session
 from dashboards.grafana.connection import URL_VARIABLE, check_address, grafana_from
 from dashboards.grafana.plan import Publication, planned
@@ -36,10 +36,10 @@ class Mode:
     """How to publish.
 
     Attributes:
-        dry_run: Say what would change, and send nothing.
-        check: The same, and let differences be a failure.
-        diff: Say how each dashboard differs.
-        prune: Delete dashboards of the same owner that are not published any more.
+        dry_run: Print what would change, and send nothing.
+        check: Like ``dry_run``, but differences are a failure.
+        diff: Print how each dashboard differs.
+        prune: Delete dashboards of the same owner that are no longer published.
         take_over: Replace dashboards of other owners, and those that Sidelight did not publish.
     """
 
@@ -57,11 +57,11 @@ class Mode:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What publishing found.
+    """The result of publishing.
 
     Attributes:
-        differences: How many dashboards differed from what Grafana had.
-        pages: The address of Grafana's own pages; empty where no dashboard is there to tell it.
+        differences: The number of dashboards that differed from those in Grafana.
+        pages: The address of Grafana's pages; empty if no dashboard in Grafana shows it.
     """
 
     differences: int
@@ -69,21 +69,21 @@ class Outcome:
 
 
 def publish(publication: Publication, grafana: Grafana, echo: Echo, mode: Mode | None = None) -> Outcome:
-    """Check everything that can be checked, then create the folder where it is missing and what is new or different.
+    """Check everything that can be checked, then create the folder if necessary and save new and changed dashboards.
 
-    New dashboards come first. Where Grafana refuses one of them after all, those that were created before it are deleted
-    again, so that nothing is half published.
+    New dashboards come first. If Grafana refuses one of them, those created before it are deleted again, so that nothing is
+    half published.
 
     Args:
-        publication: What is to stand in Grafana.
-        grafana: Where to.
-        echo: Takes one line of progress for each dashboard.
-        mode: How; by default it is sent, and what others own is left alone.
+        publication: What to publish.
+        grafana: The Grafana server.
+        echo: Prints one progress line per dashboard.
+        mode: How to publish; by default, dashboards are sent and those of other owners are not changed.
 
     Raises:
         PublishError: ``grafana_url_invalid``, ``grafana_token_invalid``, ``grafana_user_invalid``, ``dashboard_invalid`` or
-            ``owner_missing`` before anything is asked; what ``planned`` raises before anything is sent; then what
-            ``Session`` raises, with the names of the dashboards that were published before it.
+            ``owner_missing`` before the first request; the errors of ``planned`` before anything is sent; later, the errors
+            of ``Session``, with the names of the dashboards already published.
     """
     mode = mode or Mode()
     check_address(grafana)
@@ -91,7 +91,7 @@ def publish(publication: Publication, grafana: Grafana, echo: Echo, mode: Mode |
         _check_dashboard(name, dashboard)
     _check_uids(publication)
     if mode.prune and not publication.owner:
-        problem = "--prune needs to know whose dashboards may be deleted; set dashboards.owner or service.name."
+        problem = "--prune needs an owner whose dashboards may be deleted; set dashboards.owner or service.name."
         raise PublishError(problem, code="owner_missing")
     with Session(grafana) as session:
         run = _Run(session=session, publication=publication, mode=mode, echo=echo)
@@ -107,7 +107,7 @@ def publish(publication: Publication, grafana: Grafana, echo: Echo, mode: Mode |
 
 @dataclass(kw_only=True)
 class _Run:
-    """One publication, and what it published so far."""
+    """A publication in progress."""
 
     session: Session
     publication: Publication
@@ -172,10 +172,10 @@ class _Run:
     def _delete_again(self, plan: Plan) -> None:
         for change in plan.changes:
             if change.name in self.published:
-                with suppress(PublishError):  # the error that led here says more
+                with suppress(PublishError):  # the original error is more useful
                     self.session.delete(str(change.dashboard["uid"]))
                     self.published.remove(change.name)
-                    self.echo(f"deleted {change.name} again, since Grafana refused another one")
+                    self.echo(f"deleted {change.name} again, because Grafana refused another one")
 
 
 def publish_from_environment(
@@ -188,14 +188,14 @@ def publish_from_environment(
     """Publish every dashboard to the Grafana at GRAFANA_URL, as GRAFANA_TOKEN or as GRAFANA_USER.
 
     Args:
-        settings: What the dashboards are made from, whose they are, and the folder.
-        environ: The environment.
-        echo: Takes each line for people.
-        mode: How; by default they are sent, and what others own is left alone.
+        settings: The settings of the dashboards, their owner and their folder.
+        environ: The environment variables.
+        echo: Prints each line of output.
+        mode: How to publish; by default, dashboards are sent and those of other owners are not changed.
         transport: The HTTP transport; httpx's own by default.
 
     Returns:
-        The exit code: 1 where differences are a failure and there are some, else 0; also where GRAFANA_URL is not set and
+        The exit code: 1 if differences are a failure and there are any, otherwise 0; also 0 if GRAFANA_URL is not set and
         there is nothing to do.
 
     Raises:
@@ -233,8 +233,8 @@ def _folder(settings: Settings) -> str:
 def _notes(settings: Settings, url: str, pages: str) -> Iterator[str]:
     if not settings.owner:
         yield (
-            "note: the dashboards have no owner, so whoever publishes to this Grafana without one replaces them; set"
-            " dashboards.owner or service.name."
+            "note: the dashboards have no owner, so anyone who publishes to this Grafana without an owner replaces them;"
+            " set dashboards.owner or service.name."
         )
     if pages and pages != url:
         yield f"note: Grafana's pages are at {pages}; set {URL_VARIABLE} to that address."

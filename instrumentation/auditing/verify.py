@@ -1,6 +1,6 @@
-"""Reads an audit trail from its first line to its last, and names the first that is not sound.
+"""Verifies an audit trail from its first line to its last, and names the first invalid line.
 
-One line is in memory at a time, so gigabytes take no more of it than a page.
+Only one line is in memory at a time, so memory use does not depend on the size of the trail.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _MOST_NOTES = 100
 
 
 class Place(NamedTuple):
-    """A line, and what is to be said of it.
+    """A line and a statement about it.
 
     Attributes:
         file: The file.
-        line: Its number, from 1 on.
-        said: What it does, as the rest of a sentence.
+        line: The line's number, from 1.
+        said: The statement, as the rest of a sentence that starts with the line.
     """
 
     file: Path
@@ -43,14 +43,14 @@ class Place(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What was found.
+    """The result of a verification.
 
     Attributes:
-        lines: How many are sound, the trail's own included.
-        files: How many were read.
-        head: The last of them, as ``number:seal``.
-        fault: The first line that is not sound; None where the trail is whole.
-        notes: What is no fault and should be known; of very many the first.
+        lines: The number of valid lines, including those that the trail itself writes.
+        files: The number of files read.
+        head: The last valid line, as ``number:seal``.
+        fault: The first invalid line; None if the trail is intact.
+        notes: Observations that are not faults; only the first ones if there are many.
     """
 
     lines: int
@@ -68,14 +68,14 @@ def verify(
     continues: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Report:
-    """Read a trail.
+    """Verify a trail.
 
     Args:
-        files: Its files, the oldest first. To a single one, those that it was rotated to are added.
-        keys: By their ids, the newest first.
-        heads: Recorded number to recorded seal: the trail must reach them, and have these seals there.
-        continues: The first file may follow one that is not given.
-        progress: Told how many bytes were read since it was told last.
+        files: Its files, oldest first. For a single file, its rotated files are added.
+        keys: Keys by their ids, newest first.
+        heads: Recorded number to recorded seal: the trail must reach these numbers and have these seals there.
+        continues: Whether the first file may follow one that is not given.
+        progress: Called with the number of bytes read since the last call.
 
     Raises:
         OSError: A file cannot be read.
@@ -87,7 +87,7 @@ def verify(
 
 
 def _last(files: Sequence[Path]) -> BinaryIO:
-    """The last file, open; empty where it was just rotated and the next one is still to be made."""
+    """The last file, opened; empty if it has just been rotated and the next one does not exist yet."""
     try:
         return files[-1].open("rb")
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def _last(files: Sequence[Path]) -> BinaryIO:
 
 
 def _before(files: Sequence[Path], last: BinaryIO) -> Sequence[Path]:
-    """The files before the last one, which was opened first: it may be rotated at any time."""
+    """The files before the last one. The last one was opened first, because it may be rotated at any time."""
     if len(files) > 1:
         return files[:-1]
     before = [file for _, file in rotated(files[-1])]
@@ -108,7 +108,7 @@ def _before(files: Sequence[Path], last: BinaryIO) -> Sequence[Path]:
 
 
 class _Reader:
-    """Follows the chain; ``seq`` and ``seal`` are those of the last sound line."""
+    """Follows the chain; ``seq`` and ``seal`` are those of the last valid line."""
 
     def __init__(
         self,
@@ -121,18 +121,18 @@ class _Reader:
         self._keys, self._heads = keys, heads
         self._continues, self._progress = continues, progress
         self._key: Key | None = None
-        self._end = 1  # the line that would come next
+        self._end = 1  # the number of the next line
         self.lines = self.files = self.seq = 0
         self.seal = ORIGIN
         self.notes: list[Place] = []
 
     def read(self, files: Sequence[Path], last: BinaryIO) -> Place | None:
-        """Read the files, of which the last one is open; gives the first fault."""
+        """Read the files, of which the last one is already open, and return the first fault."""
         for file in files[:-1]:
             with file.open("rb") as stream:
                 fault = self._file(file, stream)
             if fault or self._end == 1:
-                return fault or Place(file, 1, "does not begin as a file of an audit trail does")
+                return fault or Place(file, 1, "is not the first line of an audit file")
         return self._file(files[-1], last) or self._cut(files[-1])
 
     def _file(self, file: Path, stream: BinaryIO) -> Place | None:
@@ -142,17 +142,15 @@ class _Reader:
         for number, line in lines:
             fault = (self._begins(line) if number == 1 else "") or ("" if self._follows(line) else self._judged(line))
             if fault and not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
-                self._note(Place(file, number, "is the beginning of an entry that is being written, or never was"))
-                return None  # nothing stands behind it; what should is missed by the next file, or by the head
+                self._note(Place(file, number, "is an incomplete entry: still being written, or cut short"))
+                return None  # nothing follows it; missing entries are detected by the next file or by the head
             if fault:
                 _, behind = next(lines, (0, b""))
                 if not self._vouches(behind, line):
                     return Place(file, number, fault)
-                self._note(
-                    Place(file, number, f"is the beginning of an entry that never was; entry {self.seq} says so")
-                )
+                self._note(Place(file, number, f"is an entry that was cut short; entry {self.seq} records that"))
             if self._heads.get(self.seq, self.seal) != self.seal:
-                return Place(file, number, f"is not the entry {self.seq} that was recorded")
+                return Place(file, number, f"differs from the recorded entry {self.seq}")
             self._end = number + 1
         return None
 
@@ -160,7 +158,7 @@ class _Reader:
         recorded = max(self._heads, default=0)
         if recorded <= self.seq:
             return None
-        return Place(file, self._end, f"is missing: entry {recorded} was recorded, and the last one is {self.seq}")
+        return Place(file, self._end, f"is missing: entry {recorded} was recorded, but the last one is {self.seq}")
 
     def _told(self, stream: BinaryIO) -> Iterator[bytes]:
         read = 0
@@ -173,24 +171,24 @@ class _Reader:
         self._progress(read)
 
     def _begins(self, line: bytes) -> str:
-        """Choose the key of a file by its first line; gives what is wrong with that."""
+        """Choose the key of a file by its first line; returns the fault of that line, or an empty string."""
         try:
             members = as_members(line)
             event, given, previous = members["event"], str(members["key"]), bytes.fromhex(members.get("previous", ""))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             event, given, previous = "", "", b""
         if event != OPENED:
-            return "does not begin as a file of an audit trail does"
+            return "is not the first line of an audit file"
         ages = list(self._keys)
         if given not in ages:
             return f"was sealed with key {given:.40}, which is not given"
         if self._key is not None and ages.index(given) > ages.index(self._key.id):
-            return f"was sealed with key {given}, which is older than that of the file before it"
+            return f"was sealed with key {given}, which is older than the key of the previous file"
         self._key = self._keys[given]
         if self._continues and self.files == 1:
             self.seal, self.seq = previous or ORIGIN, (seq_of(line) or 1) - 1
         elif (previous or ORIGIN) != self.seal:
-            return f"begins a file that does not follow entry {self.seq}: what stood between them is missing"
+            return f"starts a file that does not follow entry {self.seq}: entries between them are missing"
         return ""
 
     def _follows(self, line: bytes) -> bool:
@@ -209,10 +207,10 @@ class _Reader:
     def _judged(self, line: bytes) -> str:
         seq, expected = seq_of(line), self.seq + 1
         if seq is None or not line.endswith(b"\n"):
-            return "is no entry"
+            return "is not an entry"
         if seq == expected:
-            return "is not as it was written"
-        return f"holds entry {seq} where entry {expected} should stand: entries are missing, moved or inserted"
+            return "has been changed"
+        return f"is entry {seq}, but entry {expected} is expected: entries are missing, moved or inserted"
 
     def _note(self, note: Place) -> None:
         if len(self.notes) < _MOST_NOTES:

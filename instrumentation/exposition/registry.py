@@ -73,7 +73,7 @@ class Collectors:
             try:
                 family = _restricted(_merged(alike), wanted)
                 text = encode(_Collected(family)) if family.samples or not wanted else b""
-            except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the page is served
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the rest of the page is served
                 self._say_once(name, error)
             else:
                 yield text.removesuffix(_END)

@@ -23,9 +23,10 @@ from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
+from instrumentation.http.streaming import Streams
 from instrumentation.http.websocket import measuring_websockets
-from instrumentation.otel import log_once, problems, unsupported
 from instrumentation.settings import load_settings
+from instrumentation.settings.opentelemetry import log_once, problems, unsupported
 from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.interfaces import Interface
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.page import MetricsPage
     from instrumentation.http.users import FindUser
     from instrumentation.settings import Settings
@@ -86,7 +87,14 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     if settings is None or not settings.enabled or is_disabled(os.environ):
         _stay_off(app, store, settings)
         return app
-    given = Given(settings=settings, store=given_store, registry=registry, user_id=user_id, interface=interface)
+    given = Given(
+        settings=settings,
+        store=given_store,
+        registry=registry,
+        user_id=user_id,
+        interface=interface,
+        instrument=instrument,
+    )
     return _instrumented(app, store, registry, given)
 
 
@@ -108,6 +116,13 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
         settings.duration_edges,
         expected=lambda: _expected(routes, excluded),
         starting=lambda: _begin(beginnings),
+    )
+    streams = Streams(
+        store,
+        routes,
+        excluded=excluded,
+        by_route=RoutePatterns(settings.http.streaming_routes),
+        subscriptions=RoutePatterns(settings.http.subscription_routes),
     )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     endings = [each.end for each in features if each.end]
@@ -148,6 +163,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
             routes=routes,
             excluded=excluded.exact | {route.template for route in routes if route.template in excluded},
             aside=aside if excluded.has_wildcards else None,
+            streams=streams,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,

@@ -13,7 +13,7 @@ from instrumentation.http.wsgi import probe_scope
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.http.routes import Routes
 
 _log = logging.getLogger("instrumentation")

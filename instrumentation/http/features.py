@@ -23,7 +23,8 @@ from instrumentation.users.active import users_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from instrumentation.http.middleware import ASGIApp, Key, Listener, Scope
+    from instrumentation.asgi import ASGIApp, Scope
+    from instrumentation.http.middleware import Key, Listener
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.http.routes import Routes
     from instrumentation.http.users import FindUser
@@ -110,7 +111,7 @@ def tracing(app: Instrumented) -> Feature:
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
-    from instrumentation.tracing.traces import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
+    from instrumentation.http.spans import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
     is_instrumented = traces.instrument(app.app, excluded)
@@ -144,7 +145,7 @@ def logs(app: Instrumented) -> Feature:
     """Structured logs and the access line, where the service has not set up logs of its own."""
     if not app.settings.logging.enabled:
         return Feature()
-    from instrumentation.logs.access import AccessLines  # noqa: PLC0415 - structlog loads only where there are logs
+    from instrumentation.http.access_lines import AccessLines  # noqa: PLC0415 - structlog loads only where there are logs
     from instrumentation.logs.binding import noting  # noqa: PLC0415 - as above
     from instrumentation.logs.configuring import begin, configure_unless_configured, end  # noqa: PLC0415 - as above
 

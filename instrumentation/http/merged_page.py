@@ -13,8 +13,8 @@ from instrumentation.exposition.formats import Page
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from instrumentation.asgi import Message, Send
     from instrumentation.exposition.formats import Exposition
-    from instrumentation.http.middleware import Message, Send
 
 _log = logging.getLogger("instrumentation")
 _OPENMETRICS = "application/openmetrics-text"

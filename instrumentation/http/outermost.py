@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.interfaces import Interface
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.users import FindUser
     from instrumentation.http.wsgi import Environ, StartResponse
     from instrumentation.settings import Settings
@@ -47,6 +47,7 @@ class Given:
         registry: The registry; None for that of prometheus_client.
         user_id: The function that returns a request's user.
         interface: The interface of the app.
+        instrument: ``instrument()`` itself, which imports this module.
     """
 
     settings: Settings
@@ -54,6 +55,12 @@ class Given:
     registry: CollectorRegistry | None
     user_id: FindUser | None
     interface: Interface
+    instrument: Callable[..., Any]
+
+    def again(self, app: Any) -> Any:
+        """Instrument an app that was unpickled."""
+        options = {name: value for name, value in vars(self).items() if value is not None and name != "instrument"}
+        return self.instrument(app, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the arguments that another process can use.
@@ -67,11 +74,13 @@ class Given:
                 "process; leave them out, or call instrument() in the process that unpickles the app.",
                 code="app_not_picklable",
             )
-        return _given, (self.settings, self.user_id, self.interface)
+        return _given, (self.settings, self.user_id, self.interface, self.instrument)
 
 
-def _given(settings: Settings, user_id: FindUser | None, interface: Interface) -> Given:
-    return Given(settings=settings, store=None, registry=None, user_id=user_id, interface=interface)
+def _given(settings: Settings, user_id: FindUser | None, interface: Interface, instrument: Callable[..., Any]) -> Given:
+    return Given(
+        settings=settings, store=None, registry=None, user_id=user_id, interface=interface, instrument=instrument
+    )
 
 
 def is_observed(app: Any) -> bool:
@@ -93,7 +102,7 @@ def leave(app: Any) -> Any:
         vars(own)[_UNDO]()
         object.__setattr__(app, "__class__", own.__bases__[0])
         if _BUILT in vars(own):
-            app.middleware_stack = vars(own)[_BUILT]  # a stack that was built meanwhile is built anew
+            app.middleware_stack = vars(own)[_BUILT]  # a stack built meanwhile is discarded
     return app
 
 
@@ -212,15 +221,12 @@ def _unpickled(kind: Any) -> Any:
     """An app that is instrumented as soon as pickle sets its state."""
 
     def set_state(self: Any, state: tuple[Any, Given]) -> None:
-        from instrumentation.http import instrument  # noqa: PLC0415 - it imports this module
-
         own, given = state
         object.__setattr__(self, "__class__", kind)
         for attributes in own if isinstance(own, tuple) else (own,):
             for name, value in (attributes or {}).items():
                 object.__setattr__(self, name, value)
-        options = {name: value for name, value in vars(given).items() if value is not None}
-        instrument(self, **options)
+        given.again(self)
 
     methods = {"__slots__": (), "__setstate__": set_state}
     arriving: Any = new_class(kind.__name__, (kind,), exec_body=lambda namespace: namespace.update(methods))
@@ -275,6 +281,4 @@ class ObservedWSGIApp(ObservedApp):
 
 
 def _observed_again(app: Any, given: Given) -> Any:
-    from instrumentation.http import instrument  # noqa: PLC0415 - it imports this module
-
-    return instrument(app, **{name: value for name, value in vars(given).items() if value is not None})
+    return given.again(app)

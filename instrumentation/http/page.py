@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.exposition.formats import Exemplars, Page
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 

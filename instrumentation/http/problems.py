@@ -6,18 +6,19 @@ import json
 import logging
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from instrumentation import catalog
 from instrumentation.correlation import correlation_id
 from instrumentation.errors import AppError, InstrumentationError
 from instrumentation.http.frameworks.starlette import answering
+from instrumentation.http.problem_document import Document
 from instrumentation.store import add, default_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.routes import Routes
     from instrumentation.store import Store
 
@@ -80,27 +81,6 @@ def logging_app_errors(app: ASGIApp) -> ASGIApp:
             raise
 
     return logged
-
-
-class Document(NamedTuple):
-    """A problem document, as it is sent.
-
-    Attributes:
-        status: The HTTP status.
-        headers: By name, without the content type.
-        body: JSON; empty where the status has no body.
-        media_type: Of the body.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    media_type: str = "application/problem+json"
-
-    @property
-    def all_headers(self) -> dict[str, str]:
-        """The headers, and the content type."""
-        return {"content-type": self.media_type, **self.headers}
 
 
 class Documents:

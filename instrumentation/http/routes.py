@@ -13,8 +13,8 @@ from instrumentation.http.frameworks.starlette import Starlette, report_copies
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
+    from instrumentation.asgi import ASGIApp, Receive, Send
     from instrumentation.http.frameworks.interface import Respond, Scope
-    from instrumentation.http.middleware import ASGIApp, Receive, Send
 
 __all__ = ["UNMATCHED", "WEBSOCKET", "Route", "Routes", "local_path"]
 

@@ -4,7 +4,7 @@
 of the request, without an event loop: the layer is a coroutine that is suspended only while the server sends a chunk of the
 body. It continues when the server requests the next chunk, so a duration ends when the last chunk was sent.
 
-Sources: PEP 3333, and the ASGI specification, version 3.0.
+ScrapeCallbacks: PEP 3333, and the ASGI specification, version 3.0.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from io import BytesIO
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.correlation import _current
-from instrumentation.http.correlation import ID
+from instrumentation.correlation import ID, _current
 from instrumentation.http.frameworks.interface import ARRIVAL, ENVIRON
 from instrumentation.http.middleware import awaiting
 from instrumentation.http.recorder import SERVER_ERROR
@@ -28,7 +27,7 @@ from instrumentation.http.sizes import MARK, Moved
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
 
     Environ = dict[str, Any]
     Headers = list[tuple[str, str]]

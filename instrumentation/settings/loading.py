@@ -10,9 +10,9 @@ import yaml
 from pydantic import ValidationError
 
 from instrumentation.errors import Fault, SettingsError
-from instrumentation.otel import read_attributes, read_tracing
 from instrumentation.settings.faults import as_faults, shown
 from instrumentation.settings.model import Settings
+from instrumentation.settings.opentelemetry import read_attributes, read_tracing
 from instrumentation.settings.service import RESOURCE_KEYS, Service
 
 if TYPE_CHECKING:

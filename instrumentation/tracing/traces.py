@@ -17,10 +17,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
-from instrumentation.http.correlation import ID
-from instrumentation.otel import read_tracing
+from instrumentation.correlation import ID
 from instrumentation.redaction import Redactor
 from instrumentation.settings import Tracing
+from instrumentation.settings.opentelemetry import read_tracing
 from instrumentation.settings.route_patterns import as_regex
 from instrumentation.tracing.clients import trace_clients
 from instrumentation.tracing.export import BoundedExport, BoundedProcessor
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
 
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
-    from instrumentation.http.routes import Routes
+    from instrumentation.asgi import ASGIApp
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
@@ -41,9 +40,8 @@ _log = logging.getLogger("instrumentation")
 FLUSH_SECONDS = 5.0
 """How long a shutdown waits for a collector."""
 
-_SERVER_SPAN = "sidelight.server_span"
-_STARTS = frozenset(("http.response.start", "websocket.accept", "websocket.http.response.start"))
-_OBSERVED = "fastapi.telemetry"
+SERVER_SPAN = "sidelight.server_span"
+OBSERVED = "fastapi.telemetry"
 """Where it stands in a scope, FastAPI (0.143 and later) makes no second span for an app that is mounted."""
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
@@ -178,42 +176,9 @@ class _NoPropagator(TextMapPropagator):
         return set()
 
 
-def naming_spans(app: ASGIApp, routes: Routes) -> ASGIApp:
-    """An ASGI app whose server spans carry the full template of the route, and no path, once it is known.
-
-    OpenTelemetry's own instrumentation matches the path a second time, and finds of nested routers only the last.
-    """
-
-    async def named(scope: Scope, receive: Receive, send: Send) -> None:
-        def answering(message: Message) -> Any:
-            if message.get("type") in _STARTS:
-                _name(scope, routes)
-            return send(message)
-
-        scope.setdefault(_OBSERVED, None)
-        await app(scope, receive, answering)
-
-    named.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
-    return named
-
-
-def _name(scope: Scope, routes: Routes) -> None:
-    span = scope.get(_SERVER_SPAN)
-    if span is None or not span.is_recording():
-        return
-    try:
-        template = routes.template(scope)
-    except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
-        return
-    method = scope.get("method", "WEBSOCKET")
-    span.update_name(f"{method} {template}" if template else method)
-    if template:
-        span.set_attribute("http.route", template)
-
-
 def _remember(span: Span, scope: Any) -> None:
     if span.is_recording():
-        scope[_SERVER_SPAN] = span
+        scope[SERVER_SPAN] = span
         if ID in scope:
             span.set_attribute("correlation_id", scope[ID])
 

@@ -29,6 +29,7 @@ from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.store.scrape_callbacks import reading
 from instrumentation.users.registers import LocalRegisters, SharedRegisters, home
+from instrumentation.warn_once import warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -56,11 +57,12 @@ def saw_user(user_id: UserId) -> None:
 
     Args:
         user_id: What is the same for this user in every pod, such as the primary key. 7 and ``"7"`` are one user.
-
-    Raises:
-        InstrumentationError: ``user_id_invalid``.
+            Anything that is no id, such as None, is logged once and ignored.
     """
-    _default_users().saw(user_id)
+    try:
+        _default_users().saw(user_id)
+    except InstrumentationError as error:
+        warn_once(str(error))
 
 
 class ActiveUsers:

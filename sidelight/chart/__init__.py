@@ -1,4 +1,4 @@
-"""The Helm chart's generated files: rules with open places, dashboards, default values, and the schema of all values."""
+"""The Helm chart's generated files: rules with placeholders, dashboards, default values and their schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sidelight.chart.objects import collector_monitor_values, dashboards_values,
 from sidelight.chart.quantity import quantity_templates
 from sidelight.chart.readme import to_readme
 from sidelight.chart.rules import alerts_values, bucket_edges, chart_rules, rules_values
-from sidelight.chart.values import Block, ChartError, Value, labels, may_be, to_schema_file, to_values_file
+from sidelight.chart.values import Block, ChartError, Value, annotated, labels, may_be, to_schema_file, to_values_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["CONFIGMAP_BYTES", "ChartError", "chart_files", "chart_values", "dashboard_files"]
 
 DASHBOARDS = "files/dashboards"
-CONFIGMAP_BYTES = 1 << 20  # Kubernetes refuses a ConfigMap that holds more
+CONFIGMAP_BYTES = 1 << 20  # Kubernetes refuses a larger ConfigMap
 
 
 def chart_files(settings: Settings) -> dict[str, str]:
-    """Path below ``helm/sidelight`` to text, of all that follows from the settings.
+    """Path below ``helm/sidelight`` to text, for all files generated from the settings.
 
     Raises:
-        ChartError: Two overrides would have one name in the values, or two secrets one key.
+        ChartError: Two overrides would have the same name in the values, or two secrets the same key.
     """
     values = chart_values(settings)
     return {
-        "files/rules.yaml": to_yaml(chart_rules(settings), "sidelight file/ignore: the chart fills the places"),
+        "files/rules.yaml": to_yaml(
+            chart_rules(settings), "sidelight file/ignore: the chart replaces the placeholders"
+        ),
         "files/gateway.yaml": to_gateway_config(settings),
         "files/alertmanager.yaml": to_yaml(alertmanager_parts(settings)),
         "templates/_quantity.tpl": quantity_templates("sidelight"),
@@ -44,16 +46,16 @@ def chart_files(settings: Settings) -> dict[str, str]:
 
 
 def dashboard_files(dashboards: Mapping[str, str]) -> dict[str, str]:
-    """Path below ``helm/sidelight`` to text, of dashboards given as file name to JSON.
+    """Path below ``helm/sidelight`` to text, for dashboards given as file name to JSON.
 
     Raises:
-        ChartError: A dashboard is larger than a ConfigMap may be.
+        ChartError: A dashboard does not fit into a ConfigMap.
     """
     for name, text in dashboards.items():
         size = len(name.encode()) + len(text.encode())
         if size > CONFIGMAP_BYTES:
             raise ChartError(
-                f"{name}: is {size} bytes with its name, and a ConfigMap holds {CONFIGMAP_BYTES}; "
+                f"{name}: is {size} bytes with its name, but a ConfigMap holds at most {CONFIGMAP_BYTES}; "
                 "split the dashboard in two.",
                 code="chart_dashboard_too_large",
                 details={"name": name, "bytes": size},
@@ -65,12 +67,12 @@ def chart_values(settings: Settings) -> Block:
     """Every value of the chart.
 
     Raises:
-        ChartError: Two overrides would have one name.
+        ChartError: Two overrides would have the same name.
     """
     return Block(
         key="",
-        note="The defaults, written by `sidelight build` from sidelight.yaml: change them there, "
-        "or override them with a values file of your own.",
+        note="The defaults, written by `sidelight build` from sidelight.yaml. Change them there, "
+        "or override them with your own values file.",
         members=(
             rules_values(settings),
             alerts_values(settings),
@@ -82,9 +84,22 @@ def chart_values(settings: Settings) -> Block:
             gateway_values(settings),
             helm_test_values(),
             labels("commonLabels", "Labels on every object, such as {release: monitoring}."),
-            Value(key="nameOverride", default="", schema=may_be("objectName"), note="Stands for the chart's name."),
-            Value(key="fullnameOverride", default="", schema=may_be("objectName"), note="Names the objects."),
+            annotated("commonAnnotations", "Annotations on every object."),
+            Value(
+                key="checkSecrets",
+                default=True,
+                schema=may_be("flag"),
+                note="Whether the notes name the keys of Secrets that are missing. Helm then reads these Secrets in the release's "
+                "namespace, where it also keeps its releases as Secrets.",
+            ),
+            Value(key="nameOverride", default="", schema=may_be("objectName"), note="Replaces the chart's name."),
+            Value(
+                key="fullnameOverride",
+                default="",
+                schema=may_be("objectName"),
+                note="Replaces the name of the objects.",
+            ),
         ),
-        # A parent chart passes these on.
+        # A parent chart passes these.
         unset={"global": {"type": "object"}, "enabled": {"type": "boolean"}},
     )

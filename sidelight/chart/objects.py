@@ -1,54 +1,52 @@
-"""Values of the objects beside the rules: dashboards, monitors and test."""
+"""Values of dashboards, monitors and the Helm test."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidelight.chart.values import Block, Value, flag, labels, may_be
+from sidelight.chart.gateway import scheduling
+from sidelight.chart.secret_keys import secret_key
+from sidelight.chart.values import Block, Value, annotated, every, flag, labels, may_be
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 
 def dashboards_values(settings: Settings) -> Block:
-    """How Grafana's sidecar finds the dashboards."""
+    """Values of the dashboards."""
     return Block(
         key="dashboards",
-        note="The dashboards, one ConfigMap each, for the sidecar of Grafana's chart.",
+        note="The dashboards, one ConfigMap each, loaded by the sidecar of Grafana's chart.",
         members=(
             flag("enabled"),
             Value(
                 key="label",
                 default="grafana_dashboard",
                 schema=may_be("labelName"),
-                note="The label the sidecar looks for (its sidecar.dashboards.label and labelValue).",
+                note="The label that the sidecar selects (its sidecar.dashboards.label and labelValue).",
             ),
             Value(key="labelValue", default="1", schema=may_be("labelValue")),
             Value(
                 key="folder",
                 default=settings.dashboards.folder,
                 schema=may_be("text"),
-                note="Grafana's folder; the sidecar heeds it with sidecar.dashboards.folderAnnotation set to the "
-                "annotation's name and provider.foldersFromFilesStructure to true.",
+                note="Grafana's folder. The sidecar uses it if sidecar.dashboards.folderAnnotation is the name of the "
+                "annotation and provider.foldersFromFilesStructure is true.",
             ),
             Value(key="folderAnnotation", default="grafana_folder", schema=may_be("labelName")),
             labels("labels"),
-            Value(key="annotations", default={}, schema=may_be("annotations")),
+            annotated("annotations"),
         ),
     )
 
 
 def pod_monitor_values(settings: Settings) -> Block:
-    """Which pods are scraped."""
-    pushed = settings.collector.metrics != "scrape"
+    """Values of the PodMonitor for services."""
+    pushed, token = settings.collector.metrics != "scrape", settings.metrics.token_file
     return Block(
         key="podMonitor",
-        note="Scrapes the services' pods by way of the Prometheus Operator."
-        + (
-            f" Not here: the sidecars push by {settings.collector.metrics}, and twice would be once too often."
-            if pushed
-            else ""
-        ),
+        note="Scrapes the services' pods with the Prometheus Operator."
+        + (f" Off here, because the sidecars push with {settings.collector.metrics}." if pushed else ""),
         members=(
             Value(key="enabled", default=False, schema={"const": False}) if pushed else flag("enabled", default=False),
             labels("labels"),
@@ -56,21 +54,21 @@ def pod_monitor_values(settings: Settings) -> Block:
                 key="jobLabel",
                 default="app.kubernetes.io/name",
                 schema=may_be("labelName"),
-                note="The pods' label that becomes job. Without it all pods would be one service to the rules.",
+                note="The pods' label that becomes job. Without it, the rules would treat all pods as one service.",
             ),
             Value(
                 key="selector",
                 default={},
                 schema=may_be("selector"),
-                note="Which pods, such as {matchLabels: {app.kubernetes.io/part-of: shop}}.",
+                note="The pods to scrape, such as {matchLabels: {app.kubernetes.io/part-of: shop}}.",
             ),
             Value(
                 key="namespaceSelector",
                 default={},
                 schema=may_be("namespaceSelector"),
-                note="In which namespaces, such as {any: true} or {matchNames: [shop]}; by default the release's own.",
+                note="Their namespaces, such as {any: true} or {matchNames: [shop]}; by default the release's namespace.",
             ),
-            Value(key="port", default="http", schema=may_be("text"), note="The name of the container's port."),
+            Value(key="port", default="http", schema=may_be("text"), note="The name of the container port."),
             Value(
                 key="path",
                 default=settings.metrics.path or "/metrics",
@@ -80,19 +78,53 @@ def pod_monitor_values(settings: Settings) -> Block:
                 key="interval",
                 default=str(settings.metrics.scrape_interval),
                 schema=may_be("duration"),
-                note=f"At most a quarter of the rules' window, which is {settings.alerting.window}.",
+                note=f"At most a quarter of the rules' window ({settings.alerting.window}).",
             ),
+            Value(key="scheme", default="http", schema={"enum": ["http", "https"]}),
+            Value(
+                key="tlsConfig",
+                default={},
+                schema=may_be("tlsConfig"),
+                note="Such as {ca: {configMap: {name: ca, key: ca.crt}}, serverName: shop}.",
+            ),
+            Value(
+                key="authorization",
+                default={"credentials": secret_key(token, otherwise="sidelight-metrics")} if token else {},
+                schema=may_be("authorization"),
+                note="Such as {credentials: {name: shop-metrics, key: token}}; by default the token of metrics.token_file in sidelight.yaml, as a "
+                "key of a Secret: the file .../shop-metrics/token is the key token of shop-metrics.",
+            ),
+            Value(
+                key="sampleLimit",
+                default=0,
+                schema={"type": "integer", "minimum": 0},
+                note="How many samples a scrape may have; 0 is any number. A scrape with more counts as failed, and the instance as down.",
+            ),
+            *_labelling(),
+            every("metricRelabelings", "relabeling"),
+        ),
+    )
+
+
+def _labelling() -> tuple[Value, ...]:
+    """What else becomes a label of the targets."""
+    return (
+        every("podTargetLabels", "text", "Labels of the pods that become labels of their series, such as [team]."),
+        every(
+            "relabelings",
+            "relabeling",
+            "Such as [{targetLabel: cluster, replacement: north}]; the rules keep labels that alerting.group_by names.",
         ),
     )
 
 
 def collector_monitor_values() -> Block:
-    """Where the collectors' own metrics are scraped."""
+    """Values of the PodMonitor for collectors."""
     return Block(
         key="collectorMonitor",
-        note="Scrapes the metrics of the collectors themselves, sidecars and gateways, which CollectorDroppingData and "
-        "CollectorQueueFilling read; at podMonitor's interval. job is podMonitor's with -collector behind it, so no alert "
-        "takes a collector for the service.",
+        note="Scrapes the collectors' own metrics (sidecars and gateways) at podMonitor's interval. CollectorDroppingData "
+        "and CollectorQueueFilling need them. job is podMonitor's job plus -collector, so that no alert treats a collector "
+        "as the service.",
         members=(
             flag("enabled", default=False),
             labels("labels"),
@@ -100,37 +132,39 @@ def collector_monitor_values() -> Block:
                 key="selector",
                 default={},
                 schema=may_be("selector"),
-                note="Which pods; by default all that have a port called otelcol-metrics.",
+                note="The pods to scrape; by default all with a port named otelcol-metrics.",
             ),
             Value(
                 key="namespaceSelector",
                 default={},
                 schema=may_be("namespaceSelector"),
-                note="In which namespaces, such as {any: true}; by default the release's own, where no sidecars may be.",
+                note="Their namespaces, such as {any: true}; by default the release's, which may contain no sidecars.",
             ),
+            *_labelling(),
         ),
     )
 
 
 def helm_test_values() -> Block:
-    """What ``helm test`` asks."""
+    """Values of the Helm test."""
     return Block(
         key="test",
-        note="A Pod that `helm test` runs. It asks Prometheus whether it has loaded the rules and, with podMonitor, scrapes pods; and with "
-        "alertmanagerConfig it asks Alertmanager whether it has loaded the routes and leads this release's Watchdog to its receiver.",
+        note="The Pod of `helm test`. It checks that Prometheus has loaded the rules and, with podMonitor, scrapes pods. "
+        "With alertmanagerConfig, it also checks that Alertmanager has loaded the routes and sends this release's Watchdog "
+        "to its receiver.",
         members=(
             flag("enabled", default=False),
             Value(
                 key="prometheusURL",
                 default="http://prometheus-operated:9090",
                 schema={"type": "string", "pattern": "^https?://[^/]+"},
-                note="Where Prometheus answers, as the Pod reaches it.",
+                note="Prometheus' URL as seen from the Pod.",
             ),
             Value(
                 key="alertmanagerURL",
                 default="http://alertmanager-operated:9093",
                 schema={"type": "string", "pattern": "^https?://[^/]+"},
-                note="Where Alertmanager answers, as the Pod reaches it.",
+                note="Alertmanager's URL as seen from the Pod.",
             ),
             Value(
                 key="image",
@@ -138,6 +172,7 @@ def helm_test_values() -> Block:
                 schema=may_be("text"),
                 note="An image with sh, curl and grep.",
             ),
-            Value(key="attempts", default=30, schema=may_be("count"), note="How often it asks, 2 seconds apart."),
+            Value(key="attempts", default=30, schema=may_be("count"), note="Number of attempts, 2 seconds apart."),
+            *scheduling(),
         ),
     )

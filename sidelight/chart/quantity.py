@@ -1,9 +1,9 @@
-"""What both charts do with quantities as Kubernetes writes them, such as 1.5Gi: templates that read them, and refuse the rest."""
+"""Helm templates of both charts that parse Kubernetes quantities, such as 1.5Gi, and refuse anything else."""
 
 from __future__ import annotations
 
 LEAST_MIB = 32
-"""With less, a collector has no room beside its own program."""
+"""The least memory for a collector; its own process needs nearly that much."""
 
 _TEMPLATE = """\
 {{/* Written by `sidelight build`: quantities as Kubernetes writes them. Takes: path, given. */}}
@@ -46,6 +46,6 @@ _TEMPLATE = """\
 
 
 def quantity_templates(chart: str) -> str:
-    """The text of a chart's ``_quantity.tpl``; its templates are named after the chart."""
+    """The text of a chart's ``_quantity.tpl``, with templates named after the chart."""
     text = _TEMPLATE.replace("CHART", chart)
     return text.replace("LEAST_BYTES", f"{LEAST_MIB * 2**20}.0").replace("LEAST_MIB", str(LEAST_MIB))

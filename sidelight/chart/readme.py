@@ -1,4 +1,4 @@
-"""The chart's README: what it installs, and a table of its values made from their comments."""
+"""The chart's README: what it installs, and a table of its values."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _HEAD = """\
 
 <!-- Written by `sidelight build` from the chart's values; change the code it is made from, not this page. -->
 
-Installs into a cluster what `sidelight build` derives from `sidelight.yaml`:
+Installs what `sidelight build` generates from `sidelight.yaml` into a cluster:
 
-| object | what for | value |
+| object | purpose | value |
 | --- | --- | --- |
-| PrometheusRule, or a ConfigMap where there is no Prometheus Operator | recording rules and alerts | `rules`, `alerts` |
-| one ConfigMap per dashboard | Grafana's sidecar loads them | `dashboards` |
+| PrometheusRule, or a ConfigMap without the Prometheus Operator | recording rules and alerts | `rules`, `alerts` |
+| one ConfigMap per dashboard | loaded by Grafana's sidecar | `dashboards` |
 | PodMonitor (off by default) | scrapes the services' pods | `podMonitor` |
 | PodMonitor (off by default) | scrapes the collectors' own metrics | `collectorMonitor` |
-| AlertmanagerConfig (off by default) | who hears which alert | `alertmanagerConfig` |
+| AlertmanagerConfig (off by default) | routes and receivers of alerts | `alertmanagerConfig` |
 | Deployment, Service, ConfigMap, ServiceAccount, HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy (off by default) | \
-the gateway of traces and pushed metrics | `gateway` |
-| Pod of `helm test` (off by default) | asks whether rules are loaded, pods scraped and alerts routed | `test` |
+the gateway for traces and pushed metrics | `gateway` |
+| Pod of `helm test` (off by default) | checks that rules are loaded, pods scraped and alerts routed | `test` |
 
 ```sh
 helm install sidelight helm/sidelight --namespace monitoring --set commonLabels.release=kube-prometheus-stack
 ```
 
-A misspelt key, an unknown alert or a wrong type stops the installation with its path. Files below `files/`, this page,
-`values.yaml` and `values.schema.json` are generated: change `sidelight.yaml` and run `make chart`. How to fit the chart to a
-cluster: [Install the chart](../../docs/how-to/install-the-chart.md). What to mind from version to version:
-[UPGRADING](UPGRADING.md).
+A misspelt key, an unknown alert or a wrong type stops the installation; the message contains its path. Files in `files/`,
+this page, `values.yaml` and `values.schema.json` are generated: change `sidelight.yaml` and run `make chart`. See
+[Install the chart](../../docs/how-to/install-the-chart.md) for how to adapt it to a cluster, and [UPGRADING](UPGRADING.md)
+for changes between versions.
 
 ## Values
 """

@@ -1,4 +1,4 @@
-"""The chart's rules with open places, and the values that fill them."""
+"""The chart's rules with placeholders, and the values for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alerts.checking.promql import check
 from alerts.checking.series import series
 from alerts.model import AlertRule, RecordingRule
 from alerts.thresholds import SEVERITIES
-from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
+from sidelight.chart.values import Block, ChartError, Value, annotated, flag, labels, may_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ _THRESHOLD = "threshold"
 
 
 def chart_rules(settings: Settings) -> dict[str, object]:
-    """What the templates read: every group, the labels that a scope may name, and which warning must not be above which critical.
+    """The data for the templates: groups, labels allowed in a scope, and which warning must not exceed which critical.
 
-    An alert rule has its places open, and with it their names, and whether its alerts name a namespace. A recorded series has the alert rules that read it, and
-    none where a dashboard does too.
+    An alert rule contains placeholders, their names, and whether its alerts have a namespace. A recording rule contains the
+    alert rules that read its series, or none if a dashboard reads it too.
     """
     every = groups(settings)
     rules = [rule for group in every for rule in group.rules]
@@ -68,18 +68,18 @@ def _rule(
 
 
 def scoped(expr: str, names: Iterable[str]) -> str:
-    """An expression with a place for the scope at every series that it reads; without a scope the places are empty.
+    """An expression with a placeholder for the scope at every series that it reads; without a scope it is left empty.
 
     >>> scoped('sum(rate(up{job="a"}[5m])) / group_up + up_total + up', {"up", "up_total"})
     'sum(rate(up{[[scope,]]job="a"}[5m])) / group_up + up_total[[scope]] + up[[scope]]'
     """
-    # A place of a number may have the name of a series: [[queue_oldest_age_seconds]].
+    # A placeholder for a number may have the name of a series: [[queue_oldest_age_seconds]].
     series = re.compile(rf"(?<![\w:\[])({'|'.join(map(re.escape, names))})(?![\w:])({{?)")
     return series.sub(lambda found: f"{found[0]}[[scope,]]" if found[2] else f"{found[1]}[[scope]]", expr)
 
 
 def _readers(record: str, rules: Sequence[RecordingRule | AlertRule]) -> Iterator[str]:
-    """Every alert rule that reads a series, also by way of another recorded series."""
+    """All alert rules that read a series, directly or through other recorded series."""
     for rule in _reading(record, rules):
         if isinstance(rule, AlertRule):
             yield f"{rule.alert}.{rule.key}"
@@ -88,7 +88,7 @@ def _readers(record: str, rules: Sequence[RecordingRule | AlertRule]) -> Iterato
 
 
 def _is_shown(rule: RecordingRule | AlertRule, rules: Sequence[RecordingRule | AlertRule]) -> bool:
-    """Whether a dashboard reads a series, also by way of another: then it is recorded whatever becomes of the alerts."""
+    """Whether a dashboard reads a series, directly or indirectly. Then it is recorded even if alerts are disabled."""
     return isinstance(rule, RecordingRule) and (
         rule.shown or any(_is_shown(reader, rules) for reader in _reading(rule.record, rules))
     )
@@ -99,7 +99,7 @@ def _reading(record: str, rules: Sequence[RecordingRule | AlertRule]) -> Iterato
 
 
 def _order(alert: Alert, settings: Settings) -> Iterator[dict[str, str]]:
-    """The pairs of warning and critical that judge the same services; an override may set one and leave the other."""
+    """The pairs of warning and critical rules for the same services; an override may set only one of them."""
     rules = [rule for rule in alert.rules(settings) if _THRESHOLD in rule.parameters]
     keys = {rule.key for rule in rules}
     for match in dict.fromkeys(rule.key.removeprefix(rule.severity) for rule in rules):
@@ -111,47 +111,67 @@ def _order(alert: Alert, settings: Settings) -> Iterator[dict[str, str]]:
 
 
 def rules_values(settings: Settings) -> Block:
-    """Which groups there are, and as which object."""
+    """Values of the rule groups and their object."""
     switches = tuple(flag(_key(group)) for group in groups(settings))
     return Block(
         key="rules",
-        note="The rules as one object.",
+        note="The rules.",
         members=(
             flag("enabled"),
             Value(
                 key="kind",
                 default="PrometheusRule",
                 schema={"enum": ["PrometheusRule", "ConfigMap"]},
-                note="PrometheusRule needs the Prometheus Operator; a ConfigMap is mounted and listed in rule_files.",
+                note="PrometheusRule needs the Prometheus Operator. Mount a ConfigMap yourself and list it in rule_files.",
             ),
             labels("labels", "Labels on the object; kube-prometheus-stack selects {release: <its release>}."),
+            annotated("annotations"),
+            Value(
+                key="alertLabels",
+                default={},
+                schema=may_be("alertLabels"),
+                note="Labels on every alert, such as {team: shop}; those of a single alert win.",
+            ),
+            Value(
+                key="alertAnnotations",
+                default={},
+                schema=may_be("alertAnnotations"),
+                note="Annotations on every alert; those of a single alert win.",
+            ),
+            Value(
+                key="runbookURL",
+                default="",
+                schema={"type": "string", "pattern": "^(https?://[^ ]*[{]alert[}][^ ]*)?$"},
+                note="The address of runbooks with {alert} for the alert's name, such as https://wiki.example/runbooks/{alert}; by default "
+                f"{settings.alerting.runbook_base_url}/{{alert}}.md.",
+            ),
             Value(
                 key="scope",
                 default={},
                 schema=may_be("scope"),
-                note="Which services this release judges, as labels and their values, such as {job: [shop, search]} or {namespace: [shop]}; by "
-                "default all that Prometheus has. Releases with different scopes can share a Prometheus. The labels are those of "
-                f"alerting.group_by in sidelight.yaml: {', '.join(settings.alerting.group_by)}. A release with a scope has no Watchdog, unless "
-                "alertmanagerConfig.receivers has a watchdog.",
+                note="The services that this release covers, as labels and their values, such as {job: [shop, search]} or "
+                "{namespace: [shop]}; by default all in Prometheus. Releases with different scopes can share a Prometheus. "
+                f"Possible labels are those of alerting.group_by in sidelight.yaml: {', '.join(settings.alerting.group_by)}. A "
+                "release with a scope has no Watchdog, unless alertmanagerConfig.receivers has a watchdog.",
             ),
             Block(
                 key="groups",
                 members=switches,
-                note="A group's alerts and recorded series; what only alerts read that are switched off is not recorded.",
+                note="The groups of alerts and recording rules. Series that only disabled alerts read are not recorded.",
             ),
         ),
     )
 
 
 def alerts_values(settings: Settings) -> Block:
-    """Every number of every alert."""
+    """Values of all alerts."""
     return Block(
         key="alerts",
-        note="The alerts, each with one rule for every severity and override. labels and annotations go onto the "
-        "alert, and win over its own, such as {runbook_url: https://...}. threshold is "
-        "the value to exceed: a share from 0 to 1, seconds, items or US dollars; the sentence of the alert follows it. "
-        "for is how long that must last, keep_firing_for how long the alert outlives it (null: not at all). "
-        "Alertmanager routes by severity. On the command line give numbers with --set-json, since --set makes 0.1 a text.",
+        note="The alerts, each with one rule per severity and override. labels and annotations are added to the alert and "
+        "replace its own, such as {runbook_url: https://...}. threshold is the value to exceed: a ratio from 0 to 1, "
+        "seconds, items or US dollars; the alert text follows it. for is how long the condition must hold, keep_firing_for "
+        "how long the alert keeps firing afterwards (null: not at all). Alertmanager routes by severity. On the command line, "
+        "set numbers with --set-json, because --set makes 0.1 a string.",
         members=tuple(_alert(alert, rules) for alert in ALERTS if (rules := alert.rules(settings))),
     )
 
@@ -174,7 +194,7 @@ def _check_keys(alert: Alert, rules: Iterable[AlertRule]) -> None:
     for key, times in Counter(rule.key for rule in rules).items():
         if times > 1:
             raise ChartError(
-                f"thresholds.overrides: got {times} matches that the chart's values would all call "
+                f"thresholds.overrides: got {times} matches that would have the same name in the chart's values, "
                 f"alerts.{alert.name}.{key}; give matches that differ in letters, digits or _.",
                 code="chart_values_collide",
                 details={"alert": alert.name, "key": key},
@@ -195,17 +215,17 @@ def _alert_rule(rule: AlertRule) -> Iterator[Value]:
 def _kind(rule: AlertRule, place: str) -> str:
     if isinstance(rule.parameters[place], int):
         return "count"
-    # What the sentence shows as a percentage is a share; 5 in place of 0.05 would never be exceeded.
+    # A number that the text shows as a percentage is a ratio; 5 instead of 0.05 would never be exceeded.
     return "share" if f'"[[{place}]]" | humanizePercentage' in rule.description else "positive"
 
 
 def bucket_edges(settings: Settings) -> Value:
-    """Where the services' latencies are exact."""
+    """The value with the services' bucket edges."""
     return Value(
         key="bucketEdges",
         default=list(settings.duration_edges),
         schema={"type": "array", "minItems": 1, "uniqueItems": True, "items": may_be("positive")},
-        note="The services' bucket edges in seconds. A latency threshold must be one of them, and not the highest: "
-        "only then is 'the p95 is above it' exact. An edge that only stands here is none: the services take theirs "
-        "from sidelight.yaml.",
+        note="The services' bucket edges in seconds. A latency threshold must be one of them, except the highest: only then "
+        "is 'p95 is above it' exact. Changing this value does not change the services, which read their edges from "
+        "sidelight.yaml.",
     )

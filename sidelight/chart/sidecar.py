@@ -1,4 +1,4 @@
-"""The library chart's generated files: the sidecar's configuration as a template, the default values and their schema."""
+"""The library chart's generated files: the sidecar's configuration as a template, default values and their schema."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ KUBERNETES = {
     "k8s.pod.name": "${env:POD_NAME}",
     "service.instance.id": "${env:POD_NAME}",
 }
-"""Of OpenTelemetry's semantic conventions; the container's environment has them from the pod."""
+"""Resource attributes of OpenTelemetry's semantic conventions to the container's variables, which come from the pod."""
 
 
 def sidecar_chart_files(settings: Settings) -> dict[str, str]:
-    """Path below ``helm/sidelight-sidecar`` to text, of all that follows from the settings."""
+    """Path below ``helm/sidelight-sidecar`` to text, for all files generated from the settings."""
     values = sidecar_values(settings)
     return {
         "templates/_config.tpl": _template(common.to_config(sidecar_config(settings, KUBERNETES))),
@@ -34,38 +34,41 @@ def sidecar_chart_files(settings: Settings) -> dict[str, str]:
 
 
 def sidecar_values(settings: Settings) -> Block:
-    """What a team may change of its sidecar."""
+    """The values that a team can set for its sidecar."""
     return Block(
         key="",
-        note="The defaults, written by `sidelight build`; a team overrides them below sidelight-sidecar in its own values.",
+        note="The defaults, written by `sidelight build`. Override them in your own values, below sidelight-sidecar.",
         members=(
             Value(
                 key="native",
                 default="auto",
                 schema={"enum": ["auto", True, False]},
-                note="Whether the sidecar is a native one (restartPolicy Always among the init containers); auto asks the "
-                "cluster's version, 1.29 or later.",
+                note="Whether to use a native sidecar (an init container with restartPolicy Always). auto does so if the "
+                "cluster's version is 1.29 or newer.",
             ),
             image(),
             Value(
-                key="serviceName", default="", schema={"type": "string"}, note="The job; by default the release's name."
+                key="serviceName", default="", schema={"type": "string"}, note="The job (default: the release's name)."
             ),
             Value(
                 key="servicePort",
                 default=8000,
                 schema=may_be("count"),
-                note="Where the service serves, for collector.metrics otlp and remote_write.",
+                note="The service's port, which the sidecar scrapes if collector.metrics is otlp or remote_write.",
             ),
             Value(
                 key="memory",
                 default=f"{settings.collector.memory_limit_mib}Mi",
                 schema=may_be("quantity"),
-                note="Request and limit, such as 256Mi or 0.5Gi; by default collector.memory_limit_mib of sidelight.yaml. The "
-                "collector keeps to four fifths of it.",
+                note="Memory request and limit, such as 256Mi or 0.5Gi (default: collector.memory_limit_mib in sidelight.yaml). "
+                "The collector uses up to four fifths of it.",
             ),
             Value(key="cpuRequest", default="20m", schema=may_be("quantity")),
             Value(
-                key="queueSizeLimit", default="512Mi", schema=may_be("quantity"), note="Of the volume of what waits."
+                key="queueSizeLimit",
+                default="512Mi",
+                schema=may_be("quantity"),
+                note="Size limit of the queue's volume.",
             ),
             environment(),
         ),
@@ -74,7 +77,7 @@ def sidecar_values(settings: Settings) -> Block:
 
 
 def _template(config: str) -> str:
-    """A text that Helm prints as it is."""
+    """A text that Helm does not interpret."""
     return f'{{{{- define "sidelight-sidecar.config" -}}}}\n{config.replace("{{", _BRACES)}{{{{- end -}}}}\n'
 
 

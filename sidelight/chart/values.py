@@ -1,4 +1,4 @@
-"""The chart's values: each with its default, its comment and what it may be, as values.yaml, as JSON Schema and as a table."""
+"""The chart's values, each with default, comment and schema, written as values.yaml, JSON Schema and a table."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from instrumentation.errors import SidelightError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_WIDTH = 110  # characters of a line of comment
+_WIDTH = 110  # characters per line of a comment
 
 
 class ChartError(SidelightError):
-    """The chart cannot hold what it was given."""
+    """The settings cannot be represented in the chart."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """One value that users may change.
+    """One value that users can set.
 
     Attributes:
         key: Its name.
-        default: What it is unless changed.
-        schema: What it may be, as JSON Schema.
+        default: Its default.
+        schema: Its JSON Schema.
         note: Its comment.
-        optional: Whether null may take it away.
+        optional: Whether null removes it.
     """
 
     key: str
@@ -51,13 +51,13 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Values under one key; no other key is allowed there.
+    """Values under one key, without further keys.
 
     Attributes:
         key: Its name; empty for the whole file.
-        members: What it holds.
+        members: Its values and blocks.
         note: Its comment.
-        unset: Keys that have no default, with what they may be.
+        unset: Keys without a default, with their schema.
     """
 
     key: str
@@ -74,7 +74,7 @@ class Block:
             yield from member.lines(f"{indent}  ")
 
     def rows(self, path: str = "") -> Iterator[tuple[str, str, str]]:
-        """Its rows of a table, the first its own where it has a comment."""
+        """Its rows of a table; the first is its own if it has a comment."""
         own = f"{path}{self.key}"
         if self.note:
             yield own, "", self.note
@@ -83,7 +83,7 @@ class Block:
 
     @property
     def schema(self) -> dict[str, object]:
-        """What it may be, as JSON Schema."""
+        """Its JSON Schema."""
         return {
             "type": "object",
             "additionalProperties": False,
@@ -93,13 +93,13 @@ class Block:
 
 
 def to_values_file(values: Block) -> str:
-    """The text of values.yaml: every default with its comment."""
+    """The text of values.yaml: all defaults with their comments."""
     paragraphs = ["\n".join(lines) for lines in (_comment(values.note, ""), *(part.lines() for part in values.members))]
     return "\n\n".join(paragraphs) + "\n"
 
 
 def to_schema_file(values: Block, **definitions: object) -> str:
-    """The text of values.schema.json, with further definitions that values name by ``may_be``."""
+    """The text of values.schema.json, with further definitions that values refer to with ``may_be``."""
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",  # read by Helm 3 and 4
         "$comment": "Written by `sidelight build` from sidelight.yaml; change that file, not this one.",
@@ -123,26 +123,44 @@ def _described(member: Value | Block) -> dict[str, object]:
     return {"description": member.note, **member.schema} if member.note else dict(member.schema)
 
 
-# --- What values may be ----------------------------------------------------------------------------------------------
+# --- Schemas of values -----------------------------------------------------------------------------------------------
 
 _LABEL_VALUE = "^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
 _QUALIFIED_NAME = "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 
 
-# Patterns are for Go's regular expressions, which cannot look ahead. patternProperties rather than propertyNames: for
-# the latter Helm 4.3 names another path than the one at fault.
+# Patterns are Go regular expressions, which have no lookahead. patternProperties is used instead of propertyNames, for
+# which Helm 4.3 reports the wrong path.
 def _of(required: tuple[str, ...], **properties: object) -> dict[str, object]:
     return {"type": "object", "additionalProperties": False, "required": list(required), "properties": properties}
 
 
 _TEXT, _SECRET = {"$ref": "#/definitions/text"}, {"$ref": "#/definitions/secretKey"}
+
+
+def _list(name: str) -> dict[str, object]:
+    return {"type": "array", "items": {"$ref": f"#/definitions/{name}"}}
+
+
+def _preferences(term: str, required: object, key: str) -> dict[str, object]:
+    """Of an affinity: what must be, and what would be better by its weight."""
+    weighted = _of(
+        ("weight", key), weight={"$ref": "#/definitions/percent"}, **{key: {"$ref": f"#/definitions/{term}"}}
+    )
+    return _of(
+        (),
+        requiredDuringSchedulingIgnoredDuringExecution=required,
+        preferredDuringSchedulingIgnoredDuringExecution={"type": "array", "items": weighted},
+    )
+
+
 DEFINITIONS: Mapping[str, Mapping[str, object]] = {
     "flag": {"type": "boolean"},
     "text": {"type": "string", "minLength": 1},
     "count": {"type": "integer", "minimum": 1},
     "positive": {"type": "number", "exclusiveMinimum": 0},
     "percent": {"type": "integer", "minimum": 1, "maximum": 100},
-    "quantity": {"type": ["string", "number"]},  # the templates say in a sentence what one is
+    "quantity": {"type": ["string", "number"]},  # the templates check the format and explain it
     "share": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "duration": {
         "type": "string",
@@ -173,7 +191,7 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         "type": "object",
         "additionalProperties": False,
         "patternProperties": {"^[a-zA-Z_][a-zA-Z0-9_]*$": {"type": "string", "minLength": 1}},
-        # alertname is fixed, severity a value beside it, sidelight says whose the alert is
+        # alertname is fixed, severity is a separate value, sidelight names the release
         "properties": {"alertname": False, "severity": False, "sidelight": False},
     },
     "alertAnnotations": {
@@ -208,6 +226,76 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         **_of(("name",), name=_TEXT, value={"type": "string"}, valueFrom={"$ref": "#/definitions/valueFrom"}),
     },
     "valueFrom": _of((), secretKeyRef=_SECRET, configMapKeyRef=_SECRET, fieldRef=_of(("fieldPath",), fieldPath=_TEXT)),
+    "reference": _of(("name",), name=_TEXT),
+    "toleration": _of(
+        (),
+        key=_TEXT,
+        operator={"enum": ["Exists", "Equal"]},
+        value={"type": "string"},
+        effect={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
+        tolerationSeconds={"type": "integer"},
+    ),
+    "affinity": _of(
+        (),
+        nodeAffinity=_preferences(
+            "nodeTerm", _of(("nodeSelectorTerms",), nodeSelectorTerms=_list("nodeTerm")), "preference"
+        ),
+        podAffinity=_preferences("podTerm", _list("podTerm"), "podAffinityTerm"),
+        podAntiAffinity=_preferences("podTerm", _list("podTerm"), "podAffinityTerm"),
+    ),
+    "nodeTerm": _of((), matchExpressions=_list("nodeExpression"), matchFields=_list("nodeExpression")),
+    "nodeExpression": _of(
+        ("key", "operator"),
+        key=_TEXT,
+        operator={"enum": ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]},
+        values=_list("text"),
+    ),
+    "podTerm": _of(
+        ("topologyKey",),
+        topologyKey=_TEXT,
+        labelSelector={"$ref": "#/definitions/selector"},
+        namespaceSelector={"$ref": "#/definitions/selector"},
+        namespaces=_list("text"),
+        matchLabelKeys=_list("text"),
+        mismatchLabelKeys=_list("text"),
+    ),
+    "authorization": {
+        "description": "What Prometheus sends as Authorization; the Secret is in the release's namespace.",
+        **_of((), type=_TEXT, credentials=_SECRET),
+    },
+    "secretOrConfigMap": _of((), secret=_SECRET, configMap=_SECRET),
+    "tlsConfig": _of(
+        (),
+        ca={"$ref": "#/definitions/secretOrConfigMap"},
+        cert={"$ref": "#/definitions/secretOrConfigMap"},
+        keySecret=_SECRET,
+        serverName=_TEXT,
+        insecureSkipVerify={"type": "boolean"},
+    ),
+    "relabeling": _of(
+        (),
+        sourceLabels=_list("text"),
+        separator={"type": "string"},
+        targetLabel=_TEXT,
+        regex={"type": "string"},
+        modulus={"type": "integer", "minimum": 1},
+        replacement={"type": "string"},
+        action={
+            "enum": [
+                "replace",
+                "keep",
+                "drop",
+                "hashmod",
+                "labelmap",
+                "labeldrop",
+                "labelkeep",
+                "lowercase",
+                "uppercase",
+                "keepequal",
+                "dropequal",
+            ]
+        },
+    ),
     "namespaceSelector": {
         "type": "object",
         "additionalProperties": False,
@@ -220,7 +308,7 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
 
 
 def may_be(name: str) -> Mapping[str, object]:
-    """What a value may be, by the name of its definition."""
+    """JSON Schema definitions by name."""
     return {"$ref": f"#/definitions/{name}"}
 
 
@@ -229,6 +317,16 @@ def flag(key: str, *, default: bool = True) -> Value:
     return Value(key=key, default=default, schema=may_be("flag"))
 
 
+def annotated(key: str, note: str = "") -> Value:
+    """Annotations of an object; none by default."""
+    return Value(key=key, default={}, schema=may_be("annotations"), note=note)
+
+
+def every(key: str, item: str, note: str = "") -> Value:
+    """A list, empty by default, of what has one definition."""
+    return Value(key=key, default=[], schema={"type": "array", "items": may_be(item)}, note=note)
+
+
 def labels(key: str, note: str = "") -> Value:
-    """Labels of an object; none by default."""
+    """The value with the labels of an object; empty by default."""
     return Value(key=key, default={}, schema=may_be("labels"), note=note)

@@ -1,4 +1,4 @@
-"""``sidelight check FILES``: what is wrong with rule files, dashboards and collector configurations, generated or not."""
+"""``sidelight check FILES``: checks rule files, dashboards and collector configurations, generated or not."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CHECKS: tuple[Check, ...] = (PARSE, *rule_files.CHECKS, *dashboard_files.CHECKS,
 
 
 def find(paths: Iterable[Path], settings: Settings, disabled: Iterable[str] = ()) -> tuple[int, list[Finding]]:
-    """How many files were checked, and what is wrong with them, in the order of the files and their lines.
+    """The number of files checked, and all findings, ordered by file and line.
 
     Args:
         paths: Files, and folders whose rule files, dashboards and collector configurations are checked.
-        settings: They say how often is scraped and where the bucket edges are.
-        disabled: Names of checks that are left out.
+        settings: The settings: scrape interval, bucket edges and rules.
+        disabled: Names of checks that are not run.
 
     Raises:
         SidelightError: ``path_missing``, ``file_unreadable``, ``check_unknown``.

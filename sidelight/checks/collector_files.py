@@ -1,4 +1,4 @@
-"""What ``otelcol validate`` does not find in a configuration of the OpenTelemetry Collector."""
+"""Checks of OpenTelemetry Collector configurations, beyond those of ``otelcol validate``."""
 
 from __future__ import annotations
 
@@ -28,15 +28,19 @@ COMPONENT = _check(
     "a component that the collector built by `make tools` does not have",
     Severity.WARNING,
 )
-REFERENCE = _check("reference", "a pipeline, a queue or an authenticator that names what is not defined or not started")
-UNUSED = _check("unused", "a component that is defined and used nowhere", Severity.WARNING)
+REFERENCE = _check(
+    "reference", "a pipeline, queue or authenticator that refers to a component that is not defined or not started"
+)
+UNUSED = _check("unused", "a component that is defined but not used", Severity.WARNING)
 PORT = _check("port", "two listeners on one port")
-SECRET = _check("secret", "a secret in clear")
-MEMORY = _check("memory-limiter", "a pipeline whose first processor is no memory_limiter", Severity.WARNING)
-TWICE = _check("metrics-twice", "metrics that leave on two ways, and so are stored twice")
+SECRET = _check("secret", "a secret in plain text")
+MEMORY = _check("memory-limiter", "a pipeline whose first processor is not a memory_limiter", Severity.WARNING)
+TWICE = _check("metrics-twice", "metrics that are sent in two ways and so stored twice")
 QUEUE = _check("queue", "an exporter whose queue is lost when the collector restarts", Severity.WARNING)
-OPEN = _check("open", "a receiver that listens on every address", Severity.WARNING)
-DOLLAR = _check("dollar", "a single $ before a name or number, which collectors take for a variable", Severity.WARNING)
+OPEN = _check("open", "a receiver that listens on all addresses", Severity.WARNING)
+DOLLAR = _check(
+    "dollar", "a single $ before a name or number, which the collector treats as a variable", Severity.WARNING
+)
 
 CHECKS = (COMPONENT, REFERENCE, UNUSED, PORT, SECRET, MEMORY, TWICE, QUEUE, OPEN, DOLLAR)
 
@@ -61,7 +65,7 @@ _HARMLESS_KEYS = ("routing_key", "_file", "_key_patterns", "_keys", "token_url",
 
 
 def find(document: Document, world: World) -> Iterator[Finding]:
-    """Everything that no comment leaves out."""
+    """All findings that no comment disables."""
     del world
     for of in _EACH:
         yield from filter(document.allows, of(document))
@@ -109,8 +113,8 @@ def _unknown(document: Document) -> Iterator[Finding]:
         known = COMPONENTS.get(section, {})
         if _type(name) not in known:
             yield _told(
-                document, COMPONENT, (section, name), f"our collector has no {section.removesuffix('s')} {_type(name)}",
-                f"take one of {', '.join(sorted(known)) or 'none'}, or a collector that has it",
+                document, COMPONENT, (section, name), f"the collector of `make tools` has no {section.removesuffix('s')} {_type(name)}",
+                f"use one of {', '.join(sorted(known)) or 'none'}, or a collector that has it",
             )  # fmt: skip
 
 
@@ -131,7 +135,7 @@ def _references(document: Document) -> Iterator[Finding]:
             for index, name in enumerate(_list(pipeline.get(section))):
                 if not {(section, name), ("connectors", name)} & defined:
                     yield _told(
-                        document, REFERENCE, (*place, section, index), f"names {name}, which is not defined",
+                        document, REFERENCE, (*place, section, index), f"refers to {name}, which is not defined",
                         f"define it under {section}",
                     )  # fmt: skip
     for leaf, value in _leaves(document.data):
@@ -143,9 +147,11 @@ def _extension(
     document: Document, place: Place, name: str, defined: set[Path], started: list[str]
 ) -> Iterator[Finding]:
     if ("extensions", name) not in defined:
-        yield _told(document, REFERENCE, place, f"names {name}, which is no extension", "define it under extensions")
+        problem = f"refers to {name}, which is not a defined extension"
+        yield _told(document, REFERENCE, place, problem, "define it under extensions")
     elif name not in started:
-        yield _told(document, REFERENCE, place, f"names {name}, which is not started", "name it in service.extensions")
+        problem = f"refers to {name}, which is not started"
+        yield _told(document, REFERENCE, place, problem, "add it to service.extensions")
 
 
 def _unused(document: Document) -> Iterator[Finding]:
@@ -157,11 +163,11 @@ def _unused(document: Document) -> Iterator[Finding]:
     for component, _ in _components(document):
         if component not in used:
             where = "service.extensions" if component[0] == "extensions" else "a pipeline"
-            yield _told(document, UNUSED, component, "is used nowhere", f"name it in {where}, or leave it out")
+            yield _told(document, UNUSED, component, "is not used", f"add it to {where}, or remove it")
 
 
 def _listeners(document: Document) -> Iterator[tuple[Place, str]]:
-    """Place to address, defaults filled in, of everything that listens."""
+    """Position and address of every listener, with the defaults of variables inserted."""
     for place, value in _leaves(document.data):
         if place[-1] == "endpoint" and place[0] in {"receivers", "extensions"}:
             yield place, _DEFAULT.sub(lambda found: found["value"], value)
@@ -181,7 +187,7 @@ def _ports(document: Document) -> Iterator[Finding]:
             port = found["port"]
             if port in seen:
                 other = ".".join(map(str, seen[port]))
-                yield _told(document, PORT, place, f"listens on port {port}, as {other} does", "give each its own")
+                yield _told(document, PORT, place, f"listens on port {port}, like {other}", "use different ports")
             seen.setdefault(port, place)
 
 
@@ -189,8 +195,8 @@ def _open(document: Document) -> Iterator[Finding]:
     for place, address in _listeners(document):
         if place[0] == "receivers" and (address.startswith(("0.0.0.0", "[::]", ":"))):  # noqa: S104
             yield _told(
-                document, OPEN, place, f"listens on {address}, so whoever reaches the pod may send",
-                "listen on 127.0.0.1 in a sidecar, on the pod's address in a gateway",
+                document, OPEN, place, f"listens on {address}, so anyone who can reach the pod can send",
+                "listen on 127.0.0.1 in a sidecar, and on the pod's address in a gateway",
             )  # fmt: skip
 
 
@@ -200,21 +206,16 @@ def _secrets(document: Document) -> Iterator[Finding]:
         literal = _REFERENCE.sub("", _DEFAULT.sub("", value)).strip()
         is_secret = _SECRETS.search(key) and not key.endswith(_HARMLESS_KEYS) and literal and not literal.isdecimal()
         if (is_secret and value not in {"true", "false"}) or _USER_INFO.search(value):
-            yield _told(document, SECRET, place, "holds a secret in clear", "write ${env:NAME} or ${file:PATH}")
+            yield _told(document, SECRET, place, "contains a secret in plain text", "write ${env:NAME} or ${file:PATH}")
 
 
 def _memory_limiters(document: Document) -> Iterator[Finding]:
     for place, pipeline in _pipelines(document):
         processors = _list(pipeline.get("processors"))
         if not processors or _type(processors[0]) != "memory_limiter":
-            first = processors[0] if processors else "none"
-            yield _told(
-                document,
-                MEMORY,
-                (*place, "processors"),
-                f"begins with {first}",
-                "name memory_limiter first, so that nothing is taken that cannot be held",
-            )
+            problem = f"starts with {processors[0]}" if processors else "has no processors"
+            cure = "put memory_limiter first, so that data that does not fit into memory is refused"
+            yield _told(document, MEMORY, (*place, "processors"), problem, cure)
 
 
 def _metrics_twice(document: Document) -> Iterator[Finding]:
@@ -226,7 +227,7 @@ def _metrics_twice(document: Document) -> Iterator[Finding]:
                     ways.setdefault(name, (*place, "exporters", index))
     names = list(ways)
     for name in names[1:]:
-        yield _told(document, TWICE, ways[name], f"sends metrics by {name}, and {names[0]} does too", "keep one")
+        yield _told(document, TWICE, ways[name], f"sends metrics with {name}, and {names[0]} does too", "keep only one")
 
 
 def _queues(document: Document) -> Iterator[Finding]:
@@ -236,14 +237,16 @@ def _queues(document: Document) -> Iterator[Finding]:
             if not (isinstance(queue, dict) and queue.get("storage")):
                 yield _told(
                     document, QUEUE, (*path, "sending_queue", "storage"), "keeps its queue in memory",
-                    "name a file_storage extension",
+                    "set it to a file_storage extension",
                 )  # fmt: skip
 
 
 def _dollars(document: Document) -> Iterator[Finding]:
     for place, value in _leaves(document.data):
         if _BARE_DOLLAR.search(value):
-            yield _told(document, DOLLAR, place, "has a single $", "write $$ for a dollar, ${env:NAME} for a variable")
+            yield _told(
+                document, DOLLAR, place, "has a single $", "write $$ for a dollar sign, or ${env:NAME} for a variable"
+            )
 
 
 _EACH: tuple[Callable[[Document], Iterator[Finding]], ...] = (

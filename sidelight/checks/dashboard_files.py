@@ -1,4 +1,4 @@
-"""What is wrong with Grafana dashboards."""
+"""Checks of Grafana dashboards."""
 
 from __future__ import annotations
 
@@ -26,54 +26,53 @@ def _check(name: str, finds: str, peer: str = "", severity: Severity = Severity.
 
 DATASOURCE_VARIABLE = _check(
     "datasource-variable",
-    "a dashboard without a variable for its Prometheus: it works in one Grafana alone",
+    "a dashboard without a variable for its Prometheus: it works in only one Grafana",
     "template-datasource-rule",
 )
 TARGET_VARIABLES = _check(
     "target-variables",
-    "a dashboard without the variables job and instance, or ones that cannot choose several or all",
+    "a dashboard without the variables job and instance, or with ones that do not allow several values or all",
     "template-job-rule, template-instance-rule",
 )
 VARIABLE_QUERY = _check(
     "variable-query",
-    "a variable that asks for what is no PromQL",
+    "a variable whose query is not valid PromQL",
     "template-label-promql-rule",
     Severity.ERROR,
 )
 RELOAD = _check(
     "reload",
-    "a variable that is not asked for again when the time range changes",
+    "a variable that is not refreshed when the time range changes",
     "template-on-time-change-reload-rule",
 )
-DATASOURCE = _check(
-    "datasource", "a panel or a query that is bound to one data source by name", "panel-datasource-rule"
-)
+DATASOURCE = _check("datasource", "a panel or a query bound to one fixed data source", "panel-datasource-rule")
 DESCRIPTION = _check("description", "a panel without title or description", "panel-title-description-rule")
-UNIT = _check("unit", "a panel whose numbers have no unit", "panel-units-rule")
-NO_TARGETS = _check("no-targets", "a panel that asks for nothing", "panel-no-targets-rule", Severity.ERROR)
+UNIT = _check("unit", "a panel without a unit for its values", "panel-units-rule")
+NO_TARGETS = _check("no-targets", "a panel without a query", "panel-no-targets-rule", Severity.ERROR)
 SCOPE = _check(
     "scope",
-    "a selector that the variables job and instance do not narrow",
+    "a selector that is not limited by the variables job and instance",
     "target-job-rule, target-instance-rule",
 )
 RATE_INTERVAL = _check(
     "rate-interval",
-    "a rate over a fixed window: with a long range it misses most samples",
+    "a rate over a fixed window: with a long time range it misses most samples",
     "target-rate-interval-rule",
 )
 EDITABLE = _check(
-    "editable", "a dashboard that can be edited where its file would undo it", "uneditable-dashboard-rule"
+    "editable", "a dashboard that can be edited in Grafana although its file overwrites it", "uneditable-dashboard-rule"
 )
 THRESHOLD = _check(
     "threshold",
-    'thresholds whose base is no null, or that do not ascend: grafanalib writes the text "null", and 8 % of errors are green',
+    "thresholds whose base value is not null, or that are not in ascending order: grafanalib writes the string"
+    ' "null", and Grafana then shows 8 % errors in green',
     severity=Severity.ERROR,
 )
 MERGE = _check(
     "merge",
-    "a table that merges lines which keep the name of their metric: the name is a column, and lines that differ in one stay apart",
+    "a table that merges rows with different metric names: the name becomes a column, and the rows are not merged",
 )
-UID = _check("uid", "a dashboard without a uid: links to it break when it is imported again", severity=Severity.ERROR)
+UID = _check("uid", "a dashboard without a uid: links to it break at the next import", severity=Severity.ERROR)
 
 CHECKS = (
     DATASOURCE_VARIABLE, TARGET_VARIABLES, VARIABLE_QUERY, RELOAD, DATASOURCE, DESCRIPTION, UNIT, NO_TARGETS, SCOPE,
@@ -89,10 +88,10 @@ _ON_TIME_CHANGE = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A panel, wherever it stands.
+    """A panel, also within a row.
 
     Attributes:
-        place: Where.
+        place: Its position in the file.
         data: Its content.
     """
 
@@ -101,7 +100,7 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """Its title, or what is told it by."""
+        """Its title, or its id if it has none."""
         return str(self.data.get("title") or f"panel {self.data.get('id', '?')}")
 
     @property
@@ -117,11 +116,11 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """An expression that a panel or an annotation asks Prometheus for.
+    """A PromQL query of a panel or an annotation.
 
     Attributes:
-        place: Where it stands.
-        title: Whose it is.
+        place: Its position in the file.
+        title: The panel's title or the annotation's name.
         expr: PromQL.
     """
 
@@ -136,8 +135,8 @@ class Dashboard:
 
     Attributes:
         document: Its file.
-        panels: Its panels, those of collapsed rows too; no row is one.
-        queries: What they and the annotations ask Prometheus for.
+        panels: Its panels, including those of collapsed rows, without the rows themselves.
+        queries: The queries of its panels and annotations.
         variables: Its variables by name.
     """
 
@@ -153,7 +152,7 @@ class Dashboard:
 
 
 def find(document: Document, world: World) -> Iterator[Finding]:
-    """Everything that is wrong with a dashboard."""
+    """All findings for a dashboard."""
     panels = tuple(_panels(document.data, ()))
     dashboard = Dashboard(
         document=document,
@@ -205,15 +204,15 @@ def _of_prometheus(target: dict[str, Any], panel: Panel) -> bool:
 def _uid(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
     if not dashboard.document.data.get("uid"):
-        yield dashboard.document.finding(UID, ("uid",), dashboard.title, "has no uid", "give it one that stays")
+        yield dashboard.document.finding(UID, ("uid",), dashboard.title, "has no uid", "add a stable one")
 
 
 def _editable(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
     if dashboard.document.data.get("editable", True) is not False:
         yield dashboard.document.finding(
-            EDITABLE, ("editable",), dashboard.title, "can be edited, and the next publication would undo it",
-            'write "editable": false',
+            EDITABLE, ("editable",), dashboard.title, "can be edited, and the next publication overwrites the edits",
+            'set "editable": false',
         )  # fmt: skip
 
 
@@ -224,7 +223,7 @@ def _datasource_variable(dashboard: Dashboard, world: World) -> Iterator[Finding
     if dashboard.queries and not found:
         yield dashboard.document.finding(
             DATASOURCE_VARIABLE, ("templating", "list"), dashboard.title, "has no variable for its data source",
-            "add one of type datasource whose query is prometheus",
+            "add a variable of type datasource with the query prometheus",
         )  # fmt: skip
 
 
@@ -242,7 +241,7 @@ def _target_variables(dashboard: Dashboard, world: World) -> Iterator[Finding]:
         if wrong and dashboard.queries:
             yield dashboard.document.finding(
                 TARGET_VARIABLES, place, f"variable {name}", wrong,
-                'give it type "query", multi, includeAll, and allValue ".+"',
+                'set type "query", multi, includeAll, and allValue ".+"',
             )  # fmt: skip
 
 
@@ -257,13 +256,13 @@ def _variable_queries(dashboard: Dashboard, world: World) -> Iterator[Finding]:
         selector = found["selector"] if found else None
         if text.startswith("label_values") and (found is None or (selector and not _is_selector(selector))):
             yield dashboard.document.finding(
-                VARIABLE_QUERY, (*place, "query"), f"variable {name}", f"asks {text}",
-                "ask label_values(SELECTOR, LABEL)",
+                VARIABLE_QUERY, (*place, "query"), f"variable {name}", f"has the query {text}",
+                "write label_values(SELECTOR, LABEL)",
             )  # fmt: skip
         if variable.get("refresh") != _ON_TIME_CHANGE:
             yield dashboard.document.finding(
-                RELOAD, (*place, "refresh"), f"variable {name}", "is not asked for again when the time range changes",
-                'write "refresh": 2',
+                RELOAD, (*place, "refresh"), f"variable {name}", "is not refreshed when the time range changes",
+                'set "refresh": 2',
             )  # fmt: skip
 
 
@@ -292,7 +291,7 @@ def _datasources(dashboard: Dashboard, world: World) -> Iterator[Finding]:
                 "grafana",
             }:
                 yield dashboard.document.finding(
-                    DATASOURCE, (*place, "datasource"), panel.title, f"reads the data source {uid!r}",
+                    DATASOURCE, (*place, "datasource"), panel.title, f"uses the fixed data source {uid!r}",
                     f'write {{"type": "prometheus", "uid": "{_OF_ANY}"}}',
                 )  # fmt: skip
 
@@ -303,7 +302,7 @@ def _descriptions(dashboard: Dashboard, world: World) -> Iterator[Finding]:
         for key in ("title", "description"):
             if not panel.data.get(key) and panel.type != "text":
                 yield dashboard.document.finding(
-                    DESCRIPTION, (*panel.place, key), panel.title, f"has no {key}", "say what it shows"
+                    DESCRIPTION, (*panel.place, key), panel.title, f"has no {key}", "add one that says what it shows"
                 )
 
 
@@ -315,7 +314,7 @@ def _units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
         if panel.type not in _WITHOUT_NUMBERS and not (isinstance(defaults, dict) and defaults.get("unit")):
             yield dashboard.document.finding(
                 UNIT, (*panel.place, "fieldConfig", "defaults", "unit"), panel.title, "has no unit",
-                "give one, such as s, percentunit or short",
+                "set one, such as s, percentunit or short",
             )  # fmt: skip
 
 
@@ -323,7 +322,7 @@ def _no_targets(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
     for panel in dashboard.panels:
         if panel.type not in _WITHOUT_QUERIES and not panel.targets and "libraryPanel" not in panel.data:
-            yield dashboard.document.finding(NO_TARGETS, panel.place, panel.title, "asks for nothing", "add a query")
+            yield dashboard.document.finding(NO_TARGETS, panel.place, panel.title, "has no query", "add one")
 
 
 def _thresholds(dashboard: Dashboard, world: World) -> Iterator[Finding]:
@@ -334,8 +333,8 @@ def _thresholds(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             numbers = [value for value in values[1:] if isinstance(value, int | float)]
             if values and (values[0] is not None or len(numbers) < len(values) - 1 or numbers != sorted(numbers)):
                 yield dashboard.document.finding(
-                    THRESHOLD, place, panel.title, f"has thresholds at {', '.join(map(repr, values))}",
-                    "begin with null, and go on with ascending numbers",
+                    THRESHOLD, place, panel.title, f"has thresholds {', '.join(map(repr, values))}",
+                    "start with null, followed by ascending numbers",
                 )  # fmt: skip
 
 
@@ -344,13 +343,13 @@ def _merged(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     for panel in dashboard.panels:
         merges = any(each.get("id") == "merge" for _, each in _each(panel.data, panel.place, "transformations"))
         tables = [place for place, target in panel.targets if target.get("format") == "table"]
-        if not merges or len(tables) < 2:  # noqa: PLR2004 - one query has nothing to merge with
+        if not merges or len(tables) < 2:  # noqa: PLR2004 - merging needs two queries
             continue
         for query in dashboard.queries:
             if query.place[:-1] in tables and _keeps_name(query.expr):
                 yield dashboard.document.finding(
-                    MERGE, query.place, query.title, f"merges {query.expr}, whose lines keep the name of their metric",
-                    "aggregate it, as in max by (job) (...)",
+                    MERGE, query.place, query.title, f"merges {query.expr}, whose rows keep their metric name",
+                    "aggregate it, for example with max by (job) (...)",
                 )  # fmt: skip
 
 
@@ -382,7 +381,9 @@ def _expressions(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             tree = parsed(query.expr)
         except ValueError as error:
             first = str(error).strip().partition("\n")[0]
-            yield dashboard.document.finding(SYNTAX, query.place, query.title, f"is no PromQL: {first}", "mend it")
+            yield dashboard.document.finding(
+                SYNTAX, query.place, query.title, f"not valid PromQL: {first}", "fix the expression"
+            )
             continue
         for problem in dict.fromkeys(problems(tree, world)):
             yield dashboard.document.finding(problem.check, query.place, query.title, problem.message, problem.cure)
@@ -396,7 +397,7 @@ def _scopes(dashboard: Dashboard, query: Query, tree: Any) -> Iterator[Finding]:
             continue
         matchers = {(m.name, m.value.strip("${}")) for m in node.matchers.matchers if "Re" in str(m.op)}
         name = node.name or ""
-        of_a_service = name == "ALERTS" or ":" in name  # what rules make need not carry the instance
+        of_a_service = name == "ALERTS" or ":" in name  # recorded series need no instance
         missing = [label for label in ("job", "instance")[: 1 if of_a_service else 2] if (label, label) not in matchers]
         if missing:
             wanted = " and ".join(f'{label}=~"${label}"' for label in missing)
@@ -411,7 +412,7 @@ def _windows(dashboard: Dashboard, query: Query, tree: Any) -> Iterator[Finding]
     for _, window in zip(rates, written, strict=False):
         if "$" not in window:
             yield dashboard.document.finding(
-                RATE_INTERVAL, query.place, query.title, f"has a rate over {window}", "take [$__rate_interval]"
+                RATE_INTERVAL, query.place, query.title, f"has a rate over {window}", "use [$__rate_interval]"
             )
 
 

@@ -1,4 +1,4 @@
-"""Files read with the line of everything in them."""
+"""Reads files, with the line number of every key and item."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PARSE = Check(
     name="file/parse",
     severity=Severity.ERROR,
-    finds="a file that is no YAML or JSON, or has a key twice",
+    finds="a file that is not valid YAML or JSON, or has a duplicate key",
     pint="yaml/parse",
 )
 Key = str | int
@@ -35,7 +35,7 @@ _NOT_FOLLOWED = {"node_modules", "__pycache__"}
 
 
 class Kind(StrEnum):
-    """What a file is; nothing else is checked."""
+    """The kinds of files that are checked."""
 
     RULES = "rules"
     DASHBOARD = "dashboard"
@@ -48,10 +48,10 @@ class Document:
 
     Attributes:
         path: The file.
-        kind: What it is.
+        kind: The kind.
         data: Its content.
-        lines: The line of every key and item, counted from 1, by the keys that lead there.
-        disabled: Line to the checks that a comment there leaves out; line 0 is the whole file.
+        lines: Path of keys to the line of that key or item, from 1.
+        disabled: Line to the checks that a comment there disables; line 0 means the whole file.
     """
 
     path: Path
@@ -61,24 +61,24 @@ class Document:
     disabled: dict[int, frozenset[str]] = field(default_factory=dict)
 
     def line(self, place: Place) -> int:
-        """Where something is, or what it would stand in."""
+        """The line of a key or item; if it does not exist, the line of what should contain it."""
         while place not in self.lines:
             place = place[:-1]
         return self.lines[place]
 
     def finding(self, check: Check, place: Place, subject: str, message: str, cure: str) -> Finding:
-        """Something that is wrong there."""
+        """A finding at this position."""
         line = self.line(place)
         return Finding(check=check, path=self.path, line=line, subject=subject, message=message, cure=cure)
 
     def allows(self, finding: Finding, first: int = 0, last: int = 0) -> bool:
-        """Whether no comment leaves the finding out: in the whole file, on its line, or in the lines given."""
+        """Whether no comment disables the finding: for the whole file, on its line, or on the given lines."""
         lines = {0, finding.line, *range(first, last + 1)}
         return not any(finding.check.name in names for line, names in self.disabled.items() if line in lines)
 
 
 def gather(paths: Iterable[Path]) -> tuple[list[Document], list[Finding]]:
-    """The documents of files and folders, and what could not be read as one.
+    """The documents in files and folders, and findings for files that cannot be read.
 
     Raises:
         SidelightError: ``path_missing``, ``file_unreadable``.
@@ -98,7 +98,12 @@ def gather(paths: Iterable[Path]) -> tuple[list[Document], list[Finding]]:
             findings += faults
             if named and not found and not faults:
                 findings.append(
-                    _fault(file, 1, "is neither rules, nor a dashboard, nor a collector's configuration", "give one")
+                    _fault(
+                        file,
+                        1,
+                        "contains no rules, dashboard or collector configuration",
+                        "give a file that contains one",
+                    )
                 )
     return documents, findings
 
@@ -121,7 +126,7 @@ def _text(path: Path) -> str:
 
 
 def _may_be_checked(text: str) -> bool:
-    """Of a folder's files those that show what they are; a Helm template is none before it is rendered."""
+    """Whether a file in a folder can be recognised as one to check; Helm templates cannot until they are rendered."""
     is_template = "{{-" in text or "{{ ." in text
     keys = re.search(r'^\s*"?(groups|receivers|panels|templating)"?\s*:|^kind:\s*PrometheusRule', text, re.MULTILINE)
     return keys is not None and not is_template and not _IGNORE.search(text)
@@ -132,9 +137,9 @@ def _documents(path: Path, text: str) -> tuple[list[Document], list[Finding]]:
         roots = list(yaml.compose_all(_readable(path, text), Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return [], [_fault(path, line, f"is no YAML: {error.problem}", "mend it")]
+        return [], [_fault(path, line, f"not valid YAML: {error.problem}", "fix the syntax")]
     except yaml.YAMLError as error:
-        return [], [_fault(path, 1, f"is no YAML: {error}", "mend it")]
+        return [], [_fault(path, 1, f"not valid YAML: {error}", "fix the syntax")]
     documents, findings = [], []
     for root in roots:
         reader = _Reader(path)
@@ -147,7 +152,7 @@ def _documents(path: Path, text: str) -> tuple[list[Document], list[Finding]]:
 
 
 def _readable(path: Path, text: str) -> str:
-    """JSON as YAML reads it, every line where it was."""
+    """JSON in a form that the YAML parser accepts, with unchanged line numbers."""
     if path.suffix != ".json":
         return text
     return _SURROGATES.sub(lambda pair: json.loads(f'"{pair[0]}"'), text.replace("\t", "  "))
@@ -165,7 +170,7 @@ def _kind(data: object) -> Kind | None:
 
 
 class _Reader:
-    """Data and lines of one document."""
+    """Reads data and line numbers of one document."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -186,14 +191,14 @@ class _Reader:
         for key, value in node.value:
             name, line = str(key.value), key.start_mark.line + 1
             if name in seen:
-                self.findings.append(_fault(self.path, line, f"has the key {name!r} twice", "leave one out"))
+                self.findings.append(_fault(self.path, line, f"has the key {name!r} twice", "remove one of them"))
             seen.add(name)
             self.lines[(*place, name)] = line
             yield name, value
 
 
 def _disabled(text: str) -> dict[int, frozenset[str]]:
-    """Line to what a comment leaves out; a comment on a line of its own is about the next."""
+    """Line to the checks disabled by a comment; a comment on its own line applies to the next line."""
     found: dict[int, frozenset[str]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if comment := _DISABLE.search(line):

@@ -1,4 +1,4 @@
-"""What is wrong with a PromQL expression, wherever it stands."""
+"""Checks of PromQL expressions, in rules and in dashboards."""
 
 from __future__ import annotations
 
@@ -22,68 +22,68 @@ if TYPE_CHECKING:
 SYNTAX = Check(
     name="promql/syntax",
     severity=Severity.ERROR,
-    finds="an expression that is no PromQL",
+    finds="an expression that is not valid PromQL",
     pint="promql/syntax",
     dashboard_linter="target-promql-rule",
 )
 IMPOSSIBLE = Check(
     name="promql/impossible",
     severity=Severity.ERROR,
-    finds="a join or an aggregation by a label that its operand cannot have, and so never gives anything",
+    finds="a join or an aggregation by a label that its operand cannot have, so that it never returns anything",
     pint="promql/impossible, promql/vector_matching",
 )
 SERIES_NAME = Check(
     name="promql/series",
     severity=Severity.WARNING,
-    finds="a name that is almost that of a known series, and a recorded series that nothing records",
+    finds="a name that is nearly that of a known series, or a recorded series that no rule records",
     pint="promql/series, rule/dependency",
 )
 REGEXP = Check(
     name="promql/regexp",
     severity=Severity.WARNING,
-    finds="a regular expression that matches everything, only one text, or has anchors that Prometheus adds itself",
+    finds="a regular expression that matches everything or only one value, or has anchors that Prometheus adds itself",
     pint="promql/regexp",
 )
 COUNTER = Check(
     name="promql/counter",
     severity=Severity.WARNING,
-    finds="a counter outside rate() or increase(): its value says when the process started",
+    finds="a counter outside rate() or increase(): its value depends on when the process started",
     pint="promql/counter",
     dashboard_linter="target-counter-agg-rule",
 )
 RATE = Check(
     name="promql/rate",
     severity=Severity.ERROR,
-    finds="rate() of a gauge, of a sum that hides its counters' resets, or over fewer than four scrapes",
+    finds="rate() of a gauge, of a sum of counters, which hides their resets, or over fewer than four scrapes",
     pint="promql/rate",
 )
 DIVISION = Check(
     name="promql/division",
     severity=Severity.WARNING,
-    finds="a sum, an average or a deviation over a division that may be by zero: one idle instance makes the whole NaN",
+    finds="a sum, average or deviation of a division by a value that may be zero: one idle instance makes all of it NaN",
     pint="promql/nan",
 )
 FRAGILE = Check(
     name="promql/fragile",
     severity=Severity.WARNING,
-    finds="an arithmetic of `without` on one side: a new label, and nothing matches any more",
+    finds="arithmetic with `without` on only one side: after a new label is added, nothing matches any more",
     pint="promql/fragile",
 )
 EDGE = Check(
     name="promql/edge",
     severity=Severity.WARNING,
-    finds="a percentile compared with a number that is no bucket edge, so that what is compared is guessed",
+    finds="a percentile compared with a number that is not a bucket edge, so that the comparison is only an estimate",
 )
 FEATURES = Check(
     name="promql/features",
     severity=Severity.WARNING,
-    finds="a function that Prometheus has only where it is started with --enable-feature",
+    finds="a function that Prometheus only supports with --enable-feature",
     pint="promql/features",
 )
 PERFORMANCE = Check(
     name="promql/performance",
     severity=Severity.NOTE,
-    finds="an aggregation that a recording rule has computed already",
+    finds="an aggregation that a recording rule already computes",
     pint="promql/performance",
 )
 
@@ -119,14 +119,14 @@ _EXPERIMENTAL = {
 }  # fmt: skip
 _SETS = {"and", "or", "unless"}
 _SCRAPES = 4
-_ALIKE = 0.93  # of 1; below it names are of different things
+_ALIKE = 0.93  # from 0 to 1; below this similarity, names mean different things
 _WINDOW = re.compile(r"\$\{?__(?:rate_interval|interval|range)(?:_\w+)?\}?|\[\s*\$\{?\w+(?::\w+)?\}?")
 _VARIABLE = re.compile(r"\$\{\w+(?::\w+)?\}|\$\w+|\[\[\w+\]\]")
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 
 
 class Problem(NamedTuple):
-    """What is wrong with an expression."""
+    """A fault in an expression."""
 
     check: Check
     message: str
@@ -134,37 +134,37 @@ class Problem(NamedTuple):
 
 
 def parsed(expression: str) -> Any:
-    """The syntax tree; Grafana's variables may stand in the expression.
+    """The syntax tree of an expression, which may contain Grafana's variables.
 
     Raises:
-        ValueError: It is no PromQL.
+        ValueError: The expression is not valid PromQL.
     """
     return promql.parse(_without_variables(expression))
 
 
 def problems(tree: Any, world: World) -> Iterator[Problem]:
-    """Everything that is wrong with an expression.
+    """All faults in an expression.
 
     Args:
-        tree: As from ``parsed``.
-        world: What is known beyond it.
+        tree: The syntax tree, as from ``parsed``.
+        world: The known series and the settings.
     """
     for fault in check_tree(tree, OpenWorld()).faults:
-        yield Problem(IMPOSSIBLE, fault, "name a label that is there")
+        yield Problem(IMPOSSIBLE, fault, "use a label that exists")
     for node, parents in nodes(tree):
         for find in _BY_NODE:
             yield from find(node, parents, world)
 
 
 def compares(node: Any) -> bool:
-    """Whether a node gives less than it is given: a comparison without ``bool``."""
+    """Whether a node filters its operand: a comparison without ``bool``."""
     modifier = getattr(node, "modifier", None)
     is_comparison = isinstance(node, promql.BinaryExpr) and str(node.op) in _COMPARISONS
     return is_comparison and not (modifier and modifier.return_bool)
 
 
 def keeps_name(tree: Any) -> bool:
-    """Whether what an expression gives may still have the name of a metric, which most of PromQL takes away."""
+    """Whether the result of an expression may still have a metric name, which most of PromQL removes."""
     match tree:
         case promql.ParenExpr():
             return keeps_name(tree.expr)
@@ -180,7 +180,7 @@ def keeps_name(tree: Any) -> bool:
 
 
 def _without_variables(expression: str) -> str:
-    """Windows become 5 minutes, other variables outside of texts the number 1."""
+    """The expression with windows replaced by 5 minutes, and other variables outside strings by the number 1."""
     expression = _WINDOW.sub(lambda found: "[5m" if found[0].startswith("[") else "5m", expression)
     parts, end = [], 0
     for text in _TEXT.finditer(expression):
@@ -196,7 +196,7 @@ def _bare(node: Any) -> Any:
 
 
 def function_of(node: Any) -> str:
-    """The name of the function that a node calls; empty where it calls none."""
+    """The name of the function that a node calls; empty if it calls none."""
     return str(node.func.name) if isinstance(node, promql.Call) else ""
 
 
@@ -207,10 +207,12 @@ def _series_name(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[
         return
     if ":" in name:
         yield Problem(
-            SERIES_NAME, f"reads {name}, which no rule records", "give its rule file as well, or mend the name"
+            SERIES_NAME,
+            f"reads {name}, which no rule records",
+            "check its rule file in the same call, or correct the name",
         )
     elif alike := get_close_matches(name, SERIES, 1, _ALIKE):
-        yield Problem(SERIES_NAME, f"reads {name}, which nothing is known of", f"take {alike[0]} if that is meant")
+        yield Problem(SERIES_NAME, f"reads {name}, which is not a known series", f"use {alike[0]} if you meant that")
 
 
 def _regexps(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
@@ -226,17 +228,13 @@ def _regexps(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Prob
             "!=" if "Not" in operator else "=",
         )
         if value == ".*":
-            yield Problem(
-                REGEXP, f"{written} matches {'nothing' if 'Not' in operator else 'everything'}", "leave it out"
-            )
+            yield Problem(REGEXP, f"{written} matches {'nothing' if 'Not' in operator else 'everything'}", "remove it")
         elif value == ".+" and "Not" not in operator:
-            yield Problem(
-                REGEXP, f"{written} asks a regular expression whether there is a value", f'write {matcher.name}!=""'
-            )
+            yield Problem(REGEXP, f"{written} only checks whether there is a value", f'write {matcher.name}!=""')
         elif value.startswith("^") or (value.endswith("$") and not value.endswith(r"\$")):
-            yield Problem(REGEXP, f"{written} has anchors, which Prometheus adds itself", "leave ^ and $ out")
+            yield Problem(REGEXP, f"{written} has anchors, which Prometheus adds itself", "remove ^ and $")
         elif re.escape(value).replace("\\", "") == value and not re.search(r"[.*+?()\[\]{}|\\^$]", value):
-            yield Problem(REGEXP, f"{written} matches one text alone", f'write {matcher.name}{equal}"{value}"')
+            yield Problem(REGEXP, f"{written} matches only one value", f'write {matcher.name}{equal}"{value}"')
 
 
 def _counters(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
@@ -246,11 +244,11 @@ def _counters(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Pro
     counted = any(isinstance(parent, promql.AggregateExpr) and str(parent.op) in _COUNTING for parent in parents)
     still = any(isinstance(parent, promql.AggregateExpr) and _is_each_instance(parent) for parent in parents)
     if inner not in _OF_COUNTERS and not counted and not still and not _is_presence(node, parents):
-        yield Problem(COUNTER, f"reads the counter {node.name} as it stands", "put it into rate() or increase()")
+        yield Problem(COUNTER, f"reads the raw value of the counter {node.name}", "wrap it in rate() or increase()")
 
 
 def _is_presence(node: Any, parents: tuple[Any, ...]) -> bool:
-    """Whether only its being there counts, as on the right of ``and`` and ``unless``."""
+    """Whether only its presence matters, as on the right side of ``and`` and ``unless``."""
     around = [*parents, node]
     return any(
         isinstance(parent, promql.BinaryExpr) and str(parent.op) in {"and", "unless"} and child is parent.rhs
@@ -265,18 +263,20 @@ def _rates(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Proble
         return
     of = node.args[0]
     if isinstance(of, promql.SubqueryExpr) and isinstance(_bare(of.expr), promql.AggregateExpr):
-        yield Problem(RATE, f"{name}() of a sum: a restart of one instance looks like a jump of all", "sum the rates")
+        yield Problem(RATE, f"{name}() of a sum: a restart of one instance looks like a jump", "sum the rates instead")
     if not isinstance(of, promql.MatrixSelector):
         return
     series, least = of.vector_selector.name or "", _SCRAPES * world.settings.metrics.scrape_interval.seconds
     if world.is_gauge(series):
         yield Problem(RATE, f"{name}() of {series}, which is a gauge", "use delta() or deriv()")
     if _is_sum(series, world):
-        yield Problem(RATE, f"{name}() of {series}, a sum of counters: their restarts are hidden", "sum the rates")
+        yield Problem(
+            RATE, f"{name}() of {series}, a sum of counters, which hides their resets", "sum the rates instead"
+        )
     if of.range < timedelta(seconds=least):
         seconds = of.range.total_seconds()
         yield Problem(
-            RATE, f"{name}() over {seconds:g} s holds fewer than {_SCRAPES} scrapes", f"take {least} s or more"
+            RATE, f"{name}() over {seconds:g} s covers fewer than {_SCRAPES} scrapes", f"use {least} s or more"
         )
 
 
@@ -293,7 +293,7 @@ def _is_sum(series: str, world: World) -> bool:
 
 
 def _is_each_instance(aggregation: Any) -> bool:
-    """Whether an aggregation keeps instances apart, so that a sum of counters is one still."""
+    """Whether an aggregation keeps the instance, so that a sum of counters is still a counter."""
     kept = () if aggregation.modifier is None or is_without(aggregation) else aggregation.modifier.labels
     return bool({"instance", "pod"} & set(kept))
 
@@ -305,8 +305,8 @@ def _divisions(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Pr
         if isinstance(inner, promql.BinaryExpr) and str(inner.op) in {"/", "%"} and _may_be_zero(inner.rhs):
             yield Problem(
                 DIVISION,
-                f"{node.op}() over a division that may be by zero",
-                "add up first and then divide, or ask for > 0",
+                f"{node.op}() of a division by a value that may be zero",
+                "aggregate before dividing, or divide by (... > 0)",
             )
 
 
@@ -314,7 +314,7 @@ def _features(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Pro
     del parents, world
     name = str(node.op) if isinstance(node, promql.AggregateExpr) else function_of(node)
     if name in _EXPERIMENTAL:
-        yield Problem(FEATURES, f"{name}() needs --enable-feature=promql-experimental-functions", "do without it")
+        yield Problem(FEATURES, f"{name}() needs --enable-feature=promql-experimental-functions", "avoid it")
 
 
 def _may_be_zero(node: Any) -> bool:
@@ -329,7 +329,7 @@ def _fragile(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Prob
         return
     sides = [any(is_without(each) for each, _ in nodes(side)) for side in (node.lhs, node.rhs)]
     if sides[0] != sides[1] and not any(isinstance(_bare(side), promql.NumberLiteral) for side in (node.lhs, node.rhs)):
-        yield Problem(FRAGILE, f"only one side of {node.op} aggregates with without()", "aggregate both by (...)")
+        yield Problem(FRAGILE, f"only one side of {node.op} aggregates with without()", "aggregate both with by (...)")
 
 
 def _edges(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
@@ -340,16 +340,16 @@ def _edges(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Proble
     for buckets in _quantiles_of(_bare(node.lhs), world):
         edges = world.edges[buckets]
         if limit not in edges[:-1] and limit > 0:
-            near = ", ".join(f"{edge:g}" for edge in sorted(edges[:-1], key=lambda edge: abs(edge - limit))[:2])
+            near = " or ".join(f"{edge:g}" for edge in sorted(edges[:-1], key=lambda edge: abs(edge - limit))[:2])
             yield Problem(
                 EDGE,
-                f"compares a percentile of {buckets.removesuffix('_bucket')} with {limit:g}, which is no bucket edge",
-                f"take an edge, such as {near}, or make it one as a threshold in sidelight.yaml",
+                f"compares a percentile of {buckets.removesuffix('_bucket')} with {limit:g}, which is not a bucket edge",
+                f"use an edge, such as {near}, or add this one as a threshold in sidelight.yaml",
             )
 
 
 def _quantiles_of(node: Any, world: World, depth: int = 3) -> set[str]:
-    """Histograms of known edges whose quantile a node is, also where a rule recorded it."""
+    """Histograms with known edges of which a node is a quantile, also through a recording rule."""
     if depth and isinstance(node, promql.VectorSelector):
         found: set[str] = set()
         for expression in world.recorded.get(node.name or "", ()):

@@ -1,4 +1,4 @@
-"""What a check is, and what it finds."""
+"""Checks and findings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Severity(StrEnum):
-    """How bad it is; the words are SARIF's levels.
+    """The severity of a finding; the values are SARIF's levels.
 
-    ``error``: it does not do what it says. ``warning``: it will surprise somebody. ``note``: it reads or runs worse than
-    it could.
+    ``error``: does not work as intended. ``warning``: likely to cause surprises. ``note``: harder to read or slower than
+    necessary.
     """
 
     ERROR = "error"
@@ -26,7 +26,7 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 for the worst."""
+        """0 for the most severe."""
         return list(Severity).index(self)
 
 
@@ -35,11 +35,11 @@ class Check:
     """One row of the table of checks.
 
     Attributes:
-        name: Its name, as it is written to leave it out.
-        severity: How bad what it finds is.
-        finds: Half a sentence: it finds ...
-        pint: The check of cloudflare/pint that finds the same; empty where it has none.
-        dashboard_linter: The rule of grafana/dashboard-linter that finds the same; empty where it has none.
+        name: Its name, which is also used to disable it.
+        severity: The severity of its findings.
+        finds: What it finds, as the rest of a sentence "It finds ...".
+        pint: The check of cloudflare/pint that finds the same; empty if there is none.
+        dashboard_linter: The rule of grafana/dashboard-linter that finds the same; empty if there is none.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Check:
 
     @staticmethod
     def known(names: Iterable[str], checks: Iterable[Check]) -> frozenset[str]:
-        """The names, all of which are those of checks.
+        """The names, if each is the name of a check.
 
         Raises:
             SidelightError: ``check_unknown``.
@@ -59,22 +59,22 @@ class Check:
         for name in names:
             if name not in every:
                 raise SidelightError(
-                    f"check: got {name!r}; give one of {', '.join(sorted(every))}.", code="check_unknown"
+                    f"--disable: got {name!r}; give one of {', '.join(sorted(every))}.", code="check_unknown"
                 )
         return frozenset(names)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong.
+    """One fault in a file.
 
     Attributes:
-        check: What found it.
+        check: The check that found it.
         path: The file.
-        line: The line, counted from 1.
-        subject: What it is about, such as a rule's or a panel's name; may be empty.
+        line: The line, from 1.
+        subject: The name of the rule or panel that it is about; may be empty.
         message: What is wrong.
-        cure: What to do.
+        cure: How to fix it.
     """
 
     check: Check

@@ -1,4 +1,4 @@
-"""What is known of series beyond one file: the catalog, and what all the files record."""
+"""Known series: those of the catalog, and those that the checked files record."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _COUNTER_SUFFIXES = ("_total", "_bucket", "_count", "_sum")
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What checks may ask.
+    """What checks know beyond the file that they check.
 
     Attributes:
         settings: The settings.
-        recorded: Series name to the expressions that record it, of all files and of Sidelight.
-        groups: Series name to the groups that record it, of all files.
-        edges: Name of a histogram's buckets to its edges, where they are known.
+        recorded: Series name to the expressions that record it, in all files and in Sidelight's rules.
+        groups: Series name to the groups that record it, in all files.
+        edges: Name of a histogram's bucket series to its edges, if they are known.
     """
 
     settings: Settings
@@ -40,33 +40,33 @@ class World:
     edges: dict[str, tuple[float, ...]]
 
     def is_counter(self, name: str) -> bool:
-        """Whether a series only grows, by the catalog or else by its name."""
+        """Whether a series is a counter, according to the catalog, otherwise to its name."""
         known = _KINDS.get(name)
         if known is not None:
             return known is not Kind.GAUGE
         return ":" not in name and name.endswith(_COUNTER_SUFFIXES)
 
     def is_gauge(self, name: str) -> bool:
-        """Whether a series is known to go up and down."""
+        """Whether a series is known to be a gauge."""
         return _KINDS.get(name) is Kind.GAUGE
 
 
 class OpenWorld(dict[str, Labels]):
-    """Series name to labels, where a series of which nothing is known may carry any."""
+    """Series name to labels, for series that may have any label."""
 
     def get(self, name: str | None, default: Labels | None = None) -> Labels:  # type: ignore[override]
-        """Every label: what a scrape adds is not known here."""
+        """All labels, because the labels added by a scrape are not known."""
         del name, default
         return AllBut()
 
 
 _KINDS = {series: metric.kind for metric in METRICS for series in metric.series}
 SERIES = frozenset(catalog_series())
-"""Of the catalog, and those that Prometheus makes itself."""
+"""Series of the catalog, and those that Prometheus itself creates."""
 
 
 def world(documents: Iterable[Document], settings: Settings) -> World:
-    """What the files say together."""
+    """The known series of all files together."""
     recorded: dict[str, list[str]] = {}
     groups: dict[str, set[str]] = {}
     for group in our_groups(settings):
@@ -86,7 +86,7 @@ def world(documents: Iterable[Document], settings: Settings) -> World:
 
 
 def rules_of(document: Document) -> Iterator[tuple[Place, dict[str, Any], Place, dict[str, Any]]]:
-    """Each rule of a rule file or a PrometheusRule: its group's place and content, and its own."""
+    """Each rule of a rule file or a PrometheusRule: position and content of its group, and of the rule."""
     is_resource = "spec" in document.data
     root: Place = ("spec", "groups") if is_resource else ("groups",)
     spec = document.data.get("spec") if is_resource else document.data
@@ -99,7 +99,7 @@ def rules_of(document: Document) -> Iterator[tuple[Place, dict[str, Any], Place,
 
 
 def normal(expression: object) -> str | None:
-    """An expression as Prometheus would write it; None where it is none."""
+    """An expression in Prometheus' own format; None if it is invalid."""
     try:
         return str(promql.parse(expression).prettify()) if isinstance(expression, str) else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What cloudflare/pint and grafana/dashboard-linter find and ``sidelight check`` does not, and why.
+"""Checks of cloudflare/pint and grafana/dashboard-linter that ``sidelight check`` does not have, and the reasons.
 
 ScrapeCallbacks: https://cloudflare.github.io/pint/checks/ and https://github.com/grafana/dashboard-linter/tree/main/docs/rules.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-_ASKS = "asks a running Prometheus, which a check of files has not"
-_POLICY = "a rule of the house that has no default; a site states it in pint"
-_LOGS = "queries of Loki are not read"
+_ASKS = "queries a running Prometheus, which is not available when checking files"
+_POLICY = "a site-specific rule without a default; configure it in pint"
+_LOGS = "Loki queries are not checked"
 LEFT = MappingProxyType(
     {
         "pint": {
@@ -21,7 +21,7 @@ LEFT = MappingProxyType(
             "query/cost": _ASKS,
             "promql/aggregate": _POLICY,
             "promql/selector": _POLICY,
-            "rule/link": "asks the network whether the page answers; that there is one is `alert/annotation`",
+            "rule/link": "requests the page over the network; `alert/annotation` checks that there is one",
             "rule/owner": _POLICY,
             "rule/reject": _POLICY,
             "rule/report": _POLICY,
@@ -29,10 +29,10 @@ LEFT = MappingProxyType(
         "dashboard-linter": {
             "target-logql-rule": _LOGS,
             "target-logql-auto-rule": _LOGS,
-            "target-required-matchers-rule": "as `dashboard/scope` for job and instance; others have no default",
-            "template-required-variables-rule": "as `dashboard/target-variables` for job and instance; others have no default",
-            "element-reference-rule": "is about dashboards of the second schema, which are not read",
+            "target-required-matchers-rule": "like `dashboard/scope` for job and instance; other labels have no default",
+            "template-required-variables-rule": "like `dashboard/target-variables` for job and instance; other labels have no default",
+            "element-reference-rule": "applies to dashboard schema v2, which is not supported",
         },
     }
 )
-"""Peer to the check to the reason."""
+"""Linter to check to the reason."""

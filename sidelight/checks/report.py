@@ -1,4 +1,4 @@
-"""Findings as lines for people, and as SARIF for the tools that show them beside the code."""
+"""Formats findings as text, or as SARIF for tools that show them beside the code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _HOME = "https://sidelight.example"
 
 
 def as_text(files: int, findings: Sequence[Finding]) -> str:
-    """A line for each, and one that sums up."""
+    """One line per finding, and a summary."""
     checked = f"{files} file{'s' * (files != 1)} checked"
     counts = {severity: sum(finding.check.severity is severity for finding in findings) for severity in Severity}
     told = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count)
-    return "\n".join([*map(str, findings), f"{checked}: {told or 'no fault found'}"])
+    return "\n".join([*map(str, findings), f"{checked}: {told or 'no findings'}"])
 
 
 def as_sarif(findings: Iterable[Finding], checks: Iterable[Check]) -> str:

@@ -1,4 +1,4 @@
-"""What is wrong with rule files: those of Prometheus, and PrometheusRule resources."""
+"""Checks of Prometheus rule files and PrometheusRule resources."""
 
 from __future__ import annotations
 
@@ -25,72 +25,72 @@ if TYPE_CHECKING:
 SCHEMA = Check(
     name="rule/schema",
     severity=Severity.ERROR,
-    finds="a key that Prometheus does not know, a value of another type, or what is no duration",
+    finds="a key that Prometheus does not know, a value of the wrong type, or an invalid duration",
     pint="yaml/parse",
 )
 NAME = Check(
     name="rule/name",
     severity=Severity.NOTE,
-    finds="a recorded series that is not called level:metric:operations, and an alert that is no CamelCase",
+    finds="a recorded series that is not named level:metric:operations, or an alert that is not in CamelCase",
     pint="rule/name",
 )
 DUPLICATE = Check(
     name="rule/duplicate",
     severity=Severity.ERROR,
-    finds="two rules of one name, labels and expression",
+    finds="two rules with the same name, labels and expression",
     pint="rule/duplicate",
 )
 DEPENDENCY = Check(
     name="rule/dependency",
     severity=Severity.WARNING,
-    finds="a recording rule that reads what another group records: it is an interval late, or sees it twice",
+    finds="a recording rule that reads a series recorded by another group: it may read each value late or twice",
 )
 INTERVAL = Check(
     name="rule/interval",
     severity=Severity.WARNING,
-    finds="a group that is evaluated less often than every 5 minutes: its series have gaps",
+    finds="a group evaluated less often than every 5 minutes: its series have gaps",
     pint="group/interval",
 )
 LABEL = Check(
     name="rule/label",
     severity=Severity.WARNING,
-    finds="an alert without the label severity, by which it is routed",
+    finds="an alert without the label severity, which routing needs",
     pint="rule/label",
 )
 COMPARISON = Check(
     name="alert/comparison",
     severity=Severity.ERROR,
-    finds="an alert, or one branch of its `or`, that has no condition, or one that `bool` makes always true",
+    finds="an alert, or one branch of its `or`, without a condition, or with one that `bool` makes always true",
     pint="alerts/comparison",
 )
 FOR = Check(
     name="alert/for",
     severity=Severity.WARNING,
-    finds="an alert that fires at a single evaluation",
+    finds="an alert that fires after a single evaluation",
     pint="alerts/for, rule/for",
 )
 ABSENT = Check(
     name="alert/absent",
     severity=Severity.WARNING,
-    finds="absent() without `for`, which fires at every restart of Prometheus",
+    finds="absent() without `for`, which fires on every restart of Prometheus",
     pint="alerts/absent",
 )
 TEMPLATE = Check(
     name="alert/template",
     severity=Severity.ERROR,
-    finds="a template that reads a label the expression does not return, or that does not end",
+    finds="a template that reads a label the expression does not return, or with unclosed braces",
     pint="alerts/template",
 )
 VALUE = Check(
     name="alert/value",
     severity=Severity.ERROR,
-    finds="the value in a label: each evaluation is an alert of its own, and `for` never ends",
+    finds="the value in a label: each evaluation starts a new alert, and `for` never elapses",
     pint="alerts/template",
 )
 HUMANIZE = Check(
     name="alert/humanize",
     severity=Severity.NOTE,
-    finds="a computed value that is written with all its digits",
+    finds="a computed value shown with all its digits",
     pint="alerts/template",
 )
 ANNOTATION = Check(
@@ -102,7 +102,7 @@ ANNOTATION = Check(
 UNSTABLE = Check(
     name="rule/unstable",
     severity=Severity.WARNING,
-    finds="topk() and its like in a rule: whenever the order changes, one alert or series ends and another begins",
+    finds="topk() or a similar function in a rule: when the order changes, one alert or series ends and another begins",
     pint="promql/fragile, rule/topk",
 )
 
@@ -123,16 +123,16 @@ _RULE_KEYS = {
     "annotations": dict,
 }
 _RECORD_KEYS = {"record", "expr", "labels"}
-_TYPES = {str: "a text", int: "a number", dict: "a mapping", list: "a list"}
+_TYPES = {str: "a string", int: "a number", dict: "a mapping", list: "a list"}
 _ANNOTATIONS = ("summary", "description", "runbook_url")
-_LONGEST_INTERVAL = 300  # seconds: Prometheus looks no further back for a sample
+_LONGEST_INTERVAL = 300  # seconds; Prometheus' lookback for samples
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+|0")
 _LEVELLED = re.compile(r"\w*:\w+:\w+")
 _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _ACTION = re.compile(r"\{\{(?P<inside>.*?)\}\}", re.DOTALL)
 _LABEL = re.compile(r"(?:\$labels|\.Labels)\.(\w+)")
 _VALUE = re.compile(r"\$value|\.Value\b")
-_ALWAYS = {"vector", "time"}  # a dead man's switch is meant to fire
+_ALWAYS = {"vector", "time"}  # a dead man's switch is meant to fire always
 _CHANGING = {"topk", "bottomk", "limitk", "limit_ratio"}
 _COMPUTING = {"rate", "irate", "increase", "histogram_quantile", "avg_over_time", "deriv", "predict_linear"}
 
@@ -142,11 +142,11 @@ class Rule:
     """One rule.
 
     Attributes:
-        document: The file it stands in.
-        place: Where.
+        document: The file that contains it.
+        place: Its position in the file.
         group: Its group's content.
         data: Its content.
-        tree: Its expression; None where it is none.
+        tree: Its parsed expression; None if it is invalid.
     """
 
     document: Document
@@ -157,12 +157,12 @@ class Rule:
 
     @property
     def is_alert(self) -> bool:
-        """Whether it is one."""
+        """Whether it is an alerting rule."""
         return "alert" in self.data
 
     @property
     def name(self) -> str:
-        """The alert's or the recorded series'."""
+        """The name of the alert or of the recorded series."""
         return str(self.data.get("alert") or self.data.get("record") or "a rule without a name")
 
     def texts(self, section: str) -> dict[str, str]:
@@ -171,12 +171,12 @@ class Rule:
         return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
     def finding(self, check: Check, keys: Place, message: str, cure: str) -> Finding:
-        """Something that is wrong with it."""
+        """A finding about this rule."""
         return self.document.finding(check, (*self.place, *keys), self.name, message, cure)
 
 
 def find(document: Document, world: World) -> Iterator[Finding]:
-    """Everything that no comment leaves out."""
+    """All findings that no comment disables."""
     yield from filter(document.allows, _groups(document))
     rules = [
         Rule(document=document, place=place, group=group, data=data, tree=_tree(data))
@@ -209,20 +209,22 @@ def _groups(document: Document) -> Iterator[Finding]:
     for place, group in places.items():
         name = str(group.get("name", "a group without a name"))
         if name in seen:
-            yield document.finding(SCHEMA, place, name, "two groups of a file have this name", "give each its own")
+            yield document.finding(SCHEMA, place, name, "two groups in this file have this name", "rename one")
         seen[name] = place
         for key, value in group.items():
             wanted = _GROUP_KEYS.get(key)
             if wanted is None:
                 yield document.finding(
-                    SCHEMA, (*place, key), name, f"a group has no key {key}", f"give one of {', '.join(_GROUP_KEYS)}"
+                    SCHEMA, (*place, key), name, f"unknown key {key} in a group", f"use one of {', '.join(_GROUP_KEYS)}"
                 )
             elif not isinstance(value, wanted):
-                yield document.finding(SCHEMA, (*place, key), name, f"{key} is no {_TYPES[wanted][2:]}", "mend it")
+                yield document.finding(
+                    SCHEMA, (*place, key), name, f"{key} is not {_TYPES[wanted]}", f"give {_TYPES[wanted]}"
+                )
         interval = group.get("interval")
         if isinstance(interval, str) and _seconds(interval) > _LONGEST_INTERVAL:
             yield document.finding(
-                INTERVAL, (*place, "interval"), name, f"is evaluated every {interval}", "take 5m at most"
+                INTERVAL, (*place, "interval"), name, f"is evaluated every {interval}", "use 5m or less"
             )
 
 
@@ -236,34 +238,36 @@ def _seconds(text: str) -> float:
 def _schema(rule: Rule, world: World) -> Iterator[Finding]:
     del world
     if ("alert" in rule.data) == ("record" in rule.data):
-        yield rule.finding(SCHEMA, (), "is neither an alert nor a recording rule, or both", "give alert or record")
+        yield rule.finding(SCHEMA, (), "needs exactly one of alert and record", "give one of them")
     allowed = _RULE_KEYS if rule.is_alert else {key: _RULE_KEYS[key] for key in _RECORD_KEYS}
     for key, value in rule.data.items():
         if key not in allowed and key not in {"alert", "record"}:
-            yield rule.finding(SCHEMA, (key,), f"has no key {key}", f"give one of {', '.join(sorted(allowed))}")
+            yield rule.finding(SCHEMA, (key,), f"unknown key {key}", f"use one of {', '.join(sorted(allowed))}")
         elif (
             key in allowed
             and not isinstance(value, allowed[key])
             and not (key == "expr" and isinstance(value, int | float))
         ):
-            yield rule.finding(SCHEMA, (key,), f"{key} is not {_TYPES[allowed[key]]}", "mend it, in quotes if need be")
+            kind = _TYPES[allowed[key]]
+            quotes = ", in quotes" if kind == _TYPES[str] else ""
+            yield rule.finding(SCHEMA, (key,), f"{key} is not {kind}", f"give {kind}{quotes}")
     for section in ("labels", "annotations"):
         found = rule.data.get(section)
         for key, value in found.items() if isinstance(found, dict) else ():
             if isinstance(value, dict | list) or value is None:
-                yield rule.finding(SCHEMA, (section, key), f"{key} is not a text", "put it in quotes")
+                yield rule.finding(SCHEMA, (section, key), f"{key} is not a string", "give a string, in quotes")
     if "expr" not in rule.data:
-        yield rule.finding(SCHEMA, (), "has no expr", "give one")
+        yield rule.finding(SCHEMA, (), "has no expr", "add one")
 
 
 def _names(rule: Rule, world: World) -> Iterator[Finding]:
     del world
     if rule.is_alert and not _CAMEL_CASE.fullmatch(rule.name):
         yield rule.finding(
-            NAME, ("alert",), "is not written in CamelCase", "call it after its condition, as HighErrorRate"
+            NAME, ("alert",), "is not in CamelCase", "name it after its condition, such as HighErrorRate"
         )
     if "record" in rule.data and not _LEVELLED.fullmatch(rule.name):
-        yield rule.finding(NAME, ("record",), "does not say its level", "call it level:metric:operations")
+        yield rule.finding(NAME, ("record",), "is not named level:metric:operations", "rename it")
 
 
 def _duplicates_of(seen: dict[object, Rule]) -> Callable[[Rule, World], Iterator[Finding]]:
@@ -273,7 +277,7 @@ def _duplicates_of(seen: dict[object, Rule]) -> Callable[[Rule, World], Iterator
         key = (rule.name, str(expression), tuple(sorted(rule.texts("labels").items())))
         if key in seen:
             line = seen[key].document.line(seen[key].place)
-            yield rule.finding(DUPLICATE, (), f"is the same as the rule in line {line}", "leave one out")
+            yield rule.finding(DUPLICATE, (), f"is the same as the rule on line {line}", "remove one of them")
         seen[key] = rule
 
     return find
@@ -297,7 +301,7 @@ def _dependencies(rule: Rule, world: World) -> Iterator[Finding]:
 def _severity(rule: Rule, world: World) -> Iterator[Finding]:
     del world
     if rule.is_alert and "severity" not in rule.texts("labels"):
-        yield rule.finding(LABEL, ("labels",), "has no label severity", "say whether it is critical, warning or info")
+        yield rule.finding(LABEL, ("labels",), "has no label severity", "set it to critical, warning or info")
 
 
 def _expression(rule: Rule, world: World) -> Iterator[Finding]:
@@ -306,7 +310,7 @@ def _expression(rule: Rule, world: World) -> Iterator[Finding]:
             try:
                 parsed(text)
             except ValueError as error:
-                yield rule.finding(SYNTAX, ("expr",), f"is no PromQL: {_first_line(error)}", "mend it")
+                yield rule.finding(SYNTAX, ("expr",), f"not valid PromQL: {_first_line(error)}", "fix the expression")
         return
     for problem in dict.fromkeys(problems(rule.tree, world)):
         yield rule.finding(problem.check, ("expr",), problem.message, problem.cure)
@@ -323,7 +327,7 @@ def _recorded_already(rule: Rule, world: World) -> Iterator[Finding]:
     own = world.recorded.get(rule.name, [])
     for node, _ in nodes(rule.tree) if rule.tree is not None else ():
         if isinstance(node, promql.AggregateExpr) and (text := str(node.prettify())) in names and text not in own:
-            yield rule.finding(PERFORMANCE, ("expr",), f"computes what {names[text]} records", "read that")
+            yield rule.finding(PERFORMANCE, ("expr",), f"computes what {names[text]} records", "read that series")
 
 
 def _conditions(rule: Rule, world: World) -> Iterator[Finding]:
@@ -334,7 +338,7 @@ def _conditions(rule: Rule, world: World) -> Iterator[Finding]:
         if not _conditional(branch) and function_of(branch) not in _ALWAYS:
             text = " ".join(str(branch.prettify()).split())
             yield rule.finding(
-                COMPARISON, ("expr",), f"fires whenever there is {text}", "compare it with a limit, without bool"
+                COMPARISON, ("expr",), f"fires whenever {text} exists", "compare it with a limit, without bool"
             )
 
 
@@ -372,11 +376,11 @@ def _waits(rule: Rule, world: World) -> Iterator[Finding]:
             yield rule.finding(SCHEMA, (key,), f"{key} is {given!r}", "give a duration, such as 5m")
     wait = str(rule.data.get("for", "0"))
     if _DURATION.fullmatch(wait) and not re.search(r"[1-9]", wait):
-        yield rule.finding(
-            FOR, ("for",), "fires at a single evaluation", "let the condition hold for a while, such as 2m"
-        )
+        yield rule.finding(FOR, ("for",), "fires after a single evaluation", "set for to a duration, such as 2m")
         if rule.tree is not None and any(function_of(node).startswith("absent") for node, _ in nodes(rule.tree)):
-            yield rule.finding(ABSENT, ("expr",), "has absent() without for", "give for at least two scrapes")
+            yield rule.finding(
+                ABSENT, ("expr",), "uses absent() without for", "set for to at least two scrape intervals"
+            )
 
 
 def _templates(rule: Rule, world: World) -> Iterator[Finding]:
@@ -388,14 +392,14 @@ def _templates(rule: Rule, world: World) -> Iterator[Finding]:
     for section in ("labels", "annotations"):
         for key, text in rule.texts(section).items():
             if len(re.findall(r"\{\{", text)) != len(_ACTION.findall(text)) or "}}" in _ACTION.sub("", text):
-                yield rule.finding(TEMPLATE, (section, key), f"{key} has braces that do not close", "write {{ ... }}")
+                yield rule.finding(TEMPLATE, (section, key), f"{key} has unclosed braces", "write {{ ... }}")
             inside = " ".join(_ACTION.findall(text))
             for label in dict.fromkeys(_LABEL.findall(inside)):
                 if returned is not None and label not in returned and label not in own:
                     yield rule.finding(
                         TEMPLATE,
                         (section, key),
-                        f"{key} says {label}, which the expression does not return",
+                        f"{key} reads the label {label}, which the expression does not return",
                         f"keep {label} with by (...)",
                     )
     yield from _values(rule)
@@ -404,7 +408,9 @@ def _templates(rule: Rule, world: World) -> Iterator[Finding]:
 def _values(rule: Rule) -> Iterator[Finding]:
     for key, text in rule.texts("labels").items():
         if _VALUE.search(" ".join(_ACTION.findall(text))):
-            yield rule.finding(VALUE, ("labels", key), f"the label {key} holds the value", "put it into an annotation")
+            yield rule.finding(
+                VALUE, ("labels", key), f"the label {key} contains the value", "move it to an annotation"
+            )
     computed = rule.tree is not None and any(
         function_of(node) in _COMPUTING or (isinstance(node, promql.BinaryExpr) and str(node.op) == "/")
         for node, _ in nodes(rule.tree)
@@ -413,7 +419,7 @@ def _values(rule: Rule) -> Iterator[Finding]:
         for action in _ACTION.findall(text):
             if computed and _VALUE.fullmatch(action.strip("- ")):
                 yield rule.finding(
-                    HUMANIZE, ("annotations", key), f"{key} writes the value with all its digits",
+                    HUMANIZE, ("annotations", key), f"{key} shows the value with all its digits",
                     "pipe it into humanize, humanizePercentage or humanizeDuration",
                 )  # fmt: skip
 
@@ -423,7 +429,7 @@ def _annotations(rule: Rule, world: World) -> Iterator[Finding]:
     missing = [name for name in _ANNOTATIONS if name not in rule.texts("annotations")]
     if rule.is_alert and missing:
         yield rule.finding(
-            ANNOTATION, ("annotations",), f"has no {' and no '.join(missing)}", "say what it means and what to do"
+            ANNOTATION, ("annotations",), f"has no {' and no '.join(missing)}", "add what it means and what to do"
         )
 
 
@@ -432,7 +438,7 @@ def _unstable(rule: Rule, world: World) -> Iterator[Finding]:
     for node, _ in nodes(rule.tree) if rule.tree is not None else ():
         if isinstance(node, promql.AggregateExpr) and str(node.op) in _CHANGING:
             yield rule.finding(
-                UNSTABLE, ("expr",), f"is of what {node.op}() chooses", "compare every series with a limit"
+                UNSTABLE, ("expr",), f"depends on what {node.op}() selects", "compare every series with a limit"
             )
 
 

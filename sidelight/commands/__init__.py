@@ -1,1 +1,1 @@
-"""The verbs of the ``sidelight`` command, one module each: options in, calls out, no logic."""
+"""The commands of ``sidelight``, one module each. They turn options into calls and contain no logic."""

@@ -17,18 +17,20 @@ app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 def verify(  # noqa: PLR0913 - each is an option
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="The trail's file or folder, or all its files, the oldest first; by default audit.path."),
+        typer.Argument(help="The trail's file or folder, or all its files, oldest first (default: audit.path)."),
     ] = None,
     *,
     config: Config = None,
-    key_file: Annotated[Path | None, typer.Option(help="Keys, one on each line, the newest first.")] = None,
-    head: Annotated[list[str] | None, typer.Option(help="A recorded head, as number:seal; may be given again.")] = None,
-    continues: Annotated[bool, typer.Option("--continues", help="The files before the first are elsewhere.")] = False,
+    key_file: Annotated[Path | None, typer.Option(help="A file of keys, one per line, newest first.")] = None,
+    head: Annotated[list[str] | None, typer.Option(help="A recorded head, as number:seal; repeatable.")] = None,
+    continues: Annotated[
+        bool, typer.Option("--continues", help="The trail continues files that are not given.")
+    ] = False,
     without_head: Annotated[
-        bool, typer.Option("--without-head", help="Accept that there is no recorded head.")
+        bool, typer.Option("--without-head", help="Accept a trail without a recorded head.")
     ] = False,
 ) -> None:
-    """Read an audit trail to its end; the first line that is not sound is named, and the command exits with 1."""
+    """Verify an audit trail. Exits with 1 and names the first invalid line if the trail is not intact."""
     from sidelight.audit_verification import Asked, verified
 
     asked = Asked(

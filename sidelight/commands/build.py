@@ -14,9 +14,9 @@ from sidelight.commands.options import Config
 def build(
     parts: Annotated[list[str] | None, typer.Argument(help="alerts, dashboards, collector, chart, docs")] = None,
     config: Config = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write below.")] = Path(),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")] = Path(),
 ) -> None:
-    """Write the generated files; without a name all but docs."""
+    """Write the generated files; without a name, all except docs."""
     from sidelight.build import DEFAULT_PARTS
     from sidelight.build import build as write
 

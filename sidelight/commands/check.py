@@ -13,7 +13,7 @@ from sidelight.commands.options import Config
 
 
 class Format(StrEnum):
-    """How findings are told."""
+    """The output format of findings."""
 
     TEXT = "text"
     SARIF = "sarif"
@@ -23,26 +23,26 @@ def check(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Rule files, dashboards, collector configurations, or folders with such; by default the settings alone."
+            help="Rule files, dashboards, collector configurations, or folders containing them (default: only sidelight.yaml)."
         ),
     ] = None,
     *,
     config: Config = None,
-    disable: Annotated[list[str] | None, typer.Option(help="A check to leave out; may be given again.")] = None,
+    disable: Annotated[list[str] | None, typer.Option(help="A check to skip; repeatable.")] = None,
     fail_on: Annotated[
-        str, typer.Option(help="The mildest finding to exit with 1 for: error, warning or note.")
+        str, typer.Option(help="Lowest severity that makes the command exit 1: error, warning or note.")
     ] = "note",
     style: Annotated[
-        Format, typer.Option("--format", help="Lines, or SARIF for what shows them beside the code.")
+        Format, typer.Option("--format", help="Text, or SARIF for tools that show findings beside the code.")
     ] = Format.TEXT,
 ) -> None:
-    """Check the settings, and files that they or others made, without starting anything.
+    """Validate sidelight.yaml and any rule, dashboard or collector files, offline.
 
-    Exits with 0 where nothing is found, 1 where something is, and 2 where the settings or the arguments are wrong.
+    Exits with 0 if there are no findings, 1 if there are, and 2 if the settings or the arguments are wrong.
     """
     settings = load_settings(config)
     if not paths:
-        typer.echo("settings: no fault found")
+        typer.echo("settings: no findings")
         return
     from sidelight.checks import CHECKS, Severity, find
     from sidelight.checks.report import as_sarif, as_text

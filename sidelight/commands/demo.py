@@ -11,7 +11,7 @@ def demo(
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and print the addresses.")] = False,
 ) -> None:
-    """Watch a real service fail, alert and recover."""
+    """Run a real service that fails, alerts and recovers."""
     from sidelight.demo import run
 
     raise typer.Exit(run(keep=keep))

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 
-def init(folder: Annotated[Path, typer.Argument(help="The repository's root.")] = Path()) -> None:
-    """Write a first sidelight.yaml, a Makefile fragment, a step for continuous integration and a values file; overwrite nothing."""
+def init(folder: Annotated[Path, typer.Argument(help="The root of the repository.")] = Path()) -> None:
+    """Write a starter sidelight.yaml, a Makefile fragment, a CI step and chart values. Never overwrites a file."""
     from sidelight.project_files import init as write
 
     for made in write(folder):

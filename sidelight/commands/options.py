@@ -8,5 +8,5 @@ from typing import Annotated
 import typer
 
 Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The settings file; by default sidelight.yaml where it exists.")
+    Path | None, typer.Option("--config", "-c", help="The settings file (default: sidelight.yaml if it exists).")
 ]

@@ -13,15 +13,13 @@ from sidelight.commands.options import Config
 def publish(  # noqa: PLR0913 - each is an option
     *,
     config: Config = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and send nothing.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="As --dry-run, and exit with 1 where Grafana has something else.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and change nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Like --dry-run, but exit with 1 if Grafana differs.")] = False,
     diff: Annotated[
-        bool, typer.Option("--diff", help="Say how each dashboard differs from the one in Grafana.")
+        bool, typer.Option("--diff", help="Print how each dashboard differs from the one in Grafana.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Delete dashboards of the same owner that are not published any more.")
+        bool, typer.Option("--prune", help="Delete dashboards of the same owner that are no longer published.")
     ] = False,
     take_over: Annotated[
         bool,
@@ -32,7 +30,7 @@ def publish(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Publish the dashboards to the Grafana at GRAFANA_URL.
 
-    The token is GRAFANA_TOKEN or stands in GRAFANA_TOKEN_FILE; or give GRAFANA_USER and GRAFANA_PASSWORD.
+    Set GRAFANA_TOKEN or GRAFANA_TOKEN_FILE, or GRAFANA_USER and GRAFANA_PASSWORD.
     """
     import os
 
@@ -40,6 +38,6 @@ def publish(  # noqa: PLR0913 - each is an option
 
     from dashboards.grafana.publish import Mode, publish_from_environment
 
-    stamina.instrumentation.set_on_retry_hooks(())  # else each retry is a line of its own on stdout
+    stamina.instrumentation.set_on_retry_hooks(())  # otherwise each retry prints a line on stdout
     mode = Mode(dry_run=dry_run, check=check, diff=diff, prune=prune, take_over=take_over)
     raise typer.Exit(publish_from_environment(load_settings(config), os.environ, typer.echo, mode))

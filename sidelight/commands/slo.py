@@ -12,12 +12,12 @@ app = typer.Typer(no_args_is_help=True, help="Service level objectives.")
 
 @app.callback()
 def _slo() -> None:
-    """Keep `import` a command of its own."""
+    """Make `import` a subcommand."""
 
 
 @app.command("import")
-def import_(paths: Annotated[list[Path], typer.Argument(help="Files with OpenSLO documents.")]) -> None:
-    """Print the section slo of sidelight.yaml that holds what OpenSLO documents promise."""
+def import_(paths: Annotated[list[Path], typer.Argument(help="Files of OpenSLO documents.")]) -> None:
+    """Print OpenSLO documents as the section slo of sidelight.yaml."""
     from sidelight.openslo import imported
 
     typer.echo(imported(paths), nl=False)

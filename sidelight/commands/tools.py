@@ -6,7 +6,7 @@ import typer
 
 
 def tools() -> None:
-    """Bring the tools that tests and demo need into the cache; print where they are."""
+    """Get the tools that tests and demo need, and print their paths."""
     from sidelight.toolchain import ensure
 
     for name, path in ensure().items():

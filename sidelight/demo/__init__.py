@@ -1,4 +1,4 @@
-"""``sidelight demo``: a real service fails, alerts and recovers before your eyes, on a real Prometheus and Alertmanager."""
+"""``sidelight demo``: a real service fails, alerts and recovers, with a real Prometheus and Alertmanager."""
 
 from __future__ import annotations
 

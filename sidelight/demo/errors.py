@@ -1,4 +1,4 @@
-"""What can keep the demo from being played."""
+"""The error of the demo."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from instrumentation.errors import SidelightError
 
 
 class DemoError(SidelightError):
-    """Something the demo needs is missing, or ended while it was needed."""
+    """Something that the demo needs is missing or stopped unexpectedly."""

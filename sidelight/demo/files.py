@@ -1,4 +1,4 @@
-"""What the parts of the demo read, written to a folder: one sidelight.yaml, and everything else made from it."""
+"""The demo's files: one sidelight.yaml, and everything generated from it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """The folder and what stands in it.
+    """The demo's folder and its files.
 
     Attributes:
         folder: The folder.
-        settings: What its sidelight.yaml says.
+        settings: The settings in its sidelight.yaml.
     """
 
     folder: Path
@@ -33,7 +33,7 @@ class Files:
 
     @property
     def sidelight(self) -> Path:
-        """The settings, which the shop reads too."""
+        """The settings file, which the shop reads too."""
         return self.folder / "sidelight.yaml"
 
     @property
@@ -43,7 +43,7 @@ class Files:
 
     @property
     def alertmanager(self) -> Path:
-        """Alertmanager's configuration, as generated."""
+        """Alertmanager's generated configuration."""
         return self.folder / "alertmanager.yaml"
 
     def write_prometheus(self, alertmanager: str) -> None:
@@ -55,14 +55,14 @@ class Files:
         self.prometheus.write_text(yaml.safe_dump(prometheus_config(self.settings, alertmanager), sort_keys=False))
 
     def write_targets(self, instances: Iterable[str]) -> None:
-        """Tell Prometheus which instances of the shop to scrape; it notices by itself.
+        """Set which instances of the shop Prometheus scrapes; Prometheus watches the file.
 
         Args:
             instances: Host and port of each.
         """
         new = self.folder / "targets.new"
         new.write_text(json.dumps([{"targets": list(instances)}]))
-        new.replace(self.folder / "targets.json")  # at once, since Prometheus may read at any moment
+        new.replace(self.folder / "targets.json")  # atomically, because Prometheus may read at any time
 
 
 def prometheus_config(settings: Settings, alertmanager: str) -> dict[str, object]:
@@ -84,9 +84,9 @@ def write(folder: Path, webhook: str, traces: str) -> Files:
     """Write the settings, and the rules and Alertmanager's configuration generated from them.
 
     Args:
-        folder: Where to.
-        webhook: Where Alertmanager posts to.
-        traces: Where the shop sends its spans.
+        folder: The folder to write to.
+        webhook: The URL that Alertmanager posts to.
+        traces: The URL that the shop sends its spans to.
     """
     sidelight = folder / "sidelight.yaml"
     sidelight.write_text(yaml.safe_dump(document(webhook, str(folder / "audit.log"), traces), sort_keys=False))

@@ -1,4 +1,4 @@
-"""One request, followed: the same correlation id in the answer, the problem document, the log and the trace; its secrets nowhere."""
+"""Follows one request: its correlation id must be in response, problem document, log and trace, its secrets nowhere."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from sidelight.demo.spans import Received, Spans
 
 PATH = "/catalog/items/no-such-lamp"
-TRIES = 5  # every 50th request fails on purpose, and with the load beside it that may be two in a row
-SECONDS = 30.0  # spans are sent within one or two, and a busy machine needs a few
+TRIES = 5  # every 50th request fails on purpose; with the load, two in a row may fail
+SECONDS = 30.0  # spans are sent within one or two seconds; a busy machine needs longer
 HEADER = "x-correlation-id"
 
 
 class Followed(NamedTuple):
-    """What was found of a request.
+    """What was found about a request.
 
     Attributes:
-        header: The correlation id in the answer.
+        header: The correlation id in the response headers.
         document: The problem document.
         line: Its access line.
         span: Its span.
@@ -50,17 +50,17 @@ class Followed(NamedTuple):
 
 
 def follow(url: str, log: Path, spans: Spans, folder: Path, *, pause: Callable[[float], None] = time.sleep) -> Followed:
-    """Ask a shop for what it does not have, with secrets in query and header, and look for what became of it.
+    """Request a missing item from a shop, with secrets in query and headers, and find every trace of the request.
 
     Args:
-        url: The shop's.
-        log: Its log.
-        spans: What came in of its traces.
-        folder: Where every part of the demo writes.
-        pause: Waits some seconds.
+        url: The shop's URL.
+        log: Its log file.
+        spans: The spans received.
+        folder: The folder that all parts of the demo write to.
+        pause: Sleeps for some seconds.
 
     Raises:
-        DemoError: Something of it is not there, or a secret is.
+        DemoError: Something is missing, or a secret was found.
     """
     planted = [f"planted-{secrets.token_hex(12)}" for _ in range(3)]
     password, token, cookie = planted
@@ -79,13 +79,17 @@ def follow(url: str, log: Path, spans: Spans, folder: Path, *, pause: Callable[[
         deadline = time.monotonic() + SECONDS
         while not (found := _found(current, log, spans)):
             if time.monotonic() > deadline:
-                raise DemoError(f"The request {current} is not in the log and the trace.", code="demo_request_lost")
+                raise DemoError(
+                    f"The request {current} was not found in the log and in the traces.", code="demo_request_lost"
+                )
             pause(0.1)
         line, span = found
         page = httpx.get(f"{url}/metrics", timeout=SECONDS, trust_env=False).content
     except (httpx.HTTPError, KeyError) as error:
-        raise DemoError(f"The shop does not answer as it should: {error}.", code="demo_shop_silent") from error
-    _refuse_leaks(planted, {"the answer": answer.content, "the metrics": page, "the spans": repr(list(spans)).encode()})
+        raise DemoError(f"The shop did not answer as expected: {error}.", code="demo_shop_silent") from error
+    _refuse_leaks(
+        planted, {"the response": answer.content, "the metrics": page, "the spans": repr(list(spans)).encode()}
+    )
     _refuse_leaks(planted, {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()})
     return Followed(current, answer.json(), line, span)
 
@@ -100,7 +104,7 @@ def _refuse_leaks(planted: Iterable[str], written: dict[str, bytes]) -> None:
     for secret in planted:
         for where, text in written.items():
             if secret.encode() in text:
-                raise DemoError(f"A secret that a request carried stands in {where}.", code="demo_secret_leaked")
+                raise DemoError(f"A secret of a request was found in {where}.", code="demo_secret_leaked")
 
 
 def _short(data: dict[str, Any], *keys: str) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives, noticed at safe moments only, so that no process is left half started."""
+"""Handles Ctrl-C and similar signals only at safe points, so that no process is left half started."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(Exception):  # noqa: N818  # no error: someone has seen enough
-    """A signal asked for the end.
+    """A signal was received that ends the demo.
 
     Attributes:
-        status: What the process then exits with, as shells have it: 130 for Ctrl-C.
+        status: The exit status, by the convention of shells: 130 for Ctrl-C.
     """
 
     def __init__(self, number: int) -> None:
@@ -27,21 +27,21 @@ class Interrupted(Exception):  # noqa: N818  # no error: someone has seen enough
 
 
 class Interrupts:
-    """Remembers the first signal; further ones do not disturb the cleaning up."""
+    """Remembers the first signal; further signals do not interrupt the cleanup."""
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
         self._number = 0
 
     def note(self, number: int, _frame: FrameType | None = None) -> None:
-        """Remember a signal; the handler."""
+        """Remember a signal; this is the signal handler."""
         self._number = self._number or number
 
     def check(self) -> None:
-        """Go on, unless a signal came.
+        """Raise if a signal was received.
 
         Raises:
-            Interrupted: One came.
+            Interrupted: A signal was received.
         """
         if self._number:
             raise Interrupted(self._number)
@@ -50,7 +50,7 @@ class Interrupts:
         """Sleep.
 
         Raises:
-            Interrupted: A signal came.
+            Interrupted: A signal was received.
         """
         self.check()
         self._sleep(seconds)
@@ -59,7 +59,7 @@ class Interrupts:
 
 @contextmanager
 def noticed() -> Iterator[Interrupts]:
-    """Notice signals until the context ends; to be used in the main thread. What nohup and the like ignore stays so."""
+    """Handle signals until the context ends. Use it in the main thread. Signals that are already ignored stay ignored."""
     interrupts = Interrupts()
     heeded = (number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN)
     before = {number: signal.signal(number, interrupts.note) for number in heeded}

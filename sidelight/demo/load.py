@@ -1,4 +1,4 @@
-"""Customers of the shop: a steady stream of requests that a slow shop does not slow down."""
+"""Load on the shop: requests at a constant rate, even if the shop is slow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 RATE = 50.0  # requests per second
-MOST = 200  # requests under way; 50 a second of 1.3 s are 65
+MOST = 200  # requests in progress; 50 per second that take 1.3 s are 65
 TIMEOUT = 10.0  # seconds
-CUSTOMERS = 97  # different ones; a prime, so that each meets every route
-STOCK = "/stock"
-WATCHED, PAUSE = 3.0, 0.5  # seconds that a customer looks at the stock, and then does not
-KEPT = 0  # connections; uvicorn closes some after an answer, and a request on one that is just closing is lost
+CUSTOMERS = 97  # different users; a prime, so that each user reaches every route
+STOCK, EVENTS = "/stock", "/stock/events"
+WATCHED, PAUSE = 3.0, 0.5  # seconds that a customer keeps the stock websocket open, and then pauses
+KEPT = 0  # connections; uvicorn may close one after a response, and a request sent on it at that moment is lost
 
 
 GONE = "lamp-of-last-year"  # an old link: 404
@@ -33,7 +33,7 @@ class Request(NamedTuple):
     body: dict[str, object] | None = None
 
 
-# Nine, which has no factor in common with 25 and 50: so the faults, which come as regularly, meet every route.
+# Nine routes: 9 has no common factor with 25 and 50, so the regular faults hit every route.
 REQUESTS = (
     Request("GET", "/catalog/items"),
     Request("GET", "/catalog/items/lamp-brass"),
@@ -48,17 +48,17 @@ REQUESTS = (
 
 
 class Load:
-    """The stream.
+    """A stream of requests.
 
     Attributes:
-        url: Where the requests go; change it to shift them.
-        made: Requests so far.
-        lost: Those that got no answer at all, or were given up because too many others waited for theirs.
+        url: The target; change it to redirect the requests.
+        made: The number of requests so far.
+        lost: The number of requests without a response, including those not sent because too many were in progress.
 
     Args:
-        url: Where the requests go.
+        url: The target.
         rate: Requests per second.
-        transport: How they go; over the network by default.
+        transport: The HTTP transport; the network by default.
     """
 
     def __init__(self, url: str, *, rate: float = RATE, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -72,14 +72,14 @@ class Load:
         self._stopping = False
 
     def stop(self) -> None:
-        """End the stream soon; may be called from any thread."""
+        """End the stream soon. Thread-safe."""
         self._stopping = True
 
     async def flow(self) -> None:
-        """Make requests until the end, then give up those under way."""
+        """Send requests until the stream ends, then cancel those in progress."""
         under_way: set[asyncio.Task[None]] = set()
         async with httpx.AsyncClient(transport=self._transport, timeout=TIMEOUT, trust_env=False) as client:
-            watching = asyncio.create_task(self._watch())
+            watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._listen())]
             async for request in self._customers():
                 self.made += 1
                 if len(under_way) >= MOST:
@@ -88,12 +88,12 @@ class Load:
                 task = asyncio.create_task(self._send(client, request, self.made % CUSTOMERS))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
-            for task in (watching, *under_way):
+            for task in (*watching, *under_way):
                 task.cancel()
-            await asyncio.gather(watching, *under_way, return_exceptions=True)
+            await asyncio.gather(*watching, *under_way, return_exceptions=True)
 
     async def _customers(self) -> AsyncIterator[Request]:
-        """Each at its moment, however long the requests before take; moments that were missed are made up for."""
+        """Send each request on schedule, however long earlier requests take, and catch up on missed ones."""
         clock = asyncio.get_running_loop().time
         began = clock()
         for number, request in enumerate(cycle(REQUESTS)):
@@ -103,8 +103,8 @@ class Load:
             yield request
 
     async def _watch(self) -> None:
-        """A customer who looks at the stock for a while, again and again."""
-        from websockets.asyncio.client import connect  # noqa: PLC0415 - prepare() says first where it is missing
+        """A customer who repeatedly opens the stock websocket for a while."""
+        from websockets.asyncio.client import connect  # noqa: PLC0415 - prepare() reports first if it is missing
         from websockets.exceptions import WebSocketException  # noqa: PLC0415
 
         while True:
@@ -113,6 +113,16 @@ class Load:
                 async with connect(url, open_timeout=TIMEOUT, proxy=None):
                     await asyncio.sleep(WATCHED)
             await asyncio.sleep(PAUSE)
+
+    async def _listen(self) -> None:
+        """A customer who listens to the events of the stock for a while, again and again."""
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
+            while True:
+                with suppress(httpx.HTTPError, TimeoutError):
+                    async with asyncio.timeout(WATCHED), client.stream("GET", f"{self.url}{EVENTS}") as response:
+                        async for _ in response.aiter_raw():
+                            pass
+                await asyncio.sleep(PAUSE)
 
     async def _send(self, client: httpx.AsyncClient, request: Request, customer: int) -> None:
         headers = {"x-customer": f"customer-{customer}"}
@@ -124,7 +134,7 @@ class Load:
 
 @contextmanager
 def flowing(url: str) -> Iterator[Load]:
-    """Send a stream to a URL, from a thread of its own, until the context ends."""
+    """Send a stream of requests to a URL from a separate thread until the context ends."""
     load = Load(url)
     with ThreadPoolExecutor(1, "load") as thread:
         done = thread.submit(asyncio.run, load.flow())

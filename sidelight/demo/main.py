@@ -1,4 +1,4 @@
-"""Plays the scenario from beginning to end, and says whether it went as it should."""
+"""Runs the demo from beginning to end and reports whether it went as expected."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 
 def run(*, keep: bool = False) -> int:
-    """Play the demo; returns the exit status.
+    """Run the demo and return the exit status.
 
     Args:
-        keep: Leave everything running after the last phase, and the files afterwards, until a signal ends it.
+        keep: Leave everything running after the last phase until a signal arrives, and keep the files.
 
     Returns:
-        0 if every alert did what it should and no other did anything, else 1; 128 + n where signal n ended it early.
+        0 if every alert behaved as expected and no other alert did anything, otherwise 1; 128 + n if signal n ended it.
 
     Raises:
-        DemoError: Something the demo needs is missing, or ended while it was needed.
-        ToolError: There is no Prometheus or no Alertmanager.
-        ProcessError: Something does not start.
+        DemoError: Something that the demo needs is missing or stopped unexpectedly.
+        ToolError: Prometheus or Alertmanager is not available.
+        ProcessError: A process does not start.
     """
     prepare()
     console = Console()
@@ -49,16 +49,16 @@ def run(*, keep: bool = False) -> int:
         with noticed() as interrupts, _folder(keep=keep) as folder:
             return _play(folder, interrupts, console, keep=keep)
     except Interrupted as signal:
-        console.print(f"{signal}: ended before the end; nothing is left running.", highlight=False)
+        console.print(f"{signal}: stopped early; nothing is left running.", highlight=False)
         return signal.status
 
 
 def prepare() -> None:
-    """Make sure that everything is there before anything is started.
+    """Check that everything is available before anything is started.
 
     Raises:
-        DemoError: Something is not.
-        ToolError: There is no Prometheus or no Alertmanager.
+        DemoError: Something is missing.
+        ToolError: Prometheus or Alertmanager is not available.
     """
     for package in ("fastapi", "uvicorn", "websockets"):
         if find_spec(package) is None:
@@ -102,7 +102,7 @@ def _play(folder: Path, interrupts: Interrupts, console: Console, *, keep: bool)
             faults = panels.faults
         ending = Ending(faults=faults, seconds=clock(), made=stage.load.made, lost=stage.load.lost)
         report(console, PHASES, episodes, ending)
-        console.print("One request, followed; the secrets that it carried stand nowhere:", highlight=False)
+        console.print("One request, followed through all outputs; its secrets appear in none of them:", highlight=False)
         console.print(str(stage.follow()), soft_wrap=True, markup=False, highlight=False)
         if not faults:
             console.print(str(panels), soft_wrap=True, markup=False, highlight=False)
@@ -112,9 +112,9 @@ def _play(folder: Path, interrupts: Interrupts, console: Console, *, keep: bool)
 
 
 def _stay(console: Console, stage: Stage, interrupts: Interrupts) -> None:
-    console.print(f"Everything goes on running until Ctrl-C. {AFTERWARDS.happens}")
+    console.print(f"Everything keeps running until you press Ctrl-C. {AFTERWARDS.happens}")
     _print_addresses(console, stage)
-    with suppress(Interrupted):  # after the verdict it is the ordinary end
+    with suppress(Interrupted):  # after the verdict, this is the normal end
         while True:
             stage.check()
             interrupts.pause(POLL)

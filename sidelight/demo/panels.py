@@ -1,4 +1,4 @@
-"""Whether every panel of the dashboards shows something: its queries, asked as Grafana asks them."""
+"""Checks that every panel of the dashboards has data, by running its queries as Grafana does."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
     from sidelight.demo.prometheus_queries import Watch
 
-SECONDS = 60.0  # until all of them have had something to show; a busy machine needs as long
+SECONDS = 60.0  # until all of them have data; a busy machine needs that long
 _FILLED = {
     "$__rate_interval": "4s",  # four scrapes
-    "$__interval": "1h",  # the least of the graphs that read it
+    "$__interval": "1h",  # the smallest step of the graphs that use it
     "$__range": "1h",
     "$job": SERVICE,
     "$instance": ".+",
@@ -28,12 +28,12 @@ _OF_CONTAINERS = tuple(metric.name for metric in METRICS if metric.name.startswi
 
 
 class Query(NamedTuple):
-    """A query of a panel, or of what is marked on all of them.
+    """A query of a panel or of an annotation.
 
     Attributes:
         panel: Dashboard and title.
         expression: PromQL without Grafana's variables.
-        instant: Whether it is asked for this moment alone.
+        instant: Whether it is an instant query.
     """
 
     panel: str
@@ -42,12 +42,12 @@ class Query(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the panels show.
+    """Which panels have data.
 
     Attributes:
-        shown: How many queries give numbers.
-        silent: The panels that have one that does not.
-        unlimited: Those of them that show what limits a container, where nothing limits this one.
+        shown: The number of queries that return data.
+        silent: The panels with a query that returns none.
+        unlimited: Those of them that show a container's limits, if this container has none.
     """
 
     shown: int
@@ -56,21 +56,21 @@ class Seen(NamedTuple):
 
     @property
     def faults(self) -> list[str]:
-        """One sentence for each panel that should show something and does not."""
-        return [f"The panel {panel} shows nothing." for panel in self.silent if panel not in self.unlimited]
+        """One sentence for each panel that should have data but has none."""
+        return [f"The panel {panel} has no data." for panel in self.silent if panel not in self.unlimited]
 
     def __str__(self) -> str:
-        rest = f", but for {', '.join(self.unlimited)}: nothing limits a container here" if self.unlimited else ""
-        return f"All panels show something{rest}; they ask {self.shown} queries."
+        rest = f", except {', '.join(self.unlimited)}: there is no container limit here" if self.unlimited else ""
+        return f"All panels have data{rest}; they run {self.shown} queries."
 
 
 def seen(watch: Watch, settings: Settings, *, pause: Callable[[float], None] = time.sleep) -> Seen:
-    """Look at every panel until all that can show something have, or the time is up.
+    """Check every panel until all that can have data have some, or the time is up.
 
     Args:
-        watch: Reads from Prometheus.
-        settings: What the dashboards are made from.
-        pause: Waits some seconds.
+        watch: Queries Prometheus.
+        settings: The settings of the dashboards.
+        pause: Sleeps for some seconds.
 
     Raises:
         DemoError: Prometheus does not answer.
@@ -105,7 +105,7 @@ def _queries(settings: Settings) -> Iterator[Query]:
 
 
 def filled(expression: str) -> str:
-    """An expression as Grafana would ask it, at the demo's pace."""
+    """An expression with Grafana's variables replaced, for the demo's scrape interval."""
     for variable, value in _FILLED.items():
         expression = expression.replace(variable, value)
     return expression

@@ -1,4 +1,4 @@
-"""Plays one phase after the other, each until what it must cause was seen."""
+"""Runs the phases in order, each until its expected alerts were seen."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from sidelight.demo.services import Stage
     from sidelight.demo.terminal import View
 
-POLL = 0.5  # seconds between two looks
+POLL = 0.5  # seconds between two polls
 
 
 class Director:
-    """Makes phases happen on a stage, and notes what follows.
+    """Runs phases with the parts of the demo and records what happens.
 
     Attributes:
-        timeline: What became of the alerts so far.
+        timeline: The episodes of the alerts so far.
 
     Args:
-        stage: The parts.
-        view: Shows every moment.
-        clock: Gives the seconds since the demo began.
-        pause: Waits some seconds.
+        stage: The running parts.
+        view: Shows the progress.
+        clock: Returns the seconds since the demo began.
+        pause: Sleeps for some seconds.
     """
 
     def __init__(self, stage: Stage, view: View, *, clock: Callable[[], float], pause: Callable[[float], None]) -> None:
@@ -40,10 +40,10 @@ class Director:
         self._pause = pause
 
     def play(self, phases: Sequence[Phase]) -> list[Span]:
-        """Play phases; the first that is not over in time is the last.
+        """Run phases in order, and stop after the first that does not finish in time.
 
         Raises:
-            DemoError: A part ended or does not answer.
+            DemoError: A part stopped or does not answer.
         """
         spans: list[Span] = []
         for number in range(len(phases)):
@@ -62,7 +62,7 @@ class Director:
             episodes = self.timeline.episodes
             missing = [*filter(None, [step]), *map(str, waits(phase, episodes))]
             if self._clock() < began + phase.seconds:
-                missing.append("a while of silence")
+                missing.append("a quiet period")
             measured = self._stage.watch.measure()
             scene = Scene(
                 phases=phases, number=number, began=began, waits=missing, measured=measured, episodes=episodes
@@ -75,7 +75,9 @@ class Director:
 
     def _observe(self) -> None:
         self._stage.check()
-        heard = list(self._stage.webhook.take())  # before the look: what was delivered has been seen firing then
+        heard = list(
+            self._stage.webhook.take()
+        )  # before polling Prometheus, so that delivered alerts have been seen firing
         self.timeline.look(self._stage.watch.look())
         for message in heard:
             self.timeline.hear(message)

@@ -1,4 +1,4 @@
-"""Reads from Prometheus what its alerts did and what it measures."""
+"""Queries Prometheus for alerts and measured values."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
     from instrumentation.settings import Settings
 
-HISTORY = "1m"  # more than the longest pause between two looks
+HISTORY = "1m"  # more than the longest pause between two polls
 LOOK = "2s"  # between two points of a graph
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What the rules compare with their thresholds; None where there is nothing to measure.
+    """The values that the rules compare with their thresholds; None without data.
 
     Attributes:
         requests: Requests per second.
-        error_ratio: The share of requests that fail, 0 to 1.
-        p95: The duration in seconds that 95 % of requests stay within.
+        error_ratio: The share of failed requests, from 0 to 1.
+        p95: The p95 latency in seconds.
     """
 
     requests: float | None = None
@@ -37,13 +37,13 @@ class Measured:
 
 
 class Watch:
-    """A watch on one Prometheus.
+    """Queries one Prometheus.
 
     Args:
-        client: Its base URL is Prometheus.
-        settings: The settings the rules were made from, for the names of what they record.
-        epoch: When the demo began, in Unix seconds, as Prometheus counts.
-        clock: Gives the seconds since then.
+        client: A client whose base URL is Prometheus.
+        settings: The settings of the rules, for the names of recorded series.
+        epoch: The start of the demo, in Unix seconds.
+        clock: Returns the seconds since then.
     """
 
     def __init__(self, client: httpx.Client, *, settings: Settings, epoch: float, clock: Callable[[], float]) -> None:
@@ -53,7 +53,7 @@ class Watch:
         self._clock = clock
 
     def look(self) -> Look:
-        """Read the alerts: every sample of the last minute, and which of them are active now.
+        """Read the alerts: all samples of the last minute, and which alerts are active now.
 
         Raises:
             DemoError: Prometheus does not answer.
@@ -64,7 +64,7 @@ class Watch:
         return Look(at=at, sightings=tuple(sighting for row in sightings for sighting in row), active=active)
 
     def measure(self) -> Measured:
-        """Read what the rules recorded.
+        """Read the recorded series.
 
         Raises:
             DemoError: Prometheus does not answer.
@@ -75,7 +75,7 @@ class Watch:
         )
 
     def scrapes(self, instance: str) -> bool | None:
-        """Whether the latest scrape of an instance worked; None for an instance that is not scraped.
+        """Whether the latest scrape of an instance succeeded; None for an instance that is not scraped.
 
         Raises:
             DemoError: Prometheus does not answer.
@@ -84,7 +84,7 @@ class Watch:
         return None if value is None else value == 1
 
     def shows(self, expression: str, *, now: bool = False) -> bool:
-        """Whether an expression gives numbers: now, or else at any moment since the demo began.
+        """Whether an expression returns numbers: now, or otherwise at any time since the demo began.
 
         Raises:
             DemoError: Prometheus does not answer.

@@ -1,4 +1,4 @@
-"""What is played: the settings at demo speed, and the phases with the alerts that each must cause and end."""
+"""The scenario: settings with short times, and phases with the alerts that must fire and resolve in each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sidelight.demo.timeline import Key
 SERVICE = "shop"
 OLD_VERSION, NEW_VERSION = "1.0.0", "1.1.0"
 PHASE_LIMIT = 60.0  # seconds; a phase needs 10 to 40
-LIMIT = 225.0  # seconds for everything, but for the end itself, so that it stays within four minutes
+LIMIT = 225.0  # seconds for all phases, so that the demo takes less than four minutes
 
 ERRORS_WARNING = Key(HIGH_ERROR_RATE, "warning")
 ERRORS_CRITICAL = Key(HIGH_ERROR_RATE, "critical")
@@ -27,17 +27,17 @@ ALIVE = Key(WATCHDOG, "none")
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """Something happens to the service, and some alerts must follow.
+    """A phase in which something happens to the service, and certain alerts must follow.
 
     Attributes:
-        name: A few words.
-        happens: A sentence.
-        error_ratio: The share of requests that fail, 0 to 1.
-        latency_seconds: How much longer every request takes.
+        name: A short name.
+        happens: A sentence that describes it.
+        error_ratio: The share of requests that fail, from 0 to 1.
+        latency_seconds: Additional latency of every request.
         version: The version that is rolled out; empty for none.
-        seconds: How long it lasts at least.
-        fires: The alerts that must fire and be delivered in this phase and in no other.
-        resolves: The alerts that must resolve in this phase and in no other.
+        seconds: The minimum duration.
+        fires: Alerts that must fire and be delivered in this phase and in no other.
+        resolves: Alerts that must resolve in this phase and in no other.
     """
 
     name: str
@@ -53,25 +53,25 @@ class Phase:
 PHASES = (
     Phase(
         name="healthy",
-        happens="The shop is well. The watchdog tells that alerting works.",
-        seconds=15.0,  # a full window: silence counts for something only once the rules had something to read
+        happens="The shop is healthy. Watchdog shows that alerting works.",
+        seconds=15.0,  # a full window: silence only means something once the rules have data
         fires=(ALIVE,),
     ),
     Phase(
         name="2 % errors",
-        happens="Every 50th request is answered with an error.",
+        happens="Every 50th request fails.",
         error_ratio=0.02,
         fires=(ERRORS_WARNING,),
     ),
     Phase(
         name="8 % errors",
-        happens="Every 12th or 13th request is answered with an error.",
+        happens="Every 12th or 13th request fails.",
         error_ratio=0.08,
         fires=(ERRORS_CRITICAL,),
     ),
     Phase(
         name="no errors",
-        happens="The errors are gone, so the alerts must go too.",
+        happens="The errors have stopped, so the alerts must resolve.",
         resolves=(ERRORS_CRITICAL, ERRORS_WARNING),
     ),
     Phase(
@@ -88,7 +88,7 @@ PHASES = (
     ),
     Phase(
         name="fast again",
-        happens="The shop is as fast as before, so the alerts must go too.",
+        happens="The shop is fast again, so the alerts must resolve.",
         resolves=(LATENCY_CRITICAL, LATENCY_WARNING),
     ),
     Phase(
@@ -99,21 +99,21 @@ PHASES = (
         resolves=(DEPLOYED,),
     ),
 )
-"""The demo from beginning to end. Watchdog resolves in no phase: it must never."""
+"""The phases of the demo. Watchdog must never resolve."""
 
 AFTERWARDS = Phase(
-    name="afterwards", happens="Every 50th request fails, so that the tables have something too.", error_ratio=0.02
+    name="afterwards", happens="Every 50th request fails, so that the tables have data.", error_ratio=0.02
 )
-"""What happens once the demo has ended, for as long as it is left running."""
+"""What happens after the demo, while it is kept running."""
 
 
 def document(webhook: str, audit: str, traces: str) -> dict[str, Any]:
-    """``sidelight.yaml`` at demo speed: shorter times, a webhook, and else what every service gets.
+    """``sidelight.yaml`` for the demo: shorter times and a webhook, otherwise the defaults.
 
     Args:
-        webhook: Where Alertmanager posts to.
-        audit: Where the shop keeps its audit trail.
-        traces: Where the shop sends its spans.
+        webhook: The URL that Alertmanager posts to.
+        audit: The path of the shop's audit trail.
+        traces: The URL that the shop sends its spans to.
     """
     receiver = {"webhook": {"url": webhook}}
     return {
@@ -123,18 +123,18 @@ def document(webhook: str, audit: str, traces: str) -> dict[str, Any]:
         "audit": {"path": audit},
         "tracing": {"endpoint": traces},
         "http": {
-            "duration_buckets": sorted({*Http().duration_buckets, 1.5}),  # 1.3 s shall not read as 2.4 s
+            "duration_buckets": sorted({*Http().duration_buckets, 1.5}),  # otherwise 1.3 s would be estimated as 2.4 s
             "body_sizes": True,
         },
-        # So little is promised that nothing fires: a budget is judged by hours, and the demo lasts for minutes.
+        # Objectives so low that ErrorBudgetBurn never fires: it uses windows of hours, and the demo lasts minutes.
         "slo": {"availability": 0.1, "latency": {"ratio": 0.1}},
-        "budget": {"daily_usd": 1e6},  # far off: what it costs is shown, and nothing fires
+        "budget": {"daily_usd": 1e6},  # so high that the cost is shown, but no alert fires
         "alerting": {
             "window": "10s",
             "evaluation_interval": "1s",
             "for": {"critical": "3s", "warning": "5s", "info": "3s"},
             "keep_firing_for": "2s",
-            "deployment_lookback": "20s",  # for so long the alert fires
+            "deployment_lookback": "20s",  # how long the alert fires
             "notification": {"group_wait": "1s", "group_interval": "1s"},
             "receivers": {"default": receiver, "watchdog": receiver},
         },

@@ -1,4 +1,4 @@
-"""The real parts of the demo, started and ended together: shop, Alertmanager, Prometheus, webhook and load."""
+"""Starts and stops the parts of the demo together: shop, Alertmanager, Prometheus, webhook and load."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from sidelight.toolchain.processes import Process
 
 _T = TypeVar("_T")
-TIMEOUT = 10.0  # seconds for an answer on loopback
-# Prometheus finds Alertmanager only seconds after its first alert fired, and says it again only after a minute.
+TIMEOUT = 10.0  # seconds for a response on loopback
+# Prometheus discovers Alertmanager only seconds after its first alert fires, and resends alerts only after a minute.
 RESEND = "--rules.alert.resend-delay=5s"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """One running version of the shop."""
+    """A running version of the shop."""
 
     version: str
     process: Process
@@ -50,17 +50,17 @@ class Shop:
 
     @property
     def url(self) -> str:
-        """Where it serves."""
+        """Its URL."""
         return self.process.url
 
     @property
     def instance(self) -> str:
-        """Host and port, as Prometheus labels it."""
+        """Host and port, as in Prometheus' label ``instance``."""
         return _address(self.process)
 
 
 class Shops:
-    """Starts shops; they end with the context they are given."""
+    """Starts shops; they end with the given context."""
 
     def __init__(self, parts: ExitStack, files: Files) -> None:
         self._parts = parts
@@ -68,7 +68,7 @@ class Shops:
         self._audit_key = secrets.token_hex(32)
 
     def start(self, version: str) -> Shop:
-        """Start a version and wait until it serves."""
+        """Start a version and wait until it answers."""
         own = self._parts.enter_context(ExitStack())
         process = own.enter_context(
             processes.uvicorn(
@@ -90,18 +90,18 @@ class Shops:
 
 @dataclass(kw_only=True)
 class Stage:
-    """The parts, while they run.
+    """The running parts of the demo.
 
     Attributes:
-        shop: The version that serves the customers.
-        shops: Starts another one.
+        shop: The version that serves the load.
+        shops: Starts another version.
         alertmanager: The Alertmanager.
         prometheus: The Prometheus.
-        webhook: Hears what Alertmanager delivers.
-        spans: Hears what the shop sends of its traces.
-        load: The customers.
-        watch: Reads from Prometheus.
-        files: What the parts read.
+        webhook: Receives notifications from Alertmanager.
+        spans: Receives the shop's spans.
+        load: The load on the shop.
+        watch: Queries Prometheus.
+        files: The files of the parts.
     """
 
     shop: Shop
@@ -116,12 +116,12 @@ class Stage:
 
     @property
     def settings(self) -> Settings:
-        """The settings at demo speed."""
+        """The settings of the demo."""
         return self.files.settings
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where to look, by name."""
+        """Name to address of everything to look at."""
         return {
             "shop": f"{self.shop.url}/docs",
             "its metrics": f"{self.shop.url}/metrics",
@@ -131,10 +131,10 @@ class Stage:
         }
 
     def check(self) -> None:
-        """Make sure that everything still runs.
+        """Check that everything is still running.
 
         Raises:
-            DemoError: Something ended; with the tail of its log.
+            DemoError: A part stopped; contains the end of its log.
         """
         for name, process in (
             ("The shop", self.shop.process),
@@ -142,19 +142,19 @@ class Stage:
             ("Alertmanager", self.alertmanager),
         ):
             if not process.running:
-                message = f"{name} ended in the middle of the demo; the end of its log:\n{process.tail()}"
+                message = f"{name} stopped during the demo; the end of its log:\n{process.tail()}"
                 raise DemoError(message, code="demo_part_ended", details={"argv": process.argv})
 
     def follow(self) -> Followed:
-        """Follow one request of the shop through everything that it leaves.
+        """Follow one request to the shop through all outputs.
 
         Raises:
-            DemoError: Something of it is missing, or a secret is not.
+            DemoError: Something is missing, or a secret was found.
         """
         return follow(self.shop.url, self.shop.process.log, self.spans, self.files.folder)
 
     def enact(self, phase: Phase) -> Iterator[str]:
-        """Make a phase happen; gives, as long as that takes, what it waits for.
+        """Start a phase; yields what it is waiting for until it has started.
 
         Raises:
             DemoError: The shop or Prometheus does not answer.
@@ -165,17 +165,17 @@ class Stage:
         try:
             httpx.put(f"{self.shop.url}/faults", json=faults, timeout=TIMEOUT, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:
-            raise DemoError(f"The shop takes no faults: {error}.", code="demo_shop_silent") from error
+            raise DemoError(f"The shop does not accept faults: {error}.", code="demo_shop_silent") from error
 
     def _roll_out(self, version: str) -> Iterator[str]:
-        """Start the new version beside the old one, shift the customers, and end the old one once nobody reads it."""
+        """Start the new version beside the old one, move the load, and stop the old one once it is no longer scraped."""
         old, new = self.shop, self.shops.start(version)
         self.files.write_targets([old.instance, new.instance])
         while not self.watch.scrapes(new.instance):
             yield f"Prometheus to scrape version {new.version}"
         self.load.url, self.shop = new.url, new
         self.files.write_targets([new.instance])
-        while self.watch.scrapes(old.instance) is not None:  # ended any earlier, it would be down
+        while self.watch.scrapes(old.instance) is not None:  # stopped any earlier, it would count as down
             yield f"Prometheus to forget version {old.version}"
         old.stop()
 
@@ -185,10 +185,10 @@ def running(folder: Path, *, epoch: float, clock: Callable[[], float], check: Ca
     """Run all parts until the context ends.
 
     Args:
-        folder: Where files and logs go.
-        epoch: When the demo began, in Unix seconds.
-        clock: Gives the seconds since then.
-        check: Called between two parts; what it raises ends those that run.
+        folder: The folder for files and logs.
+        epoch: The start of the demo, in Unix seconds.
+        clock: Returns the seconds since then.
+        check: Called between starting two parts; an exception that it raises stops the parts that run.
 
     Raises:
         ProcessError: A part does not start.

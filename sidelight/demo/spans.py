@@ -1,4 +1,4 @@
-"""The end of the traces: a small OTLP receiver on loopback that remembers the spans that come in."""
+"""A small OTLP receiver on loopback that keeps the spans it receives."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ KEPT = 10_000  # spans
 
 
 class Received(NamedTuple):
-    """A span that came in.
+    """A received span.
 
     Attributes:
         name: Its name.
         trace_id: 32 hexadecimal digits.
-        span_id: 16.
-        parent_id: 16; empty for the first of a trace.
-        attributes: Its own.
-        resource: Those of whoever sent it.
-        events: The attributes of its events, by their names.
+        span_id: 16 hexadecimal digits.
+        parent_id: 16 hexadecimal digits; empty for the root span.
+        attributes: Its attributes.
+        resource: The resource attributes of its sender.
+        events: Event names to the attributes of the event.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Received(NamedTuple):
 
 
 class Spans:
-    """What came in, the newest of it.
+    """The most recent spans received.
 
     Args:
-        url: Where they are sent.
-        kept: How many are remembered.
+        url: The URL of the receiver.
+        kept: The number of spans to keep.
     """
 
     def __init__(self, url: str, kept: int = KEPT) -> None:
@@ -60,10 +60,10 @@ class Spans:
         return iter(tuple(self._received))
 
     def receive(self, body: bytes) -> None:
-        """Remember what a request carries.
+        """Store the spans of a request.
 
         Raises:
-            DecodeError: It is no OTLP.
+            DecodeError: The request is not valid OTLP.
         """
         self._received.extend(spans_in(ExportTraceServiceRequest.FromString(body)))
 
@@ -95,12 +95,12 @@ def receiving(port: int = 0, *, answers_after: float = 0.0, kept: int = KEPT) ->
 
     Args:
         port: The port; by default a free one.
-        answers_after: Seconds that each answer takes.
-        kept: How many spans are remembered, the newest.
+        answers_after: Delay of each response in seconds.
+        kept: The number of most recent spans to keep.
     """
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = 5.0  # seconds for a sender that says nothing
+        timeout = 5.0  # seconds for a sender that sends nothing
 
         def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")
@@ -120,7 +120,7 @@ def receiving(port: int = 0, *, answers_after: float = 0.0, kept: int = KEPT) ->
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is Python's
-            """Stay silent: the terminal is the view's."""
+            """Log nothing, because the terminal shows the demo."""
 
     with ThreadingHTTPServer((LOOPBACK, port), Handler) as server:
         server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""What people see: a live picture in a terminal, plain lines with the time elsewhere, and the table at the end."""
+"""The demo's output: a live view in a terminal, timestamped lines otherwise, and a table at the end."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ TIMES = ("pending", "fired", "delivered", "resolved")
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One moment of the demo.
+    """The state of the demo at one moment.
 
     Attributes:
         phases: All phases.
-        number: Which of them is played, from 0.
-        began: When it began, in seconds since the demo began.
+        number: The index of the current phase, from 0.
+        began: When the phase began, in seconds since the demo began.
         waits: What has not happened yet.
-        measured: What the rules compare with their thresholds.
-        episodes: What became of the alerts.
+        measured: The values that the rules compare with their thresholds.
+        episodes: The episodes of the alerts.
     """
 
     phases: Sequence[Phase]
@@ -58,19 +58,19 @@ class Scene:
 
     @property
     def phase(self) -> Phase:
-        """The phase that is played."""
+        """The current phase."""
         return self.phases[self.number]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How it went.
+    """The result of the demo.
 
     Attributes:
-        faults: Sentences; empty where all went well.
-        seconds: How long the demo took.
-        made: How many requests it made.
-        lost: How many of them got no answer.
+        faults: One sentence per fault; empty if all went well.
+        seconds: The duration of the demo.
+        made: The number of requests sent.
+        lost: The number of requests without a response.
     """
 
     faults: Sequence[str]
@@ -80,27 +80,27 @@ class Ending:
 
     @property
     def summary(self) -> str:
-        """One sentence on the alerts, one on the effort."""
+        """One sentence about the alerts, one about the requests."""
         sentence = (
-            "Not as it should be, for the reasons above; with --keep everything stays to be looked at."
+            "Failed for the reasons above; use --keep to leave everything running for inspection."
             if self.faults
-            else "As it should be: every alert fired, was delivered and resolved, and no other did."
+            else "Passed: every expected alert fired, was delivered and resolved, and no other alert fired."
         )
-        return f"{sentence} {self.seconds:.0f} s, {self.made} requests, {self.lost} without an answer."
+        return f"{sentence} {self.seconds:.0f} s, {self.made} requests, {self.lost} without a response."
 
 
 class View(Protocol):
-    """Shows scenes as they come."""
+    """Shows the progress of the demo."""
 
     def show(self, scene: Scene) -> None:
-        """Show the latest scene."""
+        """Show the current state."""
 
 
 # --- What both views and the end share -------------------------------------------------------------------------------
 
 
 def alert_table(phases: Sequence[Phase], episodes: Episodes) -> Table:
-    """How far each alert has come, and when, in seconds since the demo began; those nobody expects come last."""
+    """A table of all alerts with their state and times, in seconds since the demo began; unexpected alerts come last."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for title in ("Alert", "Severity", "State"):
         table.add_column(title, no_wrap=True)
@@ -126,7 +126,7 @@ def _percent(ratio: float | None) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    """A duration as people say it.
+    """A duration for people.
 
     >>> _duration(0.0224), _duration(1.0), _duration(1.4625)
     ('22 ms', '1 s', '1.46 s')
@@ -140,11 +140,11 @@ def _duration(seconds: float | None) -> str:
 
 
 class LiveView:
-    """A picture that changes in place.
+    """A view that is updated in place.
 
     Args:
-        settings: For the thresholds.
-        clock: Gives the seconds since the demo began.
+        settings: The settings, for the thresholds.
+        clock: Returns the seconds since the demo began.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
@@ -153,7 +153,7 @@ class LiveView:
         self._scene: Scene | None = None
 
     def show(self, scene: Scene) -> None:
-        """Show the latest scene at the next refresh."""
+        """Show a state at the next refresh."""
         self._scene = scene
 
     def __rich__(self) -> RenderableType:
@@ -218,10 +218,10 @@ def _colour(value: float | None, warning: float, critical: float) -> str:
 
 
 class PlainView:
-    """A line for everything that changes.
+    """Prints a line for every change.
 
     Args:
-        write: Takes a line.
+        write: Writes a line.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -229,7 +229,7 @@ class PlainView:
         self._last: Scene | None = None
 
     def show(self, scene: Scene) -> None:
-        """Write what is new since the scene before."""
+        """Write what has changed since the previous state."""
         before = self._last.episodes if self._last else {}
         for key in scene.episodes:
             self._changes(key, latest(before, key), latest(scene.episodes, key))
@@ -258,7 +258,7 @@ class PlainView:
 
 @contextmanager
 def showing(console: Console, settings: Settings, clock: Callable[[], float]) -> Iterator[View]:
-    """Show scenes on a console until the context ends: live in a terminal, else in plain lines."""
+    """Show the progress on a console until the context ends: live in a terminal, otherwise as plain lines."""
     if not console.file.isatty() or console.is_dumb_terminal:
         yield PlainView(lambda line: console.print(line, soft_wrap=True, markup=False, highlight=False))
         return
@@ -268,7 +268,7 @@ def showing(console: Console, settings: Settings, clock: Callable[[], float]) ->
 
 
 def report(console: Console, phases: Sequence[Phase], episodes: Episodes, ending: Ending) -> None:
-    """Print the table of transitions, and then one sentence or every fault."""
+    """Print the table of alerts, followed by all faults and the summary."""
     style = "bold red" if ending.faults else "bold green"
     console.print(alert_table(phases, episodes))
     for sentence in (*ending.faults, ending.summary):

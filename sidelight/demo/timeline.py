@@ -1,4 +1,4 @@
-"""From what Prometheus and the webhook saw to what became of each alert; all times are seconds since the demo began."""
+"""Combines what Prometheus and the webhook saw into episodes of each alert. Times are seconds since the demo began."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Key(NamedTuple):
-    """Which alert, at which severity."""
+    """An alert at one severity."""
 
     alert: str
     severity: str
@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
 
 class State(StrEnum):
-    """How far an alert has come."""
+    """The state of an alert."""
 
     INACTIVE = "inactive"
     PENDING = "pending"
@@ -35,14 +35,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One time that an alert was active.
+    """One period in which an alert was active.
 
     Attributes:
-        pending: When its condition began to hold.
-        fired: When it had held for long enough.
-        delivered: When the webhook heard of it.
-        resolved: When Prometheus saw that it was over.
-        cleared: When the webhook heard that it was over.
+        pending: When its condition became true.
+        fired: When the condition had been true for long enough.
+        delivered: When the webhook received the firing alert.
+        resolved: When Prometheus resolved it.
+        cleared: When the webhook received the resolved alert.
     """
 
     pending: float | None = None
@@ -53,7 +53,7 @@ class Episode:
 
     @property
     def state(self) -> State:
-        """How far it has come.
+        """Its state.
 
         >>> Episode(pending=12.0, fired=17.0).state
         <State.FIRING: 'firing'>
@@ -68,7 +68,7 @@ class Episode:
 
 
 NEVER = Episode()
-"""The episode of an alert that was not active yet."""
+"""The episode of an alert that has not been active yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +82,12 @@ class Sighting:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What one look at Prometheus shows.
+    """The result of polling Prometheus once.
 
     Attributes:
-        at: When it was.
-        sightings: Every sample of the time before, so that nothing between two looks is missed; they may overlap.
-        active: What is pending or firing right now.
+        at: The time of the poll.
+        sightings: All samples since before the previous poll, so that nothing is missed; they may overlap.
+        active: The alerts that are pending or firing now.
     """
 
     at: float
@@ -97,7 +97,7 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """The webhook heard that an alert fires, or that it no longer does."""
+    """The webhook received a firing or a resolved alert."""
 
     key: Key
     firing: bool
@@ -105,12 +105,12 @@ class Message:
 
 
 def latest(episodes: Episodes, key: Key) -> Episode:
-    """The latest episode of an alert; the empty one where there is none."""
+    """The latest episode of an alert; an empty one if there is none."""
     return (episodes.get(key) or [NEVER])[-1]
 
 
 class Timeline:
-    """The episodes of every alert, grown by one look or message at a time."""
+    """The episodes of all alerts, updated with each poll and message."""
 
     def __init__(self) -> None:
         self._episodes: dict[Key, list[Episode]] = {}
@@ -118,11 +118,11 @@ class Timeline:
 
     @property
     def episodes(self) -> Episodes:
-        """Every alert that was ever active, in order of its first time; one that was only pending, while it is."""
+        """All alerts that were active, in order of their first episode; those only pending, while they are."""
         return {key: tuple(episodes) for key, episodes in self._episodes.items() if episodes}
 
     def look(self, look: Look) -> None:
-        """Learn what Prometheus shows."""
+        """Add the result of a poll."""
         for sighting in sorted(look.sightings, key=lambda sighting: sighting.at):
             if sighting.at > self._seen.get(sighting.key, -math.inf):
                 self._seen[sighting.key] = sighting.at
@@ -130,7 +130,7 @@ class Timeline:
         self._close(set(self._episodes) - look.active, look.at)
 
     def hear(self, message: Message) -> None:
-        """Learn what the webhook heard."""
+        """Add a message of the webhook."""
         if message.firing:
             self._note(message.key, delivered=message.at)
         else:
@@ -139,11 +139,11 @@ class Timeline:
     def _see(self, sighting: Sighting) -> None:
         key = sighting.key
         if not sighting.firing and self._latest(key).fired is not None:
-            self._close([key], sighting.at)  # firing never goes back to pending: it was over in between
+            self._close([key], sighting.at)  # firing never returns to pending, so it resolved in between
         if self._latest(key).resolved is not None:
             self._episodes[key].append(NEVER)
         if sighting.firing:
-            # Prometheus records nothing of a rule's first evaluations; what was delivered had fired before.
+            # Prometheus records nothing for the first evaluations of a rule; a delivered alert must have fired before.
             self._note(key, fired=min(sighting.at, self._latest(key).delivered or math.inf))
         else:
             self._note(key, pending=sighting.at)
@@ -152,7 +152,7 @@ class Timeline:
         return latest(self.episodes, key)
 
     def _note(self, key: Key, **times: float) -> None:
-        """Fill in the times that the latest episode does not have yet."""
+        """Set the times that the latest episode does not have yet."""
         episodes = self._episodes.setdefault(key, [])
         if not episodes:
             episodes.append(NEVER)
@@ -164,4 +164,4 @@ class Timeline:
             if self._latest(key).fired is not None:
                 self._note(key, resolved=at)
             elif self._latest(key).delivered is None and self._episodes[key]:
-                self._episodes[key].pop()  # it never fired, so nothing happened
+                self._episodes[key].pop()  # it never fired, so it is not an episode

@@ -1,4 +1,4 @@
-"""What an alert still has to do, and in the end whether every alert did what it had to, and nothing else."""
+"""Checks what alerts still have to do, and finally whether every alert did exactly what was expected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """Something that an alert still has to do."""
+    """The next step expected of an alert."""
 
     key: Key
     verb: str
@@ -27,13 +27,13 @@ class Wait:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """When a phase was played.
+    """The time span of a phase.
 
     Attributes:
         phase: The phase.
-        began: Seconds since the demo began.
-        ended: As above.
-        waits: What had not happened when its time was up; empty where all had.
+        began: Its start, in seconds since the demo began.
+        ended: Its end, in seconds since the demo began.
+        waits: What had not happened when its time was up; empty if all had.
     """
 
     phase: Phase
@@ -42,12 +42,12 @@ class Span:
     waits: tuple[str, ...] = ()
 
     def holds(self, at: float) -> bool:
-        """Whether a moment lies within it."""
+        """Whether a time is within it."""
         return self.began <= at < self.ended
 
 
 def waits(phase: Phase, episodes: Episodes) -> list[Wait]:
-    """The next thing that each alert of a phase still has to do; empty when the phase is over."""
+    """The next expected step of each alert in a phase; empty when the phase is complete."""
     keys = dict.fromkeys((*phase.fires, *phase.resolves))
     verbs = {key: _verb(phase, key, latest(episodes, key)) for key in keys}
     return [Wait(key=key, verb=verb) for key, verb in verbs.items() if verb]
@@ -64,20 +64,20 @@ def _verb(phase: Phase, key: Key, episode: Episode) -> str:
 
 
 def _tells(key: Key) -> bool:
-    """Whether the webhook surely hears of the end: not of an event, and not of a warning that critical inhibits."""
+    """Whether the webhook must receive the resolved alert: not for events, nor for warnings inhibited by critical."""
     return key.severity == "critical"
 
 
 def verdict(phases: Sequence[Phase], spans: Sequence[Span], episodes: Episodes) -> list[str]:
-    """Every fault of a demo, one sentence each; empty where all went as it should.
+    """All faults of a demo, one sentence each; empty if everything went as expected.
 
     Args:
         phases: All phases.
-        spans: Those that were played; what belongs to others is not missed.
-        episodes: What became of the alerts.
+        spans: The phases that were run; nothing is expected of the others.
+        episodes: The episodes of the alerts.
     """
     unfinished = [
-        f"In {span.phase.name!r} these did not happen within {span.ended - span.began:.0f} s: {', '.join(span.waits)}."
+        f"In {span.phase.name!r}, these did not happen within {span.ended - span.began:.0f} s: {', '.join(span.waits)}."
         for span in spans
         if span.waits
     ]
@@ -86,7 +86,7 @@ def verdict(phases: Sequence[Phase], spans: Sequence[Span], episodes: Episodes) 
 
 
 def _stray(key: Key, phases: Sequence[Phase], spans: Sequence[Span], episodes: Sequence[Episode]) -> Iterator[str]:
-    """What an alert did too often, at the wrong time or out of order."""
+    """What an alert did too often, at the wrong time or in the wrong order."""
     fires = [phase.name for phase in phases if key in phase.fires]
     resolves = [phase.name for phase in phases if key in phase.resolves]
     fired = [episode for episode in episodes if episode.fired is not None]
@@ -95,7 +95,7 @@ def _stray(key: Key, phases: Sequence[Phase], spans: Sequence[Span], episodes: S
     if not fired and any(episode.delivered is not None for episode in episodes):
         yield f"{key} was delivered, but never seen firing."
     for episode in fired:
-        if episode.pending is None and resolves:  # Watchdog is pending when Prometheus does not record it yet
+        if episode.pending is None and resolves:  # Watchdog is pending before Prometheus records alerts
             yield f"{key} was never seen pending."
         yield from _misplaced(f"{key} fired", episode.fired, fires, spans)
         yield from _misplaced(f"{key} resolved", episode.resolved, resolves, spans)

@@ -1,4 +1,4 @@
-"""The receiver: a small HTTP server on loopback that remembers which alerts Alertmanager posts to it."""
+"""A small HTTP server on loopback that keeps the alerts posted by Alertmanager."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST_BODY = 1 << 20  # bytes
 
 
 class Posted(BaseModel):
-    """One alert in a notification; keys that are not read here may be there too."""
+    """One alert in a notification; it may have further keys."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,7 +30,7 @@ class Posted(BaseModel):
 
 
 class Notification(BaseModel):
-    """What Alertmanager posts (its documentation, webhook_config, version 4)."""
+    """A notification of Alertmanager (see webhook_config in its documentation, version 4)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,11 +38,11 @@ class Notification(BaseModel):
 
 
 class Webhook:
-    """What came in.
+    """The notifications received.
 
     Args:
-        url: Where it listens.
-        clock: Gives the seconds since the demo began.
+        url: The URL of the webhook.
+        clock: Returns the seconds since the demo began.
     """
 
     def __init__(self, url: str, clock: Callable[[], float]) -> None:
@@ -51,10 +51,10 @@ class Webhook:
         self._messages: SimpleQueue[Message] = SimpleQueue()
 
     def receive(self, body: bytes) -> None:
-        """Remember a notification.
+        """Store a notification.
 
         Raises:
-            ValidationError: It is none.
+            ValidationError: The request is not a valid notification.
         """
         at = self._clock()
         for alert in Notification.model_validate_json(body).alerts:
@@ -62,7 +62,7 @@ class Webhook:
             self._messages.put(Message(key=key, firing=alert.status == "firing", at=at))
 
     def take(self) -> Iterator[Message]:
-        """Give what came in since the last time, oldest first."""
+        """Return what was received since the last call, oldest first."""
         while True:
             try:
                 yield self._messages.get_nowait()
@@ -75,7 +75,7 @@ def listening(clock: Callable[[], float]) -> Iterator[Webhook]:
     """Listen on a free port of loopback until the context ends."""
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = 5.0  # seconds for a sender that says nothing
+        timeout = 5.0  # seconds for a sender that sends nothing
 
         def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")
@@ -91,7 +91,7 @@ def listening(clock: Callable[[], float]) -> Iterator[Webhook]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is Python's
-            """Stay silent: the terminal is the view's."""
+            """Log nothing, because the terminal shows the demo."""
 
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
         server.daemon_threads = True

@@ -1,8 +1,8 @@
-"""The table of behaviours: what becomes of a request, read from the names of the tests that prove it.
+"""The table of behaviours: how each kind of request is counted, taken from the tests that prove it.
 
-The tests are read, not run. A comment ``# --- Routes ---`` says to which group belongs what follows. A ``Case`` of a test's
-table is a row, with the labels that are compared; so is a test function, with its docstring or else the labels that it
-compares with ``counted()``.
+The tests are parsed, not run. A comment ``# --- Routes ---`` starts a group. Each ``Case`` in a test's table is a row, with
+the labels that are compared. So is each test function, with its docstring, or otherwise the labels that it compares with
+``counted()``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ GROUPS = (
     "What stays bounded",
     "Faults of Sidelight's own",
 )
-"""The groups of the table, in its order. What stands in another section of a test file is no row."""
+"""The groups of the table, in order. Other sections of the test files are not part of it."""
 
 _SECTION = re.compile(r"\s*# --- (.+?) -{3,}")
 _SPELLING = {
@@ -49,10 +49,10 @@ class Behaviour(NamedTuple):
 
     Attributes:
         group: One of ``GROUPS``.
-        case: What happens.
-        recorded: What is recorded then.
+        case: The case.
+        recorded: What is recorded.
         proof: The file name of the test.
-        everywhere: Whether it is proved on FastAPI, on Starlette alone and on a bare ASGI app.
+        everywhere: Whether the test runs on FastAPI, on Starlette without FastAPI and on a plain ASGI app.
     """
 
     group: str
@@ -66,12 +66,12 @@ def behaviours(tests: Path = TESTS) -> list[Behaviour]:
     """Every row, by group.
 
     Raises:
-        SidelightError: ``tests_missing``, where this is not Sidelight's own repository.
+        SidelightError: ``tests_missing``: this is not Sidelight's own repository.
     """
     files = sorted(tests.glob("test_*.py"))
     if not files:
         raise SidelightError(
-            "build docs: the tests are not here; build docs in Sidelight's own repository.", code="tests_missing"
+            "build docs: the tests are missing; build docs in Sidelight's own repository.", code="tests_missing"
         )
     rows = [row for file in files for row in read_behaviours(file.name, file.read_text("utf-8"))]
     return sorted(rows, key=lambda row: GROUPS.index(row.group))
@@ -91,7 +91,7 @@ def read_behaviours(name: str, source: str) -> list[Behaviour]:
 
 
 def _cases(node: ast.stmt) -> Iterator[tuple[int, tuple[str, str, bool]]]:
-    """The cases of a table; one that names no app is proved on all of them."""
+    """The cases of a table; a case that names no app runs on all of them."""
     if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
         for key, value in zip(node.value.keys, node.value.values, strict=True):
             if key and isinstance(value, ast.Call) and getattr(value.func, "id", "") == "Case":
@@ -107,7 +107,7 @@ def _functions(node: ast.stmt) -> Iterator[tuple[int, tuple[str, str, bool]]]:
 
 
 def _compared(function: ast.FunctionDef) -> Iterable[tuple[str, ...]]:
-    """The labels in ``counted() == {labels: times}``, where they stand there as they are."""
+    """The labels in ``counted() == {labels: times}``, if they are literals."""
     for node in ast.walk(function):
         match node:
             case ast.Compare(left=ast.Call(func=ast.Attribute(attr="counted")), comparators=[ast.Dict(keys=keys)]):
@@ -121,7 +121,7 @@ def _recorded(counted: Iterable[tuple[str, ...]]) -> str:
 
 
 def _labels(labels: tuple[str, ...]) -> str:
-    """Labels as they stand in the table.
+    """Labels in the format of the table.
 
     >>> _labels(("GET", "/items/{item}", "500", "500"))
     '`GET /items/{item} 500`, error `500`'

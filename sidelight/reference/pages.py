@@ -1,4 +1,4 @@
-"""The reference pages: metrics, settings, alerts and behaviours as tables, made from what the code and the tests say."""
+"""The reference pages: tables of metrics, settings, rules, checks and behaviours, generated from code and tests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, get_origin
 from alerts import ALERTS, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
-from instrumentation.otel import VARIABLES
-from instrumentation.redaction.patterns import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, section_of
+from instrumentation.settings.opentelemetry import VARIABLES
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
@@ -51,8 +51,8 @@ def _metrics_page() -> str:
     head = ("metric", "type", "unit", "labels", "meaning")
     return _page(
         "Metrics",
-        "Every metric a service emits; `job` and `instance` are added by Prometheus. In OpenMetrics, which Prometheus asks "
-        "for, counters and histograms also have a series `..._created`: when they began, in seconds since 1970.",
+        "All metrics of a service. Prometheus adds the labels `job` and `instance`. In OpenMetrics, which Prometheus "
+        "requests, counters and histograms also have a series `..._created`: their start time in seconds since 1970.",
         _table(head, [_metric_row(metric) for metric in METRICS]),
     )
 
@@ -67,8 +67,9 @@ def _settings_page() -> str:
     keys = [_key(name, field) for name, field in Settings.model_fields.items() if name not in sections]
     return _page(
         "Settings",
-        "Every key of `sidelight.yaml`; all are optional. The file is `sidelight.yaml` in the working directory, or "
-        "the one that `SIDELIGHT_CONFIG` names. [Environment variables](environment-variables.md) win over it. A fault stops start-up; `sidelight check` finds the same.",
+        "All keys of `sidelight.yaml`; every key is optional. The file is `sidelight.yaml` in the working directory, or "
+        "the one named by `SIDELIGHT_CONFIG`. [Environment variables](environment-variables.md) take precedence over it. "
+        "A service with faults in its settings does not start; `sidelight check` reports the same faults.",
         _table(_KEY_HEAD, keys),
         *(block for name, field in sections.items() for block in _section(name, field)),
     )
@@ -154,8 +155,8 @@ def _default(field: Any) -> str:
 
 def _allowed(field: Any, inner: type[BaseModel] | None) -> str:
     if inner is Receiver:
-        return "the keys of `alerting.receivers.default`, or null: the default hears it, and nobody Watchdog"
-    several = "a list of such, " if _takes_a_list(field.annotation) else ""
+        return "the keys of `alerting.receivers.default`, or null: the default receiver (for Watchdog: none)"
+    several = "a list of these, " if _takes_a_list(field.annotation) else ""
     below = f"the keys below, {several}or null. {_first_line(inner or Section)}"
     return (allowed_text(field) or below).removeprefix("give ")
 
@@ -194,7 +195,7 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 def _runbooks_page(settings: Settings) -> str:
     rows = [(f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning) for alert in ALERTS]
     return _page(
-        "Runbooks", "One page for every alert: what it means, what to look at, what to do.",
+        "Runbooks", "One page per alert: what it means, what to look at, and what to do.",
         _table(("alert", "severity", "meaning"), rows),
     )  # fmt: skip
 
@@ -207,13 +208,13 @@ def _checks_page() -> str:
     return _page(
         "Checks",
         "What `sidelight check` finds in rule files, dashboards and collector configurations; "
-        "[Check your files](../how-to/check-your-files.md) says how to run it. Beside each stand the checks of "
-        "[pint](https://cloudflare.github.io/pint/) and of "
-        "[dashboard-linter](https://github.com/grafana/dashboard-linter) that find the same.",
+        "[Check your files](../how-to/check-your-files.md) describes how to run it. The last two columns name the checks of "
+        "[pint](https://cloudflare.github.io/pint/) and "
+        "[dashboard-linter](https://github.com/grafana/dashboard-linter) that find the same faults.",
         _table(("check", "severity", "finds", "pint", "dashboard-linter"), rows),
-        "## What the others find besides",
+        "## Checks of other linters that are not included",
         _table(
-            ("check", "of", "here"),
+            ("check", "linter", "reason"),
             [(f"`{name}`", peer, why) for peer, left in LEFT.items() for name, why in left.items()],
         ),
     )
@@ -227,19 +228,21 @@ def _redaction_page() -> str:
     patterns = [pattern for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table]
     return _page(
         "Redaction",
-        "What is masked in logs; [Keep secrets out of logs](../how-to/keep-secrets-out-of-logs.md) "
-        "says how to change it.",
-        "## By key\n\nThe value of a key with one of these names is masked, whatever it holds. A blank stands for any "
-        "separator or none, `*` for letters before or behind it; case and camelCase do not matter.",
+        "What is masked in logs. [Keep secrets out of logs](../how-to/keep-secrets-out-of-logs.md) "
+        "describes how to change it.",
+        "## By key\n\nThe value of a key with one of these names is masked. A blank means any separator or none, and `*` "
+        "means any letters before or after; case and camelCase do not matter.",
         _names(KEYS),
-        "Not where the key ends in one of these words, such as `token_count`:",
+        "A key that ends in one of these words, such as `token_count`, is not masked:",
         _names(HARMLESS),
-        "Nothing, yes and no are no secrets. Under these keys a number is none either:",
+        "Empty values and booleans are not masked. With these keys, numbers are not masked either:",
         _names(COUNTED),
-        "## By form\n\nWherever it stands, in a text, a key, a number or bytes:",
+        "Under these keys, a number of at most three digits is not a secret:",
+        _names(FEW),
+        "## By pattern\n\nMasked anywhere: in text, keys, numbers and bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
-        f"In log lines, `{URL_QUERY}` also masks the query of every URL and path, whatever it holds, and what stands under the "
-        f"keys {_names(QUERY_KEYS)}.",
+        f"In log lines, `{URL_QUERY}` also masks the query string of every URL and path, and the values of the keys "
+        f"{_names(QUERY_KEYS)}.",
     )
 
 
@@ -250,12 +253,12 @@ def _names(names: Iterable[str]) -> str:
 def _behaviours_page(rows: Sequence[Behaviour]) -> str:
     return _page(
         "Behaviours",
-        "What becomes of a request: the labels it is counted with, as `METHOD route status`, and its `error_type` where it "
-        'is an error. `""` is a request that no route matched. *Everywhere* is proved on FastAPI, on Starlette alone and on '
-        "a bare ASGI app, which has no routes. For every request of `test_behaviours.py` it is proved too that server, "
-        "app and client see what they see without Sidelight: the same messages and exceptions, each handler run once. Older "
-        "versions of FastAPI and Starlette answer what stands in `test_newer_fastapi.py` otherwise; the rest holds from "
-        "FastAPI 0.115 on.",
+        "How each kind of request is counted: its labels as `METHOD route status`, and its `error_type` if it is an error. "
+        '`""` means that no route matched. *Everywhere* means that the test runs on FastAPI, on Starlette without FastAPI, '
+        "and on a plain ASGI app, which has no routes. For every request in `test_behaviours.py`, the tests also prove that "
+        "server, app and client see the same messages and exceptions as without Sidelight, and that each handler runs once. "
+        "Older versions of FastAPI and Starlette differ in the cases of `test_newer_fastapi.py`; everything else applies "
+        "to FastAPI 0.115 and newer.",
         *(block for group in GROUPS for block in _group(group, rows)),
     )
 

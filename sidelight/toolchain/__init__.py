@@ -1,4 +1,4 @@
-"""The pinned programs that build, tests and demo run, and starting and stopping processes."""
+"""The pinned programs used by build, tests and demo, and how to start and stop processes."""
 
 from __future__ import annotations
 

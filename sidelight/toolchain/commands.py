@@ -1,4 +1,4 @@
-"""Runs a command to its end, and says what went wrong where it failed."""
+"""Runs commands and reports what went wrong if they fail."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ TRANSIENT = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a finished command left: its exit status, and stdout with stderr as one text."""
+    """The result of a command: its exit status, and stdout and stderr as one text."""
 
     status: int
     output: str
 
 
 class Run(Protocol):
-    """Runs a command to its end, within a time limit in seconds."""
+    """Runs a command within a time limit in seconds."""
 
     def __call__(self, argv: Sequence[str], *, timeout: float, cwd: Path | None, environ: Mapping[str, str]) -> Outcome:
-        """Return its outcome, whatever its exit status.
+        """Return its result, whatever the exit status.
 
         Raises:
             ToolError: The command does not exist or took too long.
@@ -73,7 +73,7 @@ def run_command(argv: Sequence[str], *, timeout: float, cwd: Path | None, enviro
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:
-    """End what a timeout or Ctrl-C left: compilers and downloaders are the command's children."""
+    """End what is left after a timeout or Ctrl-C, such as compilers and downloaders started by the command."""
     if process.returncode is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -86,7 +86,7 @@ def short(argv: Sequence[str]) -> str:
 
 
 def failed(argv: Sequence[str], outcome: Outcome) -> ToolError:
-    """The error of a command that ended with another status than 0, with its last line of output."""
+    """The error for a command that failed, with its last line of output."""
     lines = [line.strip() for line in outcome.output.splitlines() if line.strip()]
     message = f"{short(argv)} failed with status {outcome.status}: {lines[-1] if lines else 'no output'}"
     details = {

@@ -6,4 +6,4 @@ from instrumentation.errors import SidelightError
 
 
 class ToolError(SidelightError):
-    """A program is unknown, could not be had, or a command that should bring it failed."""
+    """A program is unknown or not available, or a command to get it failed."""

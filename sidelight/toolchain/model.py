@@ -1,4 +1,4 @@
-"""What a program, a release and a source of a release are."""
+"""Programs, releases and sources of releases."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Shell(Protocol):
-    """What a source may use of the machine; the toolbox is one."""
+    """What a source may use on the machine; implemented by the toolbox."""
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment that commands get."""
+        """The environment of commands."""
 
     @property
     def say(self) -> Callable[[str], None]:
-        """Takes one line of progress."""
+        """Print one line of progress."""
 
     def tool(self, name: str) -> Path:
-        """Return another program's path; bring it first if it is nowhere."""
+        """Return the path of another program, and get it first if necessary."""
 
     def command(
         self, *argv: str, timeout: float, cwd: Path | None = None, environ: Mapping[str, str] | None = None
@@ -33,17 +33,17 @@ class Shell(Protocol):
     def network(
         self, *argv: str, timeout: float, cwd: Path | None = None, environ: Mapping[str, str] | None = None
     ) -> str:
-        """Run a command that uses the network, which may be tried again."""
+        """Run a command that uses the network and may be retried."""
 
 
 class Source(Protocol):
     """One way to get a release."""
 
     def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
-        """Leave every program of the release in ``folder/bin``.
+        """Put every program of the release into ``folder/bin``.
 
         Raises:
-            ToolError: It cannot be had this way.
+            ToolError: The release is not available from this source.
         """
 
 
@@ -52,8 +52,8 @@ class Program:
     """One executable.
 
     Attributes:
-        name: What callers ask for.
-        files: What machines call it; the first is its name in the cache.
+        name: The name that callers use.
+        files: Its possible file names; the first is its name in the cache.
         version: The arguments that make it print its version.
     """
 
@@ -64,16 +64,16 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """The one pinned version of a project, and the programs that come with it.
+    """The pinned version of a project, and its programs.
 
     Attributes:
-        name: The project; with the version it names the folder in the cache.
-        version: The version that is fetched.
-        serves: The oldest version on `PATH` that serves, and the first that does not.
-        programs: What it brings; all of them come from one place.
+        name: The project; together with the version it names the folder in the cache.
+        version: The version to get.
+        serves: The oldest version on `PATH` that fits, and the first newer one that does not.
+        programs: Its programs; all of them come from one source.
         sources: Where to get it, in order of preference.
-        on_demand: Whether it is brought only when somebody asks for it: another release's source, or a test.
-        edition: Raised where the same version is made otherwise, so that what a cache holds of it is made anew.
+        on_demand: Whether to get it only when another release's source or a test needs it.
+        edition: Increased when the same version is built differently, so that cached copies are replaced.
     """
 
     name: str
@@ -89,6 +89,6 @@ class Release:
 
 
 def which(program: Program, path: str) -> Path | None:
-    """Where a program stands in a search path, under any of its file names."""
+    """The path of a program in a search path, under any of its file names."""
     found = (shutil.which(file, path=path) for file in program.files)
     return next(map(Path, filter(None, found)), None)

@@ -1,7 +1,7 @@
-"""Starts real processes, waits until they are ready, and surely ends them with all their children.
+"""Starts processes, waits until they are ready, and reliably ends them with all their children.
 
-Every process runs in a session of its own. A guard, a second tiny process, holds the other end of a pipe: when this
-process is gone, killed by SIGKILL included, the pipe closes and the guard ends the session.
+Every process runs in its own session. A guard, a second small process, holds the other end of a pipe: when this process
+ends, even by SIGKILL, the pipe closes and the guard ends the session.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     Ready: TypeAlias = str | Callable[[], bool] | None
 
 LOOPBACK = "127.0.0.1"
-INTERVAL = 0.02  # seconds between two looks
+INTERVAL = 0.02  # seconds between two polls
 READY_TIMEOUT = 30.0  # seconds; a loaded machine with two cores needs a few
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 TAIL = 20  # lines of a log in an error
 
-# The prctl for this, PR_SET_PDEATHSIG, looks at the starting thread rather than the process, and spares grandchildren.
+# The prctl for this, PR_SET_PDEATHSIG, follows the starting thread rather than the process, and ignores grandchildren.
 GUARD = """
 import os, signal, sys, time
 group = int(sys.stdin.readline() or 0)
@@ -60,9 +60,9 @@ class Process:
 
     Attributes:
         argv: Its command line.
-        log: The file that takes its stdout and stderr.
-        url: Where it serves, without a slash at the end; empty if it does not serve.
-        popen: The handle of Python's own.
+        log: The file for its stdout and stderr.
+        url: Its URL without a trailing slash; empty if it is not a server.
+        popen: Python's own handle.
     """
 
     argv: tuple[str, ...]
@@ -82,7 +82,7 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether the process has not ended yet; its children may live longer."""
+        """Whether the process is still running; its children may run longer."""
         return self.popen.poll() is None
 
     def tail(self, lines: int = TAIL) -> str:
@@ -90,14 +90,14 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process alone, if it still runs."""
+        """Send a signal to the process, but not to its children, if it is still running."""
         self.popen.send_signal(number)
 
     def wait(self, timeout: float) -> int:
         """Return the exit status, negative for a signal.
 
         Raises:
-            ProcessError: It still runs after the timeout, in seconds.
+            ProcessError: It is still running after the timeout, in seconds.
         """
         try:
             return self.popen.wait(timeout)
@@ -105,9 +105,9 @@ class Process:
             raise _fault(self, f"still runs after {timeout:g} s", code="process_running") from error
 
     def stop(self, grace: float = GRACE) -> None:
-        """End the process and its children: SIGTERM, and SIGKILL for what is left after the grace, in seconds."""
+        """End the process and its children with SIGTERM, and with SIGKILL after a grace period in seconds."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._gone():  # its id may be another's by now
+            if self._gone():  # its id may have been reused
                 return
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
@@ -118,11 +118,11 @@ class Process:
 
 
 def living(group: int) -> tuple[int, ...]:
-    """The ids of the processes in a process group, without those that ended and only wait to be reaped."""
+    """The ids of the processes in a process group, without zombies."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):
-            # The name, in brackets, may itself hold brackets and spaces: proc(5).
+            # The name, in parentheses, may itself contain parentheses and spaces: proc(5).
             state, _parent, its_group, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
             if int(its_group) == group and state not in "ZX":
                 found.append(int(stat.parent.name))
@@ -130,10 +130,10 @@ def living(group: int) -> tuple[int, ...]:
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that nobody else is given for the next minute.
+    """Return a loopback TCP port that the kernel gives to nobody else for the next minute.
 
-    The port is left in TIME_WAIT: the kernel hands such a port to no one who asks for any port, while a server that
-    asks for it by number with SO_REUSEADDR, as Go, uvicorn and gunicorn do, gets it (Yelp's ephemeral-port-reserve).
+    The port is left in TIME_WAIT: the kernel does not assign it when any free port is requested, but a server that
+    requests it by number with SO_REUSEADDR, as Go, uvicorn and gunicorn do, gets it (Yelp's ephemeral-port-reserve).
     """
     with socket.socket() as server, socket.socket() as client:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -141,13 +141,13 @@ def free_port() -> int:
         server.listen(1)
         client.connect(server.getsockname())
         accepted, _ = server.accept()
-        accepted.close()  # whoever closes first keeps TIME_WAIT: the server's side
+        accepted.close()  # the side that closes first keeps TIME_WAIT: the server's
         port: int = server.getsockname()[1]
         return port
 
 
 def answers(url: str, *, timeout: float = 1.0) -> bool:
-    """Whether a URL answers 200 within a timeout in seconds; proxies of the environment are passed by."""
+    """Whether a URL answers 200 within a timeout in seconds; proxies in the environment are ignored."""
     try:
         with build_opener(ProxyHandler({})).open(url, timeout=timeout) as response:
             return bool(response.status == 200)  # noqa: PLR2004  # HTTP's own number
@@ -171,16 +171,16 @@ def start(  # noqa: PLR0913  # all but one by keyword, and most have a default
 
     Args:
         argv: The command line.
-        log: A file for stdout and stderr; it is written anew.
+        log: A file for stdout and stderr; it is overwritten.
         ready: A URL that answers 200, or a function that returns True, once the process can be used.
-        url: Where it will serve, for `Process.url`.
+        url: Its URL, for `Process.url`.
         timeout: Seconds until it must be ready.
         grace: Seconds between SIGTERM and SIGKILL at the end.
         env: Changes to the environment.
         cwd: The working directory.
 
     Raises:
-        ProcessError: It cannot be started, ends before it is ready, or is not ready in time; with the log's tail.
+        ProcessError: It cannot be started, ends before it is ready, or is not ready in time; contains the end of the log.
     """
     words = tuple(map(str, argv))
     with _guard(grace) as watch:
@@ -215,7 +215,7 @@ def _popen(
 
 @contextmanager
 def _guard(grace: float) -> Iterator[Callable[[int], None]]:
-    """Run the guard; it ends the group it is told to watch when this process vanishes, or leaves it behind."""
+    """Run the guard, which ends the process group when this process dies or leaves the group behind."""
     argv = (sys.executable, "-I", "-S", "-c", GUARD, str(grace))
     watched: list[int] = []
     with subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True, text=True) as guard:  # noqa: S603
@@ -227,7 +227,7 @@ def _guard(grace: float) -> Iterator[Callable[[int], None]]:
         try:
             yield watch
         finally:
-            if not any(map(living, watched)):  # else, as after a second Ctrl-C, the guard has to do it
+            if not any(map(living, watched)):  # otherwise, for example after a second Ctrl-C, the guard does it
                 guard.kill()
 
 
@@ -277,14 +277,14 @@ def prometheus(
 
     Args:
         config: Its configuration file.
-        data: The folder for its series; its log stands beside it, with the suffix ``.log``.
+        data: The folder for its series; its log is beside it, with the suffix ``.log``.
         port: The port; a free one by default.
         binary: The program; the current 3.x by default.
         flags: Further flags.
 
     Raises:
         ProcessError: As `start`.
-        ToolError: There is no Prometheus.
+        ToolError: Prometheus is not available.
     """
     url = _url(port)
     argv: tuple[str | Path, ...] = (
@@ -308,18 +308,18 @@ def alertmanager(
     binary: Path | None = None,
     flags: Sequence[str] = (),
 ) -> Iterator[Process]:
-    """Run a lone Alertmanager on loopback until the context ends.
+    """Run a single Alertmanager on loopback until the context ends.
 
     Args:
         config: Its configuration file.
-        data: The folder for silences and notifications; its log stands beside it, with the suffix ``.log``.
+        data: The folder for silences and notifications; its log is beside it, with the suffix ``.log``.
         port: The port; a free one by default.
         binary: The program; the pinned one by default.
         flags: Further flags.
 
     Raises:
         ProcessError: As `start`.
-        ToolError: There is no Alertmanager.
+        ToolError: Alertmanager is not available.
     """
     url = _url(port)
     argv: tuple[str | Path, ...] = (
@@ -327,7 +327,7 @@ def alertmanager(
         f"--config.file={config}",
         f"--storage.path={data}",
         f"--web.listen-address={_address(url)}",
-        "--cluster.listen-address=",  # empty: it looks for no peers
+        "--cluster.listen-address=",  # empty: no clustering
         *flags,
     )
     with start(argv, log=data.with_suffix(".log"), ready=f"{url}/-/ready", url=url) as process:
@@ -353,7 +353,7 @@ def uvicorn(  # noqa: PLR0913  # as start
         port: The port; a free one by default.
         env: Changes to the environment.
         cwd: The working directory, from which the module is imported.
-        workers: How many processes serve.
+        workers: The number of worker processes.
         ready_path: A path that answers 200 once the app has started.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The table of pinned programs and where each can be had."""
+"""The table of pinned programs and their sources."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ RELEASES = (
                 module="github.com/prometheus/prometheus",
                 version="v0.315.0",
                 packages=("cmd/prometheus", "cmd/promtool"),
-                tags="remove_all_sd",  # without the clouds' SDKs; static_configs, file_sd and http_sd stay
+                tags="remove_all_sd",  # without the SDKs of clouds; static_configs, file_sd and http_sd remain
                 stamp="github.com/prometheus/common/version.Version={}",
                 takes="three minutes",
             ),
@@ -72,7 +72,7 @@ RELEASES = (
             Program(name="alertmanager", files=("alertmanager", "prometheus-alertmanager")),
             Program(name="amtool", files=("amtool",)),
         ),
-        # Not Debian's package: its program reads /usr/share/prometheus/alertmanager, so it must be installed by root.
+        # Not Debian's package: its program reads /usr/share/prometheus/alertmanager, so root would have to install it.
         sources=(
             Go(
                 module="github.com/prometheus/alertmanager",
@@ -114,7 +114,7 @@ RELEASES = (
             Program(name="victoria-metrics", files=("victoria-metrics",), version=("-version",)),
             Program(name="vmalert", files=("vmalert",), version=("-version",)),
         ),
-        # Not Debian's package: its vmalert of 2022 knows no keep_firing_for.
+        # Not Debian's package: its vmalert of 2022 does not support keep_firing_for.
         sources=(
             Go(
                 module="github.com/VictoriaMetrics/VictoriaMetrics",
@@ -151,7 +151,7 @@ RELEASES = (
                 more=(
                     *("libcom-err2", "libgssapi-krb5-2", "libicu72", "libk5crypto3", "libkeyutils1", "libkrb5-3"),
                     *("libkrb5support0", "libldap-2.5-0", "libpq5", "libsasl2-2", "libssl3", "libxml2"),
-                ),  # libllvm14, which is larger than all of it, is only for jit=on
+                ),  # libllvm14, which is larger than all the rest, is only needed for jit=on
                 scripts={
                     program: f'exec "$root/usr/lib/postgresql/15/bin/{program}" "$@"'
                     for program in ("postgres", "initdb")
@@ -164,7 +164,7 @@ RELEASES = (
         name="rabbitmq",
         version="3.10.8",
         serves=("3.8", "5"),
-        programs=(  # named so that PATH has them not: asked for its version, Debian's rabbitmq-server starts a broker
+        programs=(  # named so that they are not found on PATH: Debian's rabbitmq-server starts a broker even when asked for its version
             Program(name="rabbitmq", files=("rabbitmq",)),
             Program(name="rabbitmq-epmd", files=("epmd",)),
             Program(name="rabbitmq-erl", files=("erl",)),
@@ -182,7 +182,7 @@ RELEASES = (
                     "rabbitmq": RABBITMQ
                     + 'PATH=$(dirname "$(readlink -f "$0")"):$PATH exec sh "$home"/sbin/rabbitmq-server "$@"',
                     "epmd": RABBITMQ + 'exec "$BINDIR/epmd" "$@"',
-                    "erl": RABBITMQ + 'exec "$BINDIR/erlexec" "$@"',  # Debian's script knows /usr/lib/erlang alone
+                    "erl": RABBITMQ + 'exec "$BINDIR/erlexec" "$@"',  # Debian's script only works in /usr/lib/erlang
                 },
             ),
         ),
@@ -208,7 +208,7 @@ RELEASES = (
         name="typescript",
         version="6.0.3",
         serves=("6", "7"),
-        programs=(Program(name="tsc", files=("tsc-with-types",)),),  # named so that PATH has it not
+        programs=(Program(name="tsc", files=("tsc-with-types",)),),  # named so that it is not found on PATH
         sources=(
             Npm(
                 packages={

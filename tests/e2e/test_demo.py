@@ -78,11 +78,13 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 def test_every_alert_fires_is_delivered_and_resolves_and_no_other_does(demo: Demo) -> None:
     lines = demo.reads("the demo says no such thing")
     assert demo.popen.wait() == 0, "\n".join(lines)
-    end = next(number for number, line in enumerate(lines) if line.startswith("As it should be: "))
-    assert lines[end].startswith("As it should be: every alert fired, was delivered and resolved, and no other did.")
+    end = next(number for number, line in enumerate(lines) if line.startswith("Passed: "))
+    assert lines[end].startswith(
+        "Passed: every expected alert fired, was delivered and resolved, and no other alert fired."
+    )
     said, *followed, shown = lines[end + 1 :]
-    assert shown.startswith("All panels show something")
-    assert said == "One request, followed; the secrets that it carried stand nowhere:"
+    assert shown.startswith("All panels have data")
+    assert said == "One request, followed through all outputs; its secrets appear in none of them:"
     assert [line.split("  ")[1] for line in followed] == ["answer", "problem document", "log", "trace"]
     assert len({re.search(r"correlation[_-]id\W+([0-9a-f]{32})", line)[1] for line in followed}) == 1  # type: ignore[index]
     assert len(set(re.findall(r"trace_id\W+([0-9a-f]{32})", "\n".join(followed)))) == 1

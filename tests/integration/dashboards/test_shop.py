@@ -67,8 +67,8 @@ def test_a_panel_without_data_is_named(played: Stage, monkeypatch: pytest.Monkey
     monkeypatch.setitem(panels._FILLED, "$job", "another")
     monkeypatch.setattr(panels, "SECONDS", 0.0)
     found = seen(played.watch, played.settings, pause=lambda _: None)
-    assert "The panel operations/Request rate shows nothing." in found.faults
-    assert "The panel business/Cost per execution shows nothing." in found.faults
+    assert "The panel operations/Request rate has no data." in found.faults
+    assert "The panel business/Cost per execution has no data." in found.faults
 
 
 # --- On a screen -----------------------------------------------------------------------------------------------------

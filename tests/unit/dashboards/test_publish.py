@@ -6,6 +6,7 @@ import ssl
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -30,7 +31,7 @@ OURS = folder_uid(FOLDER)
 BASE_URL = "note: alerts link to https://grafana.example; set dashboards.base_url to {}, and build the alerts again."
 TLS = Path(__file__).parent / "tls"
 NO_OWNER = (
-    "note: the dashboards have no owner, so whoever publishes to this Grafana without one replaces them; set"
+    "note: the dashboards have no owner, so anyone who publishes to this Grafana without an owner replaces them; set"
     " dashboards.owner or service.name."
 )
 HTML = "<!doctype html><title>Welcome</title>"
@@ -48,7 +49,7 @@ def server() -> Iterator[StandIn]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that would have been slept between attempts."""
     slept: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=slept.append))  # other threads sleep too
     return slept
 
 
@@ -109,7 +110,7 @@ def test_a_viewer_may_not_create_the_folder_and_hears_which_right_is_missing(ser
         _publish(server)
     assert str(caught.value) == (
         f"{server.url} refused the folder 'Ops & Shop': You'll need additional permissions to perform this action."
-        " Permissions needed: folders:create; the token lacks a right: give it the role Editor, or the permission Edit on"
+        " Permissions needed: folders:create; the token lacks a permission: give it the role Editor, or the permission Edit on"
         " the folder (403). Nothing was published."
     )
 
@@ -228,8 +229,8 @@ def test_a_folder_of_the_title_that_the_token_may_not_see_is_named_as_the_cause(
         _publish(server)
     assert str(caught.value) == (
         f"{server.url} refused a folder 'Ops & Shop': a folder or dashboard in the general folder with the same name"
-        " already exists; the token may not see the one that exists: give it the role Editor, or the permission Edit on the"
-        " folder, or set dashboards.folder; where it was created within the last minute, publish again (409)."
+        " already exists; the token may not see the existing folder: give it the role Editor, or the permission Edit on the"
+        " folder, or set dashboards.folder; if it was created within the last minute, publish again (409)."
         " Nothing was published."
     )
 
@@ -331,7 +332,7 @@ def test_a_quota_that_is_not_shown_leaves_nothing_half_published(server: StandIn
         f"{server.url} refused the dashboard 'Stock': Quota reached; delete dashboards, or raise Grafana's quota (403)."
         " Nothing was published."
     )
-    assert lines[-1] == "deleted shop again, since Grafana refused another one"
+    assert lines[-1] == "deleted shop again, because Grafana refused another one"
     assert server.dashboards == {}
 
 
@@ -341,7 +342,7 @@ def test_a_title_that_another_dashboard_of_the_folder_has_is_refused(server: Sta
     server.add_folder(OURS, FOLDER)
     server.add_dashboard({"uid": "byhand", "title": "STOCK", "panels": []}, OURS)
     assert _refused(server, "title_taken") == (
-        "stock: its folder holds another dashboard with the title 'STOCK' (uid byhand); rename or delete that one."
+        "stock: its folder contains another dashboard with the title 'STOCK' (uid byhand); rename or delete that one."
         " Nothing was published."
     )
 
@@ -359,7 +360,7 @@ def test_a_dashboard_that_is_moved_into_the_folder_may_not_meet_its_title_there(
     server.add_dashboard(STOCK, "attic")
     server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": []}, OURS)
     assert _refused(server, "title_taken").startswith(
-        "stock: its folder holds another dashboard with the title 'Stock'"
+        "stock: its folder contains another dashboard with the title 'Stock'"
     )
 
 
@@ -380,8 +381,7 @@ def test_a_provisioned_dashboard_is_refused_before_anything_is_sent(server: Stan
     server.add_folder("files", "Files")
     server.add_dashboard({**STOCK, "panels": [7]}, "files", provisioned=True)
     assert _refused(server, "dashboard_provisioned") == (
-        f"stock: {server.url}/d/stock/stock is a provisioned dashboard, which Grafana lets nobody save; change it where it"
-        " is provisioned, or remove it there. Nothing was published."
+        f"stock: {server.url}/d/stock/stock is a provisioned dashboard, which Grafana does not allow to be saved; change or remove it where it is provisioned. Nothing was published."
     )
 
 
@@ -399,7 +399,7 @@ def test_a_dashboard_that_the_token_may_not_save_is_refused_before_anything_is_s
 def test_a_folder_with_a_dashboards_title_is_refused_before_anything_is_sent(server: StandIn) -> None:
     server.add_folder("other", "Stock")
     assert _refused(server, "title_taken") == (
-        "stock: a folder has the title 'Stock' (uid other), which Grafana before 11.3 allows no dashboard to have; rename"
+        "stock: a folder has the same title 'Stock' (uid other), which Grafana before 11.3 does not allow; rename"
         " the folder. Nothing was published."
     )
 
@@ -447,8 +447,7 @@ def test_a_dashboard_that_somebody_saves_meanwhile_is_not_overwritten(server: St
     with _failing("dashboard_changed") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} refused the dashboard 'Stock': The dashboard has been changed by someone else; somebody saved it a"
-        " moment ago: publish again (412). Nothing was published."
+        f"{server.url} refused the dashboard 'Stock': The dashboard has been changed by someone else; somebody has just saved it: publish again (412). Nothing was published."
     )
     assert server.dashboards["stock"].data["panels"] == [7]
 
@@ -460,7 +459,7 @@ def test_a_dashboard_that_the_token_may_not_see_is_not_overwritten(server: Stand
     server.add_dashboard({**STOCK, "panels": [7]}, "secret")
     with _failing("dashboard_changed") as caught:
         _publish(server)
-    assert "the token may not see the one that has its uid" in str(caught.value)
+    assert "the token may not see the dashboard with its uid" in str(caught.value)
     assert set(server.dashboards) == {"stock"}
 
 
@@ -469,8 +468,7 @@ def test_a_database_that_may_only_be_read_is_named_as_one_cause(server: StandIn)
     with _failing("folder_refused") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} refused the folder 'Ops & Shop': Folder API error; Grafana's log says why; a database that may only"
-        " be read is one cause (500). Nothing was published."
+        f"{server.url} refused the folder 'Ops & Shop': Folder API error; see Grafana's log; one possible cause is a read-only database (500). Nothing was published."
     )
 
 
@@ -517,7 +515,9 @@ def test_a_search_that_fails_is_told_with_grafanas_reason(server: StandIn) -> No
     server.script["/api/search"] = [refusal(500, "Search failed")]
     with _failing("search_refused") as caught:
         _publish(server)
-    assert str(caught.value).startswith(f"{server.url} refused to list what it holds: Search failed; Grafana's log")
+    assert str(caught.value).startswith(
+        f"{server.url} refused to search folders and dashboards: Search failed; see Grafana's log"
+    )
 
 
 def test_a_save_that_grafana_only_hands_on_is_not_taken_for_one(server: StandIn) -> None:
@@ -536,7 +536,7 @@ def test_a_wrong_token_gives_one_clear_line(server: StandIn) -> None:
     with _failing("grafana_token_refused") as caught:
         _publish(server, token=wrong)
     assert str(caught.value) == (
-        f"{server.url} does not know the token (Invalid API key); give the token of a service account with the role"
+        f"{server.url} does not accept the token (Invalid API key); use the token of a service account with the role"
         " Editor (401). Nothing was published."
     )
     assert wrong not in repr(caught.value)
@@ -552,7 +552,7 @@ def test_a_wrong_password_is_told_as_such(server: StandIn) -> None:
     server.admit_user("zoë", PASSWORD)
     with _failing("grafana_token_refused") as caught:
         _publish(server, token="", user="zoe", password=PASSWORD)
-    assert "does not know the user or the password (Invalid API key)" in str(caught.value)
+    assert "does not accept the user or the password (Invalid API key)" in str(caught.value)
 
 
 def test_where_basic_auth_is_asked_for_the_variables_are_named(server: StandIn) -> None:
@@ -560,9 +560,7 @@ def test_where_basic_auth_is_asked_for_the_variables_are_named(server: StandIn) 
     server.script["/api/search"] = [asked]
     with _failing("grafana_token_refused") as caught:
         _publish(server)
-    assert "asks for user and password (no reason given); give them in GRAFANA_USER and GRAFANA_PASSWORD" in str(
-        caught.value
-    )
+    assert "requires user and password (no reason given); set GRAFANA_USER and GRAFANA_PASSWORD" in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [403, 405])
@@ -571,7 +569,7 @@ def test_a_proxy_that_lets_nothing_be_written_is_not_taken_for_grafana(server: S
     with _failing("grafana_proxy_refused") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} refused POST /api/folders before it reached Grafana; a proxy may allow no writing ({status})."
+        f"{server.url} refused POST /api/folders before it reached Grafana; a proxy may not allow writing ({status})."
         " Nothing was published."
     )
 
@@ -616,15 +614,14 @@ def test_the_services_name_is_the_owner_where_none_is_given(server: StandIn) -> 
 def test_what_another_owner_holds_is_not_replaced(server: StandIn, owner: str) -> None:
     _publish(server, owner="payments")
     assert _refused(server, "dashboard_held", {"stock": STOCK}, owner=owner) == (
-        f"stock: its uid belongs to {server.url}/d/stock/stock, which was published for the owner 'payments'; set"
-        " dashboards.owner to have uids of your own, or replace that dashboard with --take-over. Nothing was published."
+        f"stock: its uid is used by {server.url}/d/stock/stock, which was published for the owner 'payments'; set dashboards.owner to get other uids, or replace that dashboard with --take-over. Nothing was published."
     )
 
 
 def test_what_somebody_made_by_hand_is_not_replaced(server: StandIn) -> None:
     server.add_dashboard({"uid": "stock", "title": "Stock", "panels": [7]})
     said = _refused(server, "dashboard_held")
-    assert said.startswith(f"stock: its uid belongs to {server.url}/d/stock/stock, which Sidelight did not publish;")
+    assert said.startswith(f"stock: its uid is used by {server.url}/d/stock/stock, which Sidelight did not publish;")
 
 
 def test_what_another_owner_holds_is_replaced_where_that_is_asked_for(server: StandIn) -> None:
@@ -666,7 +663,7 @@ def test_dashboards_that_are_not_published_any_more_stay_by_default(server: Stan
 def test_without_an_owner_nothing_is_deleted(server: StandIn) -> None:
     with _failing("owner_missing") as caught:
         _publish(server, mode=Mode(prune=True))
-    assert str(caught.value).startswith("--prune needs to know whose dashboards may be deleted; set dashboards.owner")
+    assert str(caught.value).startswith("--prune needs an owner whose dashboards may be deleted; set dashboards.owner")
     assert server.seen == []
 
 
@@ -764,7 +761,7 @@ def test_the_teams_own_dashboards_are_published_beside_ours(server: StandIn, tmp
     [
         (None, "cannot be read (No such file or directory)"),
         ("{", "is not JSON ("),
-        ("[]", "holds no dashboard"),
+        ("[]", "contains no dashboard"),
         ('{"__inputs": [{"name": "DS"}]}', "was exported for sharing externally"),
     ],
 )
@@ -828,7 +825,7 @@ def test_a_server_that_stays_unavailable_gives_one_clear_line(server: StandIn, p
     server.script["/api/dashboards/db"] = [Answer(status=503)] * 9
     with _failing("grafana_unavailable") as caught:
         _publish(server, attempts=3)
-    assert str(caught.value) == f"{server.url} answers 503 again and again; try later (503). Nothing was published."
+    assert str(caught.value) == f"{server.url} keeps answering 503; try again later (503). Nothing was published."
     assert len(pauses) == 2
 
 
@@ -858,8 +855,7 @@ def test_what_is_no_grafana_gives_one_clear_line(server: StandIn, answer: Answer
     with _failing("not_grafana") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} does not answer /api/search as a Grafana does; give the address of Grafana's own pages, with the"
-        f" path that it is served under and without /d/ ({answer.status}). Nothing was published."
+        f"{server.url} does not answer /api/search like Grafana; use the address of Grafana's start page, including its path but without /d/ ({answer.status}). Nothing was published."
     )
 
 
@@ -870,8 +866,7 @@ def test_a_redirect_to_where_grafana_is_names_that_address(server: StandIn, stat
     with _failing("grafana_redirects") as caught:
         _publish(server)
     assert str(caught.value) == (
-        f"{server.url} redirects /api/search to https://grafana.example/grafana/api/search; give"
-        f" https://grafana.example/grafana as the address ({status}). Nothing was published."
+        f"{server.url} redirects /api/search to https://grafana.example/grafana/api/search; use https://grafana.example/grafana as the address ({status}). Nothing was published."
     )
 
 
@@ -880,7 +875,7 @@ def test_a_redirect_to_a_login_page_is_told_without_its_query(server: StandIn) -
     server.script["/api/search"] = [Answer(status=302, body=HTML, headers={"Location": login})]
     with _failing("grafana_redirects") as caught:
         _publish(server)
-    assert "redirects /api/search to https://sso.example/login; give an address" in str(caught.value)
+    assert "redirects /api/search to https://sso.example/login; use an address" in str(caught.value)
     assert "planted" not in str(caught.value)
 
 
@@ -915,7 +910,7 @@ def test_the_sub_path_that_is_missing_is_named_where_grafana_redirects_to_it(ser
     server.sub_path, server.redirects = "/grafana", True
     with _failing("grafana_redirects") as caught:
         _publish(server, url=server.origin)
-    assert f"give {server.origin}/grafana as the address (301)" in str(caught.value)
+    assert f"use {server.origin}/grafana as the address (301)" in str(caught.value)
 
 
 @pytest.fixture
@@ -932,8 +927,7 @@ def test_a_certificate_of_an_internal_authority_is_told_as_such(secure: StandIn,
     with _failing("grafana_certificate") as caught:
         _publish(secure, transport=None)
     assert str(caught.value) == (
-        f"{secure.url} shows a certificate that is not trusted (unable to get local issuer certificate); where an internal"
-        " authority signed it, give that authority's certificate in SSL_CERT_FILE. Nothing was published."
+        f"{secure.url} shows a certificate that is not trusted (unable to get local issuer certificate); if an internal authority signed it, set SSL_CERT_FILE to that authority's certificate. Nothing was published."
     )
     assert pauses == []
 

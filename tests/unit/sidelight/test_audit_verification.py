@@ -47,7 +47,7 @@ def test_a_whole_trail_is_said_to_be_whole_with_its_head(named: tuple[str, ...],
     head = (folder / "head").read_text()
     lines = 20 + len(rotated(folder / "audit/audit.log")) + 1
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == f"audit/audit.log: whole: {lines} lines in {lines - 20} files; head {head}\n"
+    assert ended.stdout == f"audit/audit.log: intact: {lines} lines in {lines - 20} files; head {head}\n"
 
 
 def test_the_first_bad_line_is_named_and_the_command_exits_with_1(folder: Path) -> None:
@@ -55,21 +55,21 @@ def test_the_first_bad_line_is_named_and_the_command_exits_with_1(folder: Path) 
     first.write_bytes(first.read_bytes().replace(b'"number":2', b'"number":7'))
     ended = verifying(cwd=folder)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "audit/audit.log.000001:4 is not as it was written.\n"
+    assert ended.stderr == "audit/audit.log.000001:4 has been changed.\n"
 
 
 def test_a_head_that_was_recorded_elsewhere_finds_that_trail_and_head_were_both_put_back(folder: Path) -> None:
     assert verifying("--head", (folder / "head").read_text(), cwd=folder).returncode == 0
     ended = verifying("--head", f"999:{'0' * 64}", cwd=folder)
     assert ended.returncode == 1
-    assert "is missing: entry 999 was recorded, and the last one is" in ended.stderr
+    assert "is missing: entry 999 was recorded, but the last one is" in ended.stderr
 
 
 def test_a_trail_without_its_head_is_not_said_to_be_whole_unless_that_is_asked_for(folder: Path) -> None:
     head_path(folder / "audit/audit.log").unlink()
     ended = verifying(cwd=folder)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("audit/audit.log.head is not there, so a tail that was cut off would not be missed;")
+    assert ended.stderr.startswith("audit/audit.log.head does not exist, so a truncated end would not be detected;")
     assert verifying("--without-head", cwd=folder).returncode == 0
     assert verifying("--head", (folder / "head").read_text(), cwd=folder).returncode == 0
 
@@ -80,7 +80,7 @@ def test_a_head_that_was_changed_is_no_head(folder: Path) -> None:
     head_path(folder / "audit/audit.log").write_bytes(block)
     ended = verifying("--without-head", cwd=folder)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("audit/audit.log.head is not as it was written")
+    assert ended.stderr.startswith("audit/audit.log.head has been changed")
 
 
 def test_archived_files_are_verified_by_themselves(folder: Path) -> None:
@@ -96,15 +96,15 @@ def test_what_was_torn_is_shown(folder: Path) -> None:
         stream.write(b'{"seq":')
     ended = verifying(cwd=folder)
     assert ended.returncode == 0
-    assert "is the beginning of an entry that is being written, or never was." in ended.stdout.splitlines()[0]
+    assert "is an incomplete entry: still being written, or cut short." in ended.stdout.splitlines()[0]
 
 
 @pytest.mark.parametrize(
     ("arguments", "environ", "code", "sentence"),
     [
         (("gone.log", "--without-head"), {}, 1, "audit verify: gone.log: cannot be read (No such file or directory)."),
-        ((".",), {}, 1, "audit verify: the folder holds 0 trails; name the file of one."),
-        (("--head", "7"), {}, 1, "--head got '7'; give number:seal, as the log says it."),
+        ((".",), {}, 1, "audit verify: the folder contains 0 trails; give the file of one."),
+        (("--head", "7"), {}, 1, "--head: got '7'; give number:seal, as in the log."),
         (
             ("--key-file", "gone"),
             {},
@@ -112,7 +112,7 @@ def test_what_was_torn_is_shown(folder: Path) -> None:
             "--key-file: gone cannot be read (No such file or directory); give a file that",
         ),
         ((), {"SIDELIGHT_AUDIT_KEY": "short"}, 2, "SIDELIGHT_AUDIT_KEY: got a key of 5 bytes; give one of at least 32"),
-        ((), {"SIDELIGHT_CONFIG": "other.yaml"}, 1, "audit verify: there is no audit.path; name the file."),
+        ((), {"SIDELIGHT_CONFIG": "other.yaml"}, 1, "audit verify: audit.path is not set; give the file."),
     ],
 )
 def test_what_cannot_be_verified_is_a_sentence(

@@ -126,7 +126,7 @@ def test_the_schemas_durations_are_those_of_the_settings(given: str) -> None:
 def test_every_section_of_the_values_has_a_comment() -> None:
     lines = chart_files(Settings())[VALUES].splitlines()
     sections = [number for number, line in enumerate(lines) if line and line[0] not in "# "]
-    assert len(sections) == 12
+    assert len(sections) == 14
     assert all(lines[number - 1].startswith("# ") for number in sections)
 
 
@@ -183,7 +183,7 @@ def test_a_dashboard_as_large_as_a_config_map_is_taken_and_a_byte_more_is_refuse
     largest = "é" * ((CONFIGMAP_BYTES - len("a.json")) // 2)
     assert dashboard_files({"a.json": largest})
     with pytest.raises(
-        ChartError, match=r"^a\.json: is 1048577 bytes with its name, and a ConfigMap holds 1048576; split"
+        ChartError, match=r"^a\.json: is 1048577 bytes with its name, but a ConfigMap holds at most 1048576; split"
     ):
         dashboard_files({"a.json": largest + "x"})
 

@@ -53,7 +53,7 @@ def test_a_broken_file_is_one_line_and_exit_2(text: bytes, command: str, tmp_pat
 def test_sound_settings_are_said_to_be_sound(tmp_path: Path) -> None:
     (tmp_path / "sidelight.yaml").write_text("service: {name: shop}")
     ended = sidelight("check", cwd=tmp_path)
-    assert (ended.returncode, ended.stdout) == (0, "settings: no fault found\n")
+    assert (ended.returncode, ended.stdout) == (0, "settings: no findings\n")
 
 
 def test_build_says_what_it_wrote(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_objectives_of_one_service_in_two_documents_are_one_override(tmp_path: P
         (
             "isRolling: true",
             "isRolling: false",
-            "spec.timeWindow: got [{'duration': '4w', 'isRolling': False}]; give one",
+            "spec.timeWindow: got [{'duration': '4w', 'isRolling': False}]; give one rolling window",
         ),
         ("4w", "1M", "spec.timeWindow[0].duration: got '1M'; give days or weeks, such as 28d or 4w."),
         ("targetPercent: 99.5", "targetPercent: 100", "targetPercent: got 100; give a number between 0 and 100."),
@@ -80,8 +80,8 @@ def test_objectives_of_one_service_in_two_documents_are_one_override(tmp_path: P
         ("target: 0.95", "target: true", "spec.objectives[1].target: got True; give a number"),
         ("lte", "gt", "spec.objectives[1].op: got 'gt'; give lt or lte"),
         ("value: 0.3", "value: -1", "spec.objectives[1].value: got -1; give seconds as a number above 0."),
-        ("op: lte, value: 0.3, ", "", "got 0.95; checkout has one of availability already; give one."),
-        ("service: checkout", "service: ''", "spec.service: got ''; give the service's name, which is its job."),
+        ("op: lte, value: 0.3, ", "", "got 0.95; checkout already has an objective for availability; give only one."),
+        ("service: checkout", "service: ''", "spec.service: got ''; give the service's name, which becomes its job."),
         ("kind: SLO", "kind: SLI", "spec.timeWindow: got ''; give at least one document of kind SLO and openslo/v1."),
     ],
 )
@@ -97,7 +97,8 @@ def test_what_cannot_be_carried_over_is_said_in_one_sentence(
 def test_periods_that_differ_are_named(tmp_path: Path) -> None:
     other = CHECKOUT.replace("checkout", "search").replace("4w", "30d")
     with pytest.raises(
-        OpenSloError, match=r"checkout-works and .*search-works: spec.timeWindow: got '28d, 30d'; give every"
+        OpenSloError,
+        match=r"checkout-works and .*search-works: spec.timeWindow: got '28d, 30d'; use the same period for every",
     ):
         imported(written(tmp_path, CHECKOUT, other))
 

@@ -98,7 +98,7 @@ def test_a_package_that_debian_does_not_have_leaves_nothing_and_says_so(tmp_path
         environ={"SIDELIGHT_TOOLS_DIR": str(tmp_path / "cache"), "PATH": str(tmp_path)},
         say=lambda _: None,
     )
-    with pytest.raises(ToolError, match=r"none 7\.3\.1 cannot be had: .* apt-get cannot be run: No such file"):
+    with pytest.raises(ToolError, match=r"none 7\.3\.1 is not available: .* apt-get cannot be run: No such file"):
         toolbox.tool("none")
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 

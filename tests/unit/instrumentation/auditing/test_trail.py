@@ -66,14 +66,14 @@ def test_a_torn_line_is_mended_and_shown_and_the_trail_is_whole(torn: int, trail
     line = path.read_bytes().splitlines(keepends=True)[-1]
     with path.open("ab") as stream:
         stream.write(line[: min(torn, len(line) - 2)])
-    assert said(read(path)) == ["4 is the beginning of an entry that is being written, or never was"]
+    assert said(read(path)) == ["4 is an incomplete entry: still being written, or cut short"]
     other = another(path)
     other.append(ENTRY)
     other.close()
     trail.append(ENTRY)
     report = read(path)
     assert report.fault is None
-    assert said(report) == ["4 is the beginning of an entry that never was; entry 4 says so"]
+    assert said(report) == ["4 is an entry that was cut short; entry 4 records that"]
     assert events(path)[-3:] == [MENDED, "user.login", "user.login"]
 
 

@@ -147,7 +147,7 @@ def test_a_head_recorded_elsewhere_finds_another_history_of_the_same_length(tmp_
     ours = recorded(written(tmp_path / "ours.log"))
     other = written(tmp_path / "other.log", ["7f3c", "9a1e", "7f3c", "41bd", "eeee"])
     fault = read(other, ours).fault
-    assert str(fault) == f"{other}:6 is not the entry 6 that was recorded."
+    assert str(fault) == f"{other}:6 differs from the recorded entry 6."
 
 
 def test_a_head_of_earlier_is_no_fault(tmp_path: Path) -> None:
@@ -159,13 +159,13 @@ def test_a_head_of_earlier_is_no_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda lines: [*lines[:2], lines[2].replace(b"9a1e", b"7f3c"), *lines[3:]], ":3 is not as it was written."),
-        (lambda lines: [*lines[:1], *lines[3:]], ":2 holds entry 4 where entry 2 should stand: entries are missing"),
-        (lambda lines: [*lines[:3], b"hello\n", *lines[3:]], ":4 is no entry."),
-        (lambda lines: lines[:4], ":5 is missing: entry 6 was recorded, and the last one is 4."),
-        (lambda lines: lines[1:], ":1 does not begin as a file of an audit trail does."),
-        (lambda lines: [b"[1]\n", *lines], ":1 does not begin as a file of an audit trail does."),
-        (lambda lines: [b"[" * 60_000 + b"\n", *lines], ":1 does not begin as a file of an audit trail does."),
+        (lambda lines: [*lines[:2], lines[2].replace(b"9a1e", b"7f3c"), *lines[3:]], ":3 has been changed."),
+        (lambda lines: [*lines[:1], *lines[3:]], ":2 is entry 4, but entry 2 is expected: entries are missing"),
+        (lambda lines: [*lines[:3], b"hello\n", *lines[3:]], ":4 is not an entry."),
+        (lambda lines: lines[:4], ":5 is missing: entry 6 was recorded, but the last one is 4."),
+        (lambda lines: lines[1:], ":1 is not the first line of an audit file."),
+        (lambda lines: [b"[1]\n", *lines], ":1 is not the first line of an audit file."),
+        (lambda lines: [b"[" * 60_000 + b"\n", *lines], ":1 is not the first line of an audit file."),
         (
             lambda lines: [lines[0].replace(KEY.id.encode(), b"0" * 16)],
             ":1 was sealed with key 0000000000000000, which",
@@ -209,7 +209,7 @@ def test_every_file_that_is_removed_or_renamed_is_found(many: Path) -> None:
     assert read(many, heads).fault == (
         one,
         1,
-        "begins a file that does not follow entry 8: what stood between them is missing",
+        "starts a file that does not follow entry 8: entries between them are missing",
     )
 
 
@@ -249,7 +249,7 @@ def test_a_new_key_begins_a_new_file_and_both_are_verified(tmp_path: Path) -> No
 def test_an_older_key_does_not_come_back(tmp_path: Path) -> None:
     path = written(tmp_path / "audit.log")
     written(path, keys={OLDER.id: OLDER, KEY.id: KEY})
-    assert "which is older than that of the file before it" in str(read(path).fault)
+    assert "which is older than the key of the previous file" in str(read(path).fault)
 
 
 # --- Cost ---------------------------------------------------------------------------------------------------------------

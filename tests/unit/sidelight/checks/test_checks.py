@@ -62,7 +62,7 @@ def test_a_finding_names_file_line_and_rule(tmp_path: Path) -> None:
     path = put(tmp_path, RULE)
     (finding,) = find([path], Settings())[1]
     assert str(finding) == (
-        f"{path}:5: error: job:things:rate5m: rate() over 30 s holds fewer than 4 scrapes; take 60 s or more. [promql/rate]"
+        f"{path}:5: error: job:things:rate5m: rate() over 30 s covers fewer than 4 scrapes; use 60 s or more. [promql/rate]"
     )
 
 
@@ -112,7 +112,7 @@ def test_of_a_folder_only_what_can_be_checked_is_read(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_is_told_where_it_is_named(tmp_path: Path) -> None:
     (finding,) = find([put(tmp_path, "a: 1\n")], Settings())[1]
-    assert finding.sentence == "is neither rules, nor a dashboard, nor a collector's configuration; give one."
+    assert finding.sentence == "contains no rules, dashboard or collector configuration; give a file that contains one."
 
 
 def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every check finds its example, and no other; and nothing in the same example when it is cured."""
+"""Every check reports its own example and no other check does; the corrected example has no findings."""
 
 from __future__ import annotations
 
@@ -146,15 +146,17 @@ class Example(NamedTuple):
 
 SUM = "sum by (job) (rate(requests_total[5m]))"
 EXAMPLES = {
-    "file/parse": Example("groups: [\n", "groups: []\n", "is no YAML"),
+    "file/parse": Example("groups: [\n", "groups: []\n", "not valid YAML"),
     "rule/schema": Example(
-        alert(f"{SUM} > 7", "for: 2m", "for: 2m\n        four: 2m"), alert(f"{SUM} > 7"), "has no key four"
+        alert(f"{SUM} > 7", "for: 2m", "for: 2m\n        four: 2m"), alert(f"{SUM} > 7"), "unknown key four"
     ),
-    "rule/name": Example(record(SUM, "requests"), record(SUM, "job:requests:rate5m"), "does not say its level"),
+    "rule/name": Example(
+        record(SUM, "requests"), record(SUM, "job:requests:rate5m"), "is not named level:metric:operations"
+    ),
     "rule/duplicate": Example(
         record("sum(foo)") + "      - {record: 'job:things:sum', expr: sum  (foo)}\n",
         record("sum(foo)") + "      - {record: 'job:things:sum', expr: sum(bar)}\n",
-        "is the same as the rule in line 4",
+        "is the same as the rule on line 4",
     ),
     "rule/dependency": Example(
         record("sum(foo)", "job:a:sum") + "  - {name: b, rules: [{record: 'job:b:sum', expr: 'job:a:sum * 2'}]}\n",
@@ -170,30 +172,32 @@ EXAMPLES = {
         alert(f"{SUM} > 7", "{severity: warning}", "{team: a}"), alert(f"{SUM} > 7"), "has no label severity"
     ),
     "alert/comparison": Example(alert(f"{SUM} > 7 or {SUM} < bool 3"), alert(f"{SUM} > 7 or {SUM} < 3"), "< bool 3"),
-    "alert/for": Example(alert(f"{SUM} > 7", "for: 2m", "for: 0s"), alert(f"{SUM} > 7"), "at a single evaluation"),
+    "alert/for": Example(alert(f"{SUM} > 7", "for: 2m", "for: 0s"), alert(f"{SUM} > 7"), "after a single evaluation"),
     "alert/absent": Example(
         "# sidelight file/disable alert/for\n" + alert("absent(up{job='shop'})", "for: 2m", "for: 0m"),
         alert("absent(up{job='shop'})"),
-        "has absent() without for",
+        "uses absent() without for",
     ),
     "alert/template": Example(
-        alert(f"{SUM} > 7", "$labels.job", "$labels.instance"), alert(f"{SUM} > 7"), "description says instance"
+        alert(f"{SUM} > 7", "$labels.job", "$labels.instance"),
+        alert(f"{SUM} > 7"),
+        "description reads the label instance",
     ),
     "alert/value": Example(
         alert(f"{SUM} > 7", "severity: warning", "severity: warning, now: '{{ $value }}'"),
         alert(f"{SUM} > 7", "severity: warning", "severity: warning, now: '{{ $labels.job }}'"),
-        "the label now holds the value",
+        "the label now contains the value",
     ),
     "alert/humanize": Example(
         alert(f"{SUM} > 7", "has too many", "has {{ $value }}"),
         alert(f"{SUM} > 7", "has too many", "has {{ $value | humanize }}"),
-        "writes the value with all its digits",
+        "shows the value with all its digits",
     ),
     "alert/annotation": Example(
         alert(f"{SUM} > 7", "runbook_url:", "runbook:"), alert(f"{SUM} > 7"), "has no runbook_url"
     ),
-    "rule/unstable": Example(alert(f"topk(3, {SUM}) > 7"), alert(f"{SUM} > 7"), "is of what topk() chooses"),
-    "promql/syntax": Example(record("sum(foo"), record("sum(foo)"), "is no PromQL"),
+    "rule/unstable": Example(alert(f"topk(3, {SUM}) > 7"), alert(f"{SUM} > 7"), "depends on what topk() selects"),
+    "promql/syntax": Example(record("sum(foo"), record("sum(foo)"), "not valid PromQL"),
     "promql/impossible": Example(
         record("sum by (job) (foo) / on (pod) sum by (pod) (bar)"),
         record("sum by (pod) (foo) / on (pod) sum by (pod) (bar)"),
@@ -202,21 +206,21 @@ EXAMPLES = {
     "promql/series": Example(
         record("max by (job) (process_open_fdz)"),
         record("max by (job) (process_open_fds)"),
-        "take process_open_fds if that is meant",
+        "use process_open_fds if you meant that",
     ),
     "promql/regexp": Example(record('sum(foo{a=~"b"})'), record('sum(foo{a=~"b|c"})'), 'write a="b"'),
     "promql/counter": Example(record("sum(foo_total)"), record("sum(increase(foo_total[5m]))"), "counter foo_total"),
     "promql/rate": Example(
         record("rate(queue_depth[5m])"), record("deriv(queue_depth[5m])"), "rate() of queue_depth, which is a gauge"
     ),
-    "promql/division": Example(record("avg(a / b)"), record("avg(a / (b > 0))"), "may be by zero"),
+    "promql/division": Example(record("avg(a / b)"), record("avg(a / (b > 0))"), "by a value that may be zero"),
     "promql/fragile": Example(
         record("sum without (pod) (a) / b"), record("sum by (job) (a) / on (job) b"), "only one side of /"
     ),
     "promql/edge": Example(
         record("histogram_quantile(0.9, sum by (le) (rate(http_server_request_duration_seconds_bucket[5m]))) > 0.7"),
         record("histogram_quantile(0.9, sum by (le) (rate(http_server_request_duration_seconds_bucket[5m]))) > 0.75"),
-        "take an edge, such as 0.75, 0.5",
+        "use an edge, such as 0.75 or 0.5",
     ),
     "promql/features": Example(record("sum(info(foo))"), record("sum(foo)"), "info() needs --enable-feature"),
     "promql/performance": Example(
@@ -229,13 +233,13 @@ EXAMPLES = {
     ),
     "dashboard/target-variables": Example(board(templating__list__1__allValue=".*"), board(), "has allValue '.*'"),
     "dashboard/variable-query": Example(
-        board(templating__list__1__query="label_values(up{, job)"), board(), "asks label_values(up{, job)"
+        board(templating__list__1__query="label_values(up{, job)"), board(), "has the query label_values(up{, job)"
     ),
-    "dashboard/reload": Example(board(templating__list__2__refresh=1), board(), "variable instance: is not asked"),
-    "dashboard/datasource": Example(panel(datasource="Prometheus"), board(), "reads the data source 'Prometheus'"),
+    "dashboard/reload": Example(board(templating__list__2__refresh=1), board(), "variable instance: is not refreshed"),
+    "dashboard/datasource": Example(panel(datasource="Prometheus"), board(), "uses the fixed data source 'Prometheus'"),
     "dashboard/description": Example(panel(description=...), board(), "has no description"),
     "dashboard/unit": Example(panel(fieldConfig__defaults__unit=""), board(), "has no unit"),
-    "dashboard/no-targets": Example(panel(targets=[]), panel(targets=[], type="text"), "asks for nothing"),
+    "dashboard/no-targets": Example(panel(targets=[]), panel(targets=[], type="text"), "has no query"),
     "dashboard/scope": Example(
         asks('up{job=~"$job"}'),
         asks('job:up:sum{job=~"$job"}').replace("job:up:sum", "ALERTS"),
@@ -246,40 +250,42 @@ EXAMPLES = {
     ),
     "dashboard/editable": Example(board(editable=...), board(), "can be edited"),
     "dashboard/threshold": Example(
-        panel(fieldConfig__defaults__thresholds__steps__0__value="null"), board(), "thresholds at 'null', 0.01, 0.05"
+        panel(fieldConfig__defaults__thresholds__steps__0__value="null"), board(), "thresholds 'null', 0.01, 0.05"
     ),
     "dashboard/merge": Example(
-        merges(f"up{{{SCOPE}}}"), merges(f"max by (job) (up{{{SCOPE}}})"), "whose lines keep the name of their metric"
+        merges(f"up{{{SCOPE}}}"), merges(f"max by (job) (up{{{SCOPE}}})"), "whose rows keep their metric name"
     ),
     "dashboard/uid": Example(board(uid=None), board(), "has no uid"),
     "collector/component": Example(
-        collector("redaction", "attributes"), collector(), "our collector has no processor attributes"
+        collector("redaction", "attributes"), collector(), "the collector of `make tools` has no processor attributes"
     ),
     "collector/reference": Example(
         collector("storage: file_storage", "storage: file_storage/b"),
         collector(),
-        "exporters.otlp_http.sending_queue.storage: names file_storage/b, which is no extension",
+        "exporters.otlp_http.sending_queue.storage: refers to file_storage/b, which is not a defined extension",
     ),
     "collector/unused": Example(
         collector("[memory_limiter, redaction]", "[memory_limiter]"),
         collector(),
-        "processors.redaction: is used nowhere",
+        "processors.redaction: is not used",
     ),
     "collector/port": Example(
-        collector("port: 8888", "port: '${env:PORT:-4318}'"), collector(), "port 4318, as receivers.otlp.protocols.http"
+        collector("port: 8888", "port: '${env:PORT:-4318}'"),
+        collector(),
+        "port 4318, like receivers.otlp.protocols.http",
     ),
     "collector/secret": Example(
-        collector("${env:TOKEN}", "Bearer abc"), collector(), "headers.authorization: holds a secret in clear"
+        collector("${env:TOKEN}", "Bearer abc"), collector(), "headers.authorization: contains a secret in plain text"
     ),
     "collector/memory-limiter": Example(
-        collector("[memory_limiter, redaction]", "[redaction, memory_limiter]"), collector(), "begins with redaction"
+        collector("[memory_limiter, redaction]", "[redaction, memory_limiter]"), collector(), "starts with redaction"
     ),
     "collector/metrics-twice": Example(
         collector("exporters:\n", "exporters:\n  otlp_http/b: {sending_queue: {storage: file_storage}}\n").replace(
             "[memory_limiter], exporters: [otlp_http]", "[memory_limiter], exporters: [otlp_http, otlp_http/b]"
         ),
         collector(),
-        "sends metrics by otlp_http/b, and otlp_http does too",
+        "sends metrics with otlp_http/b, and otlp_http does too",
     ),
     "collector/queue": Example(
         collector("{storage: file_storage}", "{enabled: true}"), collector(), "keeps its queue in memory"

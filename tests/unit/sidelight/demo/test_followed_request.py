@@ -76,12 +76,15 @@ def test_a_request_that_is_not_found_is_lost(
     line: str, spans: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(followed_request, "SECONDS", 0.2)
-    with shop(document) as url, pytest.raises(DemoError, match=f"The request {ID} is not in the log and the trace"):
+    with (
+        shop(document) as url,
+        pytest.raises(DemoError, match=f"The request {ID} was not found in the log and in the traces"),
+    ):
         followed_by(url, tmp_path, line, spans)
 
 
 def test_an_answer_without_the_id_is_a_fault(tmp_path: Path) -> None:
-    with shop(document, header="other") as url, pytest.raises(DemoError, match="does not answer as it should"):
+    with shop(document, header="other") as url, pytest.raises(DemoError, match="did not answer as expected"):
         followed_by(url, tmp_path, json.dumps(LINE), [SPAN])
 
 
@@ -93,7 +96,7 @@ def test_a_secret_that_stands_anywhere_is_a_fault(tmp_path: Path) -> None:
 
     with (
         shop(leaking) as url,
-        pytest.raises(DemoError, match=r"A secret that a request carried stands in .*metrics\.bin"),
+        pytest.raises(DemoError, match=r"A secret of a request was found in .*metrics\.bin"),
     ):
         followed_by(url, tmp_path, json.dumps(LINE), [SPAN])
 
@@ -102,5 +105,5 @@ def test_a_secret_in_the_answer_is_a_fault(tmp_path: Path) -> None:
     def leaking(request: BaseHTTPRequestHandler) -> bytes:
         return json.dumps({"you": request.headers.get("authorization", "")}).encode()
 
-    with shop(leaking) as url, pytest.raises(DemoError, match="stands in the answer"):
+    with shop(leaking) as url, pytest.raises(DemoError, match="was found in the response"):
         followed_by(url, tmp_path, json.dumps(LINE), [SPAN])

@@ -91,7 +91,7 @@ def stay(checks: int, signal_after: int) -> str:
 
 def test_what_is_kept_goes_on_until_a_signal_and_tells_where_it_is() -> None:
     printed = stay(checks=13, signal_after=7)
-    assert "until Ctrl-C" in printed
+    assert "until you press Ctrl-C" in printed
     assert "http://127.0.0.1:7/alerts" in printed
 
 
@@ -108,5 +108,5 @@ def test_a_signal_becomes_the_exit_status_and_a_sentence(
 
     monkeypatch.setattr(main, "_play", interrupted)
     assert main.run(keep=False) == 143
-    assert capsys.readouterr().out == "SIGTERM: ended before the end; nothing is left running.\n"
+    assert capsys.readouterr().out == "SIGTERM: stopped early; nothing is left running.\n"
     assert complete

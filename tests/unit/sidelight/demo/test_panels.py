@@ -40,21 +40,21 @@ def test_every_query_is_asked_without_a_variable_of_grafanas() -> None:
     assert found.faults == []
     assert found.shown == len(watch.asked) > 50
     assert not [expression for expression in watch.asked if re.search(r"\$[_a-z]", expression)]
-    assert str(found) == f"All panels show something; they ask {found.shown} queries."
+    assert str(found) == f"All panels have data; they run {found.shown} queries."
 
 
 def test_what_limits_a_container_is_no_fault_where_nothing_does() -> None:
     found = seen(Watch("container_memory_limit_bytes"))
     assert found.faults == []
     assert str(found).startswith(
-        "All panels show something, but for operations/Memory usage: nothing limits a container here; they ask "
+        "All panels have data, except operations/Memory usage: there is no container limit here; they run "
     )
 
 
 def test_a_panel_that_stays_silent_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panels, "SECONDS", 0.0)
     found = seen(Watch("retries_total", "container_cpu_throttled"))
-    assert found.faults == ["The panel operations/Retries shows nothing."]
+    assert found.faults == ["The panel operations/Retries has no data."]
 
 
 def test_a_panel_that_needs_a_moment_gets_it() -> None:

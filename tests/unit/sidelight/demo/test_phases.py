@@ -105,7 +105,7 @@ def test_a_phase_may_ask_for_a_while_of_silence() -> None:
     world = World()
     (span,) = world.director().play([SILENCE])
     assert span.ended == 7.0
-    assert world.scenes[0].waits == ["a while of silence"]
+    assert world.scenes[0].waits == ["a quiet period"]
 
 
 def test_a_phase_takes_one_step_at_each_look_and_is_not_over_before_its_last() -> None:

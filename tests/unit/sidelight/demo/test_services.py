@@ -89,7 +89,7 @@ def test_an_ordinary_phase_only_changes_the_faults(parts: Parts) -> None:
 
 def test_a_shop_that_takes_no_faults_is_named(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "put", lambda url, **_: httpx.Response(404, request=httpx.Request("PUT", url)))
-    with pytest.raises(DemoError, match="The shop takes no faults: Client error '404 Not Found'"):
+    with pytest.raises(DemoError, match="The shop does not accept faults: Client error '404 Not Found'"):
         list(parts.stage.enact(PHASES[0]))
 
 
@@ -100,5 +100,5 @@ def test_a_part_that_ended_is_named_with_the_end_of_its_log(parts: Parts, part: 
     parts.stage.check()
     process: Any = parts.stage.shop.process if part == "shop" else getattr(parts.stage, part)
     process.running = False
-    with pytest.raises(DemoError, match=f"{name} ended in the middle of the demo; the end of its log:\nout of memory"):
+    with pytest.raises(DemoError, match=f"{name} stopped during the demo; the end of its log:\nout of memory"):
         parts.stage.check()

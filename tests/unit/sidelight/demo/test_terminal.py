@@ -133,8 +133,8 @@ def test_the_report_prints_the_table_and_a_sentence_in_any_encoding(encoding: st
     screen = console(encoding=encoding)
     report(screen, PHASES, FULL, Ending(faults=(), seconds=103.7, made=5051, lost=3))
     assert printed(screen).splitlines()[-1] == (
-        "As it should be: every alert fired, was delivered and resolved, and no other did. "
-        "104 s, 5051 requests, 3 without an answer."
+        "Passed: every expected alert fired, was delivered and resolved, and no other alert fired. "
+        "104 s, 5051 requests, 3 without a response."
     )
 
 
@@ -143,7 +143,7 @@ def test_the_report_names_every_fault() -> None:
     report(screen, PHASES, FULL, Ending(faults=("This.", "That."), seconds=103.7, made=5051, lost=0))
     *_, first, second, last = printed(screen).splitlines()
     assert (first, second) == ("This.", "That.")
-    assert last.startswith("Not as it should be, for the reasons above;")
+    assert last.startswith("Failed for the reasons above;")
 
 
 def test_where_there_is_no_terminal_the_view_is_plain() -> None:

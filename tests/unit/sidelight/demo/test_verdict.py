@@ -78,7 +78,7 @@ def test_nobody_waits_to_hear_the_end_of_an_event_or_of_a_warning_that_critical_
 def test_a_phase_that_waits_in_vain_names_what_is_missing_and_later_phases_are_not_missed() -> None:
     late = Span(phase=WIND, began=10, ended=70, waits=("HighErrorRate warning to fire",))
     faults = verdict(PHASES, [SPANS[0], late], {ALIVE: (GOOD[ALIVE],)})
-    assert faults == ["In 'wind' these did not happen within 60 s: HighErrorRate warning to fire."]
+    assert faults == ["In 'wind', these did not happen within 60 s: HighErrorRate warning to fire."]
 
 
 def test_an_alert_that_nobody_expects_is_a_fault() -> None:

@@ -71,5 +71,5 @@ def test_no_case_stands_twice_in_a_group() -> None:
 
 
 def test_an_installed_command_has_no_tests_to_read_and_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SidelightError, match="the tests are not here; build docs in Sidelight's own repository"):
+    with pytest.raises(SidelightError, match="the tests are missing; build docs in Sidelight's own repository"):
         behaviours(tmp_path)

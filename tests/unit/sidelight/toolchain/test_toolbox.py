@@ -152,8 +152,8 @@ def test_a_built_collector_tells_its_size_and_start_beside_contribs(tmp_path: Pa
     Toolbox(releases=(collector, go), environ=environ, run=run, say=said.append).tool("otelcol")
     measured = [re.sub(r"after \d+ ms", "after 7 ms", line) for line in said if " MB, " in line]
     assert measured == [
-        "otelcol-sidelight: 7.3 MB, says its version after 7 ms",
-        *(["otelcol-contrib: 0.0 MB, says its version after 7 ms"] if has_contrib else []),
+        "otelcol-sidelight: 7.3 MB, prints its version after 7 ms",
+        *(["otelcol-contrib: 0.0 MB, prints its version after 7 ms"] if has_contrib else []),
     ]
 
 
@@ -210,7 +210,7 @@ def test_when_no_source_has_it_the_error_names_every_reason_and_nothing_is_left(
     bench.sources = (Closed(), Closed(why="No iron."))
     with pytest.raises(ToolError) as caught:
         tool("hammer", toolbox=bench.toolbox)
-    sentence = "hammer, nails 7.3.1 cannot be had: no version on PATH serves. The shop is closed. No iron."
+    sentence = "hammer, nails 7.3.1 is not available: no version on PATH fits. The shop is closed. No iron."
     assert (str(caught.value), caught.value.code) == (sentence, "tool_unavailable")
     assert bench.cached == []
 
@@ -300,13 +300,13 @@ def test_a_permanent_fault_is_not_tried_again(bench: Bench, output: str) -> None
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(bench: Bench) -> None:
-    with pytest.raises(ToolError, match=r"No tool is called 'saw'; there are hammer, nails\."):
+    with pytest.raises(ToolError, match=r"There is no tool 'saw'; choose one of hammer, nails\."):
         tool("saw", toolbox=bench.toolbox)
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_set(bench: Bench) -> None:
     (bench.folder / "cache").touch()
-    with pytest.raises(ToolError, match="point SIDELIGHT_TOOLS_DIR elsewhere"):
+    with pytest.raises(ToolError, match="set SIDELIGHT_TOOLS_DIR to another folder"):
         tool("hammer", toolbox=bench.toolbox)
 
 

@@ -1,4 +1,4 @@
-"""The team's own dashboards, read from the files that ``dashboards.own`` names."""
+"""Reads the team's own dashboards from the files named in ``dashboards.own``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def own_dashboards(paths: Sequence[str]) -> dict[str, dict[str, object]]:
     """File name to Grafana's JSON.
 
     Args:
-        paths: Files, and folders whose ``.json`` files are all read.
+        paths: Files, and folders of which all ``.json`` files are read.
 
     Raises:
         PublishError: ``dashboard_unreadable``.
@@ -42,12 +42,12 @@ def _read(file: Path) -> dict[str, object]:
     except ValueError as error:  # of JSON and of UTF-8
         raise _unreadable(file, f"is not JSON ({error})") from error
     if not isinstance(data, dict):
-        raise _unreadable(file, "holds no dashboard")
+        raise _unreadable(file, "contains no dashboard")
     if data.get("__inputs"):
-        raise _unreadable(file, "was exported for sharing externally, so that its data source has to be asked for")
+        raise _unreadable(file, "was exported for sharing externally, so it has an input for its data source")
     return data
 
 
 def _unreadable(path: Path, problem: str) -> PublishError:
-    advice = "give files of dashboards in JSON, as Grafana's page JSON Model shows them"
+    advice = "give dashboards in JSON, as shown on Grafana's page JSON Model"
     return PublishError(f"dashboards.own: {path} {problem}; {advice}.", code="dashboard_unreadable")

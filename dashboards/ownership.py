@@ -1,4 +1,4 @@
-"""Whose a dashboard in Grafana is: one tag says that Sidelight published it, a second one for whom."""
+"""The owner of a dashboard in Grafana: one tag means that Sidelight published it, a second one names the owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OWNER = f"{TAG}:"
 
 
 def marks(owner: str) -> tuple[str, ...]:
-    """The tags of every dashboard that is published for this owner.
+    """The tags of all dashboards published for this owner.
 
     >>> marks("payments"), marks("")
     (('sidelight', 'sidelight:payments'), ('sidelight',))
@@ -21,7 +21,7 @@ def marks(owner: str) -> tuple[str, ...]:
 
 
 def marked(dashboard: Mapping[str, object], owner: str) -> dict[str, object]:
-    """The dashboard with its tags and the owner's; marks of other owners, which an export may hold, are left out.
+    """The dashboard with the owner's tags added; tags of other owners, which an export may contain, are removed.
 
     >>> marked({"tags": ["sidelight:search", "queues"]}, "payments")["tags"]
     ['queues', 'sidelight', 'sidelight:payments']
@@ -32,7 +32,7 @@ def marked(dashboard: Mapping[str, object], owner: str) -> dict[str, object]:
 
 
 def owner_of(tags: Sequence[str]) -> str | None:
-    """For whom Sidelight published a dashboard with these tags; None where it did not publish it.
+    """The owner of a dashboard with these tags; None if Sidelight did not publish it.
 
     >>> owner_of(["sidelight", "sidelight:payments"]), owner_of(["sidelight"]), owner_of(["queues"])
     ('payments', '', None)

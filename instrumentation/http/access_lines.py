@@ -8,7 +8,7 @@ from random import random
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
-from instrumentation.http.correlation import ID, SPAN
+from instrumentation.correlation import ID, SPAN
 from instrumentation.logs.above import current
 from instrumentation.logs.binding import BOUND
 from instrumentation.logs.handler import FACTS
@@ -18,7 +18,8 @@ from instrumentation.threads import get_ident
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from instrumentation.http.middleware import Key, Scope
+    from instrumentation.asgi import Scope
+    from instrumentation.http.middleware import Key
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.logs.handler import Lines
     from instrumentation.settings import Settings

@@ -18,8 +18,8 @@ from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, TARGET_INFO
 from instrumentation.errors import SettingsError
 from instrumentation.exposition.formats import Exposition, StoreCollector
 from instrumentation.logs.rendering import service_facts
-from instrumentation.otel import VARIABLES, problems, read_tracing, unsupported
 from instrumentation.settings import Service, Settings, Tracing, load_settings, parse_settings
+from instrumentation.settings.opentelemetry import VARIABLES, problems, read_tracing, unsupported
 from instrumentation.store import LocalStore, add
 from instrumentation.target_info import announce
 from instrumentation.tracing import traces_of

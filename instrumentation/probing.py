@@ -1,0 +1,166 @@
+"""Runs a health check of the service: aside where it would hold up the event loop, and whatever it raises."""
+
+from __future__ import annotations
+
+import asyncio
+import dis
+import functools
+import inspect
+import logging
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    Probe: TypeAlias = Callable[[], object | Awaitable[object]]
+
+HOLDS_UP_SECONDS = 0.1
+"""How long a check may keep the event loop from everything else before it is run aside, or said to do so."""
+
+_log = logging.getLogger("instrumentation")
+_WAITING = frozenset(("GET_AWAITABLE", "GET_AITER"))  # what await, async with and async for are made of
+
+
+class Outcome(NamedTuple):
+    """How a check ended.
+
+    Attributes:
+        value: What it gave.
+        error: What it raised, which may be ``SystemExit``; None where it raised nothing.
+    """
+
+    value: object
+    error: BaseException | None
+
+
+class Probing:
+    """Runs a check, again and again.
+
+    A plain function runs in a thread. An async function runs on the event loop, unless it awaits nothing: then it runs
+    in a thread too. One that awaits, and was found to hold up the loop without ever giving way, runs in a thread from
+    then on, until it does wait for the loop.
+
+    Args:
+        name: Of the check.
+        probe: What is called; it takes nothing.
+    """
+
+    def __init__(self, name: str, probe: Probe) -> None:
+        self._name = name
+        self._probe: Callable[[], Any] = probe
+        self._is_async = is_async(probe)
+        self._is_aside = not self._is_async or not _awaits(probe)
+        self._needs_loop = False
+        self._is_said = False
+
+    @property
+    def is_on_loop(self) -> bool:
+        """Whether it runs on the event loop, where it can be cancelled."""
+        return not self._is_aside
+
+    async def outcome(self) -> Outcome:
+        """Run the check; nothing that it raises gets out, since ``SystemExit`` would end the event loop."""
+        try:
+            return Outcome(await self._value(), None)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - see above
+            return Outcome(None, error)
+
+    async def _value(self) -> object:
+        if not self._is_async:
+            value = await _in_thread(self._probe)
+        elif self._is_aside:
+            try:
+                value = await _in_thread(self._to_its_end)
+            except RuntimeError:  # it needs the loop: "no running event loop", or what _to_its_end raises
+                self._is_aside, self._needs_loop = False, True
+                value = await self._on_loop()
+        else:
+            value = await self._on_loop()
+        while inspect.isawaitable(value):
+            value = await value
+        return value
+
+    def _to_its_end(self) -> object:
+        running = self._probe()
+        try:
+            running.send(None)
+        except StopIteration as ended:
+            return ended.value
+        running.close()
+        raise RuntimeError("it waits for the event loop")
+
+    async def _on_loop(self) -> object:
+        steps = _Steps(self._probe())
+        try:
+            return await steps
+        finally:
+            if steps.longest >= HOLDS_UP_SECONDS:
+                self._hold_up(steps)
+
+    def _hold_up(self, steps: _Steps) -> None:
+        if not steps.has_waited and not self._needs_loop:
+            self._is_aside = True
+        if not self._is_said:
+            self._is_said = True
+            cure = (
+                "it runs in a thread from now on" if self._is_aside else "give a plain function, which runs in a thread"
+            )
+            _log.warning("health check %s held up the event loop for %.1f s; %s", self._name, steps.longest, cure)
+
+
+class _Steps:
+    """An awaitable that notes how long each step of the one within took."""
+
+    def __init__(self, awaitable: Awaitable[object]) -> None:
+        self._within = awaitable.__await__()
+        self.longest = 0.0
+        self.has_waited = False
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        step: Callable[..., Any] = functools.partial(self._within.send, None)
+        while True:
+            began = time.perf_counter()
+            try:
+                waited_for = step()
+            except StopIteration as ended:
+                return ended.value
+            finally:
+                self.longest = max(self.longest, time.perf_counter() - began)
+            self.has_waited = True
+            try:
+                step = functools.partial(self._within.send, (yield waited_for))
+            except BaseException as error:  # noqa: BLE001 - cancellation too is the inner one's to answer
+                step = functools.partial(self._within.throw, error)
+
+
+def is_async(probe: Any) -> bool:
+    """Whether a probe is an async function, or an object that is called as one."""
+    return inspect.iscoroutinefunction(probe) or inspect.iscoroutinefunction(getattr(probe, "__call__", None))  # noqa: B004 - whether it is async, not whether it is there
+
+
+def _awaits(probe: Any) -> bool:
+    """Whether an async function awaits anything; one without code of Python may."""
+    while isinstance(probe, functools.partial):
+        probe = probe.func
+    code = getattr(probe if hasattr(probe, "__code__") else getattr(probe, "__call__", None), "__code__", None)  # noqa: B004 - as above
+    return code is None or any(instruction.opname in _WAITING for instruction in dis.get_instructions(code))
+
+
+async def _in_thread(work: Callable[[], object]) -> object:
+    """What a function gives that may hold up whoever calls it; the thread is a daemon, since it may hang for ever."""
+    future: Future[object] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="sidelight-health", daemon=True).start()
+    return await asyncio.wrap_future(future)
