@@ -47,9 +47,10 @@ def _by_signature(app: Any) -> Interface:
     takes = [number for number in range(_ASGI + 1) if _fits(signature, number)]
     if _is_async(app) and _ASGI in takes:
         return "asgi"
-    if takes == [0]:
+    is_app = not _is_async(app) and not {_ASGI, _WSGI}.isdisjoint(takes)
+    if not is_app and 0 in takes:
         _refuse(f"the function {called}; give the app that it returns.")
-    if _is_async(app) or not {_ASGI, _WSGI} & {*takes}:
+    if not is_app:
         _refuse(f"{called}; an ASGI app takes (scope, receive, send), a WSGI app (environ, start_response).")
     names = [*signature.parameters, "", ""]
     is_asgi = _ASGI in takes and names[:_ASGI] == ["scope", "receive", "send"]

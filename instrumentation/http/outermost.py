@@ -7,14 +7,14 @@ a class, such as a function, is wrapped.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from types import new_class
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.registry import REGISTRY
 
 from instrumentation.errors import InstrumentationError
-from instrumentation.http.sizes import MARK
-from instrumentation.http.wsgi import SEEN, as_asgi, as_wsgi
+from instrumentation.http.wsgi import as_asgi, as_wsgi, is_nested
 from instrumentation.store import default_store
 
 if TYPE_CHECKING:
@@ -181,22 +181,26 @@ def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> 
 def _entrance(inner: Any, layer: Layer, interface: Interface) -> Callable[..., Any]:
     """The entrance to an app; the layer is made with the first call, when the app has all its routes."""
     made: Callable[..., Any] | None = None
+    making = Lock()
 
     def enter(*arguments: Any) -> Any:
         nonlocal made
         if made is None:
-            made = layer(inner) if interface == "asgi" else _unless_seen(as_wsgi(layer(as_asgi(inner))), inner)
+            with making:
+                if made is None:
+                    made = (
+                        layer(inner) if interface == "asgi" else _unless_nested(as_wsgi(layer(as_asgi(inner))), inner)
+                    )
         return made(*arguments)
 
     return enter
 
 
-def _unless_seen(wsgi: Callable[..., Any], inner: Callable[..., Any]) -> Callable[..., Any]:
-    """A WSGI app that passes requests to the inner app if an outer app, or an ASGI app around a2wsgi, is observed."""
+def _unless_nested(wsgi: Callable[..., Any], inner: Callable[..., Any]) -> Callable[..., Any]:
+    """A WSGI app that passes a request to the inner app if an outer app, of WSGI or ASGI, observes it already."""
 
     def called(environ: Environ, start_response: StartResponse) -> Any:
-        is_seen = SEEN in environ or MARK in environ.get("asgi.scope", ())
-        return (inner if is_seen else wsgi)(environ, start_response)
+        return (inner if is_nested(environ) else wsgi)(environ, start_response)
 
     return called
 

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     StartResponse = Callable[..., Write]
     WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-SEEN = "sidelight.seen"
-"""The environ key of a request that is already observed."""
-
+_SEEN = "sidelight.seen"
 _EXCHANGE = "sidelight.exchange"
 _thread = threading.local()
 _FILE: Any = object()  # in place of a chunk: the server sends the file itself
@@ -59,7 +57,7 @@ def as_asgi(app: WSGIApp) -> ASGIApp:
     async def called(scope: Scope, receive: Receive, send: Send) -> None:
         del receive
         environ, exchange = scope[ENVIRON], scope[_EXCHANGE]
-        environ[SEEN], environ[ARRIVAL] = True, scope.get(ARRIVAL)
+        environ[_SEEN], environ[ARRIVAL] = True, scope.get(ARRIVAL)
         if isinstance(scope.get(MARK), Moved):
             environ["wsgi.input"] = _CountedInput(environ["wsgi.input"], scope[MARK])
         response = _Response(exchange, send)
@@ -83,6 +81,12 @@ def as_asgi(app: WSGIApp) -> ASGIApp:
                 close()
 
     return called
+
+
+def is_nested(environ: Environ) -> bool:
+    """Whether an outer app observes a request: one of WSGI, or one of ASGI behind a bridge, which copies its context."""
+    _forget_left_id()
+    return _SEEN in environ or MARK in environ.get("asgi.scope", ()) or bool(_current.get())
 
 
 class _Response:
@@ -151,10 +155,10 @@ class Exchange:
 
     def begin(self, layer: ASGIApp) -> Iterable[bytes]:
         """Run the layer up to the first chunk."""
-        _forget_left_id()
         self._scope = scope_of(self._environ, self)
         self._running = _coroutine(layer(self._scope, _nothing, self.send))
         self._first = self._advanced()
+        _thread.left = self._scope.get(ID)  # some test clients never close a response
         if self._first is _FILE:
             self._file.close = self.close
             return self._file  # type: ignore[no-any-return]
@@ -328,7 +332,7 @@ def probe_scope(scope: Scope, path: str) -> Scope:
 
 
 def _forget_left_id() -> None:
-    """Remove the correlation id of this thread's last request, if that ended with an exception."""
+    """Remove the correlation id of this thread's last request, if that ended with an exception or has not ended."""
     left = getattr(_thread, "left", None)
     if left and _current.get() == left:
         _current.set("")

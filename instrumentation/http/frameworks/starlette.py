@@ -75,7 +75,8 @@ class Starlette:
         for pattern, route in self._compiled():
             if pattern.fullmatch(path):
                 if not route.methods or method in route.methods:
-                    return route.template
+                    apps = route.chosen if isinstance(route.chosen, list) else []
+                    return next(filter(None, (app.match(scope, path) for app in apps)), route.template)
                 if WEBSOCKET not in {method, *route.methods}:
                     found = found or route.template
         return found

@@ -235,6 +235,15 @@ def test_a_framework_that_is_mounted_in_another(foreign: type[Foreign], make: An
     }
 
 
+def test_a_mounted_app_that_a_bridge_hides_is_matched_by_the_rest_of_the_path(foreign: type[Foreign]) -> None:
+    """As a WSGI app behind a bridge from ASGI, which passes no scope."""
+    app = FastAPI()
+    app.mount("/old", Holding(foreign()))
+    observed = Observed(app)
+    observed.call(("GET", "/old/short"), ("GET", "/old/none"))
+    assert observed.counted() == {("GET", "/old/short", "200", ""): 1, ("GET", "/old/{path}", "200", ""): 1}
+
+
 def test_a_scope_that_a_middleware_copies_is_heard_of(foreign: type[Foreign]) -> None:
     observed = Observed(Copying(foreign()))
     observed.call(("GET", "/things/7"))

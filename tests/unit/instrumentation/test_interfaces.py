@@ -44,6 +44,9 @@ def wsgi_with_an_option(environ: Any, start_response: Any, option: Any = None) -
 def create_app() -> FastAPI: ...
 
 
+async def create_app_of(name: str = "shop") -> FastAPI: ...
+
+
 def asgi_2(scope: Any) -> Any: ...
 
 
@@ -107,6 +110,7 @@ def test_an_app_of_wsgi(app: Any) -> None:
         (FastAPI, "the class FastAPI; give an instance of it."),
         (APIRouter(), "an APIRouter; give the app that includes it, "),
         (create_app, "the function create_app(); give the app that it returns."),
+        (create_app_of, "the function create_app_of(name='shop'); give the app that it returns."),
         (asgi_2, "asgi_2(scope); an ASGI app takes (scope, receive, send), a WSGI app "),
         (view, "view(request); an ASGI app takes "),
         (required_option, "required_option(environ, start_response, *, option); an ASGI app takes "),
