@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """The lifespan of an app: what begins with the server also ends with it, also if the app has none, as Django's."""
+=======
+"""Answers the lifespan protocol for an app that does not support it, such as Django's."""
+>>>>>>> frameworks
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ if TYPE_CHECKING:
     from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.http.lifecycle import Lifecycle
 
+<<<<<<< HEAD
 _STARTUP, _SHUTDOWN = "lifespan.startup", "lifespan.shutdown"
 _ENDED = frozenset(("lifespan.shutdown.complete", "lifespan.shutdown.failed"))
 
@@ -37,35 +42,38 @@ def ending(app: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:
                 lifecycle.stop()
 
     return ended
+=======
+_SHUTDOWN = "lifespan.shutdown"
+>>>>>>> frameworks
 
 
 def lasting(app: ASGIApp) -> ASGIApp:
-    """An ASGI app whose lifespan lasts as long as the server, also where the app gives up at once, as it may.
+    """An ASGI app whose lifespan ends with the server, even if the app raises or returns at once, as the protocol allows.
 
     Args:
-        app: The app within.
+        app: The inner app.
     """
 
-    async def lived(scope: Scope, receive: Receive, send: Send) -> None:
+    async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         has_lifespan = False
 
-        async def heard() -> Message:
+        async def receiving() -> Message:
             nonlocal has_lifespan
             has_lifespan = True
             return await receive()
 
         try:
-            await app(scope, heard, send)
+            await app(scope, receiving, send)
         except Exception:
             if has_lifespan:
                 raise
         if not has_lifespan:
-            await _live(receive, send)
+            await _answer(receive, send)
 
-    return lived
+    return lifespan
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _answer(receive: Receive, send: Send) -> None:
     kind = ""
     while kind != _SHUTDOWN:
         kind = (await receive())["type"]
