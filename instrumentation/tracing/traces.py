@@ -1,4 +1,4 @@
-"""The tracer provider of a process, and what sends its spans: started in each process that serves, flushed at its end."""
+"""The tracer provider of a process and its exporter, started in each serving process and flushed at its end."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 
 FLUSH_SECONDS = 5.0
-"""How long a shutdown waits for a collector."""
+"""Seconds that a shutdown waits for a collector."""
 
 _SERVER_SPAN = "sidelight.server_span"
 _STARTS = frozenset(("http.response.start", "websocket.accept", "websocket.http.response.start"))
 _OBSERVED = "fastapi.telemetry"
-"""Where it stands in a scope, FastAPI (0.143 and later) makes no second span for an app that is mounted."""
+"""If this key is in a scope, FastAPI (0.143 or newer) creates no second span for a mounted app."""
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
@@ -48,15 +48,15 @@ class Traces:
     """The traces of a process.
 
     Args:
-        settings: Where spans go, and which are kept.
-        store: Where spans are counted.
+        settings: The settings: destination and sampling.
+        store: The store that counts spans.
 
     Attributes:
-        provider: OpenTelemetry's; the one that the service has set up itself, if it has.
+        provider: OpenTelemetry's tracer provider; the service's own one if it has set one.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        os.environ.setdefault(_SEMANTICS, "http")  # the stable names; else the instrumentations use those of 2022
+        os.environ.setdefault(_SEMANTICS, "http")  # the stable names; otherwise the instrumentations use those of 2022
         self._settings = settings.tracing
         self._store = store
         masked = settings.logging.redaction
@@ -64,12 +64,14 @@ class Traces:
         self._export: BoundedExport | None = None
         self._processor: BoundedProcessor | None = None
         self.provider = _provider(settings)
-        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)  # a line for each batch that is lost
+        logging.getLogger("opentelemetry.exporter").setLevel(
+            logging.CRITICAL
+        )  # it would log a line for each lost batch
         trace_clients(self.provider)
         os.register_at_fork(after_in_child=self._forget)
 
     def begin(self) -> None:
-        """Send spans from now on; in the process that serves, since threads do not survive a fork."""
+        """Start to send spans. Call it in the serving process, because threads do not survive a fork."""
         if self._processor is None:
             most = self._settings.queue_size
             where = str(self._settings.endpoint)
@@ -79,23 +81,23 @@ class Traces:
             atexit.register(self.end)
 
     def end(self) -> None:
-        """Send what waits, for as long as a shutdown may take; a collector that is gone must not hold it up."""
+        """Send waiting spans within the time limit of a shutdown, which a missing collector must not delay."""
         if self._processor is None or self._export is None or not self._export.waiting:
             return
         flushing = threading.Thread(target=self._processor.force_flush, name="sidelight-spans", daemon=True)
         try:
             flushing.start()
-        except RuntimeError:  # the interpreter is about to end, and starts no more threads
+        except RuntimeError:  # the interpreter is shutting down and starts no more threads
             return
         flushing.join(FLUSH_SECONDS)
         if self._export.waiting:
-            _log.warning("%d spans were not taken at %s in time", self._export.waiting, self._settings.endpoint)
+            _log.warning("%d spans could not be sent to %s in time", self._export.waiting, self._settings.endpoint)
 
     def instrument(self, app: Any, excluded: Iterable[str]) -> bool:
-        """Let OpenTelemetry's instrumentation make a span of each request of a FastAPI app.
+        """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
 
         Returns:
-            False where it is another app, which ``layer`` is for.
+            False if it is not a FastAPI app; use ``layer`` instead.
         """
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
 
@@ -112,7 +114,7 @@ class Traces:
         return True
 
     def layer(self, excluded: Iterable[str]) -> Any:
-        """A layer that makes a span of each request of any ASGI app."""
+        """A layer that creates a span for each request of any ASGI app."""
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415 - most apps are FastAPI's
 
         def wrap(app: ASGIApp) -> ASGIApp:
@@ -130,14 +132,14 @@ class Traces:
         return wrap
 
     def _forget(self) -> None:
-        if self._export is not None:  # OpenTelemetry starts its thread anew by itself
+        if self._export is not None:  # OpenTelemetry restarts its thread itself
             self._export.reset()
 
 
 def naming_spans(app: ASGIApp, routes: Routes) -> ASGIApp:
-    """An ASGI app whose server spans carry the full template of the route, and no path, once it is known.
+    """An ASGI app whose server spans get the full route template instead of the path, once it is known.
 
-    OpenTelemetry's own instrumentation matches the path a second time, and finds of nested routers only the last.
+    OpenTelemetry's own instrumentation matches the path a second time, and finds only the last of nested routers.
     """
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,7 +161,7 @@ def _name(scope: Scope, routes: Routes) -> None:
         return
     try:
         template = routes.template(scope)
-    except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
+    except Exception:  # noqa: BLE001 - our errors must not affect the service
         return
     method = scope.get("method", "WEBSOCKET")
     span.update_name(f"{method} {template}" if template else method)
@@ -191,7 +193,7 @@ def _provider(settings: Settings) -> TracerProvider:
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio)),
         resource=Resource.create(facts),
-        shutdown_on_exit=False,  # it would wait half a minute for a collector that is gone
+        shutdown_on_exit=False,  # it would wait half a minute for a missing collector
     )
     trace.set_tracer_provider(provider)
     return provider
@@ -200,7 +202,7 @@ def _provider(settings: Settings) -> TracerProvider:
 def _exporter(tracing: Tracing) -> SpanExporter:
     endpoint, seconds = str(tracing.endpoint), tracing.timeout_seconds
     if tracing.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - where it is asked for
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - only if configured
             OTLPSpanExporter as GrpcExporter,
         )
 

@@ -142,7 +142,7 @@ def test_the_same_name_again_replaces_the_former(store: ProcessStore) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ({"name": "", "check": well}, "health_check_name_invalid", "give a text of 1 to 100 printable characters"),
+        ({"name": "", "check": well}, "health_check_name_invalid", "give a string of 1 to 100 printable characters"),
         ({"name": "a", "check": 7}, "health_check_invalid", "health_check 'a': got 7; give a function"),
         ({"name": "a", "check": well, "seconds": 0}, "health_check_invalid", "seconds got 0; give seconds as a number"),
         ({"name": "a", "check": well, "seconds": True}, "health_check_invalid", "seconds got True"),
