@@ -1,4 +1,4 @@
-"""What is left of each item, told as it changes: a websocket that customers leave open."""
+"""The stock of each item, over a websocket that customers leave open."""
 
 import asyncio
 from itertools import count
@@ -15,7 +15,7 @@ router = APIRouter(tags=["stock"])
 
 @router.websocket("/stock")
 async def stock(socket: WebSocket) -> None:
-    """Tell the stock of one item after the other, until the customer leaves."""
+    """Send the stock of one item after the other until the customer disconnects."""
     await socket.accept()
     try:
         for turn in count():
