@@ -1,4 +1,4 @@
-"""``python -m benchmarks.rules``: measures, prints the table, and writes the page of the documentation."""
+"""``python -m benchmarks.rules``: measures, prints the table and writes the documentation page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ HEAD = """\
 
 <!-- Written by `python -m benchmarks.rules`; change the code it is made from, not this page. -->
 
-A real Prometheus evaluates the generated rules over minutes of raw histograms and a month of what the rules recorded, and
-says itself how long that took and how many samples it read. Every raw histogram is read once: its buckets by one rule,
-its count by two. Whatever else wants them, alerts, error budgets and dashboards, reads what those recorded. Windows of
-a day and more read averages of quarters of an hour, which are recorded at the last two evaluations of each quarter alone: a month of
-100 services took 3.9 s to evaluate when they were recorded twice a minute."""
+A real Prometheus evaluates the generated rules over minutes of raw histograms and a month of recorded series, and reports how
+long that took and how many samples it read. Each raw histogram is read only by recording rules: one rule reads its buckets,
+two its count. Alerts, error budgets and dashboards read the recorded series. Windows of a day or more read 15-minute
+averages, which are recorded only at the last two evaluations of each quarter of an hour. When these were recorded twice a
+minute, a month of 100 services took 3.9 s to evaluate."""
 
 
 def main() -> None:
-    """Measure, some ten minutes; without ``--output`` the documentation's page is replaced."""
+    """Measure, in about ten minutes; without ``--output``, the documentation page is replaced."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rules", description=__doc__)
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; by default the documentation's")
     parser.add_argument("--services", type=int, default=Fleet.services)
