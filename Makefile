@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+JOBS ?= 2
 KEEP ?=
 GRAFANA_URL ?=
 UPGRADE ?= --upgrade
@@ -41,7 +42,7 @@ types: setup ## Check the types.
 	@$(BIN)/mypy
 
 test: setup tools ## Run all tests; ARGS='-k name' selects some.
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 demo: setup tools ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
 	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)
@@ -63,6 +64,7 @@ chart: setup ## Generate the Helm chart's files.
 	@$(BIN)/sidelight build chart $(ARGS)
 
 bench: setup ## Measure the overhead of instrumentation.
+	@$(BIN)/pytest -q tests/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup ## Run four workers under load and kill one every two seconds; ARGS='--server gunicorn --seconds 600'.
@@ -77,7 +79,7 @@ dist: setup ## Build wheels and sdists of the three distributions into dist/.
 	@sh requirements/compiler.sh $(VENV) $(BIN)/python -m build --no-isolation --outdir dist speedups
 
 constraints: setup ## Pin the newest versions in constraints.txt; UPGRADE= keeps pins that still fit.
-	@$(BIN)/uv pip compile $(PINS) --extra tracing --extra tracing-grpc --extra demo --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile $(PINS) --extra tracing --extra tracing-grpc --extra patterns --extra demo --universal --python-version 3.11 \
 		$(UPGRADE) --quiet --override requirements/ourselves.txt --no-emit-package sidelight \
 		--custom-compile-command 'make constraints' --no-annotate --no-emit-index-url \
 		--output-file requirements/constraints.txt

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
 from alerts.links import dashboard_uid
 from dashboards import expressions as promql
-from dashboards.grafana.ownership import TAG
 from dashboards.layout import placed
 from dashboards.normalise import normalised
+from dashboards.ownership import TAG
 from dashboards.panels import DATASOURCE, as_json
 from instrumentation import catalog
 

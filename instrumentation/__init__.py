@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from instrumentation.health.checks import http_check, redis_check, sqlalchemy_check, tcp_check
     from instrumentation.health.monitor import health_check
-    from instrumentation.http import instrument
+    from instrumentation.http import instrument, uninstrument
     from instrumentation.http.problems import problem_documents
     from instrumentation.logs import configure_logging, set_level
     from instrumentation.queues import queue
@@ -77,6 +77,7 @@ _HOME = {
     "sqlalchemy_check": "health.checks",
     "tcp_check": "health.checks",
     "time_limit": "timeouts",
+    "uninstrument": "http",
     "workflow": "workflows",
     "workflow_created": "workflows",
 }
@@ -117,6 +118,7 @@ __all__ = [
     "sqlalchemy_check",
     "tcp_check",
     "time_limit",
+    "uninstrument",
     "workflow",
     "workflow_created",
 ]

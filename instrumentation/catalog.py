@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,14 @@ class Metric:
     buckets: tuple[float, ...] = ()
     folded: tuple[str, ...] = ()
 
+    def extended(self, *labels: str) -> Metric:
+        """The same metric with additional labels; the same object for the same labels.
+
+        >>> HTTP_SERVER_ACTIVE_REQUESTS.extended("tenant").labels
+        ('http_request_method', 'tenant')
+        """
+        return _extended(self, labels) if labels else self
+
     @property
     def merge(self) -> Callable[..., float]:
         """How the values of several workers are combined: ``sum`` or ``max``."""
@@ -75,6 +84,11 @@ class Metric:
         }
 
 
+@cache
+def _extended(metric: Metric, labels: tuple[str, ...]) -> Metric:
+    return replace(metric, labels=(*metric.labels, *labels))
+
+
 _HTTP_SERVER = ("http_request_method", "http_route", "http_response_status_code", "error_type")
 # The edges recommended by OpenTelemetry's semantic conventions for http.server.request.duration and
 # http.client.request.duration.
@@ -82,13 +96,15 @@ HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5,
 # The conventions recommend no edges for sizes. Powers of 4 from 64 B to 64 MiB separate a packet, a page of JSON and an
 # upload. 0 is a separate edge, because most requests have no body and a median of 32 bytes would be wrong.
 _BODY_BYTES = (0.0, *(64.0 * 4**power for power in range(11)))
+# Streams and websockets stay open for a fraction of a second to a day.
+_CONNECTION_SECONDS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 
 # OpenTelemetry semantic conventions, HTTP metrics: names, labels and units.
 HTTP_SERVER_REQUEST_DURATION = Metric(
     name="http_server_request_duration_seconds",
     kind=Kind.HISTOGRAM,
     unit=Unit.SECONDS,
-    help="Time from the first byte of a request to the last byte of its response.",
+    help="Time from the first byte of a request to the last byte of its response. For a stream, to its first byte.",
     labels=_HTTP_SERVER,
     folded=("http_route",),
 )
@@ -98,6 +114,23 @@ HTTP_SERVER_ACTIVE_REQUESTS = Metric(
     unit=Unit.COUNT,
     help="Requests in progress.",
     labels=("http_request_method",),
+)
+HTTP_SERVER_ACTIVE_STREAMS = Metric(
+    name="http_server_active_streams",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Open streamed responses, such as server-sent events. They are active requests as well.",
+    labels=("http_route",),
+    folded=("http_route",),
+)
+HTTP_SERVER_STREAM_DURATION = Metric(
+    name="http_server_stream_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time from the start of a streamed response to its end.",
+    labels=("http_route",),
+    buckets=_CONNECTION_SECONDS,
+    folded=("http_route",),
 )
 HTTP_SERVER_REQUEST_BODY_SIZE = Metric(
     name="http_server_request_body_size_bytes",
@@ -131,7 +164,7 @@ WEBSOCKET_SERVER_CONNECTION_DURATION = Metric(
     unit=Unit.SECONDS,
     help="Time from accepting a websocket connection to its end.",
     labels=("http_route",),
-    buckets=(0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0),
+    buckets=_CONNECTION_SECONDS,
     folded=("http_route",),
 )
 HTTP_CLIENT_REQUEST_DURATION = Metric(
@@ -317,7 +350,7 @@ TARGET_INFO = Metric(
     name="target_info",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="Always 1. The labels hold the service, version and environment of this instance.",
+    help="Always 1. The labels hold the service, version and environment of this instance, and its other attributes.",
     labels=("service_name", "service_version", "deployment_environment_name"),
 )
 LOG_EVENTS = Metric(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from instrumentation.catalog import HTTP_CLIENT_REQUEST_DURATION
 from instrumentation.correlation import correlation_headers
 from instrumentation.errors import InstrumentationError
-from instrumentation.http.recorder import METHODS, OTHER_METHOD
+from instrumentation.http_methods import METHODS, OTHER_METHOD
 from instrumentation.store import default_store, observe
 from instrumentation.tracing.clients import follow_client
 

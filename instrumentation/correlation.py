@@ -1,14 +1,21 @@
-"""The correlation id of the current request."""
+"""The correlation id and the span of the current request."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from contextvars import ContextVar
 from random import Random
+from typing import Any
 
 HEADER = "x-correlation-id"
 """The header in which it is returned and passed on."""
+
+ID = "sidelight.correlation_id"
+"""The key of the correlation id in a scope."""
+SPAN = "sidelight.span"
+"""The key of the context of the request's span in a scope, set when the response begins; None without a span."""
 
 _current: ContextVar[str] = ContextVar("sidelight_correlation_id", default="")
 
@@ -43,3 +50,12 @@ def correlation_headers() -> dict[str, str]:
     """The headers to pass on with a call to another service; empty outside a request."""
     current = _current.get()
     return {HEADER: current} if current else {}
+
+
+def current_span() -> Any:
+    """The context of the current span, sampled or not; None without a span or if OpenTelemetry is not loaded."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return None
+    context = trace.get_current_span().get_span_context()
+    return context if context.is_valid else None

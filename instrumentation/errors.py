@@ -26,6 +26,19 @@ class SidelightError(Exception):
         self.details = MappingProxyType(dict(details or {}))
 
 
+def reason(error: BaseException) -> str:
+    r"""What a callback of the service raised, on one line of at most 300 characters, for the log.
+
+    >>> reason(ValueError("no\nroute"))
+    'ValueError: no route'
+    """
+    kind = type(error).__qualname__
+    try:
+        return " ".join(f"{kind}: {error}".split())[:300]
+    except BaseException:  # noqa: BLE001 - its text is the service's code too
+        return kind
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault in the settings, printed as one line.

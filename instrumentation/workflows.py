@@ -14,6 +14,7 @@ from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
 from instrumentation.names import checked_name
 from instrumentation.store import add, default_store, observe
+from instrumentation.warn_once import warn_once
 from instrumentation.wrapping import within
 
 if TYPE_CHECKING:
@@ -106,19 +107,15 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
         """Add to the cost of the execution.
 
         Args:
-            amount: US dollars, finite and not below 0.
-
-        Raises:
-            InstrumentationError: ``workflow_cost_invalid``.
+            amount: US dollars, finite and not below 0. Anything else is logged once and ignored.
         """
         usd = _number(amount)
-        if not (math.isfinite(usd) and usd >= 0):
-            raise InstrumentationError(
-                f"workflow {self._name!r}: cost_usd got {amount!r:.60}; give US dollars as a number of at least 0.",
-                code="workflow_cost_invalid",
-                details={"workflow": self._name},
+        if math.isfinite(usd) and usd >= 0:
+            add(self._store, catalog.WORKFLOW_COST, (self._name,), usd)
+        else:
+            warn_once(
+                f"workflow {self._name!r}: cost_usd got {_shown(amount)}; give US dollars as a number of at least 0."
             )
-        add(self._store, catalog.WORKFLOW_COST, (self._name,), usd)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Count every call of a function, coroutine function, generator or async generator as an execution.
@@ -133,6 +130,13 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
                 details={"workflow": self._name},
             )
         return within(partial(workflow, self._name, store=self._store, clock=self._clock), function)
+
+
+def _shown(amount: object) -> str:
+    try:
+        return f"{amount!r:.60}"
+    except Exception:  # noqa: BLE001 - an int of too many digits to print; a class without a usable repr
+        return type(amount).__name__
 
 
 def _number(amount: object) -> float:

@@ -50,7 +50,7 @@ fi
 say "pinned packages"
 "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --requirement "$here/dev.txt" --requirement "$here/bench.txt"
 "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --no-build-isolation \
-    --editable "$here/..[tracing-grpc]" --editable "$here/../stack[demo]"
+    --editable "$here/..[tracing-grpc,patterns]" --editable "$here/../stack[demo]"
 
 say "the compiled request path"
 headers=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')

@@ -75,12 +75,14 @@ PyMapping_GetOptionalItem(PyObject *mapping, PyObject *key, PyObject **value)
 /* ---- Strings, and what instrumentation.http.middleware has: made once, kept for good ---- */
 
 #define STRINGS(X)                                                                                                    \
-    X(active, "active") X(body, "http.response.body") X(buffer, "buffer") X(by_id, "by_id") X(bytes, "body")          \
-    X(close, "close") X(closed, "closed") X(context, "effective_route_context") X(could_not_count, "could_not_count") \
-    X(cr_frame, "cr_frame") X(disconnect, "http.disconnect") X(disconnected, "disconnected") X(duration, "duration")  \
-    X(durations, "durations") X(edges, "edges") X(empty, "") X(endpoint, "endpoint") X(fastapi, "fastapi")            \
-    X(has_table, "has_table") X(head, "HEAD") X(headers, "headers") X(http, "http") X(method, "method")               \
-    X(more_body, "more_body") X(more_trailers, "more_trailers") X(original_route, "original_route") X(path, "path")   \
+    X(active, "active") X(begin, "begin") X(body, "http.response.body") X(buffer, "buffer") X(by_id, "by_id")         \
+    X(bytes, "body") X(close, "close") X(closed, "closed") X(context, "effective_route_context")                      \
+    X(could_not_count, "could_not_count") X(cr_frame, "cr_frame") X(disconnect, "http.disconnect")                    \
+    X(disconnected, "disconnected") X(duration, "duration") X(durations, "durations") X(edges, "edges") X(empty, "")  \
+    X(end, "end") X(endpoint, "endpoint") X(fastapi, "fastapi") X(first_byte, "first_byte")                           \
+    X(has_table, "has_table") X(head, "HEAD") X(headers, "headers") X(heed, "heed") X(http, "http")                   \
+    X(is_sized, "is_sized") X(method, "method") X(more_body, "more_body") X(more_trailers, "more_trailers")           \
+    X(names_routes, "names_routes") X(original_route, "original_route") X(path, "path")                               \
     X(pathsend, "http.response.pathsend") X(root_path, "root_path") X(route, "route") X(seen, "sidelight")            \
     X(shard, "shard") X(shards, "shards") X(start, "http.response.start") X(status, "status")                         \
     X(template, "template") X(throw, "throw") X(trailers, "trailers") X(trailers_sent, "http.response.trailers")      \
@@ -174,27 +176,29 @@ add(PyObject *buffer, Py_ssize_t place, double amount)
 #define VISIT(name) Py_VISIT(self->name);
 #define DROP(name) Py_XDECREF(self->name);
 
-#define OF_MEASURED(X) X(app) X(python) X(recorder) X(routes) X(shards) X(by_id) X(excluded) X(direct) X(aside) X(listeners)
+#define OF_MEASURED(X) X(app) X(python) X(recorder) X(routes) X(shards) X(by_id) X(excluded) X(direct) X(aside) X(streams) X(listeners)
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
-    PyObject *app, *python, *recorder, *routes, *shards, *by_id, *excluded, *direct, *aside, *listeners;
+    PyObject *app, *python, *recorder, *routes, *shards, *by_id, *excluded, *direct, *aside, *streams, *listeners;
     double *edges;
     Py_ssize_t edges_count;
-    char has_table;  /* the app has a table of routes */
+    char has_table;     /* the app has a table of routes */
+    char names_routes;  /* streams.names_routes */
 } Measured;
 
-#define OF_REQUEST(X) X(measured) X(scope) X(receive) X(send) X(method) X(shard) X(buffer) X(status)
+#define OF_REQUEST(X) X(measured) X(scope) X(receive) X(send) X(method) X(shard) X(buffer) X(status) X(stream)
 typedef struct {
     PyObject_HEAD
     Measured *measured;
     PyObject *scope, *receive, *send;   /* as the server gave them */
     PyObject *method, *shard, *buffer;  /* NULL until the request has begun */
     PyObject *status;                   /* as the app gave it, 0 before */
+    PyObject *stream;                   /* NULL where the response is none */
     Py_ssize_t active;                  /* the place of the active requests */
     Py_ssize_t owed;                    /* as in the closure, and UNKNOWN where that has None */
     double began, ended;                /* ended is 0 until the last byte is out */
-    char trailers, is_held, heeds_parts, is_last, gone, stands;
+    char trailers, is_held, heeds_parts, is_last, gone, stands, has_failed;
 } Request;
 
 #define UNKNOWN -1
@@ -273,6 +277,61 @@ done:
     return is_usual;
 }
 
+/* ---- Streams: rare enough for calls of Python ---- */
+
+static PyObject *
+stream_does(PyObject *stream, PyObject *name, PyObject *message, double at) /* the message may be NULL */
+{
+    PyObject *result = NULL, *time = PyFloat_FromDouble(at);
+    if (time != NULL) {
+        result = message != NULL ? PyObject_CallMethodObjArgs(stream, name, message, time, NULL)
+                                 : PyObject_CallMethodObjArgs(stream, name, time, NULL);
+        Py_DECREF(time);
+    }
+    return result;
+}
+
+static int
+stream_begins(Request *self, PyObject *start)
+{
+    PyObject *begin = PyObject_GetAttr(self->measured->streams, str_begin);
+    PyObject *positional = begin != NULL ? Py_BuildValue("OOd", self->scope, start, now()) : NULL;
+    PyObject *named = positional != NULL ? PyDict_New() : NULL;
+    PyObject *stream = NULL;
+    if (named != NULL && PyDict_SetItem(named, str_is_sized, self->owed != UNKNOWN ? Py_True : Py_False) == 0) {
+        stream = PyObject_Call(begin, positional, named);
+    }
+    Py_XDECREF(begin);
+    Py_XDECREF(positional);
+    Py_XDECREF(named);
+    if (stream == NULL) {
+        return -1;
+    }
+    if (stream == Py_None) {
+        Py_DECREF(stream);
+        return 0;
+    }
+    self->stream = stream;
+    return 0;
+}
+
+static int
+stream_heeds(Request *self, PyObject *message) /* whether it waits for more */
+{
+    PyObject *heeds = self->stream != NULL ? stream_does(self->stream, str_heed, message, now()) : Py_NewRef(Py_False);
+    int is_so = heeds != NULL ? PyObject_IsTrue(heeds) : -1;
+    Py_XDECREF(heeds);
+    return is_so;
+}
+
+static int
+stream_ends(Request *self, double at)
+{
+    PyObject *ended = self->stream != NULL ? stream_does(self->stream, str_end, NULL, at) : Py_NewRef(Py_None);
+    Py_XDECREF(ended);
+    return ended != NULL ? 0 : -1;
+}
+
 /* ---- A request ends: what it counts as ---- */
 
 /* The template of the route that answered: what Routes.template says, without the calls in the usual cases. */
@@ -331,7 +390,8 @@ request_key(Request *self, PyObject *route)
         error = is_so > 0 ? text_of(status) : NULL;
     }
     else {
-        error = Py_NewRef(self->ended != 0.0 ? str_empty : known_ABORTED);
+        int is_whole = self->ended != 0.0 || (self->stream != NULL && (self->gone || !self->has_failed));
+        error = Py_NewRef(is_whole ? str_empty : known_ABORTED);
     }
     if (error != NULL) {
         key = PyTuple_Pack(4, self->method, route, status, error);
@@ -369,10 +429,28 @@ request_is_heard(Request *self, PyObject *key, double seconds) /* by the listene
     return 0;
 }
 
+/* The seconds of a request; of a stream, which has ended, those until its first byte. Negative where it raises. */
+static double
+request_latency(Request *self, double seconds)
+{
+    if (self->stream == NULL) {
+        return seconds;
+    }
+    PyObject *first = stream_ends(self, self->began + seconds) == 0
+                          ? PyObject_GetAttr(self->stream, str_first_byte) : NULL;
+    double at = first != NULL ? PyFloat_AsDouble(first) : -1.0;
+    Py_XDECREF(first);
+    return PyErr_Occurred() ? -1.0 : at - self->began;
+}
+
 static int
 request_counts(Request *self, double seconds)
 {
     Measured *measured = self->measured;
+    double latency = request_latency(self, seconds);
+    if (latency < 0.0 && PyErr_Occurred()) {
+        return -1;
+    }
     PyObject *key = NULL, *route = request_template(self);
     int failed = -1, is_excluded = route != NULL ? PySequence_Contains(measured->excluded, route) : -1;
     if (is_excluded > 0) {
@@ -380,11 +458,11 @@ request_counts(Request *self, double seconds)
     }
     else if (is_excluded == 0 && (key = request_key(self, route)) != NULL) {
         Py_ssize_t place = request_place(self, key), bucket = 0, count = measured->edges_count;
-        while (bucket < count && measured->edges[bucket] < seconds) {
+        while (bucket < count && measured->edges[bucket] < latency) {
             bucket++;
         }
         if (!PyErr_Occurred() && add(self->buffer, place + bucket, 1.0) == 0
-            && add(self->buffer, place + count + 1, seconds) == 0) {
+            && add(self->buffer, place + count + 1, latency) == 0) {
             failed = request_is_heard(self, key, seconds);
         }
     }
@@ -436,7 +514,7 @@ static int
 request_is_answered(Request *self)
 {
     self->ended = now();
-    return add(self->buffer, self->active, -1.0) < 0 ? request_forgives(self) : 0;
+    return stream_ends(self, self->ended) < 0 || add(self->buffer, self->active, -1.0) < 0 ? request_forgives(self) : 0;
 }
 
 static int
@@ -446,6 +524,7 @@ request_ended(Request *self, PyObject *result)
     PyObject *raised = NULL, *handled = NULL;
     int is_cancelled = result == NULL && PyErr_ExceptionMatches(known_CancelledError);
     if (result == NULL) {
+        self->has_failed = PyErr_ExceptionMatches(PyExc_Exception) != 0;
         /* To count is a finally clause: a listener that asks sees the exception being handled. */
         raised = PyErr_GetRaisedException();
         handled = PyErr_GetHandledException();
@@ -878,14 +957,21 @@ request_starts(Request *self, PyObject **message)
         return -1;
     }
     self->is_held = PyCFunction_Check(self->send);
-    self->heeds_parts = self->is_held || self->owed != UNKNOWN;
     self->is_last = self->owed == 0 && !self->is_held;
     is_so = PyObject_RichCompareBool(status, known_SERVER_ERROR, Py_GE);
-    if (is_so > 0) {
-        self->gone = self->gone || client_has_left(self->send) == 1;
-        self->stands = !self->gone && !self->is_held;
+    if (is_so < 0) {
+        return -1;
     }
-    return is_so < 0 ? -1 : 0;
+    if (is_so || self->owed == UNKNOWN || self->measured->names_routes) {
+        self->gone = self->gone || client_has_left(self->send) == 1;
+        int may_stream = self->measured->streams != Py_None && self->stream == NULL && self->owed != 0 && !self->gone;
+        if (may_stream && stream_begins(self, *message) < 0) {
+            return -1;
+        }
+        self->stands = (is_so || self->stream != NULL) && !self->gone && !self->is_held;
+    }
+    self->heeds_parts = self->is_held || self->owed != UNKNOWN || self->stream != NULL;
+    return 0;
 }
 
 /* A part of the body that is not its last message. */
@@ -898,14 +984,18 @@ request_heeds(Request *self, PyObject *message)
         if (is_so < 0) {
             return -1;
         }
-        self->stands = is_so && !self->gone;
+        self->stands = (is_so || self->stream != NULL) && !self->gone;
+    }
+    int is_so = stream_heeds(self, message);
+    if (is_so < 0) {
+        return -1;
     }
     if (self->owed == UNKNOWN) {
-        self->heeds_parts = 0;
+        self->heeds_parts = (char)is_so;
         return 0;
     }
     PyObject *part = get(message, str_bytes);
-    int is_so = part != NULL ? PyObject_IsTrue(part) : 0;
+    is_so = part != NULL ? PyObject_IsTrue(part) : 0;
     if (is_so > 0) {
         Py_buffer view;
         is_so = PyObject_GetBuffer(part, &view, PyBUF_FULL_RO);
@@ -927,6 +1017,7 @@ request_sees(Request *self, PyObject *kind, PyObject **message)
     if (is(kind, str_body)) {
         if ((is_so = is_true(*message, str_more_body)) == 0 && !self->trailers) {
             self->is_last = 1;
+            is_so = stream_heeds(self, *message);
         }
         else if (is_so >= 0 && self->heeds_parts) {
             is_so = request_heeds(self, *message);
@@ -1023,12 +1114,12 @@ measured_call(Measured *self, PyObject *const *args, size_t nargsf, PyObject *na
     request->scope = Py_NewRef(args[0]);
     request->receive = Py_NewRef(args[1]);
     request->send = Py_NewRef(args[2]);
-    request->method = request->shard = request->buffer = NULL;
+    request->method = request->shard = request->buffer = request->stream = NULL;
     request->status = PyLong_FromLong(0); /* one of the small numbers, which exist always */
     request->owed = UNKNOWN;
     request->began = request->ended = 0.0;
     request->trailers = request->is_held = request->heeds_parts = 0;
-    request->is_last = request->gone = request->stands = 0;
+    request->is_last = request->gone = request->stands = request->has_failed = 0;
     PyObject_GC_Track(request);
     PyObject *whole = awaited_new(request, NULL, NULL);
     Py_DECREF(request);
@@ -1099,6 +1190,9 @@ measured_knows(Measured *self) /* what can be read in advance */
 {
     PyObject *has_table = PyObject_GetAttr(self->routes, str_has_table);
     PyObject *edges = PyObject_GetAttr(self->recorder, str_edges);
+    PyObject *names_routes = self->streams != Py_None ? PyObject_GetAttr(self->streams, str_names_routes) : NULL;
+    self->names_routes = names_routes != NULL && PyObject_IsTrue(names_routes) > 0;
+    Py_XDECREF(names_routes);
     if (has_table != NULL && edges != NULL && PyTuple_Check(edges)) {
         self->has_table = PyObject_IsTrue(has_table) != 0;
         self->edges_count = PyTuple_GET_SIZE(edges);
@@ -1121,16 +1215,16 @@ static PyObject *
 measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
 {
     static char *keywords[] = {
-        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "exemplars", "listeners", NULL};
-    PyObject *app, *recorder, *routes, *excluded, *direct, *other, *aside = Py_None, *exemplars = Py_None;
-    PyObject *listeners = NULL;
+        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "streams", "exemplars", "listeners", NULL};
+    PyObject *app, *recorder, *routes, *excluded, *direct, *other, *aside = Py_None, *streams = Py_None;
+    PyObject *exemplars = Py_None, *listeners = NULL;
     if (learn() < 0) {
         return NULL;
     }
     PyObject *python = PyObject_Call(known_measuring, args, names); /* it says which argument is missing or too much */
     if (python == NULL
-        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOO", keywords, &app, &recorder, &routes, &excluded,
-                                        &direct, &other, &aside, &exemplars, &listeners)) {
+        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOOO", keywords, &app, &recorder, &routes, &excluded,
+                                        &direct, &other, &aside, &streams, &exemplars, &listeners)) {
         Py_XDECREF(python);
         return NULL;
     }
@@ -1152,6 +1246,7 @@ measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
     self->excluded = Py_NewRef(excluded);
     self->direct = Py_NewRef(direct);
     self->aside = Py_NewRef(aside);
+    self->streams = Py_NewRef(streams);
     self->listeners = listeners != NULL ? PySequence_Tuple(listeners) : PyTuple_New(0);
     self->edges = NULL;
     PyObject_GC_Track(self);

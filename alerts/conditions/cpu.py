@@ -9,8 +9,9 @@ from alerts.model import number
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, story_test
+from alerts.rule_tests.trend_histories import trend_clock
 from alerts.thresholds import SEVERITIES, level_rule, levels
-from alerts.trends import halves, trend_clock
+from alerts.trends import halves
 from instrumentation import catalog
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from alerts.alert import Alert
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series
 from alerts.rule_tests.threshold_tests import Measured, Story, boundary_tests, story_test
+from alerts.rule_tests.trend_histories import line, trend_clock
 from alerts.thresholds import SEVERITIES, level_rule, levels
-from alerts.trends import ahead, halves, leads_beyond, line, trend_clock
+from alerts.trends import ahead, halves, leads_beyond
 from instrumentation import catalog
 
 if TYPE_CHECKING:

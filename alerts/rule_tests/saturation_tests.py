@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerts.rule_tests.promtool import Clock, RuleTest
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, never, service_labels
-from alerts.trends import line, trend_clock
+from alerts.rule_tests.trend_histories import line, trend_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboards.grafana.client import PublishError, given
 from dashboards.grafana.folder import existing_folder
-from dashboards.grafana.ownership import marked, marks, owner_of
+from dashboards.ownership import marked, marks, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from dashboards.additional import own_dashboards
+from dashboards.grafana.additional import own_dashboards
 from dashboards.grafana.client import Grafana, PublishError, Session
 from dashboards.grafana.connection import URL_VARIABLE, check_address, grafana_from
 from dashboards.grafana.plan import Publication, planned

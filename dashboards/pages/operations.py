@@ -166,6 +166,20 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.SECONDS,
             queries=(Query(expr=_p95(catalog.WEBSOCKET_SERVER_CONNECTION_DURATION, by), legend=legend(*by)),),
         ),
+        graph(
+            title="Active streams",
+            description="Open streamed responses, such as server-sent events, at the time of a scrape, by service.",
+            unit=Unit.COUNT,
+            queries=(
+                Query(expr=total(select(catalog.HTTP_SERVER_ACTIVE_STREAMS.name, ROUTE), *by), legend=legend(*by)),
+            ),
+        ),
+        graph(
+            title="Stream duration p95",
+            description="p95 of the duration of streamed responses that ended, by service.",
+            unit=Unit.SECONDS,
+            queries=(Query(expr=_p95(catalog.HTTP_SERVER_STREAM_DURATION, by), legend=legend(*by)),),
+        ),
     )
 
 

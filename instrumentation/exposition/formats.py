@@ -73,6 +73,9 @@ class Exposition:
         skip: Whether a metric of the registry is left out, by its name without ``_total``.
         exemplars: Exemplars by metric name, label values and bucket index, read for each OpenMetrics page.
         files: The user's own metrics of all workers, which replace those of the registry.
+
+    Attributes:
+        summed: Names of the metrics whose sum over all workers is ours, not that of another page.
     """
 
     def __init__(
@@ -91,22 +94,25 @@ class Exposition:
         self._labels = _LabelTexts()
         self._buffers: list[BytesIO] = []
         self._collectors = Collectors(skip)
+        self.summed = frozenset(name for row in catalog.METRICS if skip(row.name) for name in _names(row))
         self._compiled = speedups.module()
 
-    def page(self, accept: str = "", names: Iterable[str] = ()) -> Page:
+    def page(self, accept: str = "", names: Iterable[str] = (), *, present: Collection[str] = ()) -> Page:
         """The current page.
 
         Args:
             accept: The request's Accept header, which selects text or OpenMetrics.
             names: Metrics and samples to include, such as ``a_seconds`` and ``a_seconds_count``; none: all.
+            present: Names of metrics that are already on the page; they are left out.
         """
         encode, content_type = choose_encoder(_best_offer(accept))
         openmetrics = content_type.startswith("application/openmetrics-text")
-        wanted = frozenset(names)
-        families = _families(self._store)
+        wanted, present = frozenset(names), frozenset(present)
+        families = [rows for rows in _families(self._store) if present.isdisjoint(_names(rows[0].metric))]
         ours = self._ours(families, wanted, openmetrics=openmetrics)
-        taken = {name for rows in families for name in (rows[0].metric.name, _stem(rows[0].metric))}
-        others = self._collectors.texts(self._asked_for(wanted), encode, wanted=wanted, taken=taken)
+        taken = {name for rows in families for name in _names(rows[0].metric)}
+        collectors = self._asked_for(wanted, present)
+        others = self._collectors.texts(collectors, encode, wanted=wanted, taken=taken, present=present)
         return Page(self._joined(chain(ours, others, (_END if openmetrics else b"",))), content_type)
 
     def _joined(self, pieces: Iterable[bytes]) -> bytes:
@@ -140,8 +146,8 @@ class Exposition:
             return partial(_compiled_histograms, self._compiled)
         return partial(_histograms, exemplars)
 
-    def _asked_for(self, wanted: frozenset[str]) -> dict[Collector, Sequence[str]]:
-        """The user's ``prometheus_client`` collectors that may have the wanted metrics, each with its names."""
+    def _asked_for(self, wanted: frozenset[str], present: Collection[str]) -> dict[Collector, Sequence[str]]:
+        """The user's ``prometheus_client`` collectors that may have wanted metrics that are not present, with names."""
         every: dict[Collector, Sequence[str]] = {
             collector: names
             for collector, names in self._registry._collector_to_names.copy().items()  # noqa: SLF001 - collect() is all or nothing
@@ -149,7 +155,11 @@ class Exposition:
         }
         if self._files:
             every[self._files] = ()
-        return {one: names for one, names in every.items() if not (wanted and names and wanted.isdisjoint(names))}
+        return {
+            one: names
+            for one, names in every.items()
+            if not (wanted and names and wanted.isdisjoint(names)) and not any(name in present for name in names)
+        }
 
 
 class StoreCollector:
@@ -255,18 +265,23 @@ class _LabelTexts:
     """Caches label values as ``{a="b"}`` per series, and drops them some time after the series is gone."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[Labels, bytes]] = {}
+        self._known: dict[str, dict[Labels | tuple[Labels, Labels], bytes]] = {}
 
     def of(self, metric: Metric, rows: Sequence[Series]) -> list[bytes]:
-        """The text of the labels of each series of a metric; empty without labels."""
+        """The text of the labels of each series, whose label names may differ; empty without labels."""
         known = self._known.setdefault(metric.name, {})
         if len(known) > 2 * len(rows):
             known.clear()
-        return [known.get(row.labels) or self._made(metric, row.labels) for row in rows]
+        return [
+            known.get(row.labels if row.metric is metric else (row.metric.labels, row.labels))
+            or self._made(metric, row)
+            for row in rows
+        ]
 
-    def _made(self, metric: Metric, labels: Labels) -> bytes:
+    def _made(self, metric: Metric, row: Series) -> bytes:
+        key = row.labels if row.metric is metric else (row.metric.labels, row.labels)
         # A lone surrogate must not break the page.
-        text = self._known[metric.name][labels] = _label_text(metric.labels, labels).encode("utf-8", "replace")
+        text = self._known[metric.name][key] = _label_text(row.metric.labels, row.labels).encode("utf-8", "replace")
         return text
 
 
@@ -331,14 +346,22 @@ def _created(row: Series, labels: bytes) -> bytes:
 
 def _head(metric: Metric, *, openmetrics: bool) -> bytes:
     name = _stem(metric) if openmetrics else metric.name
-    kind = "info" if openmetrics and metric is catalog.TARGET_INFO else metric.kind
+    kind = "info" if openmetrics and _is_info(metric) else metric.kind
     text = _escaped(metric.help) if openmetrics else metric.help.replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
 
 
+def _is_info(metric: Metric) -> bool:
+    return metric.name == catalog.TARGET_INFO.name
+
+
+def _names(metric: Metric) -> set[str]:
+    return {metric.name, _stem(metric)}
+
+
 def _stem(metric: Metric) -> str:
     """The name of a metric family in OpenMetrics: without the suffix of its samples."""
-    if metric is catalog.TARGET_INFO:
+    if _is_info(metric):
         return metric.name.removesuffix("_info")
     return metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
 
@@ -425,7 +448,7 @@ def _named(chunks: Iterator[bytes], wanted: Collection[str]) -> Iterator[bytes]:
 
 
 def _as_family(metric: Metric, rows: Sequence[Series]) -> Family:
-    if metric is catalog.TARGET_INFO:
+    if _is_info(metric):
         return _info(metric, rows)
     return _FAMILY[metric.kind](metric, rows)
 
@@ -433,7 +456,7 @@ def _as_family(metric: Metric, rows: Sequence[Series]) -> Family:
 def _info(metric: Metric, rows: Sequence[Series]) -> Family:
     family = InfoMetricFamily(_stem(metric), metric.help)
     for row in rows:
-        family.add_metric((), dict(zip(metric.labels, row.labels, strict=True)))
+        family.add_metric((), dict(zip(row.metric.labels, row.labels, strict=True)))
     return family
 
 

@@ -46,6 +46,7 @@ class Collectors:
         *,
         wanted: Collection[str],
         taken: Collection[str],
+        present: Collection[str] = (),
     ) -> Iterator[bytes]:
         """The text of each metric, without an end marker.
 
@@ -53,7 +54,8 @@ class Collectors:
             collectors: Collectors with the names of their metrics, empty if unknown.
             encode: prometheus_client's encoder for a format.
             wanted: Metrics and samples to include; none: all.
-            taken: Names of metrics that are already on the page.
+            taken: Names of Sidelight's metrics.
+            present: Names of metrics to leave out without a log line.
         """
         families: dict[str, list[Family]] = {}
         for collector, found in self._asked([*collectors]):
@@ -61,7 +63,7 @@ class Collectors:
                 self._say_once(", ".join(collectors[collector]) or type(collector).__qualname__, found)
                 continue
             for name, family in found:
-                if self._skip(name):
+                if self._skip(name) or name in present:
                     continue
                 if name in taken:
                     self._say_once(name, ValueError("a metric of Sidelight has this name"))
@@ -71,7 +73,7 @@ class Collectors:
             try:
                 family = _restricted(_merged(alike), wanted)
                 text = encode(_Collected(family)) if family.samples or not wanted else b""
-            except Exception as error:  # noqa: BLE001 - the rest of the page is served after any error
+            except BaseException as error:  # noqa: BLE001 - the rest of the page is served after any error
                 self._say_once(name, error)
             else:
                 yield text.removesuffix(_END)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
-import threading
 import time
-from concurrent.futures import Future
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from instrumentation.catalog import HEALTH_CHECK_UP
-from instrumentation.errors import InstrumentationError
+from instrumentation.errors import InstrumentationError, reason
 from instrumentation.names import checked_name
+from instrumentation.probing import Probing
 from instrumentation.settings import Health
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
@@ -22,11 +20,10 @@ from instrumentation.store.scrape_callbacks import reading
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
+    from instrumentation.probing import Outcome, Probe
     from instrumentation.store import Series, Store
-
-    Probe: TypeAlias = Callable[[], object | Awaitable[object]]
 
 _log = logging.getLogger("instrumentation")
 MOST_CHECKS = 50
@@ -70,12 +67,12 @@ def health_check(
 ) -> None:
     """Ask for something whenever a probe asks whether this instance is ready; the same name again replaces the former.
 
-    An async function is awaited on the app's event loop, any other runs in a thread of its own. What hangs is not asked
-    again until it has ended.
+    An async function is awaited on the app's event loop; any other, and one that awaits nothing, runs in a thread of its
+    own. What hangs is not asked again until it has ended.
 
     Args:
         name: What is asked for, such as ``database``; one of few: it becomes a label.
-        check: Takes nothing. It has failed where it raises, returns False or takes too long.
+        check: Takes nothing. It has failed where it raises, ``SystemExit`` included, returns False or takes too long.
         seconds: How long it may take; ``health.check_timeout_seconds`` by default.
         required: False: it is shown, and the instance stays ready without it.
         store: Where to show it; the process's own store by default.
@@ -111,7 +108,8 @@ class HealthChecks:
         self._last: dict[str, Result] = {}
         self._loop: AbstractEventLoop | None = None
         self._asking: dict[str, asyncio.Future[Result]] = {}
-        self._work: dict[str, asyncio.Future[object]] = {}
+        self._probings: dict[str, Probing] = {}
+        self._work: dict[str, asyncio.Future[Outcome]] = {}
 
     def settle(self, settings: Health) -> None:
         """Say how long a check may take, and how long what it found is remembered."""
@@ -129,6 +127,7 @@ class HealthChecks:
                 code="health_checks_too_many",
             )
         self._checks[check.name] = check
+        self._probings[check.name] = Probing(check.name, check.probe)
         self._last.pop(check.name, None)
 
     def begin(self, loop: AbstractEventLoop) -> None:
@@ -174,12 +173,13 @@ class HealthChecks:
     async def _asked(self, check: Check) -> Result:
         began = self._clock()
         limit = self._settings.check_timeout_seconds if check.seconds is None else check.seconds
+        probing = self._probings[check.name]
         work = self._work.get(check.name)
         if work is None or work.done():
-            work = self._work[check.name] = _started(check)
+            work = self._work[check.name] = asyncio.ensure_future(probing.outcome())
         await asyncio.wait({work}, timeout=limit)
         problem, reason = _judged(work, limit)
-        if _is_async(check.probe):  # a thread goes on until it ends by itself, and until then there is no second one
+        if probing.is_on_loop:  # a thread goes on until it ends by itself, and until then there is no second one
             work.cancel()
         now = self._clock()
         result = Result(check, problem, now - began, now)
@@ -198,50 +198,17 @@ class HealthChecks:
             _log.info("health check %s passes again", name)
 
 
-def _started(check: Check) -> asyncio.Future[object]:
-    probe = check.probe
-    work = asyncio.ensure_future(_awaited(probe if _is_async(probe) else lambda: _in_thread(probe)))
-    work.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # else asyncio says it was not heard
-    return work
-
-
-async def _awaited(probe: Callable[[], Any]) -> object:
-    value = probe()
-    while inspect.isawaitable(value):
-        value = await value
-    return value
-
-
-def _is_async(probe: Any) -> bool:
-    return inspect.iscoroutinefunction(probe) or inspect.iscoroutinefunction(getattr(probe, "__call__", None))  # noqa: B004 - whether it is async, not whether it is there
-
-
-async def _in_thread(probe: Callable[[], object]) -> object:
-    """What a function gives that may hold up whoever calls it; the thread is a daemon, since it may hang for ever."""
-    future: Future[object] = Future()
-    future.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            future.set_result(probe())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="sidelight-health", daemon=True).start()
-    return await asyncio.wrap_future(future)
-
-
-def _judged(work: asyncio.Future[object], limit: float) -> tuple[str, str]:
+def _judged(work: asyncio.Future[Outcome], limit: float) -> tuple[str, str]:
     """The problem for those who probe, and for the log, which masks secrets, with its reason."""
     if not work.done():
         slow = f"took longer than {limit:g} s"
         return slow, slow
     if work.cancelled():
         return "failed", "it was cancelled"
-    error = work.exception()
+    value, error = work.result()
     if error is not None:
-        return "failed", " ".join(f"{type(error).__qualname__}: {error}".split())[:300]
-    return ("failed", "it says False") if work.result() is False else ("", "")
+        return "failed", reason(error)
+    return ("failed", "it says False") if value is False else ("", "")
 
 
 def checks_of(store: Store) -> HealthChecks:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import atexit
 import os
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from prometheus_client.registry import REGISTRY
 
-from instrumentation.errors import InstrumentationError
+from instrumentation.auditing import auditor_of
+from instrumentation.errors import AppError
 from instrumentation.exposition.formats import register
 from instrumentation.http.compiled import fastest
 from instrumentation.http.exemplars import HttpExemplars
+from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
 from instrumentation.http.lifespan import lasting
-from instrumentation.http.outermost import Given, is_observed, observe
+from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
-from instrumentation.http.problems import answer_app_errors
+from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import WEBSOCKET, Routes
+from instrumentation.http.streaming import Streams
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
+from instrumentation.settings.opentelemetry import log_once, problems, unsupported
 from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
+from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
@@ -33,14 +38,14 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.interfaces import Interface
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.page import MetricsPage
     from instrumentation.http.users import FindUser
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
-__all__ = ["instrument"]
+__all__ = ["instrument", "uninstrument"]
 
 _App = TypeVar("_App")
 
@@ -54,10 +59,11 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     user_id: FindUser | None = None,
     interface: Interface | None = None,
 ) -> _App:
-    """Measure every request of an app and answer ``/metrics``.
+    """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` if the app does not.
 
     The app is changed in place and returned; a function, or another object that cannot be changed, is returned wrapped.
-    Doing it twice counts once.
+    Doing it twice counts once. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false`` the only change is
+    that the app responds to ``AppError``.
 
     Args:
         app: The app, of ASGI or of WSGI.
@@ -70,21 +76,37 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
-        InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``metrics_path_taken``,
-            ``bucket_edges_differ``, ``user_id_finder_invalid``.
+        InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``bucket_edges_differ``,
+            ``user_id_finder_invalid``.
     """
     if is_observed(app):
         return app
     interface = interface_of(app, interface)
-    settings = settings or load_settings()
-    given = Given(settings=settings, store=store, registry=registry, user_id=user_id, interface=interface)
-    store = store or default_store()
+    given_store, store = store, store or default_store()
+    settings = settings or (None if is_disabled(os.environ) else load_settings())
+    if settings is None or not settings.enabled or is_disabled(os.environ):
+        _stay_off(app, store, settings)
+        return app
+    given = Given(
+        settings=settings,
+        store=given_store,
+        registry=registry,
+        user_id=user_id,
+        interface=interface,
+        instrument=instrument,
+    )
+    return _instrumented(app, store, registry, given)
+
+
+def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: Given) -> _App:
+    settings, user_id = given.settings, given.user_id
+    if isinstance(store, ProcessStore):
+        store.turn(on=True)
     store.series_limit = settings.metrics.series_limit
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
-    _refuse_taken_path(routes, path)
     announce(store, settings.service)
-    answer_app_errors(routes, store)
+    is_answering = answer_app_errors(routes, store)
     register(store, registry)
     excluded = RoutePatterns(settings.http.excluded_routes)
     exemplars = HttpExemplars()
@@ -95,17 +117,21 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         expected=lambda: _expected(routes, excluded),
         starting=lambda: _begin(beginnings),
     )
+    streams = Streams(
+        store,
+        routes,
+        excluded=excluded,
+        by_route=RoutePatterns(settings.http.streaming_routes),
+        subscriptions=RoutePatterns(settings.http.subscription_routes),
+    )
     features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
     endings = [each.end for each in features if each.end]
+    log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
     beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
-    if interface == "wsgi":  # nobody tells a WSGI app that the server ends
+    if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
         beginnings.append(lambda: _at_exit(endings))
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
-
-    async def primed_page(scope: Scope, receive: Receive, send: Send) -> None:
-        recorder.prime()  # a scrape that comes before the first request sees the series at 0
-        await page(scope, receive, send)
 
     measuring = fastest()
     has_exemplars = settings.metrics.exemplars
@@ -122,30 +148,66 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
                 _begin(endings)
 
         layers = (each.layer for each in features if each.layer)
-        within = routes.following(reduce(lambda app, wrap: wrap(app), layers, inner))
-        taken = {route.template for route in routes}  # a service's own page of a path wins
-        answered = {at: answer for at, answer in pages.items() if at not in taken}
-        if path is not None:
-            answered[path] = primed_page
+        innermost = inner if is_answering else logging_app_errors(inner)
+        within = routes.following(reduce(lambda app, wrap: wrap(app), layers, innermost))
         websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
 
         def aside(method: str, path: str) -> ASGIApp | None:
             del method
             return inner if path in excluded else None
 
-        return measuring(
+        measured = partial(
+            measuring,
             within,
             recorder=recorder,
             routes=routes,
-            excluded=excluded.exact | {template for template in taken if template in excluded},
-            direct={**dict.fromkeys(excluded.exact, inner), **answered},
+            excluded=excluded.exact | {route.template for route in routes if route.template in excluded},
             aside=aside if excluded.has_wildcards else None,
+            streams=streams,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
         )
+        uncounted = dict.fromkeys(excluded.exact, inner)
+        fallback = FallbackPages(
+            {path: page, **pages} if path else pages,
+            app=inner,
+            counted=measured(direct=uncounted),
+            routes=routes,
+            metrics_path=path,
+            with_metrics=page.added_to(inner),
+            prime=recorder.prime,
+            overridden=settings.http.overridden_routes,
+        )
+        return measured(direct={**uncounted, **fallback.direct})
 
-    return cast("_App", observe(app, layer, given))
+    def undo() -> None:
+        routes.leave(AppError)
+        _begin(each.undo for each in features if each.undo)
+
+    return cast("_App", observe(app, layer, given, undo))
+
+
+def uninstrument(app: _App) -> _App:
+    """Revert ``instrument``; an app that is not instrumented does not change.
+
+    The counts stay in the store and in the registry, and the logging configuration of the process stays. Frameworks other
+    than Starlette and FastAPI still respond to ``AppError``.
+
+    Returns:
+        The app; the inner app if ``instrument`` returned a wrapper.
+    """
+    return cast("_App", leave(app))
+
+
+def _stay_off(app: object, store: Store, settings: Settings | None) -> None:
+    """Without measuring, do what the service depends on: respond to its errors and write its audit trail."""
+    answer_app_errors(Routes(app), store)
+    if isinstance(store, ProcessStore):
+        store.turn(on=False)
+    if settings is not None:
+        auditor_of(store).settle(settings)
+    log_off(f"{VARIABLE}=true" if is_disabled(os.environ) else "enabled: false")
 
 
 def _left_out(store: Store) -> Callable[[str], bool]:
@@ -162,7 +224,7 @@ def _left_out(store: Store) -> Callable[[str], bool]:
     return is_left_out
 
 
-def _begin(beginnings: Iterable[Callable[[], None]]) -> None:
+def _begin(beginnings: Iterable[Callable[[], object]]) -> None:
     for begin in beginnings:
         begin()
 
@@ -187,12 +249,3 @@ def _expected(routes: Routes, excluded: Container[str]) -> Iterator[tuple[str, s
         if route.template not in excluded:
             for method in sorted(route.methods - {"HEAD", "OPTIONS", WEBSOCKET}):
                 yield method, route.template
-
-
-def _refuse_taken_path(routes: Routes, path: str | None) -> None:
-    if any(route.template == path for route in routes):
-        raise InstrumentationError(
-            f"metrics.path: {path} is a route of the app already; give another path, or remove the route.",
-            code="metrics_path_taken",
-            details={"path": path},
-        )

@@ -10,7 +10,7 @@ from instrumentation.http import middleware
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from instrumentation.http.middleware import ASGIApp
+    from instrumentation.asgi import ASGIApp
 
 
 def fastest() -> Callable[..., ASGIApp]:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from instrumentation.correlation import HEADER, _current, new_correlation_id, usable
+from instrumentation.correlation import HEADER, ID, SPAN, _current, current_span, new_correlation_id, usable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
-
-ID = "sidelight.correlation_id"
-"""The key in a scope under which its correlation id stands."""
-SPAN = "sidelight.span"
-"""The key in a scope under which the context of the request's span stands once the response began; None without one."""
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
 
 _ANSWERED = HEADER.encode()
 _NAMES = frozenset((_ANSWERED, b"x-request-id"))
@@ -64,15 +58,6 @@ def correlating(app: ASGIApp) -> ASGIApp:
 
 _KINDS = frozenset(("http", "websocket"))
 _STARTS = frozenset(("http.response.start", "websocket.accept", "websocket.http.response.start"))
-
-
-def current_span() -> Any:
-    """The context of the current span, sampled or not; None without one, and where nobody has loaded OpenTelemetry."""
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:
-        return None
-    context = trace.get_current_span().get_span_context()
-    return context if context.is_valid else None
 
 
 def _with_header(message: Message, answered: tuple[bytes, bytes]) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from threading import get_ident
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,13 +16,15 @@ from instrumentation.http.health import health_pages
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
+from instrumentation.threads import get_ident
 from instrumentation.tracing import traces_of
 from instrumentation.users.active import users_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from instrumentation.http.middleware import ASGIApp, Key, Listener, Scope
+    from instrumentation.asgi import ASGIApp, Scope
+    from instrumentation.http.middleware import Key, Listener
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.http.routes import Routes
     from instrumentation.http.users import FindUser
@@ -59,6 +61,7 @@ class Feature(NamedTuple):
         pages: Path to the app that answers it, uncounted.
         begin: Called in the process that serves, before its first request and again with each event loop.
         end: Called when the app has shut down; some servers then end the process without another word.
+        undo: Takes back what was done to the app, where it is no longer to be instrumented.
     """
 
     layer: Callable[[ASGIApp], ASGIApp] | None = None
@@ -66,6 +69,7 @@ class Feature(NamedTuple):
     pages: Mapping[str, ASGIApp] = MappingProxyType({})
     begin: Callable[[], None] | None = None
     end: Callable[[], None] | None = None
+    undo: Callable[[], None] | None = None
 
 
 def body_sizes(app: Instrumented) -> Feature:
@@ -107,15 +111,16 @@ def tracing(app: Instrumented) -> Feature:
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
-    from instrumentation.tracing.traces import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
+    from instrumentation.http.spans import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
-    excluded = app.settings.http.excluded_routes
+    excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
     is_instrumented = traces.instrument(app.app, excluded)
 
     def layer(inner: ASGIApp) -> ASGIApp:
         return naming_spans(inner if is_instrumented else traces.layer(excluded)(inner), app.routes)
 
-    return Feature(layer=layer, begin=traces.begin, end=traces.end)
+    undo = partial(traces.uninstrument, app.app) if is_instrumented else None
+    return Feature(layer=layer, begin=traces.begin, end=traces.end, undo=undo)
 
 
 def correlation(app: Instrumented) -> Feature:
@@ -140,7 +145,7 @@ def logs(app: Instrumented) -> Feature:
     """Structured logs and the access line, where the service has not set up logs of its own."""
     if not app.settings.logging.enabled:
         return Feature()
-    from instrumentation.logs.access import AccessLines  # noqa: PLC0415 - structlog loads only where there are logs
+    from instrumentation.http.access_lines import AccessLines  # noqa: PLC0415 - structlog loads only where there are logs
     from instrumentation.logs.binding import noting  # noqa: PLC0415 - as above
     from instrumentation.logs.configuring import begin, configure_unless_configured, end  # noqa: PLC0415 - as above
 

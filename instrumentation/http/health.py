@@ -12,8 +12,8 @@ from instrumentation.shutdown import shutdown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.health.monitor import HealthChecks, Result
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.settings import Health
 
 ALIVE, READY, NOT_READY, ENDING = "alive", "ready", "not ready", "shutting down"

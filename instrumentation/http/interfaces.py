@@ -42,7 +42,8 @@ def _told_by_call(app: Any) -> Interface:
         signature = inspect.signature(app)
     except (TypeError, ValueError):
         _ask(_named(app))
-    called = f"{_named(app)}{signature.replace(return_annotation=signature.empty)}"
+    bare = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    called = f"{_named(app)}{inspect.Signature(bare)}"
     takes = [number for number in range(_ASGI + 1) if _fits(signature, number)]
     if _is_async(app) and _ASGI in takes:
         return "asgi"

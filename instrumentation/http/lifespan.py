@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
 
 _STARTUP, _SHUTDOWN = "lifespan.startup", "lifespan.shutdown"
 

@@ -9,27 +9,25 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from bisect import bisect_left
-from threading import get_ident
 from time import perf_counter
 from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.exemplars import sampled_span
-from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, METHODS, OTHER_METHOD, SERVER_ERROR
+from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, SERVER_ERROR
 from instrumentation.http.routes import local_path
+from instrumentation.http_methods import METHODS, OTHER_METHOD
+from instrumentation.threads import get_ident
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.http.exemplars import HttpExemplars
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.http.routes import Routes
+    from instrumentation.http.streaming import Stream, Streams
 
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
     Key = tuple[str, str, int, str]
     """Method, template, status and error type."""
     Listener = Callable[[Scope, Key, float], None]
@@ -49,6 +47,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     direct: Mapping[str, ASGIApp],
     other: Mapping[str, ASGIApp],
     aside: Aside | None = None,
+    streams: Streams | None = None,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp:
@@ -62,11 +61,14 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         direct: Path to the app that answers it, uncounted.
         other: Scope type to the app that takes what is no request.
         aside: Gives the app that answers a method and path, uncounted, where ``direct`` has none.
+        streams: Recognises streamed responses; without it, there are none.
         exemplars: Where the traces behind the durations are kept; None where they are not.
-        listeners: Called once a request has been counted, with its scope, its series and its seconds.
+        listeners: Called once a request has been counted, with its scope, its series and the seconds it took
+            from the first byte of the request to the end of the response.
     """
     shards, edges, by_id, template = recorder.shards, recorder.edges, routes.by_id, routes.template
     total = len(edges) + 1
+    names_routes = streams is not None and streams.names_routes
 
     async def sidelight(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901, PLR0912, PLR0915
         # An app that is mounted in an instrumented one is seen through that one.
@@ -98,13 +100,16 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         status = 0
         owed: int | None = None  # bytes of the body that are still to come; None where only its end tells
         ended = 0.0
-        trailers = is_held = heeds_parts = is_last = gone = stands = False
+        trailers = is_held = heeds_parts = is_last = gone = stands = has_failed = False
+        stream: Stream | None = None
         span = None
 
         def end() -> None:
             nonlocal ended
             ended = perf_counter()
             try:
+                if stream is not None:
+                    stream.end(ended)
                 buffer[active] -= 1.0  # not once the app has returned: a background task is no request
             except Exception as fault:  # noqa: BLE001 - as above
                 recorder.could_not_count(fault)
@@ -122,7 +127,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 
         # A plain function: a coroutine for every chunk of a stream would cost.
         def watched(message: Message) -> Awaitable[None]:  # noqa: C901, PLR0912 - see the module
-            nonlocal status, owed, trailers, is_held, heeds_parts, is_last, gone, stands, span
+            nonlocal status, owed, trailers, is_held, heeds_parts, is_last, gone, stands, stream, span
             if is_last:  # what follows a response that is complete, such as an empty part, changes nothing
                 return send(message)
             try:
@@ -130,12 +135,14 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                 if kind == "http.response.body":
                     if not (message.get("more_body") or trailers):
                         is_last = True
+                        if stream is not None:
+                            stream.heed(message, perf_counter())
                     elif heeds_parts:
                         if is_held:
-                            is_held, stands = False, status >= SERVER_ERROR and not gone
-                        if owed is None:
-                            heeds_parts = False
-                        else:
+                            is_held, stands = False, (status >= SERVER_ERROR or stream is not None) and not gone
+                        heeds_parts = stream is not None and stream.heed(message, perf_counter())
+                        if owed is not None:
+                            heeds_parts = True
                             owed -= memoryview(message.get("body") or b"").nbytes
                             is_last = owed <= 0
                 elif kind == "http.response.start":
@@ -149,11 +156,13 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                         headers = message.get("headers")
                     owed = None if trailers else promised_bytes(method, status, headers)
                     is_held = isinstance(send, BuiltinMethodType)  # granian sends it with the first part of the body
-                    heeds_parts = is_held or owed is not None
                     is_last = owed == 0 and not is_held
-                    if status >= SERVER_ERROR:
+                    if owed is None or names_routes or status >= SERVER_ERROR:
                         gone = gone or client_has_left(send) is True
-                        stands = not (gone or is_held)
+                        if streams is not None and stream is None and owed != 0 and not gone:
+                            stream = streams.begin(scope, message, perf_counter(), is_sized=owed is not None)
+                        stands = (status >= SERVER_ERROR or stream is not None) and not (gone or is_held)
+                    heeds_parts = is_held or owed is not None or stream is not None
                 elif kind == "http.response.trailers":
                     is_last = not message.get("more_trailers")
                 elif kind == "http.response.pathsend":
@@ -185,12 +194,18 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         except CancelledError:
             gone = gone or not (ended or client_has_left(send) is False)
             raise
+        except Exception:
+            has_failed = True
+            raise
         finally:
-            seconds = (ended or perf_counter()) - began
+            latency = seconds = (ended or perf_counter()) - began
             try:
                 if not ended:
                     buffer[active] -= 1.0
                     gone = gone or client_has_left(send) is True
+                if stream is not None:
+                    stream.end(began + seconds)
+                    latency = stream.first_byte - began
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")
                 nested = scope.get("fastapi")
@@ -208,15 +223,17 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                     elif status >= SERVER_ERROR:
                         key = (method, route, status, str(int(status)))
                     else:
-                        key = (method, route, status, "" if ended else ABORTED)
+                        # A stream ends when its client leaves, or the service ends it. It fails only if the app does.
+                        is_whole = ended or (stream is not None and (gone or not has_failed))
+                        key = (method, route, status, "" if is_whole else ABORTED)
                     place = shard.durations.get(key)
                     if place is None:
                         place = recorder.duration(shard, key)
-                    bucket = bisect_left(edges, seconds)
+                    bucket = bisect_left(edges, latency)
                     buffer[place + bucket] += 1.0
-                    buffer[place + total] += seconds
+                    buffer[place + total] += latency
                     if exemplars is not None and span is not None:
-                        exemplars.keep(span, (method, route, str(int(key[2])), key[3]), bucket, seconds)
+                        exemplars.keep(span, (method, route, str(int(key[2])), key[3]), bucket, latency)
                     for listen in listeners:
                         listen(scope, key, seconds)
             except Exception as fault:  # noqa: BLE001 - a fault of ours must not become the service's

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.interfaces import Interface
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
     from instrumentation.http.users import FindUser
     from instrumentation.http.wsgi import Environ, StartResponse
     from instrumentation.settings import Settings
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _OBSERVED = "_sidelight_observed"
 """The attribute of a class that names the app it was made for."""
+_UNDO, _BUILT = "_sidelight_undo", "_sidelight_built"
+"""The attributes of a class that revert the changes to its app, and hold the former middleware stack of the app."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Given:
         registry: Whose metrics the page shows; None for that of prometheus_client.
         user_id: Gives the id of a request's user.
         interface: Which interface the app speaks.
+        instrument: ``instrument()`` itself, which imports this module.
     """
 
     settings: Settings
@@ -52,6 +55,12 @@ class Given:
     registry: CollectorRegistry | None
     user_id: FindUser | None
     interface: Interface
+    instrument: Callable[..., Any]
+
+    def again(self, app: Any) -> Any:
+        """Instrument an app that was unpickled."""
+        options = {name: value for name, value in vars(self).items() if value is not None and name != "instrument"}
+        return self.instrument(app, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what another process can use.
@@ -65,11 +74,13 @@ class Given:
                 "process; instrument it without them, or where it is unpickled.",
                 code="app_not_picklable",
             )
-        return _given, (self.settings, self.user_id, self.interface)
+        return _given, (self.settings, self.user_id, self.interface, self.instrument)
 
 
-def _given(settings: Settings, user_id: FindUser | None, interface: Interface) -> Given:
-    return Given(settings=settings, store=None, registry=None, user_id=user_id, interface=interface)
+def _given(settings: Settings, user_id: FindUser | None, interface: Interface, instrument: Callable[..., Any]) -> Given:
+    return Given(
+        settings=settings, store=None, registry=None, user_id=user_id, interface=interface, instrument=instrument
+    )
 
 
 def is_observed(app: Any) -> bool:
@@ -77,29 +88,48 @@ def is_observed(app: Any) -> bool:
     return isinstance(app, ObservedApp) or getattr(type(app), _OBSERVED, None) is app
 
 
-def observe(app: Any, layer: Layer, given: Given) -> Any:
+def leave(app: Any) -> Any:
+    """Revert ``observe``; an app that is not observed does not change.
+
+    Returns:
+        The app with its former class; for an ``ObservedApp``, the inner app.
+    """
+    if isinstance(app, ObservedApp):
+        app.undo()
+        return app.app
+    if is_observed(app):
+        own = type(app)
+        vars(own)[_UNDO]()
+        object.__setattr__(app, "__class__", own.__bases__[0])
+        if _BUILT in vars(own):
+            app.middleware_stack = vars(own)[_BUILT]  # a stack that was built meanwhile is built anew
+    return app
+
+
+def observe(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> Any:
     """Put a layer outside of everything in an app.
 
     Args:
         app: The app.
         layer: Wraps an ASGI app; called once the app has been built, or is called for the first time.
         given: With what it is done again where the app is unpickled.
+        undo: Reverts the other changes to the app.
 
     Returns:
         The app itself; an ``ObservedApp`` in its place where it cannot be changed.
     """
     if hasattr(app, "build_middleware_stack"):
-        _in_stack(app, layer, given)
+        _in_stack(app, layer, given, undo)
         return app
     try:
-        _by_call(app, layer, given)
+        _by_call(app, layer, given, undo)
     except TypeError:  # a function, or an object of a class that has no others below it
         kind = ObservedWSGIApp if given.interface == "wsgi" else ObservedASGIApp
-        return kind(app, layer, given)
+        return kind(app, layer, given, undo)
     return app
 
 
-def _in_stack(app: Any, layer: Layer, given: Given) -> None:
+def _in_stack(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
     """Wrap what a Starlette app, or whoever else instruments it, sets as ``middleware_stack``, as it is set.
 
     An added middleware would not see what error handlers answer. A changed ``build_middleware_stack`` would be in the way
@@ -114,20 +144,26 @@ def _in_stack(app: Any, layer: Layer, given: Given) -> None:
         kind.__setattr__(self, name, value)
 
     built = app.middleware_stack
-    app.__class__ = _class_of(app, kind, given, __setattr__=set_attribute)
+    app.__class__ = _class_of(app, kind, given, __setattr__=set_attribute, **{_UNDO: undo, _BUILT: built})
     app.middleware_stack = built
 
 
-def _by_call(app: Any, layer: Layer, given: Given) -> None:
+def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
     """Answer calls of the app with the layer.
 
     A framework that gives its app another class later, as BlackSheep does for mounts, finds the layer outside of that too.
     """
 
-    def inner(*arguments: Any) -> Any:
-        return type(app).__bases__[0].__call__(app, *arguments)
+    async def inner_asgi(
+        scope: Scope, receive: Receive, send: Send
+    ) -> None:  # whoever wraps it asks whether it is async
+        await type(app).__bases__[0].__call__(app, scope, receive, send)
 
-    entrance = _entrance(inner, layer, given.interface)
+    def inner_wsgi(environ: Environ, start_response: StartResponse) -> Any:
+        return type(app).__bases__[0].__call__(app, environ, start_response)
+
+    is_wsgi = given.interface == "wsgi"
+    entrance = _entrance(inner_wsgi if is_wsgi else inner_asgi, layer, given.interface)
 
     def below(kind: Any) -> Any:
         def set_attribute(self: Any, name: str, value: Any) -> None:
@@ -141,8 +177,8 @@ def _by_call(app: Any, layer: Layer, given: Given) -> None:
             is_outermost = self is app and type(self) is own
             return entrance(environ, start_response) if is_outermost else kind.__call__(self, environ, start_response)
 
-        call = call_wsgi if given.interface == "wsgi" else call_asgi
-        own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call)
+        call = call_wsgi if is_wsgi else call_asgi
+        own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call, **{_UNDO: undo})
         return own
 
     object.__setattr__(app, "__class__", below(type(app)))
@@ -191,15 +227,12 @@ def _unpickled(kind: Any) -> Any:
     """An app without a state yet; it is instrumented once it has one."""
 
     def set_state(self: Any, state: tuple[Any, Given]) -> None:
-        from instrumentation.http import instrument  # noqa: PLC0415 - it imports this module
-
         own, given = state
         object.__setattr__(self, "__class__", kind)
         for attributes in own if isinstance(own, tuple) else (own,):
             for name, value in (attributes or {}).items():
                 object.__setattr__(self, name, value)
-        options = {name: value for name, value in vars(given).items() if value is not None}
-        instrument(self, **options)
+        given.again(self)
 
     methods = {"__slots__": (), "__setstate__": set_state}
     arriving: Any = new_class(kind.__name__, (kind,), exec_body=lambda namespace: namespace.update(methods))
@@ -214,12 +247,16 @@ class ObservedApp:
         layer: Wraps an ASGI app.
         given: With what the app is instrumented where this is unpickled.
 
+        undo: Reverts the other changes to the app.
+
     Attributes:
         app: The app.
+        undo: As given.
     """
 
-    def __init__(self, app: Any, layer: Layer, given: Given) -> None:
+    def __init__(self, app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
         self.app = app
+        self.undo = undo
         self._given = given
         self._enter = _entrance(app, layer, given.interface)
 
@@ -250,6 +287,4 @@ class ObservedWSGIApp(ObservedApp):
 
 
 def _observed_again(app: Any, given: Given) -> Any:
-    from instrumentation.http import instrument  # noqa: PLC0415 - it imports this module
-
-    return instrument(app, **{name: value for name, value in vars(given).items() if value is not None})
+    return given.again(app)

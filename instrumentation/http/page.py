@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs
 from instrumentation.catalog import SIDELIGHT_SCRAPE
 from instrumentation.errors import Fault, SettingsError
 from instrumentation.exposition.formats import Exposition, preferences
+from instrumentation.http.merged_page import BufferedResponse, PageMerger
 from instrumentation.multiprocess import worker_files
 from instrumentation.store import observe
 
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import CollectorRegistry
 
-    from instrumentation.exposition.formats import Exemplars
-    from instrumentation.http.middleware import Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
+    from instrumentation.exposition.formats import Exemplars, Page
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
@@ -105,6 +107,7 @@ class MetricsPage:
 
     def __init__(self, exposition: Exposition, store: Store, token: Callable[[], bytes] | None = None) -> None:
         self._exposition = exposition
+        self._merger = PageMerger(exposition)
         self._store = store
         self._token = token
         self._free = threading.BoundedSemaphore(_AT_ONCE)
@@ -112,16 +115,41 @@ class MetricsPage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an ASGI HTTP request."""
         del receive
-        headers = joined_headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-        request = Request(scope["method"], scope["query_string"].decode("latin-1"), headers)
+        request = _request(scope)
         response = self._refusal(request) or await _in_thread(partial(self._made, request))
-        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
-        await send({"type": "http.response.start", "status": response.status, "headers": pairs})
-        await send({"type": "http.response.body", "body": response.body})
+        await _respond(send, response)
 
     def answer(self, request: Request) -> Response:
         """Answer a request on the thread that asks."""
         return self._refusal(request) or self._made(request)
+
+    def added_to(self, app: ASGIApp) -> ASGIApp:
+        """An ASGI app with Sidelight's metrics added to the metrics page of another.
+
+        Responses to other methods than GET, and to readers without the token, do not change.
+        """
+        has_warned = False
+
+        async def added(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal has_warned
+            request = _request(scope)
+            if request.method != "GET" or self._refusal(request):
+                return await app(scope, receive, send)
+            response = BufferedResponse(send)
+            await app(_uncompressed(scope), receive, response.take)
+            if response.is_buffered:
+                made = await _in_thread(partial(self._made, request, response.page()))
+                await _respond(send, made, response.headers())
+            elif response.status == HTTPStatus.OK and not has_warned:
+                has_warned = True
+                _log.warning(
+                    "the app's response at %s is not a metrics page, so Sidelight's metrics are not added; "
+                    "set metrics.path or metrics.port, or add the path to http.overridden_routes",
+                    scope["path"],
+                )
+            return None
+
+        return added
 
     def _refusal(self, request: Request) -> Response | None:
         if self._token is not None and not _brings(request, self._token()):
@@ -130,13 +158,16 @@ class MetricsPage:
             return _plain(405, "GET or HEAD alone\n", {"allow": "GET, HEAD"})
         return None
 
-    def _made(self, request: Request) -> Response:
+    def _made(self, request: Request, other: Page | None = None) -> Response:
         if not self._free.acquire(blocking=False):
             return _plain(503, "the page is being made for others\n", {"retry-after": "1"})
         try:
             with self._timed():
                 names = parse_qs(request.query).get("name[]", ())
-                page = self._exposition.page(request.headers.get("accept", ""), names)
+                if other is None:
+                    page = self._exposition.page(request.headers.get("accept", ""), names)
+                else:
+                    page = self._merger.merge(other, names)
                 return _encoded(request, page.body, page.content_type)
         finally:
             self._free.release()
@@ -147,6 +178,21 @@ class MetricsPage:
         began = time.perf_counter()
         yield
         observe(self._store, SIDELIGHT_SCRAPE, (), time.perf_counter() - began)
+
+
+def _request(scope: Scope) -> Request:
+    headers = joined_headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    return Request(scope["method"], scope["query_string"].decode("latin-1"), headers)
+
+
+def _uncompressed(scope: Scope) -> Scope:
+    return {**scope, "headers": [header for header in scope["headers"] if header[0] != b"accept-encoding"]}
+
+
+async def _respond(send: Send, response: Response, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    pairs = [*more, *((name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items())]
+    await send({"type": "http.response.start", "status": response.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 def joined_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -6,17 +6,19 @@ import json
 import logging
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from instrumentation import catalog
 from instrumentation.correlation import correlation_id
 from instrumentation.errors import AppError, InstrumentationError
 from instrumentation.http.frameworks.starlette import answering
+from instrumentation.http.problem_document import Document
 from instrumentation.store import add, default_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.routes import Routes
     from instrumentation.store import Store
 
@@ -53,31 +55,30 @@ def problem_documents(app: Any, *, store: Store | None = None) -> None:
             app.add_exception_handler(kind, answering(handler))
 
 
-def answer_app_errors(routes: Routes, store: Store) -> None:
-    """Answer the errors that the service raises on purpose; whatever else it handles itself stays as it is."""
-    if not routes.handle(AppError, Documents(store).of_app_error):
-        _log.info("the app has no handlers of exceptions, so an AppError is not answered as a problem document")
+def answer_app_errors(routes: Routes, store: Store) -> bool:
+    """Answer the errors that the service raises on purpose; whatever else it handles itself stays as it is.
 
-
-class Document(NamedTuple):
-    """A problem document, as it is sent.
-
-    Attributes:
-        status: The HTTP status.
-        headers: By name, without the content type.
-        body: JSON; empty where the status has no body.
-        media_type: Of the body.
+    Returns:
+        False if the app has no exception handlers; ``logging_app_errors`` is for such an app.
     """
+    return routes.handle(AppError, Documents(store).of_app_error)
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    media_type: str = "application/problem+json"
 
-    @property
-    def all_headers(self) -> dict[str, str]:
-        """The headers, and the content type."""
-        return {"content-type": self.media_type, **self.headers}
+def logging_app_errors(app: ASGIApp) -> ASGIApp:
+    """An ASGI app without exception handlers: the first ``AppError`` that it raises to the server is explained in the log."""
+    has_logged = False
+
+    async def logged(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal has_logged
+        try:
+            await app(scope, receive, send)
+        except AppError:
+            if not has_logged:
+                has_logged = True
+                _log.warning("AppError is not answered: Sidelight knows no exception handlers of this app")
+            raise
+
+    return logged
 
 
 class Documents:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
+from instrumentation.http_methods import METHODS, OTHER_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,14 +17,8 @@ if TYPE_CHECKING:
     from instrumentation.store import Store
     from instrumentation.store.interface import Buffer
 
-METHODS = {
-    name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
-}
-"""The methods that keep their name; every other is ``_OTHER``, since a client can make up any number of them."""
-
 _log = logging.getLogger("instrumentation")
 
-OTHER_METHOD = "_OTHER"
 ABORTED = "response_aborted"
 CLIENT_CLOSED_REQUEST = 499
 SERVER_ERROR = 500

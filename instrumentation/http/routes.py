@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.frameworks import Placed, find
@@ -12,8 +13,8 @@ from instrumentation.http.frameworks.starlette import Starlette, overhear
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
+    from instrumentation.asgi import ASGIApp, Receive, Send
     from instrumentation.http.frameworks.interface import Respond, Scope
-    from instrumentation.http.middleware import ASGIApp, Receive, Send
 
 __all__ = ["UNMATCHED", "WEBSOCKET", "Route", "Routes", "local_path"]
 
@@ -61,6 +62,34 @@ class Routes:
             each.framework.handle(kind, respond)
         return self.has_table
 
+    def leave(self, kind: type[Exception]) -> None:
+        """Revert the changes to the Starlette apps."""
+        for each in self._apps:
+            if isinstance(each.framework, Starlette):
+                each.framework.leave(kind)
+
+    @property
+    def count(self) -> int:
+        """The number of routes, mounts and included routers of the Starlette apps."""
+        own = (each.framework for each in self._apps)
+        return sum(len(getattr(each.app, "routes", ())) for each in own if isinstance(each, Starlette))
+
+    def has_page(self, path: str) -> bool:
+        """Whether a route answers GET at a path, or at the path with a slash, to which frameworks redirect.
+
+        A route that matches many paths does not count; an app that is mounted at the path does.
+        """
+        names, mounted = (path, f"{path}/"), re.compile(rf"{re.escape(path)}/\{{\w*:path\}}")
+        return any(
+            (route.template in names or mounted.fullmatch(route.path)) and (not route.methods or "GET" in route.methods)
+            for route in self
+        )
+
+    def is_wildcard(self, scope: Scope, path: str) -> bool:
+        """Whether a route with parameters, and not a mount, matches a path for which ``has_page`` is false."""
+        matched = next(filter(None, (each.match(scope, path) for each in self._apps)), UNMATCHED)
+        return any(matched and route.template == matched and not _is_mount(route.chosen) for route in self)
+
     def template(self, scope: Scope) -> str:
         """The template of the route that was chosen for a request, read once the app has answered."""
         try:
@@ -97,3 +126,7 @@ class Routes:
 
         followed.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
         return followed
+
+
+def _is_mount(chosen: object) -> bool:
+    return isinstance(chosen, list) or (hasattr(chosen, "app") and not hasattr(chosen, "endpoint"))

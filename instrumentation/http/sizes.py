@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from instrumentation import catalog
 
 if TYPE_CHECKING:
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.store import Store
     from instrumentation.store.interface import Buffer
 

@@ -11,7 +11,8 @@ from instrumentation.errors import InstrumentationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from instrumentation.http.middleware import Key, Listener, Scope
+    from instrumentation.asgi import Scope
+    from instrumentation.http.middleware import Key, Listener
     from instrumentation.users.active import ActiveUsers, UserId
 
     FindUser: TypeAlias = Callable[[Scope], UserId | None]
@@ -45,7 +46,7 @@ def seeing_users(find: FindUser, users: ActiveUsers) -> Listener:
             user_id = find(scope)
             if user_id is not None and user_id != "":
                 users.saw(user_id)
-        except Exception as error:  # noqa: BLE001 - a fault of theirs must not become a failed request
+        except BaseException as error:  # noqa: BLE001 - a fault of theirs must not become a failed request, nor end the service
             if not failed:
                 failed = True
                 # Without the text of the error and its traceback: the id may stand in them.

@@ -13,7 +13,7 @@ from instrumentation.store import add, observe
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.http.routes import Routes
     from instrumentation.store import Store
 

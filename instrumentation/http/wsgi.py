@@ -15,11 +15,11 @@ import threading
 from asyncio import CancelledError
 from contextlib import suppress
 from http import HTTPStatus
+from io import BytesIO
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.correlation import _current
-from instrumentation.http.correlation import ID
+from instrumentation.correlation import ID, _current
 from instrumentation.http.frameworks.interface import ARRIVAL, ENVIRON
 from instrumentation.http.middleware import awaiting
 from instrumentation.http.recorder import SERVER_ERROR
@@ -28,7 +28,7 @@ from instrumentation.http.sizes import MARK, Moved
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
 
     Environ = dict[str, Any]
     Headers = list[tuple[str, str]]
@@ -312,6 +312,20 @@ def scope_of(environ: Environ, exchange: Exchange) -> Scope:
         ENVIRON: environ,
         _EXCHANGE: exchange,
     }
+
+
+def probe_scope(scope: Scope, path: str) -> Scope:
+    """The scope of a GET request for another path from an unknown client: only the host is the same.
+
+    Args:
+        scope: The scope of a request.
+        path: The path, relative to the root path of the request.
+    """
+    environ: Environ = scope[ENVIRON]
+    kept = {name: value for name, value in environ.items() if not name.startswith("HTTP_") or name == "HTTP_HOST"}
+    given = {"REQUEST_METHOD": "GET", "QUERY_STRING": "", "CONTENT_LENGTH": "", "wsgi.input": BytesIO()}
+    probed = {**kept, **given, "PATH_INFO": path.encode().decode("latin-1")}
+    return scope_of(probed, Exchange(probed, lambda *_: lambda _: None))
 
 
 def _forget_left_id() -> None:

@@ -11,7 +11,7 @@ import structlog
 from structlog import configure as _configure
 
 from instrumentation.logs.calls import is_for_debugging
-from instrumentation.logs.servers import ACCESS, SERVERS, adopt, prints, without
+from instrumentation.logs.servers import ACCESS, ECHO, SERVERS, adopt, adopt_echo, prints, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +95,7 @@ class Above(logging.Logger):
             logger.addFilter(self._adopt)
             self.undo.callback(logger.removeFilter, self._adopt)
         self._adopt()
+        adopt_echo(self.undo)
 
     def begin(self) -> None:
         """The process begins to serve: what was going to be set up has been set up, by the server too."""
@@ -102,6 +103,7 @@ class Above(logging.Logger):
         self.lines.writer.open()
         _configure(cache_logger_on_first_use=True)
         self._adopt()
+        adopt_echo(self.undo)
 
     def _adopt(self, _: logging.LogRecord | None = None) -> bool:
         """Take over what servers have set up; as a filter of their loggers too, since some do so once the app has begun."""
@@ -143,8 +145,11 @@ class Above(logging.Logger):
 
     def _writes(self, record: logging.LogRecord) -> bool:
         """Whether a record becomes a line of ours: not where somebody else has printed it."""
+        is_printed = _is_printed(record)
         if not self.gives_way():
-            return not (is_for_debugging(record) or _is_printed(record))
+            if is_printed and record.name.startswith(ECHO):
+                adopt_echo(self.undo)  # it was loaded since
+            return not (is_for_debugging(record) or is_printed)
         last = logging.lastResort  # which Python did not ask, since there was this handler
         if last is not None and not logging.root.handlers and record.levelno >= last.level:
             last.handle(record)
@@ -222,7 +227,14 @@ def _is_printed(record: logging.LogRecord) -> bool:
     logger: Any = logging.root.manager.loggerDict.get(record.name)
     while isinstance(logger, logging.Logger) and not isinstance(logger, Above):
         for handler in logger.handlers:
-            if prints(handler) and record.levelno >= handler.level and handler.filter(record):
+            if prints(handler) and record.levelno >= handler.level and _lets_through(handler, record):
                 return True
         logger = logger.parent
     return False
+
+
+def _lets_through(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    try:
+        return bool(handler.filter(record))
+    except Exception:  # noqa: BLE001 - a filter of the service
+        return False

@@ -10,7 +10,7 @@ from structlog import contextvars
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from instrumentation.http.middleware import ASGIApp, Receive, Scope, Send
+    from instrumentation.asgi import ASGIApp, Receive, Scope, Send
 
 BOUND = "sidelight.bound"
 """The key in a scope under which the names and values stand that its request has bound."""

@@ -10,8 +10,7 @@ import structlog
 from structlog.contextvars import get_contextvars
 
 from instrumentation import catalog
-from instrumentation.correlation import correlation_id
-from instrumentation.http.correlation import current_span
+from instrumentation.correlation import correlation_id, current_span
 from instrumentation.logs.calls import without_peer
 from instrumentation.logs.rendering import Clock, as_json
 from instrumentation.store import add

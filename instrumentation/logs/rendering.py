@@ -10,6 +10,8 @@ import structlog
 from pydantic_core import PydanticSerializationError, to_json
 from structlog.tracebacks import ExceptionDictTransformer
 
+from instrumentation.target_info import as_labels
+
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import TypeAlias
@@ -19,6 +21,21 @@ if TYPE_CHECKING:
     Fields: TypeAlias = dict[str, Any]
     ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
 
+_FACTS = frozenset(
+    (
+        "timestamp",
+        "level",
+        "event",
+        "logger",
+        "correlation_id",
+        "trace_id",
+        "span_id",
+        "exception",
+        "stack",
+        "duration_ms",
+    )
+)
+_PLATFORM = ("cloud.", "container.", "faas.", "host.", "k8s.", "os.", "process.", "telemetry.")
 LARGEST_LINE = 16_000  # containerd and Docker cut a line at 16 KiB
 _TEXT, _ITEMS, _DEEPEST = 500, 20, 6  # what is left of texts and containers where a line would be larger
 _MOST_FRAMES = 50
@@ -101,8 +118,10 @@ class Console:
 
 
 def service_facts(service: Service) -> dict[str, str]:
-    """What every line says of the service."""
-    return {"service": service.name, "version": service.version, "environment": service.environment}
+    """The fields of the service in every line, without attributes of the platform, which log collectors add."""
+    facts = {"service": service.name, "version": service.version, "environment": service.environment}
+    own = {name: value for name, value in service.attributes.items() if not name.startswith(_PLATFORM)}
+    return facts | as_labels(own, reserved=_FACTS | facts.keys())
 
 
 def as_json(value: object) -> bytes:

@@ -1,18 +1,20 @@
-"""The loggers of the servers: what they say becomes our lines, and their access lines give way to ours."""
+"""The loggers of servers and of SQLAlchemy: what they say becomes our lines, and access lines give way to ours."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable
     from contextlib import ExitStack
 
 SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "gunicorn.error", "hypercorn.error", "_granian")
 ACCESS = ("uvicorn.access", "gunicorn.access", "hypercorn.access", "granian.access")
 
+ECHO = "sqlalchemy."
+_ECHO_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _OWN_FORMATS = frozenset(
     (
         "%(levelprefix)s %(message)s",  # uvicorn, and the command line of FastAPI
@@ -40,6 +42,19 @@ def adopt(logger: logging.Logger, undo: ExitStack, *, insists: bool) -> None:
     _set(logger, "propagate", logger.name in SERVERS, undo)
 
 
+def adopt_echo(undo: ExitStack) -> None:
+    """Take over what SQLAlchemy prints with ``echo=True``, by a handler of its own, beside what it logs.
+
+    It has to be done again once it has made more engines; those made after SQLAlchemy was seen here have no such handler.
+    """
+    module = sys.modules.get("sqlalchemy.log")
+    if hasattr(module, "_add_default_handler"):
+        _set(module, "_add_default_handler", _add_nothing, undo)
+    for name, logger in tuple(logging.root.manager.loggerDict.items()):
+        if name.startswith(ECHO) and isinstance(logger, logging.Logger):
+            without(_is_echo, logger, undo)
+
+
 def without(takes: Callable[[logging.Handler], bool], logger: logging.Logger, undo: ExitStack) -> None:
     """Take some of the handlers off a logger."""
     kept = [handler for handler in logger.handlers if not takes(handler)]
@@ -59,15 +74,23 @@ def _is_own(handler: logging.Handler) -> bool:
     return prints(handler) and getattr(handler.formatter, "_fmt", None) in _OWN_FORMATS
 
 
-def _set(logger: logging.Logger, name: str, value: object, undo: ExitStack) -> None:
+def _is_echo(handler: logging.Handler) -> bool:
+    return prints(handler) and getattr(handler.formatter, "_fmt", None) == _ECHO_FORMAT
+
+
+def _add_nothing(logger: logging.Logger) -> None:
+    del logger
+
+
+def _set(owner: object, name: str, value: object, undo: ExitStack) -> None:
     """Set an attribute, to be set back unless somebody else has set it meanwhile."""
-    before = getattr(logger, name)
+    before = getattr(owner, name)
     if before == value:
         return
-    setattr(logger, name, value)
+    setattr(owner, name, value)
 
     def set_back() -> None:
-        if getattr(logger, name) is value:
-            setattr(logger, name, before)
+        if getattr(owner, name) is value:
+            setattr(owner, name, before)
 
     undo.callback(set_back)

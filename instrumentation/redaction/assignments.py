@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from instrumentation.redaction.patterns import MASK
-from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, takes_whole_line
+from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, FEWER, SECRET, takes_whole_line
 
 if TYPE_CHECKING:
     from instrumentation.redaction.sensitive_keys import Keys
@@ -16,10 +16,17 @@ _BACKWARDS = re.compile(
     r"(?:>=|=:|==?|(?<!:):(?!:))[ \t]{0,3}([\"'\\)\]]{0,6})([\w.$\[-]{1,80})((?: [\w.-]{1,40}){0,4})"
 )
 _PAIR = re.compile(r"[(\[]b?([\"'][\w.-]{1,80})[\"'],\s{0,2}(?=b?[\"'])")
-_OPTION = re.compile(r"(--[A-Za-z][\w.-]{1,60})(?:[\"'],\s{0,2}(?=[\"'])|[ \t]{1,3}(?!--))")
+_LAST_PAIR = re.compile(r"', b?('[\w.-]{1,80})', (?=b?'[^'\n]{0,2000}'\))")
+_OPTION = re.compile(r"(--\w[\w.-]{1,60})(?:[\"'],\s{0,2}(?=[\"'])|[ \t]{1,3}(?!--))")
 _ELEMENT = re.compile(r"<([\w:.-]{1,80})(?:\s[^<>]{0,200})?>(?:<!\[CDATA\[)?(?=[^<\s])")
 
-_OTHERS = (("',", _PAIR, "quoted"), ('",', _PAIR, "quoted"), ("--", _OPTION, "word"), ("<", _ELEMENT, "element"))
+_OTHERS = (
+    ("',", _PAIR, "quoted"),
+    ("')", _LAST_PAIR, "quoted"),
+    ('",', _PAIR, "quoted"),
+    ("--", _OPTION, "word"),
+    ("<", _ELEMENT, "element"),
+)
 
 _LEAD = re.compile(
     r"[ \t]*(?:\r?\n(?:[ \t]+|(?![\w.-]{1,80}\s?[:=]|\s)))?"
@@ -37,17 +44,26 @@ _STOPS = {
     "word": re.compile(r"\s|[&;,](?=[\w.\[\]%-]{1,80}=)|[\"'](?=[\s,;:)\]}>]|$)"),
 }
 _NOTHING = re.compile(r"(?:None|null|nil|[Tt]rue|[Ff]alse|\*+|)")
+_PORT = re.compile(r"\d{2,5}(?![\w.-])")
+_BLOCK = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*(?:#[^\n]*)?\n")  # how YAML begins a text of several lines
+_BLANKS = re.compile(r" *")
+_LOCATED = re.compile(r"\bloc\\*[\"']")
+_INPUT = "input"
 _PLACEHOLDER = re.compile(r"(?:\?|\$\d+|%s|%\(\w+\)s)(?=[,;)]*(?:\s|$))")
-_NUMBER = re.compile(r"[\d.,_]+")
+_NUMBERS = {  # under a key with this verdict, whatever is said behind it
+    COUNTABLE: re.compile(r"[\d.,_]{1,15}(?![\w.,-])"),
+    FEWER: re.compile(r"\d{1,3}(?![\w-]|[.,]\d)"),
+}
 _CLOSERS = ")]}>\"'.,;"
 
 
 class _Place(NamedTuple):
-    """Where a value begins, what ends it, and whether a number is none."""
+    """Where a key and its value begin, what ends the value, and the verdict on the key."""
 
     start: int
+    key: int
     stop: str
-    countable: bool
+    verdict: int
 
 
 def without_assigned(text: str, keys: Keys) -> str:
@@ -71,16 +87,18 @@ def _places(text: str, keys: Keys) -> list[_Place]:
         verdict = CLEAR if key.isdigit() else keys.verdict_backwards(key)  # such as a number of a line, new each time
         if before and not verdict:
             verdict = keys.with_words_before(key[::-1], before[::-1].lstrip(), quoted=is_quoted)
-        if verdict:
-            start = len(text) - match.start()
+        if not verdict and closers and key[::-1] == _INPUT and _LOCATED.search(text):
+            verdict = SECRET  # of a fault of pydantic's, whose loc may name a secret
+        start, at = len(text) - match.start(), len(text) - match.end(2)
+        if verdict and not (keys.is_host(key[::-1], text[max(0, at - 3) : at]) and _PORT.match(text, start)):
             stop = "line" if takes_whole_line(key[::-1]) else "quoted" if is_quoted else "prose"
             if stop == "prose" and not text[start : start + 1].isspace():
                 stop = "word"
-            places.append(_Place(start, stop, verdict == COUNTABLE))
+            places.append(_Place(start, at, stop, verdict))
     for sign, pattern, stop in _OTHERS:
         if sign in text:
             found = (match for match in pattern.finditer(text) if keys.verdict(match[1].lstrip("\"'-")))
-            places += [_Place(match.end(), stop, countable=False) for match in found]
+            places += [_Place(match.end(), match.start(1), stop, SECRET) for match in found]
     return places
 
 
@@ -90,6 +108,12 @@ def _value(text: str, place: _Place) -> tuple[int, int]:
     start = lead.end() if lead else place.start
     if _PLACEHOLDER.match(text, start):
         return start, start
+    number = _NUMBERS.get(place.verdict)
+    if number and number.match(text, start):
+        return start, start
+    block = _BLOCK.match(text, start)
+    if block:
+        return block.end(), _end_of_block(text, place.key, block.end())
     quote = _QUOTE.match(text, start)
     if quote:
         return quote.end(), _closing(text, quote)
@@ -100,9 +124,32 @@ def _value(text: str, place: _Place) -> tuple[int, int]:
         stop = _STOPS[place.stop].search(text, stop.end())
     end = stop.start() if stop else len(text)
     bare = text[start:end].rstrip()
-    if _NOTHING.fullmatch(bare) or (place.countable and _NUMBER.fullmatch(bare)):
+    if _NOTHING.fullmatch(bare):
         return start, start
     return start, max(searched, start + len(bare.rstrip(_CLOSERS) or bare))
+
+
+def _end_of_block(text: str, key: int, start: int) -> int:
+    """Where the lines end that stand as far to the right as the first, and further than the line of their key."""
+    least = _indent(text, text.rfind("\n", 0, key) + 1) + 1
+    end = at = start
+    is_first = True
+    while at < len(text):
+        following = text.find("\n", at)
+        following = len(text) if following < 0 else following
+        indent = _indent(text, at)
+        if at + indent < following:  # it is not blank
+            if indent < least:
+                break
+            least, is_first = (indent if is_first else least), False
+            end = following
+        at = following + 1
+    return end
+
+
+def _indent(text: str, line: int) -> int:
+    blanks = _BLANKS.match(text, line)
+    return len(blanks[0]) if blanks else 0
 
 
 def _closing(text: str, opening: re.Match[str]) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from instrumentation.errors import InstrumentationError
 from instrumentation.redaction.patterns import NUMBERS, PATTERNS, TOKENS
@@ -15,14 +17,16 @@ if TYPE_CHECKING:
 
 KEY = "give the name of a key, such as diagnosis, or *diagnosis* for keys that hold the word anywhere"
 LET_THROUGH = "give a key or a pattern that is masked, such as session_id or email"
-PATTERN = "give a regular expression that RE2 knows too, that matches no empty text and repeats no repeat, such as EMP-[0-9]{6}"
+PATTERN = "give a regular expression that RE2 knows and that matches no empty text, such as EMP-[0-9]{6}"
 
 NAMES = frozenset((URL_QUERY, *(pattern.name for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table)))
 """Of the patterns."""
 
 _KEY = re.compile(r"\*?[A-Za-z][A-Za-z0-9 _.-]{0,98}\*?")
-_NOT_IN_RE2 = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
-_REPEATED_REPEAT = re.compile(r"[*+}]\??\)[*+{]")  # may take time without end
+_NEEDED = (
+    "Redactor: patterns need the package google-re2, whose time grows with the length of a text and no faster, whatever "
+    "the pattern; install sidelight[patterns]."
+)
 
 
 def is_key(name: object) -> bool:
@@ -36,14 +40,41 @@ def is_let_through(name: object) -> bool:
 
 
 def is_pattern(text: object) -> bool:
-    """Whether it may be one of ``patterns``."""
-    if not isinstance(text, str) or _NOT_IN_RE2.search(text) or _REPEATED_REPEAT.search(text):
+    """Whether it may be one of ``patterns``; where RE2 is not installed, whether Python knows it."""
+    if not isinstance(text, str):
         return False
     try:
-        pattern = re.compile(text)
-    except (re.error, OverflowError, RecursionError, Warning):
+        pattern = re.compile(text) if engine() is None else compiled(text)
+    except (re.error, ValueError, OverflowError, RecursionError, Warning):
         return False
     return all(match[0] for sample in ("", "a 1-_.") for match in pattern.finditer(sample))
+
+
+@cache
+def engine() -> Any:
+    """RE2; None where it is not installed."""
+    try:
+        return import_module("re2")
+    except ImportError:
+        return None
+
+
+def compiled(text: str) -> Any:
+    """A pattern, for RE2: Python's own engine may take time without end for a pattern that looks harmless.
+
+    Raises:
+        InstrumentationError: ``redaction_engine_missing``.
+        ValueError: RE2 does not know it.
+    """
+    re2 = engine()
+    if re2 is None:
+        raise InstrumentationError(_NEEDED, code="redaction_engine_missing")
+    options = re2.Options()
+    options.log_errors = False  # to stderr
+    try:
+        return re2.compile(text, options=options)
+    except re2.error as error:
+        raise ValueError(str(error)) from None
 
 
 def checked(name: str, given: Iterable[str], fits: Callable[[object], bool], allowed: str) -> tuple[str, ...]:

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 MASK = "***"
 
 KEYS = (
-    "*password*", "*passwd*", "*passphrase*", "*passcode*", "passwort", "pass", "pwd", "pw", "pin", "pin code",
+    "*password*", "*passwd*", "*passwrd*", "*passphrase*", "*passcode*", "*dbpass", "pass", "*pwd", "pw", "pin", "pin code",
+    "*passwort*", "*kennwort*", "mot de passe", "*contraseña*", "*contrasena*", "senha", "*wachtwoord*", "*hasło",
+    "*пароль", "*密码", "*密碼", "*パスワード",
     "*secret", "*secrets", "secret id", "*credential*", "creds", "*authorization*", "auth", "*basic auth", "bearer",
     "*token", "*tokens", "jwt", "csrf", "xsrf", "*cookie", "*cookies", "session", "sessions", "*session id", "*sessid", "sid",
     "*api key", "*api keys", "*access key", "*account key", "*auth key", "*client key", "*decryption key", "*deploy key",
-    "*encryption key", "*host key", "*integration key", "*license key", "*master key", "*private key", "*routing key",
+    "*encryption key", "*fernet key", "*host key", "*integration key", "*license key", "*master key", "*private key", "*routing key",
     "*secret key", "*service key", "*session key", "*shared key", "*signing key", "*ssh key", "*storage key",
     "aes key", "rsa key", "hmac key", "hmac", "salt", "sig", "*signature",
-    "otp", "totp", "one time code", "mfa code", "auth code", "authorization code", "verification code", "security code",
+    "code verifier", "saml response", "saml request", "client assertion", "saml assertion", "otp", "totp", "one time code", "mfa code", "auth code", "authorization code", "verification code", "security code",
     "recovery code", "recovery codes", "backup codes", "mnemonic", "seed phrase",
     "*card number", "card no", "credit card", "debit card", "cc number", "ccnum", "pan", "cvv", "cvv2", "cvc", "cvc2",
     "iban", "*account number", "routing number", "sort code",
@@ -40,8 +42,11 @@ HARMLESS = (
 )  # fmt: skip
 """Last words of keys that say something about a secret and not the secret itself: ``token_count``."""
 
-COUNTED = ("*tokens", "*cookies", "sessions")
-"""Keys that may say how many: a number is let through."""
+COUNTED = ("*tokens", "*cookies", "sessions", "session", "auth", "sid", "sig", "salt", "csrf", "xsrf", "passport")
+"""Keys that may say how many, or which port: a number of at most 15 characters is let through."""
+
+FEW = ("pass", "pin", "pan")
+"""Keys that may say how many tests pass, or which pin of a chip: a number of at most three digits is let through."""
 
 WHOLE_LINE = ("*authorization*", "*cookie", "*cookies")
 """Keys whose value in a text ends with its line: these headers hold blanks, commas and semicolons."""
@@ -86,6 +91,44 @@ PATTERNS = (
         hides="the parameters in SQLAlchemy's errors",
         regex=r"(\[parameters: )(?s:.*?)(\]\n|\]?$)",
         needs=("[parameters: ",),
+    ),
+    Pattern(
+        name="sql_engine",
+        hides="the parameters and rows in the lines of SQLAlchemy's engine, Django's database and aiosqlite",
+        regex=r"(\[(?:generated in|cached since|caching disabled|no key|raw sql|dialect|insertmanyvalues)[^\]\n]{0,80}\] |\b(?:Row|Col) "
+        r"|; args=|functools\.partial\()[(\[{<](?s:.*)$",
+        needs=(
+            "[generated in",
+            "[cached since",
+            "[caching disabled",
+            "[no key",
+            "[raw sql",
+            "[dialect",
+            "[insertmanyvalues",
+            "row (",
+            "row [",
+            "row {",
+            "row <",
+            "col (",
+            "col [",
+            "col {",
+            "col <",
+            "; args=",
+            "functools.partial(",
+        ),
+    ),
+    Pattern(
+        name="sql_password",
+        hides="the password in SQL: `IDENTIFIED BY '...'`, `WITH PASSWORD '...'`",
+        regex=r"(?i)(\b(?:identified\s{1,9}(?:with\s{1,9}[\w.\"'`]{1,60}\s{1,9})?(?:by|as)|password)\s{1,9}(?:password\s{1,9})?['\"])"
+        r"(?:[^'\"\\]|\\.|''|\"\")*",
+        needs=("identified", "password"),
+    ),
+    Pattern(
+        name="url_code",
+        hides="codes and keys in a query: `?code=`, `&key=`, `&ticket=`",
+        regex=r"([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]+",
+        needs=("code=", "key=", "ticket=", "assertion=", "samlre"),
     ),
     Pattern(
         name="validation_input",

@@ -20,7 +20,7 @@ from instrumentation.redaction.options import KEY, LET_THROUGH, PATTERN, checked
 from instrumentation.redaction.patterns import MASK
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
-from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, LONGEST_KEY, Keys
+from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, FEWER, LONGEST_KEY, Keys
 from instrumentation.redaction.text import Texts
 
 DEEPEST = 20
@@ -36,6 +36,7 @@ _NAMES = 2048  # keys that are remembered
 _PLAIN = frozenset((NoneType, bool, date, datetime, time, timedelta, UUID))
 _NUMBERS = frozenset((int, float))
 _SIMPLE = frozenset((str, int, float, bool, NoneType))
+_FEW = 1000
 _SHORTEST_CARD = 10**12  # as a number
 
 _PLACEHOLDER = re.compile(
@@ -46,6 +47,7 @@ _NAME_BEFORE = re.compile(
     r"[\"'(\[]{0,2}\s{0,3}(?:(?:si|saw|ot|sa|>?[:=])\s{0,3})?[\"')\]]{0,3}([\w.$-]{1,80})((?: [\w.-]{1,40}){0,2})"
 )
 _LONGEST_NAME = 200
+_LEFT_OUT = "[its arguments do not fit it, and are left out]"
 
 
 class _Room:
@@ -70,11 +72,12 @@ class Redactor:
     Args:
         keys: Names of more keys whose value is masked, such as ``diagnosis``.
         allow: Keys and patterns that are let through, by their whole name.
-        patterns: Regular expressions; what they match is masked.
+        patterns: Regular expressions, for RE2; what they match is masked.
         queries: Whether the queries of URLs are masked as a whole, as in log lines; ``allow`` knows it as ``url_query``.
 
     Raises:
-        InstrumentationError: ``redaction_invalid``.
+        InstrumentationError: ``redaction_invalid``; ``redaction_engine_missing`` where there are patterns, and RE2 is not
+            installed.
 
     >>> Redactor().value({"user": {"id": 7, "password": "hunter2"}})
     {'user': {'id': 7, 'password': '***'}}
@@ -121,7 +124,7 @@ class Redactor:
         try:
             said = self._formatted(template, args)
         except Exception:  # noqa: BLE001 - any object may be among them, and a clumsy line is better than none
-            said = f"{template} {self.value(args)}"
+            said = f"{template} {_LEFT_OUT}"
         return self.text(said)
 
     def _formatted(self, template: str, args: object) -> str:
@@ -294,7 +297,9 @@ def _is_secret(item: Any, verdict: int) -> bool:
     """Whether an item is one where its key has this verdict: nothing is none, nor yes or no, nor a count."""
     if not verdict or item is None or item is True or item is False:
         return False
-    return not (verdict == COUNTABLE and isinstance(item, int | float))
+    if isinstance(item, int | float):
+        return not (verdict == COUNTABLE or (verdict == FEWER and abs(item) < _FEW))
+    return True
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from instrumentation.redaction.decoding import unfolded
-from instrumentation.redaction.patterns import COUNTED, HARMLESS, KEYS, WHOLE_LINE
+from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, WHOLE_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CLEAR, SECRET, COUNTABLE = 0, 1, 2
-"""Verdicts; where a key is countable, a number is no secret."""
+CLEAR, SECRET, COUNTABLE, FEWER = 0, 1, 2, 3
+"""Verdicts; where a key is countable, a number is no secret, and where it says how few, a small one is none."""
 
 LONGEST_KEY = 100
 _CACHED = 2048
@@ -80,10 +80,12 @@ HARMLESS_KEY = (
 
 _secret = re.compile(SECRET_KEY)
 _harmless = re.compile(HARMLESS_KEY)
-_counted = re.compile(key_pattern(COUNTED))
+_counted = re.compile(f"(?:{key_pattern(COUNTED)})$")
+_few = re.compile(f"(?:{key_pattern(FEW)})$")
 _whole_line = re.compile(key_pattern(WHOLE_LINE))
 _phrases = [name.strip("*") for name in KEYS if " " in name]
 _prose = re.compile(rf"{_START}(?i:{'|'.join(map(_any_case, _phrases))})$")
+_HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*[.-][A-Za-z]{2,}")
 _LAST_WORDS = frozenset(phrase.split()[-1] for phrase in _phrases)
 
 
@@ -112,7 +114,15 @@ class Keys:
         last = _harmless.search(key)
         if not _secret.search(key) or (last and _secret.search(key[: last.start() + 1])):  # "pIn" ends in no "in"
             return CLEAR
-        return COUNTABLE if _counted.search(key) else SECRET
+        return COUNTABLE if _counted.search(key) else FEWER if _few.search(key) else SECRET
+
+    def is_host(self, key: str, before: str) -> bool:
+        """Whether a key with a port behind it is a host: behind ``://``, or of several words of which the last names no secret."""
+        if before == "://":
+            return True
+        return _HOST.fullmatch(key) is not None and not (
+            _ends_with(_secret, key) or (self._more and self._more.search(key))
+        )
 
     def with_words_before(self, key: str, before: str, *, quoted: bool) -> int:
         """As ``verdict``, for a key in a text with the words before it: ``"api key"`` is one, and so is ``password 2``."""

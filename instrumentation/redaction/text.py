@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from instrumentation.redaction.assignments import without_assigned
 from instrumentation.redaction.decoding import DISGUISE, unfolded
+from instrumentation.redaction.options import compiled
 from instrumentation.redaction.patterns import MASK, NUMBERS, PATTERNS, TOKENS
 from instrumentation.redaction.queries import without_queries
 from instrumentation.redaction.validators import JUDGES
@@ -25,6 +26,7 @@ LONGEST_TEXT = 32_000
 _SIGN = re.compile(r"[=:@%\\<(\[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
 _TOKEN = re.compile(r"[A-Zg-z_][A-Za-z0-9_.+/=-]{12}")
 _DIGITS = re.compile(r"[0-9][0-9 \t\r\n.-]{11}")
+_WORDS = ("bearer", "basic", "password", "identified")
 _SHORTEST_WITHOUT_SIGN = 13
 _IDENTIFIER_SIZES = (32, 36)
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")  # a UUID or the id of a trace
@@ -39,7 +41,7 @@ class Texts:
     Args:
         keys: Judges the names that something is assigned to.
         allow: Names of patterns that are let through.
-        patterns: Regular expressions of more secrets.
+        patterns: Regular expressions of more secrets, for RE2.
         queries: Whether the queries of URLs are masked as a whole.
 
     Attributes:
@@ -62,7 +64,7 @@ class Texts:
             for table in (PATTERNS, TOKENS, NUMBERS)
         )
         self._queries = queries
-        self._more = [re.compile(pattern) for pattern in patterns]
+        self._more = [compiled(pattern) for pattern in patterns]
         self.clear: set[str] = set()
 
     def masked(self, text: str) -> str:
@@ -104,8 +106,11 @@ class Texts:
             text = _applied(self._tokens, text)
         if has_token or has_digits:
             text = _applied(self._numbers, text)
+        if self._more:
+            text = text.encode("utf-8", "replace").decode()  # RE2 knows no half of a character
         for pattern in self._more:
-            text = pattern.sub(MASK, text)
+            if pattern.search(text):
+                text = pattern.sub(MASK, text)
         return without_assigned(text, self._keys)
 
 
@@ -117,7 +122,7 @@ def _may_hold_a_secret(text: str) -> bool:
     if len(text) < _SHORTEST_WITHOUT_SIGN:
         return False
     lower = text.lower()
-    return bool(_TOKEN.search(text) or _DIGITS.search(text) or "bearer" in lower or "basic" in lower)
+    return bool(_TOKEN.search(text) or _DIGITS.search(text)) or any(word in lower for word in _WORDS)
 
 
 def _applied(masks: Iterable[tuple[str, Callable[[str], str]]], text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import yaml
 from pydantic import ValidationError
@@ -13,7 +12,8 @@ from pydantic import ValidationError
 from instrumentation.errors import Fault, SettingsError
 from instrumentation.settings.faults import as_faults, shown
 from instrumentation.settings.model import Settings
-from instrumentation.settings.service import Service
+from instrumentation.settings.opentelemetry import read_attributes, read_tracing
+from instrumentation.settings.service import RESOURCE_KEYS, Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,12 +39,14 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
     file = _chosen_file(path, environ)
     data = {} if file is None else _read(file)
     source = DEFAULT_FILE if file is None else str(file)
-    service, faults = _service_from(environ)
+    service, attributes, faults = _service_from(environ)
     try:
         settings = Settings.model_validate(data)
-        if service and not faults:
-            merged = settings.service.model_dump() | service
-            settings = settings.model_copy(update={"service": Service.model_validate(merged)})
+        if not faults:
+            merged = Service.model_validate(settings.service.model_dump() | service)
+            more = {"attributes": merged.attributes | attributes}
+            tracing = read_tracing(settings.tracing, environ).tracing
+            settings = settings.model_copy(update={"service": merged.model_copy(update=more), "tracing": tracing})
     except ValidationError as error:
         faults += as_faults(error, Settings, source)
     if faults:
@@ -130,31 +132,21 @@ def _unreadable(file: Path, problem: str, allowed: str) -> SettingsError:
     return SettingsError([Fault(source=str(file), path="", problem=problem, allowed=allowed)])
 
 
-_RESOURCE_KEYS = {
-    "service.name": "name",
-    "service.version": "version",
-    "deployment.environment.name": "environment",
-    "deployment.environment": "environment",  # the name before semantic conventions 1.27
-}
-
-
-def _service_from(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Fault]]:
-    service: dict[str, str] = {}
-    faults: list[Fault] = []
+def _service_from(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[Fault]]:
+    """Name, version and environment of the service, its other attributes, and what is wrong with them."""
     variable = "OTEL_RESOURCE_ATTRIBUTES"
-    for pair in filter(str.strip, environ.get(variable, "").split(",")):
-        key, equals, value = pair.partition("=")
-        name = _RESOURCE_KEYS.get(key.strip())
-        if not equals or not key.strip():
-            faults.append(_environment_fault(variable, pair, "give key=value pairs with commas between them"))
-        elif name:
-            service.setdefault(name, unquote(value.strip()))
+    attributes, strange = read_attributes(environ)
+    faults = [_environment_fault(variable, pair, "give key=value pairs with commas between them") for pair in strange]
+    service: dict[str, str] = {}
+    for key, name in RESOURCE_KEYS.items():
+        if key in attributes:
+            service.setdefault(name, attributes.pop(key))
     if environ.get("OTEL_SERVICE_NAME"):
         service["name"] = environ["OTEL_SERVICE_NAME"]
     for name, value in service.items():
         if not 1 <= len(value) <= 200:  # noqa: PLR2004 - the bounds of Text
             faults.append(_environment_fault(variable, f"{name}={value}", "give a value of 1 to 200 characters"))
-    return service, faults
+    return service, attributes, faults
 
 
 def _environment_fault(variable: str, given: str, allowed: str) -> Fault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import model_validator
 
@@ -13,7 +13,7 @@ from instrumentation.settings.budget import Budget
 from instrumentation.settings.collector import Collector
 from instrumentation.settings.dashboards import LONGEST_OWNER, Dashboards
 from instrumentation.settings.duration import Duration
-from instrumentation.settings.faults import fault, shown
+from instrumentation.settings.faults import Allowed, fault, shown
 from instrumentation.settings.health import Health
 from instrumentation.settings.http import Http
 from instrumentation.settings.logging import Logging
@@ -30,6 +30,7 @@ from instrumentation.settings.users import Users
 class Settings(Section):
     """Everything that can be set. ``Settings()`` holds the defaults; ``load_settings()`` reads file and environment."""
 
+    enabled: Annotated[bool, Allowed(text="give true or false")] = True  # false: instrument() does not change the app
     service: Service = Service()
     thresholds: Thresholds = Thresholds()
     alerting: Alerting = Alerting()
@@ -77,6 +78,19 @@ class Settings(Section):
         if edges[-1] in latencies:  # a quantile never reads above the last edge, so no threshold may be the last
             edges.append(2 * edges[-1])
         return tuple(edges)
+
+    @model_validator(mode="after")
+    def _overridden_routes_are_pages(self) -> Self:
+        metrics = self.metrics.path if self.metrics.port is None else None
+        pages = [path for path in (metrics, self.health.live_path, self.health.ready_path) if path is not None]
+        for index, path in enumerate(self.http.overridden_routes):
+            if path not in pages:
+                raise fault(
+                    f"give one of {', '.join(pages)}" if pages else "leave it out, because Sidelight answers no page",
+                    key=f"http.overridden_routes.{index}",
+                    problem=f"got {shown(path)}, which is not a page of Sidelight",
+                )
+        return self
 
     @model_validator(mode="after")
     def _window_holds_four_scrapes(self) -> Self:

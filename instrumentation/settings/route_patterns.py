@@ -44,6 +44,10 @@ class RoutePatterns:
         self.has_wildcards = bool(wild)
         self._wild = re.compile("|".join(map(as_regex, wild)) if wild else r"(?!)", re.DOTALL)
 
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.exact) or self.has_wildcards
+
     def __contains__(self, path: object) -> bool:
         """Whether a path or a template is named."""
         return path in self.exact or (isinstance(path, str) and self._wild.fullmatch(path) is not None)

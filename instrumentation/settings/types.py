@@ -98,6 +98,11 @@ Usd = Annotated[float, Field(gt=0, allow_inf_nan=False), Allowed(text="give US d
 AttributeName = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_.]*$"), Allowed(text="give names such as k8s.cluster.name")
 ]
+ResourceAttribute = Annotated[
+    str,
+    Field(pattern=r"^[a-zA-Z_][\w.-]*$", max_length=100),
+    Allowed(text="give names such as team or service.namespace"),
+]
 CollectorVersion = Annotated[
     str,
     Field(pattern=r"^0\.(13[89]|1[4-9]\d|[2-9]\d\d)\.\d+$"),

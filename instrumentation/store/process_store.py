@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from instrumentation.store.file_watchdog import look_after
 from instrumentation.store.interface import Series
 from instrumentation.store.local_store import LocalStore
+from instrumentation.store.null_store import NullStore
 from instrumentation.store.process_metrics import process_values, usage
 from instrumentation.store.scrape_callbacks import ScrapeCallbacks
 from instrumentation.store.shared_store import SharedStore
 from instrumentation.store.worker_group import DIRECTORY_VARIABLE, family_folder
+from instrumentation.switch import is_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +50,7 @@ class ProcessStore:
         self._pinned: dict[tuple[str, tuple[str, ...]], tuple[Metric, float]] = {}
         self._followers: weakref.WeakSet[Resettable] = weakref.WeakSet()
         self._choosing = threading.Lock()
+        self._is_off = self._is_wanted = False
         self._store: LocalStore | SharedStore | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_weakly(self))
@@ -64,6 +67,19 @@ class ProcessStore:
     def is_shared(self) -> bool:
         """Whether this process is one worker of a worker group."""
         return isinstance(self.inner, SharedStore)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the store counts nothing."""
+        return isinstance(self.inner, NullStore)
+
+    def turn(self, *, on: bool) -> None:
+        """Turn counting on or off, in this process and its children; once on, it stays on."""
+        self._is_wanted = self._is_wanted or on
+        is_off = not self._is_wanted
+        if is_off != self._is_off:
+            self._is_off = is_off
+            self._become_another()
 
     @property
     def buffer(self) -> Buffer:
@@ -120,6 +136,8 @@ class ProcessStore:
 
     def series(self) -> Iterator[Series]:
         """All series, summed over threads and workers, with process metrics and the series of scrape callbacks."""
+        if self.is_off:
+            return
         read = self.sources.collect()  # first, so that their own counts are included
         yield from self.inner.series()
         yield from read
@@ -136,6 +154,8 @@ class ProcessStore:
         return store
 
     def _opened(self) -> LocalStore | SharedStore:
+        if self._is_off or is_disabled(os.environ):
+            return NullStore()
         try:
             folder = self._folder()
             if folder is not None:
@@ -153,8 +173,11 @@ class ProcessStore:
 
     def _after_fork(self) -> None:
         self._choosing = threading.Lock()  # the parent's may be held by a thread that does not exist in the child
-        self._store = None
         self.sources.reset()
+        self._become_another()
+
+    def _become_another(self) -> None:
+        self._store = None
         for follower in tuple(self._followers):
             follower.reset()
 

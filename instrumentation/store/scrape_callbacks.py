@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from instrumentation.errors import reason
 from instrumentation.store.interface import Series, add
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ def reading(metric: Metric, value: float, labels: tuple[str, ...] = ()) -> Serie
 
 class TooSlow(Exception):  # noqa: N818 - not an error of this package
     """No value arrived within the time limit."""
+
+
+class Ended(Exception):  # noqa: N818 - as above
+    """A callback wanted the process to end."""
 
 
 class ScrapeCallbacks:
@@ -196,8 +201,8 @@ class _Run:
         """Log why there is no value, once for each kind of failure in a row."""
         kind = "" if failure is None else type(failure).__qualname__
         if failure is not None and kind != self._failed:
-            text = str(failure) if isinstance(failure, TooSlow) else f"{kind}: {failure}"
-            _log.warning("%s cannot be read: %s", self.reading.what, " ".join(text.split())[:300])
+            text = str(failure) if isinstance(failure, TooSlow) else reason(failure)
+            _log.warning("%s cannot be read: %s", self.reading.what, text)
         self._failed = kind
 
 
@@ -229,6 +234,8 @@ async def _within(value: Awaitable[Any], seconds: float) -> Any:
         if limit.expired():
             raise TooSlow(f"took longer than {seconds:g} s") from None
         raise
+    except (SystemExit, KeyboardInterrupt) as error:  # which would end the event loop
+        raise Ended(reason(error)) from error
 
 
 def _pass_on(future: Future[Any], ended: Future[Any]) -> None:

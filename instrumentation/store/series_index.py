@@ -33,8 +33,9 @@ class Read(NamedTuple):
 
 
 def line(key: Key) -> bytes:
-    """A series as a line, with its width for readers that do not know the metric."""
-    return f"{json.dumps([key.metric.name, key.labels, key.edges, key.width])}\n".encode()
+    """A series as a line, with its width for readers that do not know the metric, and labels not in the catalog."""
+    more = key.metric.labels[len(BY_NAME[key.metric.name].labels) :]
+    return f"{json.dumps([key.metric.name, key.labels, key.edges, key.width, *([more] if more else [])])}\n".encode()
 
 
 def read(lines: bytes, first: int, slots: int) -> Read:
@@ -67,10 +68,12 @@ def _whole(lines: Iterable[bytes]) -> Iterator[tuple[Key | None, int]]:
 @lru_cache(maxsize=10_000)
 def _key(line: bytes) -> tuple[Key | None, int]:
     """The series of a line, and its number of slots. Workers share lines, so each line is parsed once for all of them."""
-    name, labels, edges, width = json.loads(line)
+    name, labels, edges, width, *more = json.loads(line)
     if width < 1:
         raise ValueError("a series has at least one slot")
     metric = BY_NAME.get(name)
+    if metric is not None and more:
+        metric = metric.extended(*map(str, more[0]))
     if metric is None or len(labels) != len(metric.labels):
         return None, width + HEAD
     key = Key.of(metric, tuple(map(str, labels)), tuple(map(float, edges)))

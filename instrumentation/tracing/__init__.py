@@ -28,7 +28,7 @@ def traces_of(store: Store, settings: Settings) -> Traces:
     """The traces of a store, which counts them. They are created on first use; settings of later calls are ignored.
 
     Raises:
-        SettingsError: OpenTelemetry is not installed.
+        SettingsError: OpenTelemetry is not installed, or a propagator that ``OTEL_PROPAGATORS`` names.
     """
     if store not in _known:
         _refuse_without_opentelemetry(settings.tracing.protocol)
@@ -40,7 +40,7 @@ def traces_of(store: Store, settings: Settings) -> Traces:
 
 def _refuse_without_opentelemetry(protocol: str) -> None:
     try:
-        for module in ("opentelemetry.instrumentation.fastapi", _EXPORTERS[protocol]):
+        for module in ("opentelemetry.instrumentation.asgi", _EXPORTERS[protocol]):
             import_module(module)
     except ImportError as error:
         fault = Fault(
@@ -48,5 +48,13 @@ def _refuse_without_opentelemetry(protocol: str) -> None:
             path="tracing.endpoint",
             problem=f"traces need {error.name}, which is not installed",
             allowed=f"install sidelight[{_EXTRAS[protocol]}], or remove the endpoint",
+        )
+        raise SettingsError([fault]) from None
+    except ValueError as error:  # OpenTelemetry cannot be imported with a propagator that it does not find
+        fault = Fault(
+            source="OTEL_PROPAGATORS",
+            path="",
+            problem=f"cannot be used ({str(error).rstrip('.')})",
+            allowed="install the package that brings it, such as opentelemetry-propagator-b3, or leave it out",
         )
         raise SettingsError([fault]) from None

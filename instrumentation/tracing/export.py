@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,12 @@ class BoundedExport(SpanExporter):
         return Status(status.status_code, self._redactor.text(said)) if said else status
 
 
+def _number(variable: str, default: float) -> float:
+    """What a variable says; the default where it says nothing that can be used."""
+    text = os.environ.get(variable, "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and int(text) else default
+
+
 class BoundedProcessor(BatchSpanProcessor):
     """OpenTelemetry's batch processor, except that spans that do not fit are dropped and counted."""
 
@@ -144,8 +151,8 @@ class BoundedProcessor(BatchSpanProcessor):
         super().__init__(
             export,
             max_queue_size=most,
-            schedule_delay_millis=BATCH_SECONDS * 1000,
-            max_export_batch_size=min(LARGEST_BATCH, most),
+            schedule_delay_millis=_number("OTEL_BSP_SCHEDULE_DELAY", BATCH_SECONDS * 1000),
+            max_export_batch_size=min(int(_number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", LARGEST_BATCH)), most),
         )
         self._bounded = export
 

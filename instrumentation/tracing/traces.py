@@ -9,14 +9,18 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
-from instrumentation.http.correlation import ID
+from instrumentation.correlation import ID
 from instrumentation.redaction import Redactor
+from instrumentation.settings import Tracing
+from instrumentation.settings.opentelemetry import read_tracing
 from instrumentation.settings.route_patterns import as_regex
 from instrumentation.tracing.clients import trace_clients
 from instrumentation.tracing.export import BoundedExport, BoundedProcessor
@@ -27,9 +31,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
 
-    from instrumentation.http.middleware import ASGIApp, Message, Receive, Scope, Send
-    from instrumentation.http.routes import Routes
-    from instrumentation.settings import Settings, Tracing
+    from instrumentation.asgi import ASGIApp
+    from instrumentation.settings import Settings
     from instrumentation.store import Store
 
 _log = logging.getLogger("instrumentation")
@@ -37,9 +40,8 @@ _log = logging.getLogger("instrumentation")
 FLUSH_SECONDS = 5.0
 """Seconds that a shutdown waits for a collector."""
 
-_SERVER_SPAN = "sidelight.server_span"
-_STARTS = frozenset(("http.response.start", "websocket.accept", "websocket.http.response.start"))
-_OBSERVED = "fastapi.telemetry"
+SERVER_SPAN = "sidelight.server_span"
+OBSERVED = "fastapi.telemetry"
 """If this key is in a scope, FastAPI (0.143 or newer) creates no second span for a mounted app."""
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
@@ -63,19 +65,30 @@ class Traces:
         self._redactor = Redactor(keys=masked.keys, allow=masked.allow, patterns=masked.patterns)
         self._export: BoundedExport | None = None
         self._processor: BoundedProcessor | None = None
-        self.provider = _provider(settings)
-        logging.getLogger("opentelemetry.exporter").setLevel(
-            logging.CRITICAL
-        )  # it would log a line for each lost batch
+        known = trace.get_tracer_provider()
+        is_known = isinstance(known, TracerProvider)
+        self.provider = known if isinstance(known, TracerProvider) else _provider(settings)
+        # The service's own provider reads the same variables; Sidelight would send every span a second time.
+        self._is_sent_elsewhere = is_known and "endpoint" in read_tracing(Tracing(), os.environ).set
+        if not propagate.get_global_textmap().fields:  # OTEL_PROPAGATORS=none
+            propagate.set_global_textmap(_NoPropagator())
+        # It would log a line for each lost batch.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         trace_clients(self.provider)
         os.register_at_fork(after_in_child=self._forget)
 
     def begin(self) -> None:
         """Start to send spans. Call it in the serving process, because threads do not survive a fork."""
-        if self._processor is None:
+        if self._processor is None and not self._is_sent_elsewhere:
             most = self._settings.queue_size
-            where = str(self._settings.endpoint)
-            self._export = BoundedExport(_exporter(self._settings), self._redactor, self._store, most=most, where=where)
+            where = _without_password(str(self._settings.endpoint))
+            try:
+                exporter = _exporter(self._settings)
+            except Exception as error:  # noqa: BLE001 - a variable of OpenTelemetry that it cannot use
+                self._is_sent_elsewhere = True
+                _log.error("no spans are sent to %s, since OpenTelemetry's exporter says: %s", where, error)
+                return
+            self._export = BoundedExport(exporter, self._redactor, self._store, most=most, where=where)
             self._processor = BoundedProcessor(self._export, most)
             self.provider.add_span_processor(self._processor)
             atexit.register(self.end)
@@ -91,17 +104,22 @@ class Traces:
             return
         flushing.join(FLUSH_SECONDS)
         if self._export.waiting:
-            _log.warning("%d spans could not be sent to %s in time", self._export.waiting, self._settings.endpoint)
+            where = _without_password(str(self._settings.endpoint))
+            _log.warning("%d spans could not be sent to %s in time", self._export.waiting, where)
 
     def instrument(self, app: Any, excluded: Iterable[str]) -> bool:
         """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
 
         Returns:
-            False if it is not a FastAPI app; use ``layer`` instead.
+            False if it is not a FastAPI app, or its instrumentation is not installed; use ``layer`` instead.
         """
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
-
         if not hasattr(app, "openapi"):
+            return False
+        if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
+            return True
+        try:
+            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
+        except ImportError:
             return False
         FastAPIInstrumentor.instrument_app(
             app,
@@ -112,6 +130,12 @@ class Traces:
             exclude_spans=["receive", "send"],
         )
         return True
+
+    def uninstrument(self, app: Any) -> None:
+        """Revert ``instrument`` for a FastAPI app."""
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
+
+        FastAPIInstrumentor.uninstrument_app(app)
 
     def layer(self, excluded: Iterable[str]) -> Any:
         """A layer that creates a span for each request of any ASGI app."""
@@ -136,62 +160,52 @@ class Traces:
             self._export.reset()
 
 
-def naming_spans(app: ASGIApp, routes: Routes) -> ASGIApp:
-    """An ASGI app whose server spans get the full route template instead of the path, once it is known.
+class _NoPropagator(TextMapPropagator):
+    """Propagates nothing. OpenTelemetry's own returns no context for OTEL_PROPAGATORS=none, so that requests fail."""
 
-    OpenTelemetry's own instrumentation matches the path a second time, and finds only the last of nested routers.
-    """
+    def extract(self, carrier: Any, context: Context | None = None, *_: Any, **__: Any) -> Context:
+        """The unchanged context."""
+        del carrier
+        return Context() if context is None else context
 
-    async def named(scope: Scope, receive: Receive, send: Send) -> None:
-        def answering(message: Message) -> Any:
-            if message.get("type") in _STARTS:
-                _name(scope, routes)
-            return send(message)
+    def inject(self, carrier: Any, *_: Any, **__: Any) -> None:
+        """Add nothing."""
 
-        scope.setdefault(_OBSERVED, None)
-        await app(scope, receive, answering)
-
-    named.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
-    return named
-
-
-def _name(scope: Scope, routes: Routes) -> None:
-    span = scope.get(_SERVER_SPAN)
-    if span is None or not span.is_recording():
-        return
-    try:
-        template = routes.template(scope)
-    except Exception:  # noqa: BLE001 - our errors must not affect the service
-        return
-    method = scope.get("method", "WEBSOCKET")
-    span.update_name(f"{method} {template}" if template else method)
-    if template:
-        span.set_attribute("http.route", template)
+    @property
+    def fields(self) -> set[str]:
+        """No fields."""
+        return set()
 
 
 def _remember(span: Span, scope: Any) -> None:
     if span.is_recording():
-        scope[_SERVER_SPAN] = span
+        scope[SERVER_SPAN] = span
         if ID in scope:
             span.set_attribute("correlation_id", scope[ID])
 
 
 def _pattern(excluded: Iterable[str]) -> str:
-    return ",".join(f"^[a-z]+://[^/]+{as_regex(path)}$" for path in sorted(excluded))
+    """The URLs without spans: the excluded paths, and those in OpenTelemetry's variables."""
+    named = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS") or os.environ.get("OTEL_PYTHON_EXCLUDED_URLS", "")
+    ours = (f"^[a-z]+://[^/]+{as_regex(path)}$" for path in sorted(excluded))
+    return ",".join((*ours, *filter(None, named.split(","))))
+
+
+def _without_password(address: str) -> str:
+    return re.sub(r"(?<=//)[^/@\s]*@", "***@", address)
 
 
 def _provider(settings: Settings) -> TracerProvider:
-    known = trace.get_tracer_provider()
-    if isinstance(known, TracerProvider):
-        return known
     service = settings.service
     facts = {
+        **service.attributes,
         "service.name": service.name,
         "service.version": service.version,
         "deployment.environment.name": service.environment,
     }
+    by_ratio = ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio))
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(settings.tracing.sample_ratio)),
+        sampler=None if os.environ.get("OTEL_TRACES_SAMPLER", "").strip() else by_ratio,  # None: the variable's
         resource=Resource.create(facts),
         shutdown_on_exit=False,  # it would wait half a minute for a missing collector
     )
@@ -206,7 +220,8 @@ def _exporter(tracing: Tracing) -> SpanExporter:
             OTLPSpanExporter as GrpcExporter,
         )
 
-        return GrpcExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=seconds)
+        insecure = endpoint.startswith("http://") if "://" in endpoint else None  # None: as the variable says
+        return GrpcExporter(endpoint=endpoint, insecure=insecure, timeout=seconds)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - as above
 
     has_path = re.fullmatch(r"https?://[^/]+", endpoint) is None

@@ -29,6 +29,7 @@ from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.store.scrape_callbacks import reading
 from instrumentation.users.registers import LocalRegisters, SharedRegisters, home
+from instrumentation.warn_once import warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -56,11 +57,12 @@ def saw_user(user_id: UserId) -> None:
 
     Args:
         user_id: An id that is the same for this user in every pod, such as the primary key. 7 and ``"7"`` are one user.
-
-    Raises:
-        InstrumentationError: ``user_id_invalid``.
+            A value that is not an id, such as None, is logged once and ignored.
     """
-    _default_users().saw(user_id)
+    try:
+        _default_users().saw(user_id)
+    except InstrumentationError as error:
+        warn_once(str(error))
 
 
 class ActiveUsers:
@@ -68,6 +70,7 @@ class ActiveUsers:
 
     Args:
         home: Returns the folder shared by the workers; None if this process is not one of several workers.
+        is_off: Whether counting is turned off.
         clock: Returns seconds since 1970.
 
     Attributes:
@@ -78,9 +81,14 @@ class ActiveUsers:
     _registers: Registers | None
 
     def __init__(
-        self, home: Callable[[], Home | None] = lambda: None, *, clock: Callable[[], float] = time.time
+        self,
+        home: Callable[[], Home | None] = lambda: None,
+        *,
+        is_off: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._home = home
+        self._is_off = is_off
         self._clock = clock
         self._size = self._seconds = 0
         self.reset()
@@ -125,6 +133,9 @@ class ActiveUsers:
 
     def _begin(self, user_id: UserId) -> None:
         """Count the first user. Only now is it certain that the service counts users, and in which process."""
+        if self._is_off():
+            self.saw = _count_nobody
+            return
         try:
             if not self._size:
                 self.settle(load_settings())
@@ -208,7 +219,7 @@ def users_of(store: Store) -> ActiveUsers:
 
 @cache
 def _users_of(store: Any) -> ActiveUsers:
-    users = ActiveUsers(partial(home, store))
+    users = ActiveUsers(partial(home, store), is_off=lambda: isinstance(store, ProcessStore) and store.is_off)
     store.follow(users)
     if isinstance(store, ProcessStore):
         store.attach(users)

@@ -12,7 +12,7 @@ from sidelight.chart.objects import collector_monitor_values, dashboards_values,
 from sidelight.chart.quantity import quantity_templates
 from sidelight.chart.readme import to_readme
 from sidelight.chart.rules import alerts_values, bucket_edges, chart_rules, rules_values
-from sidelight.chart.values import Block, ChartError, Value, labels, may_be, to_schema_file, to_values_file
+from sidelight.chart.values import Block, ChartError, Value, annotated, labels, may_be, to_schema_file, to_values_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +84,14 @@ def chart_values(settings: Settings) -> Block:
             gateway_values(settings),
             helm_test_values(),
             labels("commonLabels", "Labels on every object, such as {release: monitoring}."),
+            annotated("commonAnnotations", "Annotations on every object."),
+            Value(
+                key="checkSecrets",
+                default=True,
+                schema=may_be("flag"),
+                note="Whether the notes name the keys of Secrets that are missing. Helm then reads these Secrets in the release's "
+                "namespace, where it also keeps its releases as Secrets.",
+            ),
             Value(key="nameOverride", default="", schema=may_be("objectName"), note="Replaces the chart's name."),
             Value(
                 key="fullnameOverride",

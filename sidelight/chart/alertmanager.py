@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from alerts.alertmanager.configuration import alertmanager_config, given_receivers, is_event, receiver_names, stands_in
 from alerts.alertmanager.messages import inlined
 from instrumentation.settings import Receiver
 from instrumentation.settings.faults import section_of
+from sidelight.chart.secret_keys import secret_key
 from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
 
 if TYPE_CHECKING:
@@ -93,13 +93,6 @@ def alertmanager_values(settings: Settings) -> Block:
                 "Alertmanager's namespace.",
             ),
             Value(
-                key="checkSecrets",
-                default=True,
-                schema=may_be("flag"),
-                note="Whether the notes name the keys of Secrets that are missing. Helm then reads these Secrets in the release's namespace, as it "
-                "reads those that it keeps releases in.",
-            ),
-            Value(
                 key="receivers",
                 default={},
                 schema=receivers,
@@ -158,19 +151,7 @@ def _fields(target: Section) -> Iterator[tuple[str, object]]:
 
 
 def _secret(path: str) -> dict[str, str]:
-    """The key of a Secret that a file stands for: the folder is the Secret's name, the file the key's.
-
-    The operator mounts what an Alertmanager lists under ``secrets`` at ``/etc/alertmanager/secrets/<name>/<key>``.
-
-    >>> _secret("/etc/alertmanager/secrets/slack/url"), _secret("/run/secrets/Slack_URL")
-    ({'name': 'slack', 'key': 'url'}, {'name': 'sidelight-receivers', 'key': 'Slack_URL'})
-    """
-    file = PurePosixPath(path)
-    folder = re.sub(r"[^a-z0-9.-]+", "-", file.parent.name.lower()).strip("-.")
-    return {
-        "name": SECRET if folder in {"", "secrets"} else folder,
-        "key": re.sub(r"[^\w.-]+", "-", file.name, flags=re.ASCII),
-    }
+    return secret_key(path, otherwise=SECRET)
 
 
 def _check_secrets(given: Mapping[str, Receiver]) -> None:

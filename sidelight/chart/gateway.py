@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collector.manifest import VERSION
-from sidelight.chart.values import Block, Value, flag, labels, may_be
+from sidelight.chart.values import Block, Value, annotated, every, flag, labels, may_be
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
@@ -25,8 +25,19 @@ def image() -> Value:
 
 def environment() -> Value:
     """What else its container's environment holds."""
-    schema = {"type": "array", "items": may_be("environment")}
-    return Value(key="env", default=[], schema=schema, note="Further environment, as in a container.")
+    return every("env", "environment", "Further environment, as in a container.")
+
+
+def scheduling() -> tuple[Value, ...]:
+    """The values for the scheduling of pods."""
+    return (
+        annotated("podAnnotations"),
+        labels("nodeSelector"),
+        every("tolerations", "toleration"),
+        Value(key="affinity", default={}, schema=may_be("affinity")),
+        Value(key="priorityClassName", default="", schema={"type": "string"}),
+        every("imagePullSecrets", "reference", "Such as [{name: registry}]."),
+    )
 
 
 def gateway_values(settings: Settings) -> Block:
@@ -108,5 +119,6 @@ def gateway_values(settings: Settings) -> Block:
                 ),
             ),
             environment(),
+            *scheduling(),
         ),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidelight.chart.values import Block, Value, flag, labels, may_be
+from sidelight.chart.gateway import scheduling
+from sidelight.chart.secret_keys import secret_key
+from sidelight.chart.values import Block, Value, annotated, every, flag, labels, may_be
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
@@ -33,14 +35,14 @@ def dashboards_values(settings: Settings) -> Block:
             ),
             Value(key="folderAnnotation", default="grafana_folder", schema=may_be("labelName")),
             labels("labels"),
-            Value(key="annotations", default={}, schema=may_be("annotations")),
+            annotated("annotations"),
         ),
     )
 
 
 def pod_monitor_values(settings: Settings) -> Block:
     """Values of the PodMonitor for services."""
-    pushed = settings.collector.metrics != "scrape"
+    pushed, token = settings.collector.metrics != "scrape", settings.metrics.token_file
     return Block(
         key="podMonitor",
         note="Scrapes the services' pods with the Prometheus Operator."
@@ -78,6 +80,40 @@ def pod_monitor_values(settings: Settings) -> Block:
                 schema=may_be("duration"),
                 note=f"At most a quarter of the rules' window ({settings.alerting.window}).",
             ),
+            Value(key="scheme", default="http", schema={"enum": ["http", "https"]}),
+            Value(
+                key="tlsConfig",
+                default={},
+                schema=may_be("tlsConfig"),
+                note="Such as {ca: {configMap: {name: ca, key: ca.crt}}, serverName: shop}.",
+            ),
+            Value(
+                key="authorization",
+                default={"credentials": secret_key(token, otherwise="sidelight-metrics")} if token else {},
+                schema=may_be("authorization"),
+                note="Such as {credentials: {name: shop-metrics, key: token}}; by default the token of metrics.token_file in sidelight.yaml, as a "
+                "key of a Secret: the file .../shop-metrics/token is the key token of shop-metrics.",
+            ),
+            Value(
+                key="sampleLimit",
+                default=0,
+                schema={"type": "integer", "minimum": 0},
+                note="The maximum number of samples per scrape; 0 means no limit. A scrape with more fails, and the instance counts as down.",
+            ),
+            *_labelling(),
+            every("metricRelabelings", "relabeling"),
+        ),
+    )
+
+
+def _labelling() -> tuple[Value, ...]:
+    """The values that add labels to the targets."""
+    return (
+        every("podTargetLabels", "text", "Labels of the pods that become labels of their series, such as [team]."),
+        every(
+            "relabelings",
+            "relabeling",
+            "Such as [{targetLabel: cluster, replacement: north}]; the rules keep labels that alerting.group_by names.",
         ),
     )
 
@@ -104,6 +140,7 @@ def collector_monitor_values() -> Block:
                 schema=may_be("namespaceSelector"),
                 note="Their namespaces, such as {any: true}; by default the release's, which may contain no sidecars.",
             ),
+            *_labelling(),
         ),
     )
 
@@ -136,5 +173,6 @@ def helm_test_values() -> Block:
                 note="An image with sh, curl and grep.",
             ),
             Value(key="attempts", default=30, schema=may_be("count"), note="Number of attempts, 2 seconds apart."),
+            *scheduling(),
         ),
     )

@@ -11,7 +11,7 @@ from alerts.checking.promql import check
 from alerts.checking.series import series
 from alerts.model import AlertRule, RecordingRule
 from alerts.thresholds import SEVERITIES
-from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
+from sidelight.chart.values import Block, ChartError, Value, annotated, flag, labels, may_be
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -125,6 +125,26 @@ def rules_values(settings: Settings) -> Block:
                 note="PrometheusRule needs the Prometheus Operator. Mount a ConfigMap yourself and list it in rule_files.",
             ),
             labels("labels", "Labels on the object; kube-prometheus-stack selects {release: <its release>}."),
+            annotated("annotations"),
+            Value(
+                key="alertLabels",
+                default={},
+                schema=may_be("alertLabels"),
+                note="Labels on every alert, such as {team: shop}; labels of a single alert take precedence.",
+            ),
+            Value(
+                key="alertAnnotations",
+                default={},
+                schema=may_be("alertAnnotations"),
+                note="Annotations on every alert; annotations of a single alert take precedence.",
+            ),
+            Value(
+                key="runbookURL",
+                default="",
+                schema={"type": "string", "pattern": "^(https?://[^ ]*[{]alert[}][^ ]*)?$"},
+                note="The address of runbooks with {alert} for the alert's name, such as https://wiki.example/runbooks/{alert}; by default "
+                f"{settings.alerting.runbook_base_url}/{{alert}}.md.",
+            ),
             Value(
                 key="scope",
                 default={},

@@ -136,6 +136,24 @@ def _of(required: tuple[str, ...], **properties: object) -> dict[str, object]:
 
 
 _TEXT, _SECRET = {"$ref": "#/definitions/text"}, {"$ref": "#/definitions/secretKey"}
+
+
+def _list(name: str) -> dict[str, object]:
+    return {"type": "array", "items": {"$ref": f"#/definitions/{name}"}}
+
+
+def _preferences(term: str, required: object, key: str) -> dict[str, object]:
+    """The required terms of an affinity, and the preferred terms with their weights."""
+    weighted = _of(
+        ("weight", key), weight={"$ref": "#/definitions/percent"}, **{key: {"$ref": f"#/definitions/{term}"}}
+    )
+    return _of(
+        (),
+        requiredDuringSchedulingIgnoredDuringExecution=required,
+        preferredDuringSchedulingIgnoredDuringExecution={"type": "array", "items": weighted},
+    )
+
+
 DEFINITIONS: Mapping[str, Mapping[str, object]] = {
     "flag": {"type": "boolean"},
     "text": {"type": "string", "minLength": 1},
@@ -208,6 +226,76 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
         **_of(("name",), name=_TEXT, value={"type": "string"}, valueFrom={"$ref": "#/definitions/valueFrom"}),
     },
     "valueFrom": _of((), secretKeyRef=_SECRET, configMapKeyRef=_SECRET, fieldRef=_of(("fieldPath",), fieldPath=_TEXT)),
+    "reference": _of(("name",), name=_TEXT),
+    "toleration": _of(
+        (),
+        key=_TEXT,
+        operator={"enum": ["Exists", "Equal"]},
+        value={"type": "string"},
+        effect={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
+        tolerationSeconds={"type": "integer"},
+    ),
+    "affinity": _of(
+        (),
+        nodeAffinity=_preferences(
+            "nodeTerm", _of(("nodeSelectorTerms",), nodeSelectorTerms=_list("nodeTerm")), "preference"
+        ),
+        podAffinity=_preferences("podTerm", _list("podTerm"), "podAffinityTerm"),
+        podAntiAffinity=_preferences("podTerm", _list("podTerm"), "podAffinityTerm"),
+    ),
+    "nodeTerm": _of((), matchExpressions=_list("nodeExpression"), matchFields=_list("nodeExpression")),
+    "nodeExpression": _of(
+        ("key", "operator"),
+        key=_TEXT,
+        operator={"enum": ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]},
+        values=_list("text"),
+    ),
+    "podTerm": _of(
+        ("topologyKey",),
+        topologyKey=_TEXT,
+        labelSelector={"$ref": "#/definitions/selector"},
+        namespaceSelector={"$ref": "#/definitions/selector"},
+        namespaces=_list("text"),
+        matchLabelKeys=_list("text"),
+        mismatchLabelKeys=_list("text"),
+    ),
+    "authorization": {
+        "description": "What Prometheus sends as Authorization; the Secret is in the release's namespace.",
+        **_of((), type=_TEXT, credentials=_SECRET),
+    },
+    "secretOrConfigMap": _of((), secret=_SECRET, configMap=_SECRET),
+    "tlsConfig": _of(
+        (),
+        ca={"$ref": "#/definitions/secretOrConfigMap"},
+        cert={"$ref": "#/definitions/secretOrConfigMap"},
+        keySecret=_SECRET,
+        serverName=_TEXT,
+        insecureSkipVerify={"type": "boolean"},
+    ),
+    "relabeling": _of(
+        (),
+        sourceLabels=_list("text"),
+        separator={"type": "string"},
+        targetLabel=_TEXT,
+        regex={"type": "string"},
+        modulus={"type": "integer", "minimum": 1},
+        replacement={"type": "string"},
+        action={
+            "enum": [
+                "replace",
+                "keep",
+                "drop",
+                "hashmod",
+                "labelmap",
+                "labeldrop",
+                "labelkeep",
+                "lowercase",
+                "uppercase",
+                "keepequal",
+                "dropequal",
+            ]
+        },
+    ),
     "namespaceSelector": {
         "type": "object",
         "additionalProperties": False,
@@ -227,6 +315,16 @@ def may_be(name: str) -> Mapping[str, object]:
 def flag(key: str, *, default: bool = True) -> Value:
     """A switch."""
     return Value(key=key, default=default, schema=may_be("flag"))
+
+
+def annotated(key: str, note: str = "") -> Value:
+    """Annotations of an object; none by default."""
+    return Value(key=key, default={}, schema=may_be("annotations"), note=note)
+
+
+def every(key: str, item: str, note: str = "") -> Value:
+    """A list whose items all have the same definition; empty by default."""
+    return Value(key=key, default=[], schema={"type": "array", "items": may_be(item)}, note=note)
 
 
 def labels(key: str, note: str = "") -> Value:

@@ -17,7 +17,7 @@ RATE = 50.0  # requests per second
 MOST = 200  # requests in progress; 50 per second that take 1.3 s are 65
 TIMEOUT = 10.0  # seconds
 CUSTOMERS = 97  # different users; a prime, so that each user reaches every route
-STOCK = "/stock"
+STOCK, EVENTS = "/stock", "/stock/events"
 WATCHED, PAUSE = 3.0, 0.5  # seconds that a customer keeps the stock websocket open, and then pauses
 KEPT = 0  # connections; uvicorn may close one after a response, and a request sent on it at that moment is lost
 
@@ -79,7 +79,7 @@ class Load:
         """Send requests until the stream ends, then cancel those in progress."""
         under_way: set[asyncio.Task[None]] = set()
         async with httpx.AsyncClient(transport=self._transport, timeout=TIMEOUT, trust_env=False) as client:
-            watching = asyncio.create_task(self._watch())
+            watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._listen())]
             async for request in self._customers():
                 self.made += 1
                 if len(under_way) >= MOST:
@@ -88,9 +88,9 @@ class Load:
                 task = asyncio.create_task(self._send(client, request, self.made % CUSTOMERS))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
-            for task in (watching, *under_way):
+            for task in (*watching, *under_way):
                 task.cancel()
-            await asyncio.gather(watching, *under_way, return_exceptions=True)
+            await asyncio.gather(*watching, *under_way, return_exceptions=True)
 
     async def _customers(self) -> AsyncIterator[Request]:
         """Send each request on schedule, however long earlier requests take, and catch up on missed ones."""
@@ -113,6 +113,16 @@ class Load:
                 async with connect(url, open_timeout=TIMEOUT, proxy=None):
                     await asyncio.sleep(WATCHED)
             await asyncio.sleep(PAUSE)
+
+    async def _listen(self) -> None:
+        """Open the stream of stock events repeatedly, each time for a while, as a customer would."""
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
+            while True:
+                with suppress(httpx.HTTPError, TimeoutError):
+                    async with asyncio.timeout(WATCHED), client.stream("GET", f"{self.url}{EVENTS}") as response:
+                        async for _ in response.aiter_raw():
+                            pass
+                await asyncio.sleep(PAUSE)
 
     async def _send(self, client: httpx.AsyncClient, request: Request, customer: int) -> None:
         headers = {"x-customer": f"customer-{customer}"}

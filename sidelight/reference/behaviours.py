@@ -34,7 +34,14 @@ GROUPS = (
 """The groups of the table, in order. Other sections of the test files are not part of it."""
 
 _SECTION = re.compile(r"\s*# --- (.+?) -{3,}")
-_SPELLING = {"asgi": "ASGI", "fastapi": "FastAPI", "openmetrics": "OpenMetrics", "prometheus": "Prometheus"}
+_SPELLING = {
+    "asgi": "ASGI",
+    "fastapi": "FastAPI",
+    "openmetrics": "OpenMetrics",
+    "prometheus": "Prometheus",
+    "ui": "UI",
+    "wsgi": "WSGI",
+}
 
 
 class Behaviour(NamedTuple):

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, get_origin
 from alerts import ALERTS, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
-from instrumentation.redaction.patterns import COUNTED, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, section_of
+from instrumentation.settings.opentelemetry import VARIABLES
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
+from sidelight.reference.compatibility import compatibility
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from alerts import Alert
     from instrumentation.catalog import Metric
     from sidelight.reference.behaviours import Behaviour
+    from sidelight.reference.compatibility import Compatibility
 
+_KEY_HEAD = ("key", "default", "allowed")
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -33,10 +37,12 @@ def reference_pages(settings: Settings) -> dict[str, str]:
     return {
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
+        "reference/environment-variables.md": _variables_page(),
         "reference/rules.md": _rules_page(settings),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
         "reference/behaviours.md": _behaviours_page(behaviours()),
+        "reference/compatibility.md": _compatibility_page(compatibility()),
         "runbooks/README.md": _runbooks_page(settings),
     }
 
@@ -57,18 +63,67 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
 
 
 def _settings_page() -> str:
+    sections = {name: field for name, field in Settings.model_fields.items() if section_of(field.annotation)}
+    keys = [_key(name, field) for name, field in Settings.model_fields.items() if name not in sections]
     return _page(
         "Settings",
         "All keys of `sidelight.yaml`; every key is optional. The file is `sidelight.yaml` in the working directory, or "
-        "the one named by `SIDELIGHT_CONFIG`. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence over "
-        "`service`. A service with faults in its settings does not start; `sidelight check` reports the same faults.",
-        *(block for name, field in Settings.model_fields.items() for block in _section(name, field)),
+        "the one named by `SIDELIGHT_CONFIG`. [Environment variables](environment-variables.md) take precedence over it. "
+        "A service with faults in its settings does not start; `sidelight check` reports the same faults.",
+        _table(_KEY_HEAD, keys),
+        *(block for name, field in sections.items() for block in _section(name, field)),
+    )
+
+
+OWN_VARIABLES = {
+    "SIDELIGHT_CONFIG": "the settings file, in place of `sidelight.yaml` in the working directory",
+    "SIDELIGHT_STORE_DIR": "the folder that the workers of one service share; by default they find each other",
+    "SIDELIGHT_METRICS_TOKEN": "the token that readers of the metrics page need",
+    "SIDELIGHT_METRICS_TOKEN_FILE": "or a file that contains it; both take precedence over `metrics.token_file`",
+    "SIDELIGHT_USERS_KEY": "the secret for counting users",
+    "SIDELIGHT_USERS_KEY_FILE": "or a file that contains it; both take precedence over `users.key_file`",
+    "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
+    "SIDELIGHT_AUDIT_KEY_FILE": "or a file that contains it; both take precedence over `audit.key_file`",
+    "SIDELIGHT_TOOLS_DIR": "the folder in which `make tools` stores programs",
+    "GRAFANA_URL": "the Grafana to which `sidelight publish` publishes the dashboards",
+    "GRAFANA_TOKEN": "its token",
+    "GRAFANA_TOKEN_FILE": "or a file that contains it",
+    "GRAFANA_USER": "or a user of Grafana",
+    "GRAFANA_PASSWORD": "and their password",
+    "GRAFANA_PASSWORD_FILE": "or a file that contains it",
+    "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode, which sums its metrics over workers",
+}
+"""The variables that are not OpenTelemetry's, and what each is."""
+
+
+def _variables_page() -> str:
+    supported, unsupported = (
+        [(f"`{row.name}`", row.does) for row in VARIABLES if row.is_supported is is_supported and row.name != "OTEL_*"]
+        for is_supported in (True, False)
+    )
+    head = ("variable", "does")
+    return _page(
+        "Environment variables",
+        "A variable takes precedence over `sidelight.yaml`, and a variable for traces over the one for all signals. Settings "
+        "that the code passes to `instrument()` do not change.",
+        "## OpenTelemetry's",
+        "An empty value counts as not set. An invalid value is ignored and logged in one line, and the service starts. A name "
+        "that ends with `*` means all variables with this prefix. If the service has configured OpenTelemetry itself, and the "
+        "endpoint is only in the environment, only the service's own exporter sends the spans.",
+        _table(head, supported),
+        "## OpenTelemetry's, not supported",
+        "At the start, one log line lists the variables that are set, with what to use instead. Values that match what "
+        "Sidelight does, such as `OTEL_METRICS_EXPORTER=prometheus` or `none`, are not listed. Variables with the prefix "
+        "`OTEL_` that are in neither table are listed too.",
+        _table(("variable", "instead"), unsupported),
+        "## Sidelight's",
+        _table(head, [(f"`{name}`", does) for name, does in OWN_VARIABLES.items()]),
     )
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
     yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(("key", "default", "allowed"), _keys(field.annotation, f"{name}."))
+    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -79,13 +134,17 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
     for name, field in section.model_fields.items():
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
-            yield f"`{key}`", _default(field), _allowed(field, inner)
+            yield _key(key, field, inner)
         if inner in (Override, ObjectivesOverride, Team, MuteTime):
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")
         elif key == "alerting.receivers.default":
             yield from _keys(Receiver, f"{key}.")
+
+
+def _key(key: str, field: Any, inner: type[BaseModel] | None = None) -> tuple[str, ...]:
+    return f"`{key}`", _default(field), _allowed(field, inner)
 
 
 def _default(field: Any) -> str:
@@ -178,6 +237,8 @@ def _redaction_page() -> str:
         _names(HARMLESS),
         "Empty values and booleans are not masked. With these keys, numbers are not masked either:",
         _names(COUNTED),
+        "Under these keys, a number of at most three digits is not a secret:",
+        _names(FEW),
         "## By pattern\n\nMasked anywhere: in text, keys, numbers and bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
         f"In log lines, `{URL_QUERY}` also masks the query string of every URL and path, and the values of the keys "
@@ -199,6 +260,23 @@ def _behaviours_page(rows: Sequence[Behaviour]) -> str:
         "Older versions of FastAPI and Starlette differ in the cases of `test_newer_fastapi.py`; everything else applies "
         "to FastAPI 0.115 and newer.",
         *(block for group in GROUPS for block in _group(group, rows)),
+    )
+
+
+def _compatibility_page(tried: Compatibility) -> str:
+    return _page(
+        "Compatibility",
+        "The frameworks, servers and applications that Sidelight was tested with. Other versions may work; these were "
+        "run. The list is `requirements/frameworks.toml`, and the tests in `tests/integration/instrumentation/frameworks` "
+        "install each framework in an environment of its own.",
+        "## Frameworks\n\nEach service answers requests that match a route, a nested route and no route, that use the wrong "
+        "method, that fail, that raise an `AppError` and that stream. Each request is counted once, with the status that was "
+        "sent, under the template that the framework itself uses.",
+        _table(("framework", "oldest and newest version", "interface", "a template", "a websocket"), tried.frameworks),
+        "## Servers\n\nSeveral requests or several workers at once; the page has the exact sum.",
+        _table(("server", "version", "interface"), tried.servers),
+        "## Applications\n\nTried by hand.",
+        _table(("application", "version", "result"), tried.applications),
     )
 
 

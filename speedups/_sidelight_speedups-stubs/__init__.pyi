@@ -4,6 +4,7 @@ from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.middleware import ASGIApp, Aside, Listener
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
+from instrumentation.http.streaming import Streams
 
 REVISION: int
 
@@ -16,6 +17,7 @@ def measuring(
     direct: Mapping[str, ASGIApp],
     other: Mapping[str, ASGIApp],
     aside: Aside | None = None,
+    streams: Streams | None = None,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp: ...

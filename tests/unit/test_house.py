@@ -82,6 +82,23 @@ def test_no_files_import_each_other_in_a_circle() -> None:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
 
+def room(module: str) -> str:
+    """The package and the file or folder in it: ``instrumentation.store`` for all that is in it."""
+    return ".".join(module.split(".")[:2])
+
+
+@pytest.mark.parametrize("package", ["instrumentation", "alerts", "dashboards", "collector", "sidelight"])
+def test_no_rooms_of_a_package_import_each_other_in_a_circle(package: str) -> None:
+    modules = {name: file for name, file in all_modules().items() if name.startswith(f"{package}.")}
+    arrows: dict[str, set[str]] = {room(name): set() for name in modules}
+    for name, file in modules.items():
+        arrows[room(name)] |= {room(other) for other in imported(file.read_text(), modules)} - {room(name)}
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of rooms: {' -> '.join(error.args[1])}")
+
+
 def test_a_circle_would_be_seen() -> None:
     source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from alerts import model\n"
     assert imported(source, {"alerts", "alerts.model"}) == {"alerts.model"}

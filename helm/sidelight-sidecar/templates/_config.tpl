@@ -35,28 +35,59 @@ processors:
   redaction:
     allow_all_keys: true
     blocked_key_patterns:
-    - (?i:(?:password|passwd|passphrase|passcode|credential|authorization))|(?:^|[^A-Za-z])(?:(?i:(?:passwort|pass|pwd|pw|pin|pin[\W_]{0,2}code|secret[\W_]{0,2}id|creds|auth|bearer|jwt|csrf|xsrf|session|sessions|sid|aes[\W_]{0,2}key|rsa[\W_]{0,2}key|hmac[\W_]{0,2}key|hmac|salt|sig|otp|totp|one[\W_]{0,2}time[\W_]{0,2}code|mfa[\W_]{0,2}code|auth[\W_]{0,2}code|authorization[\W_]{0,2}code|verification[\W_]{0,2}code|security[\W_]{0,2}code|recovery[\W_]{0,2}code|recovery[\W_]{0,2}codes|backup[\W_]{0,2}codes|mnemonic|seed[\W_]{0,2}phrase|card[\W_]{0,2}no|credit[\W_]{0,2}card|debit[\W_]{0,2}card|cc[\W_]{0,2}number|ccnum|pan|cvv|cvv2|cvc|cvc2|iban|routing[\W_]{0,2}number|sort[\W_]{0,2}code|ssn|social[\W_]{0,2}security|social[\W_]{0,2}security[\W_]{0,2}number|tax[\W_]{0,2}id|national[\W_]{0,2}id|passport|passport[\W_]{0,2}number))(?:[^A-Za-z]|$)|(?:(?:passwort|pass|pwd|pw|pin|pinCode|secretId|creds|auth|bearer|jwt|csrf|xsrf|session|sessions|sid|aesKey|rsaKey|hmacKey|hmac|salt|sig|otp|totp|oneTimeCode|mfaCode|authCode|authorizationCode|verificationCode|securityCode|recoveryCode|recoveryCodes|backupCodes|mnemonic|seedPhrase|cardNo|creditCard|debitCard|ccNumber|ccnum|pan|cvv|cvv2|cvc|cvc2|iban|routingNumber|sortCode|ssn|socialSecurity|socialSecurityNumber|taxId|nationalId|passport|passportNumber)|(?:Passwort|Pass|Pwd|Pw|Pin|PinCode|SecretId|Creds|Auth|Bearer|Jwt|Csrf|Xsrf|Session|Sessions|Sid|AesKey|RsaKey|HmacKey|Hmac|Salt|Sig|Otp|Totp|OneTimeCode|MfaCode|AuthCode|AuthorizationCode|VerificationCode|SecurityCode|RecoveryCode|RecoveryCodes|BackupCodes|Mnemonic|SeedPhrase|CardNo|CreditCard|DebitCard|CcNumber|Ccnum|Pan|Cvv|Cvv2|Cvc|Cvc2|Iban|RoutingNumber|SortCode|Ssn|SocialSecurity|SocialSecurityNumber|TaxId|NationalId|Passport|PassportNumber))[A-Z]|(?:PASSWORT|PASS|PWD|PW|PIN|PIN
-      CODE|SECRET ID|CREDS|AUTH|BEARER|JWT|CSRF|XSRF|SESSION|SESSIONS|SID|AES KEY|RSA
-      KEY|HMAC KEY|HMAC|SALT|SIG|OTP|TOTP|ONE TIME CODE|MFA CODE|AUTH CODE|AUTHORIZATION
-      CODE|VERIFICATION CODE|SECURITY CODE|RECOVERY CODE|RECOVERY CODES|BACKUP CODES|MNEMONIC|SEED
-      PHRASE|CARD NO|CREDIT CARD|DEBIT CARD|CC NUMBER|CCNUM|PAN|CVV|CVV2|CVC|CVC2|IBAN|ROUTING
-      NUMBER|SORT CODE|SSN|SOCIAL SECURITY|SOCIAL SECURITY NUMBER|TAX ID|NATIONAL
-      ID|PASSPORT|PASSPORT NUMBER)[A-Z][a-z])|[A-Za-z0-9](?:Passwort|Pass|Pwd|Pw|Pin|PinCode|SecretId|Creds|Auth|Bearer|Jwt|Csrf|Xsrf|Session|Sessions|Sid|AesKey|RsaKey|HmacKey|Hmac|Salt|Sig|Otp|Totp|OneTimeCode|MfaCode|AuthCode|AuthorizationCode|VerificationCode|SecurityCode|RecoveryCode|RecoveryCodes|BackupCodes|Mnemonic|SeedPhrase|CardNo|CreditCard|DebitCard|CcNumber|Ccnum|Pan|Cvv|Cvv2|Cvc|Cvc2|Iban|RoutingNumber|SortCode|Ssn|SocialSecurity|SocialSecurityNumber|TaxId|NationalId|Passport|PassportNumber)(?:[^a-z]|$)|[a-z0-9](?:PASSWORT|PASS|PWD|PW|PIN|PIN
-      CODE|SECRET ID|CREDS|AUTH|BEARER|JWT|CSRF|XSRF|SESSION|SESSIONS|SID|AES KEY|RSA
-      KEY|HMAC KEY|HMAC|SALT|SIG|OTP|TOTP|ONE TIME CODE|MFA CODE|AUTH CODE|AUTHORIZATION
-      CODE|VERIFICATION CODE|SECURITY CODE|RECOVERY CODE|RECOVERY CODES|BACKUP CODES|MNEMONIC|SEED
-      PHRASE|CARD NO|CREDIT CARD|DEBIT CARD|CC NUMBER|CCNUM|PAN|CVV|CVV2|CVC|CVC2|IBAN|ROUTING
-      NUMBER|SORT CODE|SSN|SOCIAL SECURITY|SOCIAL SECURITY NUMBER|TAX ID|NATIONAL
-      ID|PASSPORT|PASSPORT NUMBER)(?:[^A-Z]|[A-Z][a-z]|$)|(?i:(?:secret|secrets|basic[\W_]{0,2}auth|token|tokens|cookie|cookies|session[\W_]{0,2}id|sessid|api[\W_]{0,2}key|api[\W_]{0,2}keys|access[\W_]{0,2}key|account[\W_]{0,2}key|auth[\W_]{0,2}key|client[\W_]{0,2}key|decryption[\W_]{0,2}key|deploy[\W_]{0,2}key|encryption[\W_]{0,2}key|host[\W_]{0,2}key|integration[\W_]{0,2}key|license[\W_]{0,2}key|master[\W_]{0,2}key|private[\W_]{0,2}key|routing[\W_]{0,2}key|secret[\W_]{0,2}key|service[\W_]{0,2}key|session[\W_]{0,2}key|shared[\W_]{0,2}key|signing[\W_]{0,2}key|ssh[\W_]{0,2}key|storage[\W_]{0,2}key|signature|card[\W_]{0,2}number|account[\W_]{0,2}number))(?:[^A-Za-z]|$)|(?:(?:secret|secrets|basicAuth|token|tokens|cookie|cookies|sessionId|sessid|apiKey|apiKeys|accessKey|accountKey|authKey|clientKey|decryptionKey|deployKey|encryptionKey|hostKey|integrationKey|licenseKey|masterKey|privateKey|routingKey|secretKey|serviceKey|sessionKey|sharedKey|signingKey|sshKey|storageKey|signature|cardNumber|accountNumber)|(?:Secret|Secrets|BasicAuth|Token|Tokens|Cookie|Cookies|SessionId|Sessid|ApiKey|ApiKeys|AccessKey|AccountKey|AuthKey|ClientKey|DecryptionKey|DeployKey|EncryptionKey|HostKey|IntegrationKey|LicenseKey|MasterKey|PrivateKey|RoutingKey|SecretKey|ServiceKey|SessionKey|SharedKey|SigningKey|SshKey|StorageKey|Signature|CardNumber|AccountNumber))[A-Z]|(?:SECRET|SECRETS|BASIC
-      AUTH|TOKEN|TOKENS|COOKIE|COOKIES|SESSION ID|SESSID|API KEY|API KEYS|ACCESS KEY|ACCOUNT
-      KEY|AUTH KEY|CLIENT KEY|DECRYPTION KEY|DEPLOY KEY|ENCRYPTION KEY|HOST KEY|INTEGRATION
-      KEY|LICENSE KEY|MASTER KEY|PRIVATE KEY|ROUTING KEY|SECRET KEY|SERVICE KEY|SESSION
-      KEY|SHARED KEY|SIGNING KEY|SSH KEY|STORAGE KEY|SIGNATURE|CARD NUMBER|ACCOUNT
-      NUMBER)[A-Z][a-z]
+    - "(?i:(?:password|passwd|passwrd|passphrase|passcode|passwort|kennwort|contrase\xF1\
+      a|contrasena|wachtwoord|credential|authorization))|(?i:(?:dbpass|pwd|has\u0142\
+      o|\u043F\u0430\u0440\u043E\u043B\u044C|\u5BC6\u7801|\u5BC6\u78BC|\u30D1\u30B9\
+      \u30EF\u30FC\u30C9|secret|secrets|basic[\\W_]{0,2}auth|token|tokens|cookie|cookies|session[\\\
+      W_]{0,2}id|sessid|api[\\W_]{0,2}key|api[\\W_]{0,2}keys|access[\\W_]{0,2}key|account[\\\
+      W_]{0,2}key|auth[\\W_]{0,2}key|client[\\W_]{0,2}key|decryption[\\W_]{0,2}key|deploy[\\\
+      W_]{0,2}key|encryption[\\W_]{0,2}key|fernet[\\W_]{0,2}key|host[\\W_]{0,2}key|integration[\\\
+      W_]{0,2}key|license[\\W_]{0,2}key|master[\\W_]{0,2}key|private[\\W_]{0,2}key|routing[\\\
+      W_]{0,2}key|secret[\\W_]{0,2}key|service[\\W_]{0,2}key|session[\\W_]{0,2}key|shared[\\\
+      W_]{0,2}key|signing[\\W_]{0,2}key|ssh[\\W_]{0,2}key|storage[\\W_]{0,2}key|signature|card[\\\
+      W_]{0,2}number|account[\\W_]{0,2}number))(?:[^A-Za-z]|$)|(?:(?:dbpass|pwd|has\u0142\
+      o|\u043F\u0430\u0440\u043E\u043B\u044C|\u5BC6\u7801|\u5BC6\u78BC|\u30D1\u30B9\
+      \u30EF\u30FC\u30C9|secret|secrets|basicAuth|token|tokens|cookie|cookies|sessionId|sessid|apiKey|apiKeys|accessKey|accountKey|authKey|clientKey|decryptionKey|deployKey|encryptionKey|fernetKey|hostKey|integrationKey|licenseKey|masterKey|privateKey|routingKey|secretKey|serviceKey|sessionKey|sharedKey|signingKey|sshKey|storageKey|signature|cardNumber|accountNumber)|(?:Dbpass|Pwd|Has\u0142\
+      o|\u041F\u0430\u0440\u043E\u043B\u044C|\u5BC6\u7801|\u5BC6\u78BC|\u30D1\u30B9\
+      \u30EF\u30FC\u30C9|Secret|Secrets|BasicAuth|Token|Tokens|Cookie|Cookies|SessionId|Sessid|ApiKey|ApiKeys|AccessKey|AccountKey|AuthKey|ClientKey|DecryptionKey|DeployKey|EncryptionKey|FernetKey|HostKey|IntegrationKey|LicenseKey|MasterKey|PrivateKey|RoutingKey|SecretKey|ServiceKey|SessionKey|SharedKey|SigningKey|SshKey|StorageKey|Signature|CardNumber|AccountNumber))[A-Z]|(?:DBPASS|PWD|HAS\u0141\
+      O|\u041F\u0410\u0420\u041E\u041B\u042C|\u5BC6\u7801|\u5BC6\u78BC|\u30D1\u30B9\
+      \u30EF\u30FC\u30C9|SECRET|SECRETS|BASIC AUTH|TOKEN|TOKENS|COOKIE|COOKIES|SESSION\
+      \ ID|SESSID|API KEY|API KEYS|ACCESS KEY|ACCOUNT KEY|AUTH KEY|CLIENT KEY|DECRYPTION\
+      \ KEY|DEPLOY KEY|ENCRYPTION KEY|FERNET KEY|HOST KEY|INTEGRATION KEY|LICENSE\
+      \ KEY|MASTER KEY|PRIVATE KEY|ROUTING KEY|SECRET KEY|SERVICE KEY|SESSION KEY|SHARED\
+      \ KEY|SIGNING KEY|SSH KEY|STORAGE KEY|SIGNATURE|CARD NUMBER|ACCOUNT NUMBER)[A-Z][a-z]|(?:^|[^A-Za-z])(?:(?i:(?:pass|pw|pin|pin[\\\
+      W_]{0,2}code|mot[\\W_]{0,2}de[\\W_]{0,2}passe|senha|secret[\\W_]{0,2}id|creds|auth|bearer|jwt|csrf|xsrf|session|sessions|sid|aes[\\\
+      W_]{0,2}key|rsa[\\W_]{0,2}key|hmac[\\W_]{0,2}key|hmac|salt|sig|code[\\W_]{0,2}verifier|saml[\\\
+      W_]{0,2}response|saml[\\W_]{0,2}request|client[\\W_]{0,2}assertion|saml[\\W_]{0,2}assertion|otp|totp|one[\\\
+      W_]{0,2}time[\\W_]{0,2}code|mfa[\\W_]{0,2}code|auth[\\W_]{0,2}code|authorization[\\\
+      W_]{0,2}code|verification[\\W_]{0,2}code|security[\\W_]{0,2}code|recovery[\\\
+      W_]{0,2}code|recovery[\\W_]{0,2}codes|backup[\\W_]{0,2}codes|mnemonic|seed[\\\
+      W_]{0,2}phrase|card[\\W_]{0,2}no|credit[\\W_]{0,2}card|debit[\\W_]{0,2}card|cc[\\\
+      W_]{0,2}number|ccnum|pan|cvv|cvv2|cvc|cvc2|iban|routing[\\W_]{0,2}number|sort[\\\
+      W_]{0,2}code|ssn|social[\\W_]{0,2}security|social[\\W_]{0,2}security[\\W_]{0,2}number|tax[\\\
+      W_]{0,2}id|national[\\W_]{0,2}id|passport|passport[\\W_]{0,2}number))(?:[^A-Za-z]|$)|(?:(?:pass|pw|pin|pinCode|motDePasse|senha|secretId|creds|auth|bearer|jwt|csrf|xsrf|session|sessions|sid|aesKey|rsaKey|hmacKey|hmac|salt|sig|codeVerifier|samlResponse|samlRequest|clientAssertion|samlAssertion|otp|totp|oneTimeCode|mfaCode|authCode|authorizationCode|verificationCode|securityCode|recoveryCode|recoveryCodes|backupCodes|mnemonic|seedPhrase|cardNo|creditCard|debitCard|ccNumber|ccnum|pan|cvv|cvv2|cvc|cvc2|iban|routingNumber|sortCode|ssn|socialSecurity|socialSecurityNumber|taxId|nationalId|passport|passportNumber)|(?:Pass|Pw|Pin|PinCode|MotDePasse|Senha|SecretId|Creds|Auth|Bearer|Jwt|Csrf|Xsrf|Session|Sessions|Sid|AesKey|RsaKey|HmacKey|Hmac|Salt|Sig|CodeVerifier|SamlResponse|SamlRequest|ClientAssertion|SamlAssertion|Otp|Totp|OneTimeCode|MfaCode|AuthCode|AuthorizationCode|VerificationCode|SecurityCode|RecoveryCode|RecoveryCodes|BackupCodes|Mnemonic|SeedPhrase|CardNo|CreditCard|DebitCard|CcNumber|Ccnum|Pan|Cvv|Cvv2|Cvc|Cvc2|Iban|RoutingNumber|SortCode|Ssn|SocialSecurity|SocialSecurityNumber|TaxId|NationalId|Passport|PassportNumber))[A-Z]|(?:PASS|PW|PIN|PIN\
+      \ CODE|MOT DE PASSE|SENHA|SECRET ID|CREDS|AUTH|BEARER|JWT|CSRF|XSRF|SESSION|SESSIONS|SID|AES\
+      \ KEY|RSA KEY|HMAC KEY|HMAC|SALT|SIG|CODE VERIFIER|SAML RESPONSE|SAML REQUEST|CLIENT\
+      \ ASSERTION|SAML ASSERTION|OTP|TOTP|ONE TIME CODE|MFA CODE|AUTH CODE|AUTHORIZATION\
+      \ CODE|VERIFICATION CODE|SECURITY CODE|RECOVERY CODE|RECOVERY CODES|BACKUP CODES|MNEMONIC|SEED\
+      \ PHRASE|CARD NO|CREDIT CARD|DEBIT CARD|CC NUMBER|CCNUM|PAN|CVV|CVV2|CVC|CVC2|IBAN|ROUTING\
+      \ NUMBER|SORT CODE|SSN|SOCIAL SECURITY|SOCIAL SECURITY NUMBER|TAX ID|NATIONAL\
+      \ ID|PASSPORT|PASSPORT NUMBER)[A-Z][a-z])|[A-Za-z0-9](?:Pass|Pw|Pin|PinCode|MotDePasse|Senha|SecretId|Creds|Auth|Bearer|Jwt|Csrf|Xsrf|Session|Sessions|Sid|AesKey|RsaKey|HmacKey|Hmac|Salt|Sig|CodeVerifier|SamlResponse|SamlRequest|ClientAssertion|SamlAssertion|Otp|Totp|OneTimeCode|MfaCode|AuthCode|AuthorizationCode|VerificationCode|SecurityCode|RecoveryCode|RecoveryCodes|BackupCodes|Mnemonic|SeedPhrase|CardNo|CreditCard|DebitCard|CcNumber|Ccnum|Pan|Cvv|Cvv2|Cvc|Cvc2|Iban|RoutingNumber|SortCode|Ssn|SocialSecurity|SocialSecurityNumber|TaxId|NationalId|Passport|PassportNumber)(?:[^a-z]|$)|[a-z0-9](?:PASS|PW|PIN|PIN\
+      \ CODE|MOT DE PASSE|SENHA|SECRET ID|CREDS|AUTH|BEARER|JWT|CSRF|XSRF|SESSION|SESSIONS|SID|AES\
+      \ KEY|RSA KEY|HMAC KEY|HMAC|SALT|SIG|CODE VERIFIER|SAML RESPONSE|SAML REQUEST|CLIENT\
+      \ ASSERTION|SAML ASSERTION|OTP|TOTP|ONE TIME CODE|MFA CODE|AUTH CODE|AUTHORIZATION\
+      \ CODE|VERIFICATION CODE|SECURITY CODE|RECOVERY CODE|RECOVERY CODES|BACKUP CODES|MNEMONIC|SEED\
+      \ PHRASE|CARD NO|CREDIT CARD|DEBIT CARD|CC NUMBER|CCNUM|PAN|CVV|CVV2|CVC|CVC2|IBAN|ROUTING\
+      \ NUMBER|SORT CODE|SSN|SOCIAL SECURITY|SOCIAL SECURITY NUMBER|TAX ID|NATIONAL\
+      \ ID|PASSPORT|PASSPORT NUMBER)(?:[^A-Z]|[A-Z][a-z]|$)"
     blocked_values:
     - '-----BEGIN [A-Z0-9 ]{1,60}-----(?s:.*?)(?:-----END [A-Z0-9 ]{1,60}-----|$$)'
     - (://)(?:[^\s/?#\"'<>:@]{0,100}:[0-9]{0,100}[^\s0-9/?#\"'<>][^\s\"'<>]{0,300}|[^\s/?#\"'<>]{1,300})(@)
     - '(\[parameters: )(?s:.*?)(\]\n|\]?$$)'
+    - (\[(?:generated in|cached since|caching disabled|no key|raw sql|dialect|insertmanyvalues)[^\]\n]{0,80}\]
+      |\b(?:Row|Col) |; args=|functools\.partial\()[(\[{<](?s:.*)$$
+    - (?i)(\b(?:identified\s{1,9}(?:with\s{1,9}[\w.\"'`]{1,60}\s{1,9})?(?:by|as)|password)\s{1,9}(?:password\s{1,9})?['\"])(?:[^'\"\\]|\\.|''|\"\")*
+    - ([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]+
     - (input_value=)(?s:.{0,300}?)(, input_type=)
     - (?i)(\bbearer\s{1,9})[a-z0-9._~+/=-]{6,}
     - (?i)(\bbasic\s{1,9})[a-z0-9+/_-]{7,}={0,2}

@@ -34,9 +34,18 @@
 name: {{ .name | quote }}
 namespace: {{ .root.Release.Namespace | quote }}
 labels: {{- include "sidelight.labels" . | nindent 2 }}
-{{- with .annotations }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* Where a pod runs, and what it needs for it. */}}
+{{- define "sidelight.scheduling" -}}
+{{- $said := dict -}}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" "priorityClassName" -}}
+{{- with index $ $key -}}{{- $_ := set $said $key . -}}{{- end -}}
+{{- end -}}
+{{- with $said -}}{{- toYaml . -}}{{- end -}}
 {{- end -}}
 
 {{/* An object's labels: its own win over commonLabels, and both over the standard ones. Takes: root, labels. */}}

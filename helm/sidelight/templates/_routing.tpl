@@ -27,18 +27,24 @@
 {{- .Files.Get "files/alertmanager.yaml" | replace "[[namespace]]" (include "sidelight.namespaceLabel" .) | fromYaml | toJson -}}
 {{- end -}}
 
-{{/* The keys of Secrets that no Secret of the namespace has, as {name: [key, ...]}; all of them where there is no cluster to ask. */}}
+{{/* The keys of Secrets that objects of the operator name and no Secret of the namespace has, as {name: [key, ...]}; all of them where
+     there is no cluster to ask. */}}
 {{- define "sidelight.missingSecrets" -}}
-{{- $missing := dict -}}
+{{- $named := list -}}
+{{- if .Values.alertmanagerConfig.enabled -}}
 {{- $routing := include "sidelight.routing" . | fromJson -}}
 {{- range $receiver := $routing.receivers -}}
-{{- range $configs := omit (include "sidelight.receiver" (dict "root" $ "routing" $routing "receiver" $receiver) | fromJson) "name" -}}
-{{- range $config := $configs -}}
-{{- range $secret := $config -}}
-{{- if and (kindIs "map" $secret) (not (hasKey ((lookup "v1" "Secret" $.Release.Namespace $secret.name).data | default dict) $secret.key)) -}}
-{{- $_ := set $missing $secret.name (append (index $missing $secret.name | default list) $secret.key | uniq) -}}
+{{- range omit (include "sidelight.receiver" (dict "root" $ "routing" $routing "receiver" $receiver) | fromJson) "name" -}}
+{{- range . -}}{{- $named = concat $named (values .) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- if .Values.podMonitor.enabled -}}{{- $named = concat $named (values .Values.podMonitor.authorization) -}}{{- end -}}
+{{- $missing := dict -}}
+{{- range $secret := $named -}}
+{{- if kindIs "map" $secret -}}
+{{- if not (hasKey ((lookup "v1" "Secret" $.Release.Namespace $secret.name).data | default dict) $secret.key) -}}
+{{- $_ := set $missing $secret.name (append (index $missing $secret.name | default list) $secret.key | uniq | sortAlpha) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

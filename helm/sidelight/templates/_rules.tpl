@@ -150,6 +150,7 @@
 {{- $rule := .rule -}}
 {{- $alert := index .root.Values.alerts $rule.alert -}}
 {{- $own := index $alert $rule.key -}}
+{{- $all := .root.Values.rules -}}
 {{- range $rule.on_edge -}}
 {{- include "sidelight.checkEdge" (dict "root" $.root "path" (printf "alerts.%s.%s.%s" $rule.alert $rule.key .) "given" (index $own .)) -}}
 {{- end -}}
@@ -157,12 +158,19 @@
 {{- range $name, $text := $rule.annotations -}}
 {{- $_ := set $annotations $name (include "sidelight.filled" (dict "text" $text "parameters" $rule.parameters "own" $own)) -}}
 {{- end -}}
+{{- $said := merge (dict) $alert.labels $all.alertLabels -}}
+{{- if and (hasKey $said "namespace") (ne (include "sidelight.namespaceLabel" .root) "namespace") -}}
+{{- fail (printf "alerts.%s.labels.namespace: got %s, but under alertmanagerConfig.matcherStrategy OnNamespace this label is the release's namespace; leave it out here and in rules.alertLabels, or give another strategy." $rule.alert $said.namespace) -}}
+{{- end -}}
+{{- with $all.runbookURL -}}
+{{- $_ := set $annotations "runbook_url" (replace "{alert}" $rule.alert .) -}}
+{{- end -}}
 {{- $filled := dict
   "alert" $rule.alert
   "expr" (include "sidelight.filled" (dict "text" $rule.expr "parameters" $rule.parameters "own" $own))
   "for" $own.for
-  "labels" (merge (dict "severity" $own.severity) (include "sidelight.routingLabels" . | fromJson) $alert.labels $rule.labels)
-  "annotations" (merge (deepCopy $alert.annotations) $annotations) -}}
+  "labels" (merge (dict "severity" $own.severity) (include "sidelight.routingLabels" . | fromJson) $said $rule.labels)
+  "annotations" (merge (deepCopy $alert.annotations) $all.alertAnnotations $annotations) -}}
 {{- with $own.keep_firing_for -}}{{- $_ := set $filled "keep_firing_for" . -}}{{- end -}}
 {{- toJson $filled -}}
 {{- end -}}

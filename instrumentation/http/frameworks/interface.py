@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping
 
-    from instrumentation.http.problems import Document
+    from instrumentation.http.problem_document import Document
 
     Scope = MutableMapping[str, Any]
     Respond = Callable[[Any], Document]

@@ -39,6 +39,7 @@ class Starlette:
         self._mounted = Mounted()
         self._patterns: list[tuple[Pattern[str], Route]] | None = None
         self._hides_apps = False
+        self._answers: dict[type[Exception], Any] = {}
         self.by_id: dict[int, Route] = {}
 
     def routes(self) -> Iterator[Route]:
@@ -82,7 +83,18 @@ class Starlette:
     def handle(self, kind: type[Exception], respond: Respond) -> None:
         """Answer exceptions of a kind with a problem document, unless the app handles that kind itself."""
         if kind not in getattr(self.app, "exception_handlers", {kind: None}):
-            self.app.add_exception_handler(kind, answering(respond))
+            self._answers[kind] = answering(respond)
+            self.app.add_exception_handler(kind, self._answers[kind])
+
+    def leave(self, kind: type[Exception]) -> None:
+        """Revert ``handle`` and ``overhear``."""
+        answer = self._answers.pop(kind, None)
+        if answer is not None and self.app.exception_handlers.get(kind) is answer:
+            del self.app.exception_handlers[kind]
+        router = getattr(self.app, "router", self.app)
+        called = getattr(router, "middleware_stack", None)
+        if isinstance(called, _Overheard):
+            router.middleware_stack = called.app
 
     def overhear(self) -> None:
         """Hear what the router chooses also where a middleware hands on a copy of the scope."""
@@ -161,24 +173,24 @@ class _Overheard:
     """
 
     def __init__(self, app: ASGIApp, starlette: Starlette) -> None:
-        self._app = app
+        self.app = app
         self._starlette = starlette
 
     def __call__(self, scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
         """Answer; without a coroutine of its own where the scope is the one that came."""
         arrival = scope.get(ARRIVAL)
         is_copy = arrival is not None and arrival.scope_id != id(scope)
-        return self._telling(scope, receive, send) if is_copy else self._app(scope, receive, send)
+        return self._telling(scope, receive, send) if is_copy else self.app(scope, receive, send)
 
     async def _telling(self, scope: Scope, receive: Any, send: Any) -> None:
         try:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
         finally:
             tell(scope, self._starlette.app, self._starlette.chosen(scope))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what the router called: where it is unpickled the app is instrumented anew."""
-        return _itself, (self._app,)
+        return _itself, (self.app,)
 
 
 def _itself(app: ASGIApp) -> ASGIApp:

@@ -346,6 +346,15 @@ def test_every_alert_says_whose_it_is_and_no_value_may_say_otherwise(chart: Char
     assert "'/alerts/Watchdog/labels/sidelight'" in chart.refused(own)
 
 
+def test_a_namespace_of_one_s_own_needs_another_strategy(chart: Chart) -> None:
+    own = {"rules": {"alertLabels": {"namespace": "shop"}}}
+    refusal = chart.refused({**own, **routed()})
+    assert (
+        "labels.namespace: got shop, but under alertmanagerConfig.matcherStrategy OnNamespace this label is" in refusal
+    )
+    assert chart.alerts("Watchdog", {**own, **routed(NONE)})["none"]["labels"]["namespace"] == "shop"
+
+
 def test_under_on_namespace_an_alert_names_the_release_s_namespace_and_the_service_s(
     build: Callable[..., Chart],
 ) -> None:

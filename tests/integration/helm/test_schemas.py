@@ -67,7 +67,47 @@ BY_OPERATOR: dict[str, Any] = {
     },
     "collectorMonitor": {"enabled": True},
 }
+SCHEDULING: dict[str, Any] = {
+    "podAnnotations": {"example.com/scraped": "no"},
+    "nodeSelector": {"pool": "observability"},
+    "tolerations": [{"key": "pool", "operator": "Equal", "value": "observability", "effect": "NoSchedule"}],
+    "affinity": {
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "noisy"}}}
+            ]
+        }
+    },
+    "priorityClassName": "platform",
+    "imagePullSecrets": [{"name": "registry"}],
+}
+RELABELINGS = [{"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node", "action": "replace"}]
+PLATFORM: dict[str, Any] = {
+    "commonAnnotations": {"example.com/owner": "platform"},
+    "rules": {
+        "annotations": {"example.com/reviewed": "yes"},
+        "alertLabels": {"team": "shop"},
+        "alertAnnotations": {"chat": "https://chat.example/shop"},
+        "runbookURL": "https://wiki.example/runbooks/{alert}?from=alert",
+    },
+    "podMonitor": {
+        "enabled": True,
+        "selector": {"matchLabels": {"app": "shop"}},
+        "podTargetLabels": ["team"],
+        "relabelings": RELABELINGS,
+        "metricRelabelings": [{"sourceLabels": ["__name__"], "regex": "python_gc_.*", "action": "drop"}],
+        "sampleLimit": 2000000,
+        "scheme": "https",
+        "tlsConfig": {"ca": {"configMap": {"name": "ca", "key": "ca.crt"}}, "serverName": "shop"},
+        "authorization": {"type": "Bearer", "credentials": {"name": "shop-metrics", "key": "token"}},
+    },
+    "collectorMonitor": {"enabled": True, "podTargetLabels": ["team"], "relabelings": RELABELINGS},
+    "gateway": {"enabled": True, **SCHEDULING},
+    "test": {"enabled": True, **SCHEDULING},
+}
 VALUES = {
+    "platform": PLATFORM,
+    "platform by operator": {**PLATFORM, "gateway": {**SCHEDULING, **BY_OPERATOR["gateway"]}},
     "default": {},
     "minimal": MINIMAL,
     "full": FULL,

@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from examples.shop.payments import BUSY
 from instrumentation.catalog import METRICS
-from sidelight.demo.load import STOCK
+from sidelight.demo.load import EVENTS, STOCK
 from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
                 assert client.post("/checkout", json={"lines": [{"sku": sku}]}).status_code == 201
         with connect(f"ws{process.url.removeprefix('http')}{STOCK}", proxy=None) as websocket:
             websocket.recv()
+        with httpx.stream("GET", process.url + EVENTS, trust_env=False) as events:
+            next(events.iter_raw())
         yield process
 
 

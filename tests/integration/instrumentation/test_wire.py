@@ -121,6 +121,10 @@ def service():
     async def chunked_fail():
         return StreamingResponse(parts(), 503)
 
+    @app.get("/events")
+    async def events():
+        return StreamingResponse(parts(wait=0.2), media_type="text/event-stream")
+
     @app.get("/slow")
     async def slow():
         return StreamingResponse(parts(wait=0.4), headers=SIZED)
@@ -238,10 +242,11 @@ class Received:
 ANSWERED = (
     "GET /item", "HEAD /item", "GET /fail", "GET /empty", "GET /unchanged", "GET /moved", "GET /file", "GET /later",
     "GET /sized", "GET /sized-fail", "GET /chunked", "GET /chunked-fail", "GET /slow", "GET /waits",
+    "GET /events",
 )  # fmt: skip
 RAISED = ("GET /raise", "GET /breaks")  # uvicorn then ends the connection
 LEFT = (
-    ("GET /slow", DURING), ("GET /slow-chunked", DURING), ("GET /slow-fail", DURING), ("GET /waits", BEFORE),
+    ("GET /events", DURING), ("GET /slow", DURING), ("GET /slow-chunked", DURING), ("GET /slow-fail", DURING), ("GET /waits", BEFORE),
     ("GET /waits-to-fail", BEFORE),
 )  # fmt: skip
 
@@ -292,7 +297,7 @@ def counts_as(exchange: Exchange, received: Received) -> tuple[str, str, str, st
     status, error = "499", ""
     if received.is_cut_off:
         status, error = str(received.status), "response_aborted"
-    elif received.is_complete or (received.status or 0) >= 500:
+    elif received.is_complete or (received.status or 0) >= 500 or (received.status and "/events" in route):
         status = str(received.status)
     return exchange.method, route, status, status if status >= "500" else error
 

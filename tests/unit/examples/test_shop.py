@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,6 +18,8 @@ from sidelight.demo.load import GONE, REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from instrumentation.http.middleware import Message
 
     Page = dict[tuple[str, ...], float]
 
@@ -155,3 +158,28 @@ def test_the_stock_is_told_until_the_customer_leaves() -> None:
             assert socket.receive_json() == {"sku": next(iter(ITEMS)), "left": 40}
         rows = client.get("/metrics").text
     assert 'websocket_server_connection_duration_seconds_count{http_route="/stock"} 1' in rows
+
+
+def test_the_stock_is_a_stream_of_events_too() -> None:
+    sent: list[Message] = []
+
+    async def run() -> None:
+        left = asyncio.Event()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+            if len(sent) > 1:
+                left.set()
+
+        async def receive() -> Message:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        scope = {"type": "http", "method": "GET", "path": "/stock/events", "query_string": b"", "headers": []}
+        await app(scope, receive, send)
+
+    before = page()
+    asyncio.run(run())
+    assert json.loads(sent[1]["body"].removeprefix(b"data: ")) == {"sku": next(iter(ITEMS)), "left": 40}
+    number = ("http_server_stream_duration_seconds_count", "/stock/events")
+    assert page()[number] == before.get(number, 0) + 1

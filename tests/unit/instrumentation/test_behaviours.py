@@ -79,6 +79,11 @@ async def events(request: Request) -> Response:
     return StreamingResponse(parts(10**9), media_type="text/event-stream")
 
 
+async def endless(request: Request) -> Response:
+    del request
+    return StreamingResponse(parts(10**9))
+
+
 async def breaks(request: Request) -> Response:
     del request
 
@@ -117,6 +122,7 @@ async def file(request: Request) -> Response:
 
 ENDPOINTS = {
     "/items/{item}": item, "/broken": broken, "/gateway": gateway, "/moved": moved, "/stream": stream, "/events": events,
+    "/endless": endless,
     "/breaks": breaks, "/later": later, "/waits": waits, "/upload": upload, "/file": file,
 }  # fmt: skip
 
@@ -640,15 +646,24 @@ CASES: dict[str, Case] = {
     "gone in the middle of an upload": Case(
         "POST /upload", ("POST", "/upload", "499", ""), says=(PART,), leaves=0, silent=True
     ),
-    "gone during a stream": Case("GET /events", ("GET", "/events", "499", ""), leaves=4, silent=True),
-    "gone during a stream, and the request is cancelled": Case(
-        "GET /events", ("GET", "/events", "499", ""), leaves=4, cancelled=True
+    "gone during a response in parts": Case("GET /endless", ("GET", "/endless", "499", ""), leaves=4, silent=True),
+    "gone during a response in parts, and the request is cancelled": Case(
+        "GET /endless", ("GET", "/endless", "499", ""), leaves=4, cancelled=True
     ),
-    "gone during a stream within BaseHTTPMiddleware": Case(
-        "GET /events", ("GET", "/events", "499", ""), lambda: within(Based, fastapi_service), leaves=4
+    "gone during a response in parts within BaseHTTPMiddleware": Case(
+        "GET /endless", ("GET", "/endless", "499", ""), lambda: within(Based, fastapi_service), leaves=4
     ),
-    "gone during a stream of a bare app that does not listen": Case(
+    "gone during a response in parts of a bare app that does not listen": Case(
         "GET /", ("GET", "", "499", ""), lambda: bare(START, MORE, MORE, END), leaves=2
+    ),
+    "gone during server-sent events: the normal end of a stream": Case(
+        "GET /events", ("GET", "/events", "200", ""), leaves=4, silent=True
+    ),
+    "gone during server-sent events, and the request is cancelled": Case(
+        "GET /events", ("GET", "/events", "200", ""), leaves=4, cancelled=True
+    ),
+    "gone during server-sent events within BaseHTTPMiddleware": Case(
+        "GET /events", ("GET", "/events", "200", ""), lambda: within(Based, fastapi_service), leaves=4
     ),
     "gone after the last byte": Case("GET /upload", ("GET", "/upload", "200", ""), leaves=2),
     "gone once all bytes of the content-length were sent, before the last message": Case(
@@ -882,7 +897,7 @@ def test_gone_during_a_response_of_status_500_on_granian(messages: list[Any], st
 
 
 def test_server_sent_events_while_they_flow_and_once_their_client_has_left() -> None:
-    """one active request while they flow; then none, and `GET /events 499`"""
+    """one active request while they flow; then none, and `GET /events 200`"""
     during = []
 
     async def events() -> AsyncIterator[str]:
@@ -899,7 +914,7 @@ def test_server_sent_events_while_they_flow_and_once_their_client_has_left() -> 
     assert len(client.sent) == 1000
     assert during[:999] == [{"GET": 1.0}] * 999
     assert observed.active() == {"GET": 0.0}
-    assert observed.counted() == {("GET", "/events", "499", ""): 1}
+    assert observed.counted() == {("GET", "/events", "200", ""): 1}
 
 
 # --- What is not counted ----------------------------------------------------------------------------------------------

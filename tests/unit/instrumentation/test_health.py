@@ -15,14 +15,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
 
 import instrumentation
 from instrumentation.errors import InstrumentationError
 from instrumentation.health.monitor import MOST_CHECKS, HealthChecks, checks_of, health_check
 from instrumentation.http.health import health_pages
+from instrumentation.probing import HOLDS_UP_SECONDS
 from instrumentation.settings import Health, parse_settings
 from instrumentation.shutdown import shutdown
 from instrumentation.store.process_store import ProcessStore
@@ -107,6 +105,42 @@ class Asking:
 def test_a_check_has_failed_where_it_raises_or_says_false(store: ProcessStore, check: Any, expected: Any) -> None:
     health_check("database", check, store=store)
     assert found(store) == {"database": expected}
+
+
+def leave(error: BaseException) -> Any:
+    raise error
+
+
+class Silent(BaseException):
+    """What is neither an Exception nor an end, and cannot be printed."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+ENDS = [SystemExit("migrations are missing"), KeyboardInterrupt(), GeneratorExit(), Silent(), asyncio.CancelledError()]
+
+
+@pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "kind", ["a function", "an async function", "an awaiting function", "a coroutine of a function"]
+)
+def test_a_check_that_wants_the_process_to_end_has_failed(kind: str, error: BaseException, store: ProcessStore) -> None:
+    async def at_once() -> None:
+        leave(error)
+
+    async def later() -> None:
+        await asyncio.sleep(0)
+        leave(error)
+
+    checks = {"a function": lambda: leave(error), "an async function": at_once, "an awaiting function": later}
+    health_check("migrations", checks.get(kind, lambda: later()), store=store)  # noqa: PLW0108 - it is no async function
+    health_check("database", well, store=store)
+    with TestClient(service(store)) as client:
+        for _ in range(2):
+            checked = client.get("/ready").json()["checks"]
+            assert (checked["migrations"]["problem"], checked["database"]["status"]) == ("failed", "up")
+        assert client.get("/health").status_code == 200
 
 
 def test_a_service_without_checks_is_ready(store: ProcessStore) -> None:
@@ -262,6 +296,116 @@ def test_another_event_loop_of_the_process_asks_anew(store: ProcessStore) -> Non
     assert [asked(app)[0] for _ in range(2)] == [503, 503]
 
 
+# --- Checks that hold up the event loop -----------------------------------------------------------------------------------
+
+
+class Thread:
+    """Notes in which thread a check runs, and holds that thread up."""
+
+    def __init__(self, seconds: float = 2 * HOLDS_UP_SECONDS) -> None:
+        self.seen: list[threading.Thread] = []
+        self._seconds = seconds
+
+    def hold_up(self) -> None:
+        self.seen.append(threading.current_thread())
+        time.sleep(self._seconds)
+
+    @property
+    def names(self) -> list[str]:
+        return ["loop" if one is self.seen[0] or "sidelight" not in one.name else "aside" for one in self.seen]
+
+
+def problems(check: Any, times: int, store: ProcessStore) -> list[str]:
+    """What a check finds, asked so many times on one event loop."""
+    health_check("database", check, seconds=SECONDS, store=store)
+    checks = checks_of(store)
+    checks.settle(Health(cache_seconds=0.0))
+
+    async def asked() -> list[str]:
+        return [result.problem for _ in range(times) for result in await checks.results()]
+
+    return asyncio.run(asked())
+
+
+def test_an_async_check_that_awaits_nothing_runs_aside_from_the_first_time(store: ProcessStore) -> None:
+    thread = Thread()
+
+    async def check() -> bool:
+        thread.hold_up()
+        return len(thread.seen) == 1
+
+    assert problems(partial(check), 2, store) == ["", "failed"]
+    assert {one.name for one in thread.seen} == {"sidelight-health"}
+
+
+def test_one_that_holds_the_loop_up_and_never_gives_way_runs_aside_from_then_on(
+    store: ProcessStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    thread = Thread()
+
+    async def inner() -> None:
+        thread.hold_up()
+
+    async def check() -> None:
+        await inner()
+
+    assert problems(check, 3, store) == ["", "", ""]
+    assert thread.names == ["loop", "aside", "aside"]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == "health check database blocked the event loop for 0.2 s; it runs in a thread from now on"
+
+
+def test_one_that_gives_way_too_stays_on_the_loop_and_is_said(
+    store: ProcessStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    thread = Thread()
+
+    async def check() -> None:
+        await asyncio.sleep(0)
+        thread.hold_up()
+
+    assert problems(check, 2, store) == ["", ""]
+    assert thread.names == ["loop", "loop"]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.endswith("use a plain function, which runs in a thread")
+
+
+def test_one_that_needs_the_loop_after_all_is_back_on_it(store: ProcessStore) -> None:
+    thread = Thread()
+
+    async def check() -> None:
+        thread.hold_up()
+        if thread.seen[1:]:
+            await asyncio.sleep(0)
+
+    assert problems(check, 3, store) == ["", "", ""]
+    assert thread.names == ["loop", "aside", "loop", "loop"]
+
+
+def test_an_async_function_that_asks_for_its_loop_is_run_on_it(store: ProcessStore) -> None:
+    loops: list[Any] = []
+
+    async def check() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    assert problems(check, 2, store) == ["", ""]
+    assert len(loops) == 2
+
+
+def test_one_that_is_quick_or_waits_stays_on_the_loop_and_nothing_is_said(
+    store: ProcessStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    thread = Thread(0.0)
+
+    async def check() -> None:
+        await asyncio.sleep(2 * HOLDS_UP_SECONDS)
+        thread.hold_up()
+
+    assert problems(check, 2, store) == ["", ""]
+    assert thread.names == ["loop", "loop"]
+    assert caplog.records == []
+
+
 # --- The page of metrics ------------------------------------------------------------------------------------------------
 
 
@@ -322,26 +466,6 @@ def test_a_change_is_said_once_with_its_reason(store: ProcessStore, caplog: pyte
 # --- The pages ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_page_of_the_service_s_own_wins_also_where_it_is_added_later(store: ProcessStore) -> None:
-    app = service(store)
-
-    @app.get("/health")
-    async def own() -> str:
-        return "mine"
-
-    with TestClient(app) as client:
-        assert client.get("/health").json() == "mine"
-        assert client.get("/ready").json()["status"] == "ready"
-
-
-def test_a_mount_of_everything_does_not(store: ProcessStore) -> None:
-    async def everything(_: Any) -> PlainTextResponse:
-        return PlainTextResponse("a page")
-
-    app = service(store, Starlette(routes=[Mount("/", routes=[Route("/{path:path}", everything)])]))
-    assert asked(app)[1]["status"] == "ready"
-
-
 def test_paths_can_be_chosen_and_left_out(store: ProcessStore) -> None:
     app = service(store, live_path="/livez", ready_path=None)
     with TestClient(app) as client:
@@ -350,7 +474,7 @@ def test_paths_can_be_chosen_and_left_out(store: ProcessStore) -> None:
 
 def test_methods_and_headers(store: ProcessStore) -> None:
     with TestClient(service(store)) as client:
-        assert client.post("/ready").status_code == 405
+        assert client.post("/ready").status_code == 404  # the app's to answer
         head = client.head("/ready")
         assert (head.status_code, head.content, head.headers["cache-control"]) == (200, b"", "no-store")
         assert int(head.headers["content-length"]) == len(client.get("/ready").content)

@@ -214,7 +214,7 @@ def test_active_requests_fall_once_the_content_length_is_sent() -> None:
 
 def test_reading_the_page() -> None:
     observed = Observed(shop())
-    observed.call(("GET", "/metrics"), ("HEAD", "/metrics"), ("POST", "/metrics"))
+    observed.call(("GET", "/metrics"), ("HEAD", "/metrics"))
     assert observed.counted() == {}
 
 
@@ -355,7 +355,7 @@ def test_requests_of_other_threads_are_in_the_sum() -> None:
     assert observed.counted() == {("GET", "/items/{item}", "200", ""): 21}
 
 
-def test_any_other_asgi_app_is_returned_wrapped_and_has_no_templates() -> None:
+def test_a_function_is_returned_wrapped_and_has_no_templates() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         del scope, receive
         await send({"type": "http.response.start", "status": 204, "headers": []})
@@ -426,11 +426,22 @@ def test_metrics_of_your_own_stand_on_the_same_page() -> None:
 
 
 def test_a_path_for_the_page_that_the_app_serves_itself() -> None:
-    """`instrument()` raises an `InstrumentationError`"""
+    """not counted; the app's page stays"""
     app = FastAPI()
     app.add_api_route("/metrics", lambda: "mine")
-    with pytest.raises(InstrumentationError, match=r"^metrics\.path: /metrics is a route of the app already"):
-        Observed(app)
+    observed = Observed(app)
+    assert observed.page().json() == "mine"
+    assert observed.counted() == {}
+
+
+def test_a_path_for_the_page_that_takes_something_else_than_get() -> None:
+    """counted as any other route; the page is answered to GET"""
+    app = FastAPI()
+    app.add_api_route("/metrics", lambda: "taken", methods=["POST"])
+    observed = Observed(app)
+    assert observed.page().text.startswith("# HELP")
+    observed.call(("POST", "/metrics"))
+    assert observed.counted() == {("POST", "/metrics", "200", ""): 1}
 
 
 def test_without_a_path_there_is_no_page() -> None:

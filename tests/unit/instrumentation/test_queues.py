@@ -366,9 +366,24 @@ def test_a_failure_is_counted_each_time_and_said_once_for_each_kind(
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_a_callback_that_ends_the_process_ends_itself_alone(store: ProcessStore) -> None:
-    queue("emails", depth=sys.exit, store=store)
-    assert depths(store) == {}
+async def leave() -> int:
+    raise SystemExit("no broker")
+
+
+@pytest.mark.parametrize(
+    "depth",
+    [lambda: sys.exit("no broker"), leave, lambda: next(iter([leave()]))],
+    ids=["a function", "async", "awaitable"],
+)
+def test_a_callback_that_wants_the_process_to_end_fails(
+    depth: Any, store: ProcessStore, loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue("emails", depth=depth, store=store)
+    queue("jobs", depth=lambda: 7, store=store)
+    assert depths(store) == {"jobs": 7}
+    assert failures(store) == {"emails": 2, "jobs": 0}  # this page asks too
+    assert loop.is_running()
+    assert "SystemExit: no broker" in caplog.text
 
 
 def test_where_there_are_no_more_threads_the_page_is_served_without_the_queue(

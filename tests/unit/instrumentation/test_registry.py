@@ -58,6 +58,15 @@ class Leaving:
         raise SystemExit
 
 
+class LeavingValue(float):
+    """A value that wants the process to end when it is printed."""
+
+    def __float__(self) -> float:
+        raise SystemExit
+
+    __str__ = __repr__ = __float__  # type: ignore[assignment]
+
+
 def exposition(*given: Giving | Hanging | Leaving) -> Exposition:
     store, registry = LocalStore(), CollectorRegistry()
     add(store, WORKFLOWS_CREATED, ("a",), 7.0)
@@ -143,6 +152,13 @@ def test_many_that_are_slow_have_the_patience_each(monkeypatch: pytest.MonkeyPat
 
 def test_one_that_wants_the_process_to_end_is_left_out() -> None:
     assert read(exposition(Leaving())) == OURS | TILLS
+
+
+@BOTH
+def test_one_whose_value_wants_the_process_to_end_is_left_out(accept: str) -> None:
+    family = GaugeMetricFamily("shop_leaves", "A gauge.")
+    family.add_metric([], LeavingValue(7))
+    assert read(exposition(Giving(family)), accept)["shop_tills"] == [3]
 
 
 @BOTH

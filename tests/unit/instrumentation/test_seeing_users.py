@@ -18,7 +18,8 @@ from instrumentation.store.process_store import ProcessStore
 from instrumentation.users.active import ActiveUsers
 
 if TYPE_CHECKING:
-    from instrumentation.http.middleware import Listener, Scope
+    from instrumentation.asgi import Scope
+    from instrumentation.http.middleware import Listener
 
 
 @pytest.fixture
@@ -69,6 +70,18 @@ def test_a_fault_of_the_finder_is_told_once_without_the_id(
         "sidelight could not count the user of a request, since LookupError; it is said once"
     ]
     assert "ada" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit(7), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
+def test_a_finder_that_wants_the_process_to_end_ends_nothing(
+    users: ActiveUsers, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def find(scope: Scope) -> str:
+        del scope
+        raise error
+
+    ask(seeing_users(find, users), "ada")
+    assert f"since {type(error).__name__}" in caplog.text
 
 
 def test_what_is_no_id_is_told_and_not_raised(users: ActiveUsers, caplog: pytest.LogCaptureFixture) -> None:

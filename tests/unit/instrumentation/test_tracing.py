@@ -54,7 +54,7 @@ def test_without_an_endpoint_nothing_of_it_is_loaded() -> None:
 @pytest.mark.parametrize(
     ("protocol", "missing", "extra"),
     [
-        ("http/protobuf", "opentelemetry.instrumentation.fastapi", "tracing"),
+        ("http/protobuf", "opentelemetry.instrumentation.asgi", "tracing"),
         ("grpc", "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", "tracing-grpc"),
     ],
 )

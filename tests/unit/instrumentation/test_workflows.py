@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from instrumentation import warn_once
 from instrumentation.errors import InstrumentationError
 from instrumentation.store import LocalStore
 from instrumentation.workflows import workflow, workflow_created
@@ -100,13 +101,30 @@ def test_a_created_workflow_is_counted(store: LocalStore) -> None:
 
 
 @pytest.mark.parametrize("cost", [-0.01, math.nan, math.inf, "1", None, True, 10**400, Decimal("sNaN")])
-def test_a_wrong_cost_is_refused_at_the_call(store: LocalStore, cost: Any) -> None:
-    with (
-        pytest.raises(InstrumentationError, match=r"cost_usd got .*; give US dollars as a number of at least 0"),
-        workflow("import", store=store) as run,
-    ):
-        run.cost_usd(cost)
-    assert read(store, "workflow_cost_usd_total") == {("import",): 0.0}
+def test_a_wrong_cost_is_logged_and_ignored(
+    store: LocalStore, cost: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warn_once, "_warned", set())
+    for _ in range(3):
+        with workflow("import", store=store) as run:
+            run.cost_usd(cost)
+            run.cost_usd(0.5)
+    assert read(store, "workflow_cost_usd_total") == {("import",): 1.5}
+    assert executions(store) == {"success": 3, "failure": 0, "cancelled": 0}
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"{__file__}:")
+    assert ": workflow 'import': cost_usd got " in said
+    assert said.endswith("; give US dollars as a number of at least 0. It is ignored, and logged once.")
+
+
+def test_each_place_that_gives_a_wrong_cost_is_logged(store: LocalStore, caplog: pytest.LogCaptureFixture) -> None:
+    with workflow("import", store=store) as run:
+        run.cost_usd(math.nan)
+        run.cost_usd(-7)
+    assert [("nan" in one.getMessage(), "-7" in one.getMessage()) for one in caplog.records] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "x" * 101, 7, None, "two\nlines"])

@@ -126,7 +126,7 @@ def test_the_schemas_durations_are_those_of_the_settings(given: str) -> None:
 def test_every_section_of_the_values_has_a_comment() -> None:
     lines = chart_files(Settings())[VALUES].splitlines()
     sections = [number for number, line in enumerate(lines) if line and line[0] not in "# "]
-    assert len(sections) == 12
+    assert len(sections) == 14
     assert all(lines[number - 1].startswith("# ") for number in sections)
 
 

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import _sidelight_speedups
 
-from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION
+from instrumentation.catalog import (
+    HTTP_SERVER_ACTIVE_REQUESTS,
+    HTTP_SERVER_ACTIVE_STREAMS,
+    HTTP_SERVER_REQUEST_DURATION,
+    HTTP_SERVER_STREAM_DURATION,
+)
 from instrumentation.http import middleware
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
+from instrumentation.http.streaming import Streams
+from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import LocalStore
 
 if TYPE_CHECKING:
@@ -46,6 +53,14 @@ class Layer:
             excluded=frozenset({"/health"}),
             direct={"/metrics": page},
             other={},
+            aside=lambda method, path: page if (method, path) == ("POST", "/aside") else None,
+            streams=Streams(
+                self.store,
+                self.routes,
+                excluded={"/health"},
+                by_route=RoutePatterns(["/items/*"]),
+                subscriptions=RoutePatterns(["/items/events"]),
+            ),
             listeners=listeners,
         )
 
@@ -57,6 +72,12 @@ class Layer:
     def active(self) -> float:
         rows = (row for row in self.store.series() if row.metric is HTTP_SERVER_ACTIVE_REQUESTS)
         return sum(row.slots[0] for row in rows)
+
+    def streams(self) -> dict[tuple[str, ...], float]:
+        """Streams that are open, and those that ended, by metric and route."""
+        kinds = (HTTP_SERVER_ACTIVE_STREAMS, HTTP_SERVER_STREAM_DURATION)
+        rows = (row for row in self.store.series() if row.metric in kinds)
+        return {(row.metric.name, *row.labels): sum(row.slots[:-1] or row.slots) for row in rows}
 
 
 def scope(**more: Any) -> dict[str, Any]:

@@ -149,6 +149,13 @@ async def patient(asked: Any, receive: Any, send: Any) -> str:
     return "the end"
 
 
+async def events(scope: Any, _: Any, send: Any) -> None:
+    scope["route"] = CHOSEN
+    await send({**START, "headers": [(b"content-type", b"text/event-stream")]})
+    await send(MORE)
+    await send(END)
+
+
 def taken(ask: Callable[..., Any]) -> None:
     running = ask(scope(), receive, send)
     running.send(None)
@@ -191,6 +198,8 @@ CASES: dict[str, tuple[Callable[..., None], Any, tuple[Any, ...]]] = {
     },
     "an exception that the app takes": (taken, patient, ()),
     "a nested route": (whole, nested, ()),
+    "a stream": (whole, events, ()),
+    "a stream that is dropped": (dropped, events, ()),
     "an app that fails": (failed, failing, ()),
     "an app that fails while another exception is handled": (failed_while_another_was_handled, failing, ()),
     "an interrupt while an app that fails is counted": (interrupted, failing, (interrupting_listener,)),

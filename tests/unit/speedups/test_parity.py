@@ -15,6 +15,9 @@ from tests.unit.speedups.layers import Layer, pause, scope
 STATUSES = st.sampled_from([200, 204, 304, 404, 499, 500, 503, 599, 0, True, 200.0, 204.0, 10**30, None, []])
 LENGTHS = st.sampled_from([b"0", b"1", b"3", b"3", b"-1", b" 3", b"1_0", b"one", b"", b"9" * 18, b"9" * 30, "3", None])
 HEADERS = st.one_of(
+    st.sampled_from(
+        [[(b"content-type", b"text/event-stream; charset=utf-8")], ((b"Content-Type", b"application/jsonl"),)]
+    ),
     st.sampled_from([None, (), [], 7, [7], ["ab"], [(b"x",)], [(b"x", b"y", b"z")], [[b"content-length", b"1"]]]),
     st.builds(
         lambda name, length, made: made([(b"content-typo!!", b"x"), (name, length), (b"content-length", b"7")]),
@@ -24,7 +27,7 @@ HEADERS = st.one_of(
     ),
 )
 BODIES = st.sampled_from(
-    [{}, *({"body": body} for body in (b"", b"a", b"ab", bytearray(b"ab"), memoryview(b"abc"), "a", None))]
+    [{}, *({"body": body} for body in (b"", b"a", b": ping", b"ab", bytearray(b"ab"), memoryview(b"abc"), "a", None))]
 )
 FLAGS = st.sampled_from([{}, {"more_body": True}, {"more_body": False}, {"more_body": 1}, {"more_body": []}])
 MESSAGES = st.one_of(
@@ -58,13 +61,13 @@ ACTIONS = st.one_of(
     st.tuples(st.just("pause"), st.none()),
     st.tuples(st.just("insist"), st.none()),
     st.tuples(st.just("raise"), ERRORS),
-    st.tuples(st.sampled_from(["route", "endpoint"]), st.sampled_from(["/health", "/items/{item}"])),
+    st.tuples(st.sampled_from(["route", "endpoint"]), st.sampled_from(["/health", "/items/{item}", "/items/events"])),
 )
 DRIVES = st.lists(st.one_of(st.just(("send", None)), st.just(("send", None)), st.tuples(st.just("throw"), ERRORS)))
 SCOPES = st.fixed_dictionaries(
     {
         "method": st.sampled_from(["GET", "POST", "HEAD", "BREW"]),
-        "path": st.sampled_from(["/", "/metrics", "/api/metrics"]),
+        "path": st.sampled_from(["/", "/metrics", "/api/metrics", "/aside", "/items/events"]),
     },
     optional={
         "root_path": st.sampled_from(["", "/api"]),
@@ -175,7 +178,7 @@ def outcome(kind: str, actions: list[Any], drives: list[Any], asked: dict[str, A
         running.close()
     except RuntimeError as error:
         trace.append(("closed", repr(error), repr(error.__context__)))
-    return trace, layer.counted(), layer.active()
+    return trace, layer.counted(), layer.active(), layer.streams()
 
 
 @settings(max_examples=400, deadline=None)

@@ -19,7 +19,7 @@ import _sidelight_speedups
 from sidelight.toolchain import Toolbox, processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sidelight.toolchain.processes import Process
 
@@ -60,9 +60,12 @@ class Service:
         return f"{pins} {self.interface}"
 
 
+TABLE: dict[str, list[dict[str, Any]]] = tomllib.loads((ROOT / "requirements/frameworks.toml").read_text())
+
+
 def services() -> list[Service]:
-    rows: list[dict[str, Any]] = tomllib.loads((ROOT / "requirements/frameworks.toml").read_text())["services"]
-    return [Service(**{**row, "versions": versions}) for row in rows for versions in row["versions"]]
+    """Every service, on each set of versions."""
+    return [Service(**{**row, "versions": each}) for row in TABLE["services"] for each in row["versions"]]
 
 
 def environment(versions: Mapping[str, str]) -> Path:
@@ -90,15 +93,18 @@ def uv(*arguments: object) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+COMMANDS = {
+    "asgi": ("uvicorn", "--port", "{port}", "{app}"),
+    "wsgi": ("gunicorn", "--bind", "127.0.0.1:{port}", "{app}"),
+}
+
+
 @contextmanager
-def serving(service: Service, folder: Path, *options: str) -> Iterator[Process]:
-    """A service on uvicorn, or, of WSGI, on gunicorn."""
+def serving(service: Service, folder: Path, *options: str, command: Sequence[str] | None = None) -> Iterator[Process]:
+    """A service on uvicorn, or, of WSGI, on gunicorn, unless there is another command."""
     port = processes.free_port()
-    bin_ = environment(service.versions)
-    if service.interface == "asgi":
-        argv = (bin_ / "uvicorn", service.app, "--port", str(port), *options)
-    else:
-        argv = (bin_ / "gunicorn", service.app, "--bind", f"127.0.0.1:{port}", *options)
+    program, *arguments = (each.format(port=port, app=service.app) for each in command or COMMANDS[service.interface])
+    argv = (environment(service.versions) / program, *arguments, *options)
     env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE / "services")))}
     url = f"http://127.0.0.1:{port}"
     with processes.start(argv, log=folder / "log", ready=f"{url}/health", url=url, env=env, cwd=folder) as process:

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import include, path, re_path
 from django.views.decorators.http import require_GET
 
 import instrumentation
 
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
 
 @require_GET
-def item(request, item, shop=""):
-    del request
+def item(_: HttpRequest, item: int, shop: str = "") -> HttpResponse:
     return HttpResponse(f"{shop} {item}")
 
 
-async def busy(request):
-    del request
+async def busy(_: HttpRequest) -> HttpResponse:
     return HttpResponse("busy", status=503)
 
 
-def broken(request):
-    del request
+def broken(_: HttpRequest) -> HttpResponse:
     raise RuntimeError("broken")
 
 
-def conflict(request):
-    del request
+def conflict(_: HttpRequest) -> HttpResponse:
     raise instrumentation.ConflictError("taken")
 
 
-def stream(request):
-    del request
+def stream(_: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(f"part{number} " for number in range(3))
 
 

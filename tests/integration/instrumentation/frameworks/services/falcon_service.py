@@ -11,30 +11,27 @@ import instrumentation
 
 
 class Item:
-    def on_get(self, request: Any, response: Any, item: int, shop: str = "") -> None:
-        del request
+    def on_get(self, _: Any, response: Any, item: int, shop: str = "") -> None:
         response.text = f"{shop} {item}"
 
 
 class Busy:
-    def on_get(self, request: Any, response: Any) -> None:
-        del request
+    def on_get(self, _: Any, response: Any) -> None:
         response.status = falcon.HTTP_503
 
 
 class Broken:
-    def on_get(self, request: Any, response: Any) -> None:
+    def on_get(self, *_: Any) -> None:
         raise RuntimeError("broken")
 
 
 class Conflict:
-    def on_get(self, request: Any, response: Any) -> None:
+    def on_get(self, *_: Any) -> None:
         raise instrumentation.ConflictError("taken")
 
 
 class Stream:
-    def on_get(self, request: Any, response: Any) -> None:
-        del request
+    def on_get(self, _: Any, response: Any) -> None:
         response.stream = (f"part{number} ".encode() for number in range(3))
 
 
@@ -67,8 +64,7 @@ class AsyncResource:
 
 
 class Room:
-    async def on_websocket(self, request: Any, socket: Any, room: str) -> None:
-        del request
+    async def on_websocket(self, _: Any, socket: Any, room: str) -> None:
         await socket.accept()
         await socket.send_text(room)
         await socket.close()

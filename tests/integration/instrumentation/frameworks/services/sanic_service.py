@@ -15,32 +15,27 @@ shops = Blueprint("shops", url_prefix="/shops/<shop>")
 
 
 @app.get("/items/<item:int>")
-async def item(request: Any, item: int) -> Any:
-    del request
+async def item(_: Any, item: int) -> Any:
     return text(str(item))
 
 
 @shops.get("/items/<item:int>")
-async def item_of_shop(request: Any, shop: str, item: int) -> Any:
-    del request
+async def item_of_shop(_: Any, shop: str, item: int) -> Any:
     return text(f"{shop} {item}")
 
 
 @app.get("/busy")
-async def busy(request: Any) -> Any:
-    del request
+async def busy(_: Any) -> Any:
     return empty(503)
 
 
 @app.get("/broken")
-async def broken(request: Any) -> Any:
-    del request
+async def broken(_: Any) -> Any:
     raise RuntimeError("broken")
 
 
 @app.get("/conflict")
-async def conflict(request: Any) -> Any:
-    del request
+async def conflict(_: Any) -> Any:
     raise instrumentation.ConflictError("taken")
 
 
@@ -53,8 +48,7 @@ async def stream(request: Any) -> None:
 
 
 @app.websocket("/rooms/<room>")
-async def room(request: Any, socket: Any, room: str) -> None:
-    del request
+async def room(_: Any, socket: Any, room: str) -> None:
     await socket.send(room)
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from random import random
-from threading import get_ident
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
-from instrumentation.http.correlation import ID, SPAN
+from instrumentation.correlation import ID, SPAN
 from instrumentation.logs.above import current
 from instrumentation.logs.binding import BOUND
 from instrumentation.logs.handler import FACTS
 from instrumentation.logs.rendering import Json, as_json, service_facts
+from instrumentation.threads import get_ident
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from instrumentation.http.middleware import Key, Scope
+    from instrumentation.asgi import Scope
+    from instrumentation.http.middleware import Key
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.logs.handler import Lines
     from instrumentation.settings import Settings
