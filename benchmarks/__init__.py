@@ -1,1 +1,1 @@
-"""What instrumentation costs: Sidelight and its peers side by side, in one run."""
+"""Measures the overhead of instrumentation: Sidelight and other libraries side by side, in one run."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measures, prints the tables, and writes them to a folder."""
+"""``python -m benchmarks``: measures, prints the tables and writes them to a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Measure what was asked for; only a full run replaces the committed results, unless a folder is given."""
+    """Run the selected measurements; only a full run replaces the committed results, unless a folder is given."""
     options = _options()
     names = options.case or (IN_QUICK if options.quick else tuple(SECTIONS))
     tables = []
@@ -32,9 +32,11 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the short form, under a minute, of few cases")
-    parser.add_argument("--case", action="append", choices=SECTIONS, help="measure this only; may be given again")
-    parser.add_argument("--output", type=Path, help="the folder to write to; benchmarks/results for a full run")
+    parser.add_argument("--quick", action="store_true", help="a short run of a few cases, less than a minute")
+    parser.add_argument("--case", action="append", choices=SECTIONS, help="measure only this; repeatable")
+    parser.add_argument(
+        "--output", type=Path, help="the folder to write to (default for a full run: benchmarks/results)"
+    )
     return parser.parse_args()
 
 

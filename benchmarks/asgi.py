@@ -1,4 +1,4 @@
-"""Calls an ASGI app in process, without a socket, in the way uvicorn calls it."""
+"""Calls an ASGI app in process, without a socket, in the same way as uvicorn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADERS = [(b"host", b"127.0.0.1:8000"), (b"user-agent", b"sidelight-benchmarks"
 
 
 class Wire:
-    """One request's two ends; bound methods of one object that knows about a disconnect, as uvicorn's are."""
+    """Receive and send of one request, as bound methods of one object with a disconnect flag, like uvicorn's."""
 
     __slots__ = ("disconnected", "heard")
 
@@ -26,14 +26,14 @@ class Wire:
         self.heard = False
 
     async def receive(self) -> Message:
-        """The request's empty body, then nothing for as long as anyone listens."""
+        """The request's empty body, then nothing more."""
         if self.heard:
             await asyncio.Future()
         self.heard = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(self, message: Message) -> None:
-        """Drop what is sent."""
+        """Discard a message."""
 
 
 class Keeping(Wire):
@@ -46,12 +46,12 @@ class Keeping(Wire):
         self.body = b""
 
     async def send(self, message: Message) -> None:
-        """Keep what is sent."""
+        """Keep the body of a message."""
         self.body += message.get("body", b"")
 
 
 def scope_of(path: str) -> dict[str, Any]:
-    """The scope of a GET, with the keys that uvicorn gives."""
+    """The scope of a GET, with the same keys as uvicorn's."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -70,7 +70,7 @@ def scope_of(path: str) -> dict[str, Any]:
 
 
 async def call(app: App, path: str, times: int = 1) -> None:
-    """Get a path so many times, one after the other."""
+    """Request a path a number of times, one after the other."""
     scope = scope_of(path)
     for _ in range(times):
         wire = Wire()
@@ -78,7 +78,7 @@ async def call(app: App, path: str, times: int = 1) -> None:
 
 
 async def body_of(app: App, path: str) -> bytes:
-    """Get a path and return the body of the response."""
+    """Request a path and return the body of the response."""
     wire = Keeping()
     await app(scope_of(path), wire.receive, wire.send)
     return wire.body

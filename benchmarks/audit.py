@@ -1,4 +1,4 @@
-"""What an audit entry costs, for each answer to "when does the disk have it?", and how fast a trail is verified."""
+"""Overhead of an audit entry for each ``audit.fsync``, and how fast a trail is verified."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Cost(NamedTuple):
 
 
 def table(effort: Effort) -> Table:
-    """Write entries into a folder for temporary files, alone and with others, and verify a trail."""
+    """Write entries into a temporary folder, with one and several workers, and verify a trail."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "audit.log"
         rows = [
@@ -51,8 +51,7 @@ def table(effort: Effort) -> Table:
     return Table(
         name="audit",
         title="Audit trail: one entry, and verifying",
-        note="An entry of about 250 bytes, from the call of `audit()` to its return. With several workers, each writes as "
-        "fast as it can, and the time on the clock holds what it waited for the others. Medians.",
+        note="An entry of about 250 bytes, from the call of `audit()` to its return. With several workers, each writes as fast as it can, and the wall-clock time includes waiting for the others. Medians.",
         columns=COLUMNS,
         rows=tuple(rows),
     )
@@ -71,7 +70,7 @@ def _row(path: Path, policy: str, workers: int, effort: Effort) -> Row:
 
 
 def _cost(path: Path, policy: str) -> _Cost:
-    """In a process of its own."""
+    """Measure in a separate process."""
     auditor, times = _auditor(path, fsync=policy), ENTRIES[policy]
     auditor.write(GIVEN)
     cpu, clock = time.process_time(), time.perf_counter()

@@ -1,4 +1,4 @@
-"""The services that are measured, one row each."""
+"""The measured services, one row each."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ STATUSES = (200, 404, 500)
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One service and the request that is sent to it.
+    """A service and the request sent to it.
 
     Attributes:
-        name: What ``--case`` takes.
-        title: What the tables say.
-        build: Makes the service from the keyword arguments of FastAPI.
-        path: The path that is called.
-        template: What a right route label says of it.
-        requests: How many requests are timed at once.
-        units: What the time of one request is divided by.
+        name: Its name for ``--case``.
+        title: Its name in tables.
+        build: Creates the service with keyword arguments for FastAPI.
+        path: The requested path.
+        template: The correct route label.
+        requests: The number of requests timed together.
+        units: The divisor for the time of one request.
     """
 
     name: str
@@ -67,7 +67,7 @@ def flat(routes: int = ROUTES, **arguments: Any) -> FastAPI:
 
 
 def nested(**arguments: Any) -> FastAPI:
-    """Five routers, each in the one before, with ten routes each before the next, and one in the last."""
+    """Five nested routers, each with ten routes before the next router, and one route in the last."""
     app = FastAPI(**arguments)
     inner = APIRouter(prefix=f"/level{LEVELS}")
     _fill(inner)
@@ -98,7 +98,7 @@ def stream(**arguments: Any) -> FastAPI:
 
 
 def statuses(**arguments: Any) -> FastAPI:
-    """Many routes, each answering with the status it is asked for."""
+    """Many routes, each answering with the requested status."""
     app = FastAPI(**arguments)
     for number in range(ROUTES):
 

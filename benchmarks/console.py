@@ -1,8 +1,8 @@
-"""The one place that prints."""
+"""Prints to the terminal."""
 
 from __future__ import annotations
 
 
 def say(text: str) -> None:
-    """Print to the terminal, at once."""
-    print(text, flush=True)  # noqa: T201 - what this is for
+    """Print to the terminal without buffering."""
+    print(text, flush=True)  # noqa: T201 - the purpose of this function

@@ -1,4 +1,4 @@
-"""How long to measure."""
+"""The duration of measurements."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How long to measure.
+    """The duration of measurements.
 
     Attributes:
-        generations: How often every process is started anew: two processes of the same program differ by up to a
-            microsecond a request, because of where their memory lies.
-        rounds: Rounds in each generation; in a round every process is asked once.
-        repeats: How often a slow thing, such as an import, is done.
+        generations: How often all processes are restarted: two processes of the same program differ by up to a microsecond
+            per request, because of their memory layout.
+        rounds: Rounds per generation; in a round, every process is called once.
+        repeats: How often a slow operation, such as an import, is repeated.
     """
 
     generations: int

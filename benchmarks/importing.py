@@ -1,4 +1,4 @@
-"""How long an import takes after FastAPI's own, in fresh processes, as CPU time: the files are in memory."""
+"""CPU time of imports after FastAPI has been imported, in fresh processes, with the files cached in memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 def table(variants: Sequence[Variant], effort: Effort) -> Table:
-    """Import every variant's modules in turn, again and again."""
+    """Import the modules of every variant in turn, repeatedly."""
     modules = [module for variant in variants for module in variant.modules]
     times: dict[str, list[float]] = {module: [] for module in modules}
     for _ in range(effort.repeats):
@@ -41,7 +41,7 @@ def table(variants: Sequence[Variant], effort: Effort) -> Table:
     return Table(
         name="import",
         title="Importing, after fastapi",
-        note="`import instrumentation` loads the rest on first use; `instrumentation.http` is what `instrument` loads.",
+        note="`import instrumentation` loads the rest on first use; `instrument` loads `instrumentation.http`.",
         columns=COLUMNS,
         rows=tuple(_row(module, taken) for module, taken in times.items()),
     )

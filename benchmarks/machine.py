@@ -1,4 +1,4 @@
-"""What the numbers were measured on."""
+"""Describes the machine on which the numbers were measured."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LOOPS = 1_000_000
 
 
 def facts(distributions: Iterable[str]) -> dict[str, str]:
-    """The machine, without what would tell whose it is, and the versions of packages."""
+    """The machine, without identifying information, and the versions of packages."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "CPUs": f"{len(os.sched_getaffinity(0))}, {platform.machine()}",
-        "speed": f"a turn of an empty Python loop takes {loop_nanoseconds():.0f} ns",
+        "speed": f"an iteration of an empty Python loop takes {loop_nanoseconds():.0f} ns",
         "load at the end": f"{os.getloadavg()[0]:.1f}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         **{name: version(name) for name in sorted(set(distributions))},
@@ -28,7 +28,7 @@ def facts(distributions: Iterable[str]) -> dict[str, str]:
 
 
 def loop_nanoseconds() -> float:
-    """How fast this machine runs Python at this time: the fastest of five."""
+    """The current speed of Python on this machine: the fastest of five runs."""
     return min(_loop() for _ in range(5)) / LOOPS * 1e9
 
 
@@ -40,6 +40,6 @@ def _loop() -> float:
 
 
 def section() -> str:
-    """Where a page's figures were measured, as its last section."""
+    """The last section of a page, with the machine."""
     rows = "\n".join(f"- {name}: {value}" for name, value in facts(()).items())
     return f"## Measured on\n\n{rows}"

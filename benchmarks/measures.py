@@ -1,7 +1,7 @@
-"""What a process is asked to measure on the service it holds ready.
+"""Measurements that a process runs on its service.
 
-Times are CPU times: nothing here waits, so on an idle machine they are the times on the clock, and on a busy one they
-leave out most of what the others do.
+Times are CPU times. Nothing here waits, so on an idle machine they equal wall-clock time, and on a busy one they exclude most
+of the load of other processes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Cost(NamedTuple):
 
     Attributes:
         total: With the variant.
-        added: Over the bare service.
+        added: In addition to the bare service.
     """
 
     total: float
@@ -37,7 +37,7 @@ class Cost(NamedTuple):
 
 
 async def warm_up(subject: Subject) -> None:
-    """Let every cache fill, and let the collector of garbage forget what stays."""
+    """Fill all caches, and exclude permanent objects from garbage collection."""
     for app in (subject.bare, subject.installed.app):
         await call(app, subject.case.path, times=3 * subject.case.requests)
     gc.collect()
@@ -45,9 +45,9 @@ async def warm_up(subject: Subject) -> None:
 
 
 async def cost(subject: Subject, turn: int) -> Cost:
-    """One round: bare, instrumented, instrumented, bare, or the other way round in every second turn.
+    """One round: bare, instrumented, instrumented, bare, or in the reverse order in every second round.
 
-    So neither a machine that slows down nor the caches, which are cold after a wait, favour one of them.
+    So neither a machine that becomes slower nor caches that are cold after waiting favour one of them.
     """
     app, bare = subject.installed.app, subject.bare
     one, other = (app, bare) if turn % 2 else (bare, app)
@@ -66,8 +66,8 @@ async def _seconds(app: App, subject: Subject) -> float:
 
 
 async def route_labels(subject: Subject) -> list[str]:
-    """What the page calls the routes that were called, its own left out."""
-    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - not before the variant
+    """The route labels on the page for the called routes, without the page's own."""
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - only after the variant
 
     page = (await subject.installed.page()).decode()
     return sorted(
@@ -82,7 +82,7 @@ async def route_labels(subject: Subject) -> list[str]:
 
 
 async def memory(subject: Subject) -> tuple[int, int]:
-    """Bytes held for a service of many routes that were called once each, and the lines of its page."""
+    """Memory in bytes for a service with many routes that were each called once, and the lines of its page."""
     before = series_lines(await subject.installed.page())
     gc.collect()
     tracemalloc.start()
@@ -95,7 +95,7 @@ async def memory(subject: Subject) -> tuple[int, int]:
 
 
 def series_lines(page: bytes) -> int:
-    """How many lines of a page carry a number."""
+    """The number of sample lines on a page."""
     return sum(1 for line in page.splitlines() if line and not line.startswith(b"#"))
 
 

@@ -1,4 +1,4 @@
-"""What a series costs in memory: 400 routes, called once each, over the same service without instrumentation."""
+"""Memory per series: 400 routes, each called once, compared with the same service without instrumentation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def table(variants: Sequence[Variant]) -> Table:
-    """Measure the variants that have a page; memory that Python does not hand out, as of a mapped file, is not seen."""
+    """Measure the variants that have a page; memory not allocated by Python, such as mapped files, is not included."""
     chosen = [variant for variant in variants if variant.distributions]
     with workers([BARE, *chosen], CASES[0]) as processes:
         (bare, _), *held = [process.ask(measures.memory) for process in processes]

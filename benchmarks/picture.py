@@ -1,4 +1,4 @@
-"""Tables of requests as a picture: horizontal bars, a group for each variant, a bar for each table."""
+"""A bar chart of request tables: a group of horizontal bars per variant, one bar per table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 WIDTH = 860
 LEFT = 270  # pixels for the names
-RIGHT = 120  # pixels for the number behind the longest bar
+RIGHT = 120  # pixels for the number after the longest bar
 BAR = 15
 GAP = 16
 HEAD = 44
@@ -22,7 +22,7 @@ STYLE = "font-family='system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans
 
 
 def draw(title: str, tables: Sequence[Table]) -> str:
-    """An SVG of what each variant adds; the first row, the bare app, is left out."""
+    """An SVG of the overhead of each variant, without the first row, the bare app."""
     groups = [[_row_of(table, variant) for table in tables] for variant in _variants(tables)]
     top = HEAD + LEGEND_ROW * len(tables) + GAP
     step = BAR * len(tables) + GAP

@@ -1,4 +1,4 @@
-"""A process for every variant, which waits until it is asked and does what it is asked."""
+"""One process per variant, which waits for measurements to run."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from benchmarks.cases import Case
     from benchmarks.variants import Installed, Variant
 
-ANSWER_SECONDS = 120.0  # the longest that a question may take, on a slow and loaded machine
-_SPAWN = multiprocessing.get_context("spawn")  # a forked process would hold what its parent loaded
+ANSWER_SECONDS = 120.0  # the time limit for one measurement, on a slow and loaded machine
+_SPAWN = multiprocessing.get_context("spawn")  # a forked process would contain everything that its parent loaded
 
 _Asked = ParamSpec("_Asked")
 _Answer = TypeVar("_Answer")
 
 
 class Subject(NamedTuple):
-    """What a process holds ready.
+    """The prepared services of a process.
 
     Attributes:
-        variant: What is around the service.
+        variant: The instrumentation.
         case: The service.
-        installed: The one around the other.
-        bare: The service alone, to compare with.
+        installed: The instrumented service.
+        bare: The service without instrumentation, for comparison.
     """
 
     variant: Variant
@@ -47,8 +47,8 @@ class Worker:
     """The process of one variant.
 
     Args:
-        variant: What is measured.
-        case: The service it is measured with.
+        variant: The variant to measure.
+        case: The service to measure it with.
     """
 
     def __init__(self, variant: Variant, case: Case) -> None:
@@ -64,10 +64,10 @@ class Worker:
         *arguments: _Asked.args,
         **named: _Asked.kwargs,
     ) -> _Answer:
-        """Run a function of a module in the process, on what it holds ready.
+        """Run a function of a module in the process, on its prepared services.
 
         Raises:
-            BenchmarkError: The function raised, the process ended, or the answer took too long.
+            BenchmarkError: The function raised, the process ended, or the result took too long.
         """
         self._ours.send((question, arguments, named))
         answer, fault = self._reply()
@@ -83,7 +83,7 @@ class Worker:
                 return answer, fault
         except EOFError:
             return None, "the process ended"
-        return None, f"no answer within {ANSWER_SECONDS:g} s"
+        return None, f"no result within {ANSWER_SECONDS:g} s"
 
     def stop(self) -> None:
         """End the process."""
@@ -95,7 +95,7 @@ class Worker:
 
 @contextmanager
 def workers(variants: Iterable[Variant], case: Case) -> Iterator[tuple[Worker, ...]]:
-    """One process for each variant, all at once, until the context ends."""
+    """One process per variant, all running until the context ends."""
     with ExitStack() as stack:
         started = []
         for variant in variants:
@@ -105,14 +105,16 @@ def workers(variants: Iterable[Variant], case: Case) -> Iterator[tuple[Worker, .
 
 
 def _serve(connection: Connection, variant: Variant, case: Case) -> None:
-    subject: list[Subject] = []  # made at the first question, so that a fault in it is an answer too
+    subject: list[Subject] = []  # created with the first measurement, so that an error in it is reported as a result
 
     async def answer(question: Any, arguments: Any, named: Any) -> Any:
         if not subject:
             subject.append(Subject(variant, case, variant.install(case.build), case.build()))
         return await question(subject[0], *arguments, **named)
 
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # all on one core: two of them are seldom equally fast
+    os.sched_setaffinity(
+        0, {max(os.sched_getaffinity(0))}
+    )  # all on one core, because two cores are rarely equally fast
     with asyncio.Runner() as runner:
         while True:
             try:
@@ -121,5 +123,5 @@ def _serve(connection: Connection, variant: Variant, case: Case) -> None:
                 return
             try:
                 connection.send((runner.run(answer(*asked)), None))
-            except Exception:  # noqa: BLE001 - whatever it is, who asked is told
+            except Exception:  # noqa: BLE001 - any error is reported to the caller
                 connection.send((None, traceback.format_exc()))

@@ -1,4 +1,4 @@
-"""What keeping secrets out of the logs costs: an event, a long text, and texts made to take long."""
+"""Overhead of redaction: an event, a long text, and hostile texts that should take long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MICROSECONDS = 1e6
 EVENTS = 2_000
-CHARACTERS = 200_000  # for each text, in as many calls as it takes
+CHARACTERS = 200_000  # per text, in as many calls as needed
 COLUMNS = (
     Column(key="what", title="what"),
     Column(key="characters", title="characters", digits=0),
@@ -40,7 +40,7 @@ HOSTILE = {
 
 
 def event(number: int) -> dict[str, object]:
-    """An ordinary event; two of its eight fields are new each time."""
+    """An ordinary event; two of its eight fields are new in each call."""
     return {
         "event": "order shipped",
         "order": number,
@@ -58,7 +58,7 @@ def table(effort: Effort) -> Table:
     return Table(
         name="redaction",
         title="Redaction",
-        note=f"CPU time of one event or text. Of a text {LONGEST_TEXT:,} characters are read, the rest is masked.",
+        note=f"CPU time of one event or text. At most {LONGEST_TEXT:,} characters of a text are processed; the rest is masked.",
         columns=COLUMNS,
         rows=tuple(_rows(effort)),
     )
@@ -91,7 +91,7 @@ def _row(what: str, size: int, effort: Effort, work: Callable[[Redactor], object
 
 def _microseconds(work: Callable[[Redactor], object]) -> float:
     redactor = Redactor()
-    redactor.value(event(-1))  # what events have in common is known from then on
+    redactor.value(event(-1))  # from now on, the common parts of events are cached
     began = time.process_time()
     work(redactor)
     return (time.process_time() - began) * MICROSECONDS

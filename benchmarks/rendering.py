@@ -1,4 +1,4 @@
-"""What a page of metrics costs: 50 routes, each with three statuses."""
+"""Time to render the metrics page: 50 routes with three statuses each."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ COLUMNS = (
 
 
 class Sizes(NamedTuple):
-    """What a page has.
+    """The size of a page.
 
     Attributes:
-        lines: With a number.
-        kilobytes: Of text.
+        lines: Sample lines.
+        kilobytes: Kilobytes of text.
     """
 
     lines: int
@@ -49,11 +49,11 @@ class Sizes(NamedTuple):
 
 
 class Times(NamedTuple):
-    """Microseconds of a page.
+    """Microseconds to render a page.
 
     Attributes:
-        changed: Every series has changed since the one before.
-        again: None has.
+        changed: Every series has changed since the previous page.
+        again: No series has changed.
     """
 
     changed: float
@@ -61,14 +61,14 @@ class Times(NamedTuple):
 
 
 async def first(subject: Subject) -> tuple[Sizes, float]:
-    """The first page of the process, once every route has answered with every status, and its microseconds."""
+    """The first page of the process, after every route has answered with every status, and its microseconds."""
     await _call_each(subject.installed.app)
     page, microseconds = await _timed(subject.installed)
     return Sizes(series_lines(page), len(page) / 1000), microseconds
 
 
 async def times(subject: Subject) -> Times:
-    """The pages from then on."""
+    """The following pages."""
     await _call_each(subject.installed.app)
     return Times((await _timed(subject.installed))[1], (await _timed(subject.installed))[1])
 
@@ -80,7 +80,7 @@ async def _call_each(app: App) -> None:
 
 
 async def _timed(installed: Installed) -> tuple[bytes, float]:
-    began = time.process_time()  # of every thread: some answer from one of their own
+    began = time.process_time()  # CPU time of all threads, because some variants render in a separate thread
     page = await installed.page()
     return page, (time.process_time() - began) * MICROSECONDS
 

@@ -1,7 +1,7 @@
-"""What a request costs: rounds interleaved over the processes, differences within a round, their medians.
+"""Overhead per request: medians of the differences within rounds, which are interleaved over the processes.
 
-Every process holds the bare service as well and compares with that: two processes of the same program differ by a few
-percent, because of where their memory lies, and of 51 nested routes that is more than what is to be measured.
+Every process also contains the bare service and compares with it: two processes of the same program differ by a few percent
+because of their memory layout, which for 51 nested routes is more than the overhead to be measured.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Spread(NamedTuple):
 
 @dataclass(kw_only=True)
 class Rounds:
-    """What was measured of one variant.
+    """The measurements of one variant.
 
     Attributes:
         variant: The variant.
-        total: Microseconds a request, one number a round.
-        added: The same less the bare app's.
-        labels: What its page calls the route.
+        total: Microseconds per request, one number per round.
+        added: The same minus the bare app's.
+        labels: The route labels on its page.
     """
 
     variant: Variant
@@ -61,22 +61,22 @@ class Rounds:
     labels: list[str] = field(default_factory=list)
 
     def append(self, cost: Cost) -> None:
-        """Keep one round."""
+        """Add one round."""
         self.total.append(cost.total)
         self.added.append(cost.added)
 
     @property
     def cost(self) -> Spread:
-        """What the variant adds to a request."""
+        """The overhead of the variant per request."""
         return _spread(self.added)
 
     def over(self, other: Rounds) -> Spread:
-        """What it adds more than another variant in the same round."""
+        """The additional overhead compared with another variant in the same round."""
         return _spread([mine - its for mine, its in zip(self.added, other.added, strict=True)])
 
 
 def measure(case: Case, variants: Sequence[Variant], effort: Effort) -> dict[str, Rounds]:
-    """Measure variants side by side; by variant name."""
+    """Measure variants side by side; returns results by variant name."""
     found = {variant.name: Rounds(variant=variant) for variant in variants}
     for _ in range(effort.generations):
         with workers(variants, case) as processes:

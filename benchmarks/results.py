@@ -1,4 +1,4 @@
-"""Writes what was measured: data for programs, a page and a picture for people."""
+"""Writes the results: JSON for programs, a page and a chart for people."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ if TYPE_CHECKING:
 PICTURED = ("response", "nested")
 PICTURE_TITLE = "Microseconds that instrumentation adds to a request"
 HOW = """\
-Every variant runs in a process of its own and is called in process, without a socket. The processes are asked in turn,
-round after round; in a round each calls the bare app, the variant, the variant and the bare app again, or the other way
-round, and the difference is what the variant adds. The tables show the medians of many rounds in several generations of
-processes, and the quartiles, which show how noisy the machine was; so does the row of the bare app, which is compared
-with another like it. Times are CPU times. A route label is right where it is the full template, with every prefix, and
-nothing else.
+Every variant runs in its own process and is called in process, without a socket. The processes take turns, round after round.
+In a round each calls the bare app, the variant, the variant and the bare app again, or in the reverse order; the difference
+is the overhead of the variant. The tables show the medians of many rounds in several generations of processes, and the
+quartiles, which show how noisy the machine was. So does the row of the bare app, which is compared with another bare app.
+Times are CPU times. A route label is right if it is the full template with all prefixes, and nothing else.
 
-The pass-through middleware does nothing but see every message, as most middleware does it: with a coroutine for each.
-The least one returns what `send` returns instead."""
+The pass-through middleware only sees every message, implemented as most middleware is: with a coroutine for each. The least
+one returns the result of `send` instead."""
 
 
 def write(folder: Path, tables: Sequence[Table], machine: Mapping[str, str]) -> None:
-    """Write ``results.json``, ``README.md`` and, where its tables were measured, ``request.svg`` into a folder."""
+    """Write ``results.json``, ``README.md`` and, if its tables were measured, ``request.svg`` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     pictured = [table for table in tables if table.name in PICTURED]
     _replace(folder / "results.json", as_json(tables, machine))
@@ -38,7 +37,7 @@ def write(folder: Path, tables: Sequence[Table], machine: Mapping[str, str]) -> 
 
 
 def as_json(tables: Sequence[Table], machine: Mapping[str, str]) -> str:
-    """For other programs."""
+    """The results as JSON."""
     data = {"machine": dict(machine), "tables": {table.name: table.as_data() for table in tables}}
     return f"{json.dumps(data, indent=2)}\n"
 

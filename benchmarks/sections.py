@@ -1,4 +1,4 @@
-"""What can be measured, by the name that ``--case`` takes."""
+"""The measurements by their name for ``--case``."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ SECTIONS: dict[str, Callable[[Effort], Table]] = {
     "import": partial(importing.table, VARIANTS),
 }
 IN_QUICK = ("response", "nested")
-"""What ``--quick`` measures."""
+"""The measurements of ``--quick``."""

@@ -16,7 +16,7 @@ class Column:
     Attributes:
         key: Its name in the data.
         title: Its heading.
-        digits: How many stand behind the point; None for words.
+        digits: Decimal places; None for text.
     """
 
     key: str
@@ -24,7 +24,7 @@ class Column:
     digits: int | None = None
 
     def text(self, row: Row) -> str:
-        """A row's cell; a dash where there is nothing.
+        """A row's cell; a dash if it is empty.
 
         >>> Column(key="added", title="added", digits=1).text({"added": 2.34})
         '2.3'
@@ -37,12 +37,12 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows under a title.
+    """Rows with a title.
 
     Attributes:
         name: Its name in the data.
         title: What was measured, and in which unit.
-        note: How to read it; may be empty.
+        note: An explanation; may be empty.
         columns: The columns.
         rows: Column key to cell.
     """
@@ -54,21 +54,21 @@ class Table:
     rows: tuple[Row, ...]
 
     def as_text(self) -> str:
-        """For a terminal."""
+        """The table as text."""
         lines = [[column.title for column in self.columns], *self._cells()]
         widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
         body = ("  ".join(map(self._padded, line, widths, self.columns)).rstrip() for line in lines)
         return "\n".join(filter(None, (self.title, *body, self.note)))
 
     def as_markdown(self) -> str:
-        """For a page."""
+        """The table as Markdown."""
         rule = ["---" if column.digits is None else "---:" for column in self.columns]
         lines = ([column.title for column in self.columns], rule, *self._cells())
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return "\n\n".join(filter(None, (f"## {self.title}", body, self.note)))
 
     def as_data(self) -> dict[str, object]:
-        """For other programs."""
+        """The table as data."""
         return {"title": self.title, "note": self.note, "rows": [_rounded(row) for row in self.rows]}
 
     def _cells(self) -> list[list[str]]:

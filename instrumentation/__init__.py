@@ -1,6 +1,6 @@
-"""What a service imports: ``instrument(app)`` and the names around it.
+"""The package that a service imports: ``instrument(app)`` and related names.
 
-Everything loads on first use, so ``import instrumentation`` reads no file, no environment and no large library.
+Everything loads on first use, so ``import instrumentation`` reads no files, no environment and no large library.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5,
 # The conventions recommend no edges for sizes. Powers of 4 from 64 B to 64 MiB separate a packet, a page of JSON and an
 # upload. 0 is a separate edge, because most requests have no body and a median of 32 bytes would be wrong.
 _BODY_BYTES = (0.0, *(64.0 * 4**power for power in range(11)))
-# Streams and websockets last from the time of one answer to a day.
+# Streams and websockets stay open for a fraction of a second to a day.
 _CONNECTION_SECONDS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 
 # OpenTelemetry semantic conventions, HTTP metrics: names, labels and units.

@@ -1,6 +1,6 @@
-"""What a service's calls to others take: ``instrument_client(client)`` measures the requests of an httpx client, and adds the correlation id.
+"""Measures calls to other services: ``instrument_client(client)`` times an httpx client and adds the correlation id.
 
-At the client's transports rather than by its event hooks, since hooks do not hear of calls that fail.
+It wraps the client's transports rather than using event hooks, because hooks are not called for failed calls.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _Client = TypeVar("_Client")
 _log = logging.getLogger("instrumentation")
 _MARK = "_sidelight"
-_LONGEST_HOST = 253  # RFC 1035; a longer one has no address, and must not fill the memory
-_MOST_ERRORS = 50  # exception classes that keep their name; a program that makes up classes gets OTHER_ERROR
+_LONGEST_HOST = 253  # RFC 1035; longer names cannot be resolved, and must not fill the memory
+_MOST_ERRORS = 50  # the maximum number of exception classes that are reported by name; others become OTHER_ERROR
 _BAD_REQUEST = 400
 OTHER_ERROR = "_OTHER"
 
@@ -35,15 +35,15 @@ def instrument_client(
 ) -> _Client:
     """Measure every request of an ``httpx.Client`` or ``httpx.AsyncClient``, and pass the correlation id on.
 
-    The client is changed in place and returned; doing it twice counts once. Each attempt over the wire is a request of
-    its own, redirects and answers to authentication challenges too, and takes until the headers of its response are
-    there: a response need never be read to its end, so that is where OpenTelemetry's own instrumentation ends too
-    (semantic conventions, "HTTP client span duration").
+    The client is changed in place and returned; a second call has no effect. Each attempt over the network is a separate
+    request, including redirects and responses to authentication challenges. Its duration ends when the response headers
+    arrive, because a response need not be read to its end; OpenTelemetry's own instrumentation does the same (semantic
+    conventions, "HTTP client span duration").
 
     Args:
         client: The client.
-        store: Where to count; the process's own store by default.
-        clock: Gives seconds.
+        store: The store to count in; the process's own by default.
+        clock: Returns seconds.
 
     Raises:
         InstrumentationError: ``client_invalid``.
@@ -56,7 +56,7 @@ def instrument_client(
         )
     if getattr(inner, _MARK, False) is not True:
         calls = _Calls(store or default_store(), clock)
-        inner._transport = _measured(inner._transport, calls)  # noqa: SLF001 - httpx has no public door to it
+        inner._transport = _measured(inner._transport, calls)  # noqa: SLF001 - httpx has no public access to it
         mounts = inner._mounts  # noqa: SLF001 - as above
         mounts.update({pattern: _measured(mounted, calls) for pattern, mounted in mounts.items()})
         setattr(inner, _MARK, True)
@@ -65,12 +65,12 @@ def instrument_client(
 
 
 def _measured(transport: Any, calls: _Calls) -> Any:
-    """None in a client's mounts means: the client's own transport. One that two clients share counts once."""
+    """Wrap a transport once, even if two clients share it; None in a client's mounts means the client's own transport."""
     return transport if transport is None or isinstance(transport, _Measured) else _Measured(transport, calls)
 
 
 class _Measured:
-    """A transport that measures what goes through it, and is in all else the one within."""
+    """A transport that measures requests and otherwise behaves like the wrapped one."""
 
     def __init__(self, transport: Any, calls: _Calls) -> None:
         self._transport = transport
@@ -80,7 +80,7 @@ class _Measured:
         return getattr(self._transport, name)
 
     def handle_request(self, request: Any) -> Any:
-        """What httpx asks of a transport."""
+        """Handle a request, as httpx requires of a transport."""
         _pass_on(request)
         began = self._calls.clock()
         try:
@@ -92,7 +92,7 @@ class _Measured:
         return response
 
     async def handle_async_request(self, request: Any) -> Any:
-        """What httpx asks of an asynchronous transport."""
+        """Handle a request, as httpx requires of an asynchronous transport."""
         _pass_on(request)
         began = self._calls.clock()
         try:
@@ -105,18 +105,18 @@ class _Measured:
 
 
 _PASSED_ON: tuple[Callable[[], Mapping[str, str]], ...] = (correlation_headers,)
-"""What gives headers that a call takes along from the request within which it is made."""
+"""Functions that return headers to pass on from the current request to a call."""
 
 
 def _pass_on(request: Any) -> None:
-    """Add the headers; one that the call has already stays."""
+    """Add the headers, except those that the call already has."""
     for headers in _PASSED_ON:
         for name, value in headers().items():
             request.headers.setdefault(name, value)
 
 
 class _Calls:
-    """Counts calls; a fault in it is logged once and changes no call."""
+    """Counts calls; an error in it is logged once and does not affect any call."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -125,19 +125,21 @@ class _Calls:
         self._has_failed = False
 
     def count(self, request: Any, began: float, outcome: Any) -> None:
-        """Count a call by its response, or by what was raised in its place."""
+        """Count a call by its response, or by the exception that was raised instead."""
         try:
             host = request.url.raw_host.decode("ascii")[:_LONGEST_HOST]
             method = METHODS.get(request.method, OTHER_METHOD)
             labels = (host, method, *self._result(outcome))
             observe(self._store, HTTP_CLIENT_REQUEST_DURATION, labels, self.clock() - began)
-        except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
+        except Exception:  # noqa: BLE001 - our errors must not affect the service
             if not self._has_failed:
                 self._has_failed = True
-                _log.exception("sidelight could not count a call; the service goes on, later faults are silent")
+                _log.exception(
+                    "sidelight could not count a call; the service is not affected, and further failures are not logged"
+                )
 
     def _result(self, outcome: Any) -> tuple[str, str]:
-        """Status and error type; a 4xx is the caller's error, as semantic conventions have it for clients."""
+        """Status and error type; for clients, 4xx is an error too, as in the semantic conventions."""
         if isinstance(outcome, BaseException):
             return "", self._named(outcome)
         status = int(outcome.status_code)

@@ -1,4 +1,4 @@
-"""What a service needs from its environment, read at start-up: all that is missing or wrong in one message."""
+"""Reads a service's environment at start-up, and reports everything missing or wrong in one message."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _LARGEST_FILE = 1 << 20  # bytes
 def read_environment(model: type[_Model], environ: Mapping[str, str] | None = None) -> _Model:
     """Read variables, and files that variables name, into a pydantic model.
 
-    The field ``database_url`` is read from ``DATABASE_URL``, or from the file that ``DATABASE_URL_FILE`` names. What is a
-    secret should be a ``SecretStr``, so that no log and no error shows it; this shows no value whatever its type.
+    The field ``database_url`` is read from ``DATABASE_URL``, or from the file that ``DATABASE_URL_FILE`` names. Use
+    ``SecretStr`` for secrets, so that no log or error shows them; the messages of this function never show values.
 
     Args:
         model: The fields; those without a default are required.
-        environ: The environment; by default the process's own.
+        environ: The environment; by default that of the process.
 
     Raises:
-        SettingsError: With every fault, one line each.
+        SettingsError: Contains all faults, one line each.
 
     >>> from pydantic import SecretStr, create_model
     >>> Environment = create_model("Environment", database_url=(SecretStr, ...), workers=(int, 4))
@@ -36,7 +36,7 @@ def read_environment(model: type[_Model], environ: Mapping[str, str] | None = No
     Environment(database_url=SecretStr('**********'), workers=4)
     >>> read_environment(Environment, {"WORKERS": "many"})
     Traceback (most recent call last):
-    instrumentation.errors.SettingsError: DATABASE_URL: is not set; set it, or DATABASE_URL_FILE to a file that holds it.
+    instrumentation.errors.SettingsError: DATABASE_URL: is not set; set it, or DATABASE_URL_FILE to a file that contains it.
     WORKERS: cannot be used; input should be a valid integer, unable to parse string as an integer.
     """
     environ = os.environ if environ is None else environ
@@ -71,7 +71,7 @@ def _value(variable: str, environ: Mapping[str, str]) -> str | None:
     if variable in environ:
         value = environ[variable]
         if not value.strip():
-            raise _fault(variable, "is set and empty", "give a value, or leave the variable out")
+            raise _fault(variable, "is set and empty", "give a value, or remove the variable")
         return value
     return _read(file, environ[file]) if file in environ else None
 
@@ -81,17 +81,17 @@ def _read(variable: str, file: str) -> str:
         with Path(file).open(encoding="utf-8") as stream:
             text = stream.read(_LARGEST_FILE + 1).strip()
     except OSError as error:
-        raise _fault(variable, f"{file} cannot be read ({error.strerror})", "give a file that holds it") from None
+        raise _fault(variable, f"{file} cannot be read ({error.strerror})", "give a file that contains it") from None
     except UnicodeDecodeError:
-        raise _fault(variable, f"{file} is not UTF-8", "give a file that holds a text") from None
+        raise _fault(variable, f"{file} is not UTF-8", "give a text file") from None
     if not 1 <= len(text) <= _LARGEST_FILE:
-        raise _fault(variable, f"{file} is {'empty' if not text else 'too large'}", "give a file that holds it")
+        raise _fault(variable, f"{file} is {'empty' if not text else 'too large'}", "give a file that contains it")
     return text
 
 
 def _fault_of(variable: str, kind: str, said: str) -> Fault:
     if kind == "missing":
-        allowed = f"set it, or {variable}_FILE to a file that holds it"
+        allowed = f"set it, or {variable}_FILE to a file that contains it"
         return Fault(source=variable, path="", problem="is not set", allowed=allowed)
     return Fault(source=variable, path="", problem="cannot be used", allowed=said[:1].lower() + said[1:])
 

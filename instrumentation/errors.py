@@ -1,4 +1,4 @@
-"""The exceptions Sidelight raises: each has a sentence for people, a code for programs, and details for both."""
+"""The exceptions of Sidelight: each has a message for people, a code for programs, and details for both."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class SidelightError(Exception):
-    """The root of every exception that Sidelight raises.
+    """The base class of all exceptions raised by Sidelight.
 
     Attributes:
         message: One sentence: what is wrong, where, what was given, what to do.
         code: A stable name for programs, such as ``"settings_invalid"``.
-        details: Read-only data behind the sentence.
+        details: Read-only data for the message.
     """
 
     def __init__(self, message: str, *, code: str, details: Mapping[str, object] | None = None) -> None:
@@ -41,7 +41,7 @@ def reason(error: BaseException) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that is wrong in the settings, printed as one line.
+    """One fault in the settings, printed as one line.
 
     Attributes:
         source: The file or the environment variable it was found in.
@@ -61,7 +61,7 @@ class Fault:
 
 
 class SettingsError(SidelightError):
-    """The settings cannot be used; ``faults`` holds every fault found, and the message one line for each."""
+    """The settings are not valid; ``faults`` contains all faults, and the message has one line per fault."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
@@ -73,28 +73,28 @@ class SettingsError(SidelightError):
 
 
 class InstrumentationError(SidelightError):
-    """An app cannot be instrumented the way it was asked for."""
+    """An app cannot be instrumented, or an argument is not valid."""
 
 
 # --- For the service's own use ----------------------------------------------------------------------------------------
 
 
 class AppError(SidelightError):
-    """What a service raises to answer a request with an error, as a problem document (RFC 9457).
+    """Raised by a service to answer a request with an error, as a problem document (RFC 9457).
 
     >>> raise NotFoundError("There is no order 7.", details={"order": 7})
     Traceback (most recent call last):
     instrumentation.errors.NotFoundError: There is no order 7.
 
     Args:
-        message: One sentence for whoever called; it is shown to them.
-        code: A stable name for programs, one of few: it becomes a label. Each class has a default.
-        details: Data behind the sentence; shown to the caller where the fault is theirs (4xx), else only logged.
-        retry_after: Seconds after which the caller may try again, sent as Retry-After.
+        message: One sentence for the client, which is sent to it.
+        code: A stable name for programs; use few different codes, because it becomes a label. Each class has a default.
+        details: Data for the message; sent to the client for client errors (4xx), otherwise only logged.
+        retry_after: Seconds after which the client may retry, sent as Retry-After.
 
     Attributes:
         status: The HTTP status.
-        default_code: The code where none is given.
+        default_code: The code if none is given.
     """
 
     status = 500
@@ -113,42 +113,42 @@ class AppError(SidelightError):
 
 
 class ValidationError(AppError):
-    """What was sent cannot be used."""
+    """The request is not valid."""
 
     status = 400
     default_code = "validation_failed"
 
 
 class AuthenticationError(AppError):
-    """It is not known who asks."""
+    """The client is not authenticated."""
 
     status = 401
     default_code = "authentication_failed"
 
 
 class PermissionDeniedError(AppError):
-    """Whoever asks may not do this."""
+    """The client is not allowed to do this."""
 
     status = 403
     default_code = "permission_denied"
 
 
 class NotFoundError(AppError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
     status = 404
     default_code = "not_found"
 
 
 class ConflictError(AppError):
-    """It does not go together with what is there."""
+    """The request conflicts with the current state."""
 
     status = 409
     default_code = "conflict"
 
 
 class RateLimitedError(AppError):
-    """Too much was asked for in too short a time."""
+    """The client sent too many requests."""
 
     status = 429
     default_code = "rate_limited"

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_OLD_VARIABLE = VARIABLE.lower()  # prometheus_client still reads it
+_OLD_VARIABLE = VARIABLE.lower()  # prometheus_client still supports it
 
 
 class WorkerFiles:
-    """What prometheus_client's metrics in every worker have written into files, as a collector.
+    """The prometheus_client metrics that all workers have written into files, as a ``prometheus_client`` collector.
 
     Args:
-        folder: Where the files are.
+        folder: The folder with the files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,32 +40,32 @@ class WorkerFiles:
         return families
 
     def replaces(self, collector: Collector) -> bool:
-        """Whether the files have what a collector of this worker's registry would give."""
+        """Whether the files contain the metrics of a collector in this worker's registry."""
         return isinstance(collector, Counter | Gauge | Histogram | Summary | MultiProcessCollector)
 
     def _forget_the_dead(self) -> None:
-        """Remove the live gauges of processes that have ended, as ``mark_process_dead`` does; nobody calls it under uvicorn."""
+        """Remove the live gauges of dead processes like ``mark_process_dead``, which nobody calls with uvicorn."""
         for file in self._folder.glob("gauge_live*_*.db"):
             pid = file.stem.rpartition("_")[2]
             if pid.isdigit() and not _runs(int(pid)):
-                with suppress(OSError):  # another worker was faster, or may not
+                with suppress(OSError):  # another worker was faster, or this one has no permission
                     file.unlink()
 
 
 def worker_files(environ: Mapping[str, str]) -> WorkerFiles | None:
-    """The files, where the environment asks for the mode.
+    """The files, if the environment turns the mode on; otherwise None.
 
     Raises:
-        SettingsError: There is no such folder, or prometheus_client was imported before it was asked for.
+        SettingsError: The folder does not exist, or prometheus_client was imported before the variable was set.
     """
     name = VARIABLE if VARIABLE in environ else _OLD_VARIABLE
     folder = environ.get(name)
     if folder is None:
         return None
     if not folder or not Path(folder).is_dir():
-        allowed = "give one that is there, and empty, before the service starts, or leave the variable out"
-        raise _fault(name, f"{folder or 'an empty text'} is no folder", allowed)
-    if not values.ValueClass._multiprocess:  # noqa: SLF001 - prometheus_client has no public question for this
+        allowed = "create an empty folder before the service starts, or remove the variable"
+        raise _fault(name, f"{folder or 'an empty string'} is not a directory", allowed)
+    if not values.ValueClass._multiprocess:  # noqa: SLF001 - prometheus_client has no public method for this
         raise _fault(name, "was set after prometheus_client was imported", "set it before the process starts")
     return WorkerFiles(Path(folder))
 
@@ -75,7 +75,7 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # another user's, or no pid at all
+    except (OSError, OverflowError):  # another user's process, or not a pid
         pass
     return True
 

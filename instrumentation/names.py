@@ -1,4 +1,4 @@
-"""The names that a caller gives to what becomes a label."""
+"""Validates names that become label values."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ LONGEST = 100
 
 
 def checked_name(of: str, name: object) -> str:
-    """A name as it was given, if it may stand on a page.
+    """The name, if it is valid.
 
     Args:
-        of: What is named, such as ``workflow``.
-        name: 1 to 100 characters, all printable.
+        of: The kind of name, such as ``workflow``.
+        name: 1 to 100 printable characters.
 
     Raises:
-        InstrumentationError: ``workflow_name_invalid``, with what is named in the place of ``workflow``.
+        InstrumentationError: ``workflow_name_invalid``, with the kind instead of ``workflow``.
 
     >>> checked_name("queue", "emails")
     'emails'
@@ -23,5 +23,5 @@ def checked_name(of: str, name: object) -> str:
     if isinstance(name, str) and 1 <= len(name) <= LONGEST and name.isprintable():
         return name
     raise InstrumentationError(
-        f"{of} name: got {name!r:.60}; give a text of 1 to {LONGEST} printable characters.", code=f"{of}_name_invalid"
+        f"{of} name: got {name!r:.60}; give a string of 1 to {LONGEST} printable characters.", code=f"{of}_name_invalid"
     )

@@ -1,4 +1,4 @@
-"""Queues: how many items wait, and since when; asked for when the page is made."""
+"""Queues: the number of waiting items and the age of the oldest, read at each scrape."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _log = logging.getLogger("instrumentation")
 
 
 class Queue:
-    """A queue that is watched.
+    """A queue whose depth is reported.
 
     Attributes:
         name: Its name.
@@ -40,23 +40,23 @@ class Queue:
         self._readings = readings
 
     def close(self) -> None:
-        """Watch it no longer; another that has taken its name stays."""
+        """Stop reporting it; a queue that has replaced it stays."""
         for key, one in self._readings.items():
             self._store.sources.ignore(key, one)
 
 
 def queue(name: str, *, depth: Depth, oldest_age: Age | None = None, store: ProcessStore | None = None) -> Queue:
-    """Show how long a queue is, whenever the metrics are read; the same name again replaces the former.
+    """Report the depth of a queue at each scrape; a second call with the same name replaces the queue.
 
-    A callback takes nothing. It runs in a thread of its own, and what it gives is awaited on the app's event loop where
-    it is awaitable. All callbacks share the time limit ``metrics.read_timeout_seconds``. One that raises, takes longer
-    or gives no finite number of at least 0 yields no sample; ``queue_read_failures_total`` counts it.
+    A callback takes no arguments. It runs in its own thread; if it returns an awaitable, that is awaited on the app's event
+    loop. All callbacks share the time limit ``metrics.read_timeout_seconds``. A callback that raises, takes longer or does
+    not return a finite number of at least 0 yields no sample, and ``queue_read_failures_total`` counts it.
 
     Args:
-        name: The queue's name, one of few: it becomes a label.
-        depth: Gives how many items wait.
-        oldest_age: Gives for how many seconds the oldest item has waited; None: the queue is empty.
-        store: Where to show it; the process's own store by default.
+        name: The queue's name; use few different names, because it becomes a label.
+        depth: Returns the number of waiting items.
+        oldest_age: Returns how long the oldest item has waited, in seconds; None if the queue is empty.
+        store: The store that reports it; the process's own by default.
 
     Raises:
         InstrumentationError: ``queue_name_invalid``, ``queue_callback_invalid``.
@@ -67,7 +67,7 @@ def queue(name: str, *, depth: Depth, oldest_age: Age | None = None, store: Proc
         age = _reading(name, "oldest_age", oldest_age, catalog.QUEUE_OLDEST_AGE, _seconds)
         readings["oldest_age", name] = age
     store = store or default_store()
-    store.sources.ignore(("oldest_age", name))  # of a former queue of this name
+    store.sources.ignore(("oldest_age", name))  # of a previous queue with this name
     for key, one in readings.items():
         if not store.sources.watch(key, one):
             _log.warning("%s is not read: there are %d readings already", one.what, MOST_READINGS)
@@ -77,7 +77,7 @@ def queue(name: str, *, depth: Depth, oldest_age: Age | None = None, store: Proc
 def _reading(name: str, argument: str, read: Any, metric: Metric, checked: Callable[[Any], float]) -> Reading:
     if not callable(read):
         raise InstrumentationError(
-            f"queue {name!r}: {argument} got {read!r:.60}; give a function that takes nothing and gives a number.",
+            f"queue {name!r}: {argument} got {read!r:.60}; give a function without arguments that returns a number.",
             code="queue_callback_invalid",
             details={"queue": name},
         )
@@ -91,11 +91,11 @@ def _reading(name: str, argument: str, read: Any, metric: Metric, checked: Calla
 
 
 def _seconds(value: Any) -> float:
-    return 0.0 if value is None else _number(value, "seconds, or None where the queue is empty,")
+    return 0.0 if value is None else _number(value, "seconds, or None if the queue is empty,")
 
 
 def _items(value: Any) -> float:
-    return _number(value, "how many items wait")
+    return _number(value, "the number of items")
 
 
 def _number(value: Any, what: str) -> float:

@@ -1,4 +1,4 @@
-"""What is compiled, where ``sidelight[speedups]`` is installed: the request path, and the text of histograms."""
+"""Loads the compiled request path and histogram rendering, if ``sidelight[speedups]`` is installed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 REVISION = 3
-"""What this package and the compiled module expect of each other; the same number stands in ``speedups``."""
+"""The revision of the interface to the compiled module; the same number is in ``speedups``."""
 
 _log = logging.getLogger("instrumentation")
 
 
 @cache
 def module() -> ModuleType | None:
-    """The compiled module; None where it is not installed, or does not fit."""
+    """The compiled module; None if it is not installed or not compatible."""
     try:
         import _sidelight_speedups as found  # noqa: PLC0415 - it may not be there
     except ModuleNotFoundError:
@@ -27,6 +27,6 @@ def module() -> ModuleType | None:
     else:
         if found.REVISION == REVISION:
             return found
-        why = f"has revision {found.REVISION} where {REVISION} is needed"
-    _log.warning("sidelight-speedups %s; requests are counted without it. Install sidelight[speedups] anew.", why)
+        why = f"has revision {found.REVISION}, but {REVISION} is needed"
+    _log.warning("sidelight-speedups %s; requests are counted without it. Reinstall sidelight[speedups].", why)
     return None

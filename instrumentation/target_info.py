@@ -1,4 +1,4 @@
-"""Which service, version and environment this is: the labels of target_info, through which deployments are seen."""
+"""target_info: a series whose labels hold service, version and environment, and which reveals deployments."""
 
 from __future__ import annotations
 

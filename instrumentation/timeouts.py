@@ -1,4 +1,4 @@
-"""A time limit for what is awaited, with an error that says what took too long."""
+"""A time limit for awaited code, with an error that says what took too long."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def time_limit(seconds: float, what: str) -> AsyncIterator[None]:
-    """Give up on what is awaited in the block once the time is over; also a decorator for coroutine functions.
+    """Cancel the code in the block when the time limit is exceeded; also a decorator for coroutine functions.
 
-    A TimeoutError from within goes on as it is. What a thread does cannot be ended from outside: there, give the client
-    that you call a timeout of its own.
+    A TimeoutError raised in the block is not changed. A thread cannot be cancelled from outside; set a timeout on the client
+    that it uses.
 
     Args:
         seconds: The limit.
-        what: What is waited for, such as ``"the payment provider"``; it stands in the error's sentence.
+        what: What the code waits for, such as ``"the payment provider"``, for the error message.
 
     Raises:
-        ExternalTimeoutError: The time is over.
+        ExternalTimeoutError: The time limit was exceeded.
         InstrumentationError: ``time_limit_invalid``.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:

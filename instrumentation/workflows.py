@@ -1,4 +1,4 @@
-"""Workflows: how often each is created and executed, how it ends, how long it takes and what it costs."""
+"""Workflows: how often they are created and executed, their outcome, duration and cost."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _OUTCOMES = ("success", "failure", "cancelled")
 
 
 def workflow_created(name: str, *, store: Store | None = None) -> None:
-    """Count a workflow that was created.
+    """Count the creation of a workflow.
 
     Args:
-        name: The workflow's name, one of few: it becomes a label.
-        store: Where to count; the process's own store by default.
+        name: The workflow's name; use few different names, because it becomes a label.
+        store: The store to count in; the process's own by default.
 
     Raises:
         InstrumentationError: ``workflow_name_invalid``.
@@ -42,18 +42,18 @@ def workflow_created(name: str, *, store: Store | None = None) -> None:
 
 
 class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)`
-    """One execution of a workflow, as a context manager; as a decorator, one for every call.
+    """One execution of a workflow, as a context manager; as a decorator, one execution per call.
 
-    An exception makes the outcome ``failure``, a cancelled task or a generator that is closed early ``cancelled``; all
-    go on as they were. Executions of a decorated generator last until it ends.
+    An exception makes the outcome ``failure``; a cancelled task or a generator that is closed early makes it ``cancelled``.
+    Exceptions are raised as usual. The execution of a decorated generator lasts until the generator ends.
 
     >>> with workflow("invoice_import") as run:
     ...     run.cost_usd(0.012)
 
     Args:
-        name: The workflow's name, one of few: it becomes a label.
-        store: Where to count; the process's own store by default.
-        clock: Gives seconds.
+        name: The workflow's name; use few different names, because it becomes a label.
+        store: The store to count in; the process's own by default.
+        clock: Returns seconds.
 
     Raises:
         InstrumentationError: ``workflow_name_invalid``.
@@ -72,11 +72,11 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
         if self._began is not None:
             raise InstrumentationError(
                 f"workflow {self._name!r}: this execution has not ended; "
-                "make another workflow(...) for one that runs beside it or within it.",
+                "create another workflow(...) for a concurrent or nested execution.",
                 code="workflow_running",
                 details={"workflow": self._name},
             )
-        for outcome in _OUTCOMES:  # born at 0, so that the first failure is not lost to rate()
+        for outcome in _OUTCOMES:  # created at 0, so that rate() sees the first failure
             self._store.place(catalog.WORKFLOW_EXECUTIONS, (self._name, outcome))
         self._store.place(catalog.WORKFLOW_COST, (self._name,))
         self._has_failed = False
@@ -100,11 +100,11 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
         self.__exit__(kind, error, at)
 
     def fail(self) -> None:
-        """Make the outcome ``failure`` although no exception is to leave the block."""
+        """Set the outcome to ``failure`` without raising an exception."""
         self._has_failed = True
 
     def cost_usd(self, amount: float | Decimal) -> None:
-        """Add what the execution cost.
+        """Add to the cost of the execution.
 
         Args:
             amount: US dollars, finite and not below 0. Anything else is logged once and ignored.
@@ -118,14 +118,14 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
             )
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """Count every call as an execution: of a function, a coroutine function or a generator of either kind.
+        """Count every call of a function, coroutine function, generator or async generator as an execution.
 
         Raises:
             InstrumentationError: ``workflow_function_invalid``.
         """
         if not callable(function):
             raise InstrumentationError(
-                f"workflow {self._name!r}: got {type(function).__name__} to decorate; give a function.",
+                f"workflow {self._name!r}: cannot decorate {type(function).__name__}; give a function.",
                 code="workflow_function_invalid",
                 details={"workflow": self._name},
             )
@@ -140,7 +140,7 @@ def _shown(amount: object) -> str:
 
 
 def _number(amount: object) -> float:
-    """An amount as a float; NaN where it is no number that one can pay."""
+    """An amount as a float; NaN if it is not a valid amount."""
     if isinstance(amount, bool) or not isinstance(amount, int | float | Decimal):
         return math.nan
     try:

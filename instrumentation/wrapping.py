@@ -1,4 +1,4 @@
-"""Any function within a context, for as long as a call of it lasts: plain, coroutine, generator, asynchronous generator."""
+"""Wraps any kind of function (sync, coroutine, generator, async generator) so that each call runs within a context."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def within(context: Context, function: Function) -> Function:
-    """A function that behaves as the one given, each call of it in a context of its own.
+    """A function that behaves like the given one, with each call in a new context.
 
-    A generator's call lasts from its first item until it ends or is closed.
+    The call of a generator lasts from its first item until it ends or is closed.
 
     Args:
-        context: Gives a new context.
-        function: What is called; a class is called as a function that gives its instances.
+        context: Returns a new context.
+        function: The function; a class is treated as a function that returns its instances.
     """
-    own_call = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that is no function
+    own_call = getattr(type(function), "__call__", None)  # noqa: B004 - for an object that is not a function
     made = next(make for is_kind, make in _KINDS if is_kind(function) or is_kind(own_call))
     return functools.wraps(function)(made(context, function))
 
@@ -63,7 +63,7 @@ def _async_generator(context: Context, function: Function) -> Function:
                         item = await step
                     except StopAsyncIteration:
                         return
-                    try:  # `yield from` is not allowed here, so this is what it would do
+                    try:  # `yield from` is not allowed here, so this does the same
                         step = inner.asend((yield item))
                     except GeneratorExit:
                         raise

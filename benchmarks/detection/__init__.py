@@ -1,1 +1,1 @@
-"""How soon do the alerts say that something is wrong, how soon that it is over, and how often for nothing?"""
+"""Measures time to detect, time to resolve and false positives of the alerts."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.detection``: replays, prints the tables, and writes the page of the documentation."""
+"""``python -m benchmarks.detection``: replays histories, prints tables and writes the documentation page."""
 
 from __future__ import annotations
 
@@ -16,23 +16,28 @@ HEAD = """\
 
 <!-- Written by `python -m benchmarks.detection`; change the code it is made from, not this page. -->
 
-How soon do the generated alerts say that something is wrong, how soon that it is over, and how often do they speak for
-nothing? Beside ours stand the multi-window burn rates of the SRE workbook (Beyer et al., 2018, chapter 5), for the same
-two objectives, as rules are usually written from it: on the raw histogram, with no `for` and no least number of bad
-requests. Prometheus' own rule engine evaluates both over the same histories, twice a minute. Critical is the
-workbook's page, warning its ticket; alerts of one severity count as one, since the one that comes first wakes somebody.
+This page compares the time to detect, the time to resolve and the false-positive rate of the generated alerts with those of
+the SRE workbook's multi-window burn rates (Beyer et al., 2018, chapter 5). Both use the same two objectives. The workbook's
+rules are written as usual: on the raw histogram, without `for` and without a minimum number of bad requests. Prometheus' own
+rule engine evaluates both over the same histories, twice a minute. *Critical* is the workbook's page and *warning* its
+ticket. Alerts of the same severity count as one, because the first one already notifies somebody.
 
-How to read it: where everything fails, the workbook's page comes first, since it waits for nothing; `for` costs ours a minute and a half, and
-keeps a single bad evaluation from waking anybody. Where 6 or 10 % fail at a request per second and more, ours comes first, and its warning
-comes in minutes where the workbook's ticket takes an hour. Slowness the workbook does not see at all: a tenth of the requests beyond
-500 ms, or beyond a second, spends the budget too slowly for its windows, and HighLatencyP95 is what tells. Both go on as long as their
-windows remember. The price is in the last table: a minute in which a fifth fails is an alarm to a rule that looks at five minutes.
-Who does not want to hear of it raises `alerting.for` or `alerting.minimum_bad_events`, or leaves the page to ErrorBudgetBurn and
-disables HighErrorRate in the [chart's values](../how-to/install-the-chart.md#change-an-alert)."""
+Results:
+
+- If all requests fail, the workbook's page comes first, because it has no `for`. `for` delays ours by one and a half minutes,
+  and prevents a single bad evaluation from paging anybody.
+- If 6 or 10 % of at least one request per second fail, ours comes first. Its warning comes within minutes, whereas the
+  workbook's ticket takes an hour.
+- The workbook does not detect slow requests: a tenth of the requests above 500 ms, or above one second, spends the budget too
+  slowly for its windows. HighLatencyP95 detects them.
+- Both keep firing for as long as their windows contain the outage.
+- The cost is in the last table: one minute in which a fifth of the requests fails fires a rule with a five-minute window. To
+  avoid that, raise `alerting.for` or `alerting.minimum_bad_events`, or let only ErrorBudgetBurn page and disable
+  HighErrorRate in the [chart's values](../how-to/install-the-chart.md#change-an-alert)."""
 
 
 def main() -> None:
-    """Replay everything, some forty minutes on two cores; without ``--output`` the documentation's page is replaced."""
+    """Replay everything, in about forty minutes on two cores; without ``--output``, the documentation page is replaced."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__)
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; by default the documentation's")
     options = parser.parse_args()

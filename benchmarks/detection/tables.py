@@ -1,4 +1,4 @@
-"""What the replay tells, as tables."""
+"""Tables of the replay's results."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def detection(groups: Mapping[str, Group]) -> Table:
     """Minutes to fire and to resolve, for each outage and rate.
 
     Args:
-        groups: Whose rules, to the group.
+        groups: Name of the rule set to its rule group.
     """
     services = tuple(outages())
     results = {owner: fired(group, services) for owner, group in groups.items()}
     return Table(
         name="detection",
-        title="Minutes from the first bad request to the alert, and from the last to its end",
-        note=f"Each outage lasts {OUTAGE // MINUTE} minutes, after {BEFORE // DAY} days without a fault. A dash: it does "
-        "not fire. A negative number: it ended before the outage did, since so few requests came.",
+        title="Time to detect and time to resolve, in minutes",
+        note=f"Each outage lasts {OUTAGE // MINUTE} minutes, after {BEFORE // DAY} days without failures. A dash means that "
+        "the alert does not fire. A negative number means that it resolved before the outage ended, because there were so "
+        "few requests.",
         columns=(
             Column(key="outage", title="outage"),
             _LOAD,
@@ -63,22 +64,22 @@ def _minutes(results: Mapping[str, Mapping[tuple[str, str], Fired]], job: str) -
 
 
 def quiet_alarms(groups: Mapping[str, Group]) -> Table:
-    """How often each fires where all that happens is noise."""
+    """Number of false positives when there is only noise."""
     return _alarms(
         groups,
         tuple(quiet(QUIET_DAYS, SERVICES)),
-        title=f"False alarms in {QUIET_DAYS * SERVICES} quiet, noisy days at each rate",
-        note="Requests and faults come at random; 0.02 % fail and 0.2 % are slow.",
+        title=f"False positives in {QUIET_DAYS * SERVICES} quiet, noisy days at each rate",
+        note="Requests and failures are random; 0.02 % fail and 0.2 % are slow.",
     )
 
 
 def troubled_alarms(groups: Mapping[str, Group]) -> Table:
-    """How often each fires for services with short troubles that keep their objectives."""
+    """Number of alerts for services with short disturbances that still meet their objectives."""
     return _alarms(
         groups,
         tuple(troubled(DAYS, SERVICES)),
-        title=f"Alarms in {DAYS * SERVICES} days with short troubles at each rate",
-        note=f"The same noise, and {len(BLIPS)} times a day 20 % fail and 30 % are slow for a minute. So much the objectives allow.",
+        title=f"Alarms in {DAYS * SERVICES} days with short disturbances at each rate",
+        note=f"The same noise, and {len(BLIPS)} times a day 20 % fail and 30 % are slow for a minute. The objectives allow this.",
     )
 
 

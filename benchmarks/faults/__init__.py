@@ -1,1 +1,1 @@
-"""What is lost, and who is told, when something breaks between a service and where its traces live."""
+"""Measures what is lost, and who is notified, when a component between a service and the trace backend fails."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.faults``: breaks things, prints what was lost and who was told, and writes the documentation's page."""
+"""``python -m benchmarks.faults``: lets components fail, prints what was lost, and writes the documentation page."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[2] / "docs/reference/collector-faults.md"
 HEAD = """\
-# When something breaks on the way of the traces
+# Collector faults
 
 <!-- Written by `python -m benchmarks.faults`; change the code it is made from, not this page. -->
 
-The real collector runs by the generated file of the sidecar; senders send spans by OTLP, a receiver stands for the gateway, and something
-is broken. *Taken* are the spans that the sidecar accepted: of these none may be lost, whatever happens. What it cannot
-take it refuses, and the sender hears that; services of Sidelight count it in `sidelight_spans_total`. The last column has the
-[alerts](../runbooks/README.md) whose condition the sidecar's own metrics met."""
+A real collector runs with the generated sidecar configuration. Senders send spans over OTLP, a receiver takes the place of the
+gateway, and then a component fails. *Taken* are the spans that the sidecar accepted; none of them may be lost. The sidecar
+refuses spans that it cannot take and notifies the sender; Sidelight's services count these in `sidelight_spans_total`. The
+last column lists the [alerts](../runbooks/README.md) whose condition was met by the sidecar's own metrics."""
 
 
 def main() -> None:
-    """Break everything, some three minutes; without ``--output`` the documentation's page is replaced."""
+    """Run all faults, in about three minutes; without ``--output``, the documentation page is replaced."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; by default the documentation's")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long the gateway is away")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the gateway is down")
     options = parser.parse_args()
     tables = (_faults(options.seconds), _latencies())
     for table in tables:
@@ -61,9 +61,9 @@ def _faults(seconds: float) -> Table:
     counts = ("sent", "taken", "arrived", "lost", "twice", "refused")
     return Table(
         name="faults",
-        title="Faults, and what was lost",
-        note=f"In spans. The gateway is away for {seconds:g} s. A full disk is a limit of 1 MiB on the size of the queue's file. "
-        "The memory limit is one that the program alone exceeds.",
+        title="Faults and lost spans",
+        note=f"Numbers of spans. The gateway is down for {seconds:g} s. The full disk is simulated by a limit of 1 MiB on the queue's file. "
+        "The memory limit is lower than the process itself needs.",
         columns=(
             Column(key="fault", title="fault"),
             *(Column(key=count, title=count, digits=0) for count in counts),
@@ -78,8 +78,8 @@ def _latencies() -> Table:
         found = latencies(Path(folder))
     return Table(
         name="latency",
-        title="What the service notices",
-        note="The median of a request of one service each, all at once and asked in turn; every request is traced.",
+        title="Effect on the service",
+        note="Median request duration of one service per row. All services run at once and are called in turn; every request is traced.",
         columns=(
             Column(key="fault", title="fault"),
             Column(key="milliseconds", title="ms a request", digits=2),

@@ -1,4 +1,4 @@
-"""Does a service answer later when what takes its traces is slow, stuck or gone? Measured side by side in one run."""
+"""Measures whether a service becomes slower when its collector is slow, stuck or missing, side by side in one run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ROUNDS, _EACH, _WARM = 60, 10, 100  # requests
 
 
 def latencies(folder: Path) -> dict[str, float]:
-    """The median of a request in seconds, by what is wrong; all services run at once and are asked in turn."""
+    """Median request duration in seconds by fault; all services run at once and are called in turn."""
     with ExitStack() as stack:
         well = stack.enter_context(receiving())
         slow = stack.enter_context(receiving(answers_after=2.0))

@@ -1,4 +1,4 @@
-"""What is tried: each scenario breaks something, counts what was accepted, and waits for what arrives afterwards."""
+"""The scenarios: each lets a component fail, counts accepted spans, and waits for those that arrive afterwards."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from tests.support.collectors import Collector
 
 KEPT = 200_000  # spans
-EACH = 50  # spans a request
-_QUIET = 1.0  # seconds in which nothing more comes
+EACH = 50  # spans per request
+_QUIET = 1.0  # seconds without further spans
 
 
 @dataclass
 class Outcome:
-    """What came of it.
+    """The result of a scenario.
 
     Attributes:
         sent: Spans that were sent.
-        accepted: Spans that the sidecar took.
-        arrived: Different spans of those that arrived in the end.
+        accepted: Spans that the sidecar accepted.
+        arrived: Distinct spans that finally arrived.
         twice: Spans that arrived more than once.
-        told: Spans that the sidecar refused, and said so to the sender.
-        counted: Spans that one of its metrics calls refused or dropped.
+        told: Spans that the sidecar refused and reported to the sender.
+        counted: Spans that its metrics count as refused or dropped.
         fires: The alerts whose condition its metrics met.
     """
 
@@ -51,23 +51,23 @@ class Outcome:
 
     @property
     def told(self) -> int:
-        """Spans whose sender heard that they were not taken, and may send them again."""
+        """Spans that were reported to the sender as not accepted, and may be sent again."""
         return self.sent - self.accepted
 
     @property
     def lost(self) -> int:
-        """Spans that were taken and did not arrive."""
+        """Spans that were accepted but did not arrive."""
         return self.accepted - self.arrived
 
     def send(self, sidecar: Collector, requests: int, seed: int, senders: int = 1) -> None:
-        """Send from so many threads at once."""
+        """Send from a number of threads concurrently."""
         with ThreadPoolExecutor(senders) as threads:
             taken = list(threads.map(lambda number: _sent(sidecar, seed + number), range(requests)))
         self.sent += requests * EACH
         self.accepted += sum(taken) * EACH
 
     def look(self, sidecar: Collector) -> None:
-        """Read what the alerts would read."""
+        """Read the metrics that the alerts use."""
         found = sidecar.metrics()
         self.counted = max(self.counted, *(found.get(name, 0.0) for name in LOST))
         if self.counted:
@@ -76,12 +76,12 @@ class Outcome:
             self.fires.add(FILLING)
 
     def settle(self, spans: Spans, seconds: float = 60.0) -> None:
-        """Wait until all that was accepted has arrived, or nothing more comes."""
+        """Wait until all accepted spans have arrived, or no more arrive."""
 
         def complete() -> bool:
             return len({(span.trace_id, span.span_id) for span in spans}) >= self.accepted
 
-        with suppress(BenchmarkError):  # what is missing is the result
+        with suppress(BenchmarkError):  # missing spans are part of the result
             until(complete, seconds)
         time.sleep(_QUIET)
         came = [(span.trace_id, span.span_id) for span in spans]
@@ -101,7 +101,7 @@ class Scenario:
 
     Attributes:
         name: What happens.
-        play: Plays it in a folder, for so many seconds, and gives what came of it.
+        play: Runs it in a folder for a number of seconds, and returns the result.
         fires: The alerts whose condition it must meet.
     """
 
@@ -111,7 +111,7 @@ class Scenario:
 
 
 def _down(folder: Path, seconds: float) -> Outcome:
-    """The gateway is away, and comes back."""
+    """The gateway is down, and comes back."""
     outcome, port = Outcome(), processes.free_port()
     with running("sidecar", folder, _at(port)) as sidecar:
         end, seed = time.monotonic() + seconds, 1000
@@ -126,7 +126,7 @@ def _down(folder: Path, seconds: float) -> Outcome:
 
 
 def _killed(folder: Path, seconds: float) -> Outcome:
-    """The sidecar is killed while the gateway is away, and started again."""
+    """The sidecar is killed while the gateway is down, and restarted."""
     outcome, port = Outcome(), processes.free_port()
     with running("sidecar", folder, _at(port)) as sidecar:
         outcome.send(sidecar, max(20, int(seconds)), 1000)
@@ -140,10 +140,10 @@ def _killed(folder: Path, seconds: float) -> Outcome:
 
 
 def _full(folder: Path, seconds: float) -> Outcome:
-    """The disk of the queue is full, by a limit on the size of files, while the gateway is away."""
+    """The disk of the queue is full, simulated by a limit on file sizes, while the gateway is down."""
     del seconds
     outcome, port = Outcome(), processes.free_port()
-    limited = ("sh", "-c", 'ulimit -f 1024; exec "$@"', "sh")  # units of 512 bytes or 1 KiB, by the shell
+    limited = ("sh", "-c", 'ulimit -f 1024; exec "$@"', "sh")  # units of 512 bytes or 1 KiB, depending on the shell
     with ExitStack() as stack:
         sidecar = stack.enter_context(running("sidecar", folder, _at(port), before=limited))
         outcome.send(sidecar, 400, 1000)
@@ -154,7 +154,7 @@ def _full(folder: Path, seconds: float) -> Outcome:
 
 
 def _slow(folder: Path, seconds: float) -> Outcome:
-    """Each answer of the gateway takes two seconds."""
+    """Each response of the gateway takes two seconds."""
     outcome = Outcome()
     with (
         receiving(answers_after=min(2.0, seconds), kept=KEPT) as spans,
@@ -167,7 +167,7 @@ def _slow(folder: Path, seconds: float) -> Outcome:
 
 
 def _busy(folder: Path, seconds: float) -> Outcome:
-    """Ten senders at once, as fast as they can."""
+    """Ten senders send concurrently, as fast as they can."""
     outcome = Outcome()
     with receiving(kept=KEPT) as spans, running("sidecar", folder, spans.url) as sidecar:
         outcome.send(sidecar, max(200, int(50 * seconds)), 1000, senders=10)
@@ -177,7 +177,7 @@ def _busy(folder: Path, seconds: float) -> Outcome:
 
 
 def _queue_full(folder: Path, seconds: float) -> Outcome:
-    """The gateway is away for longer than the queue holds."""
+    """The gateway is down for so long that the queue becomes full."""
     del seconds
     outcome, port = Outcome(), processes.free_port()
     with running("sidecar", folder, _at(port), settings={"collector": {"queue_size": 30}}) as sidecar:
@@ -191,9 +191,9 @@ def _queue_full(folder: Path, seconds: float) -> Outcome:
 
 
 def _memory(folder: Path, seconds: float) -> Outcome:
-    """There is less memory than the load needs."""
+    """The load needs more memory than is available."""
     outcome = Outcome()
-    # The program alone takes more than this, so the limiter is hit at once and stays so.
+    # The process itself needs more than this, so the limit is exceeded from the start.
     with (
         receiving(kept=KEPT) as spans,
         running("sidecar", folder, spans.url, settings={"collector": {"memory_limit_mib": 6}}) as sidecar,

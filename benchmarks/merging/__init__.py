@@ -1,4 +1,4 @@
-"""What a scrape costs where many workers have counted: 16 that run and 256 that have ended."""
+"""Cost of a scrape with many workers: 16 live and 256 dead ones."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Merge(NamedTuple):
     """Milliseconds of CPU time.
 
     Attributes:
-        first: Of the first scrape after workers have ended.
-        then: Of the scrapes after it, the median.
+        first: The first scrape after workers have died.
+        then: The median of the following scrapes.
     """
 
     first: float
@@ -55,13 +55,13 @@ class Merge(NamedTuple):
 
 
 def table(effort: Effort) -> Table:
-    """Measure ours and prometheus_client, without and with workers that have ended."""
+    """Measure Sidelight and prometheus_client, without and with dead workers."""
     names = [name for name in TITLES if name != "sidelight" or HAS_SHARED_STORE]
     rows = [row for name in names for row in _rows(name, effort.repeats)]
     return Table(
         name="merge",
         title=f"Merging the workers' numbers: {ROUTES} routes with {len(STATUSES)} statuses, a histogram each",
-        note="Until the text of the page is made. Ours folds what an ended worker left, once, in the first scrape.",
+        note="Until the page's text is complete. Sidelight merges the counts of a dead worker once, at the first scrape.",
         columns=COLUMNS,
         rows=tuple(rows),
     )
@@ -82,7 +82,7 @@ def _rows(name: str, repeats: int) -> Iterator[Row]:
 
 
 def _apart(name: str, ended: int, repeats: int) -> Merge:
-    """Measure in a process of its own, since prometheus_client chooses its mode when it is imported."""
+    """Measure in a separate process, because prometheus_client chooses its mode when it is imported."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     with tempfile.TemporaryDirectory(prefix="sidelight-benchmark-") as folder:
@@ -110,7 +110,7 @@ def _measure(connection: Connection, name: str, folder: Path, ended: int, repeat
     module = import_module(f"benchmarks.merging.{name}")
     with _workers(lambda: module.fill(folder), running=RUNNING, ended=ended):
         scrape = module.scraper(folder)
-        gc.collect()  # writes to what the forked share, all of which is copied then: no part of a scrape
+        gc.collect()  # writes to memory shared with forked processes, which is then copied; this is not part of a scrape
         first, *then = [_milliseconds(scrape) for _ in range(repeats + 1)]
     connection.send(Merge(first, statistics.median(then)))
 
@@ -123,7 +123,7 @@ def _milliseconds(scrape: Callable[[], object]) -> float:
 
 @contextmanager
 def _workers(fill: Callable[[], object], *, running: int, ended: int) -> Iterator[None]:
-    """Fork processes that each count into files: some end at once, the way kill -9 ends them, some run on."""
+    """Fork processes that each count into files: some end at once as with kill -9, others keep running."""
     for _ in range(ended):
         os.waitpid(_fork(fill, stays=False), 0)
     children = [_fork(fill, stays=True) for _ in range(running)]

@@ -1,4 +1,4 @@
-"""prometheus_client's multiprocess mode: a file for each worker, never folded."""
+"""prometheus_client's multiprocess mode: one file per worker, never merged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABELS = ("http_request_method", "http_route", "http_response_status_code", "err
 
 
 def fill(folder: Path) -> Histogram:
-    """Count one request in each series; the folder is the one that the environment names."""
+    """Count one request in each series; the environment names the folder."""
     del folder
     histogram = Histogram(NAME, "Time.", LABELS, registry=CollectorRegistry(), buckets=Settings().duration_edges)
     for labels in in_any_order():
@@ -28,6 +28,6 @@ def fill(folder: Path) -> Histogram:
 
 
 def scraper(folder: Path) -> Callable[[], object]:
-    """What a worker does at a scrape."""
+    """Do what a worker does at a scrape."""
     collector = MultiProcessCollector(CollectorRegistry(), str(folder))  # type: ignore[no-untyped-call]
     return lambda: list(collector.collect())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Ours: a store that all workers share."""
+"""Sidelight: a store shared by all workers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def fill(folder: Path) -> SharedStore:
 
 
 def scraper(folder: Path) -> Callable[[], object]:
-    """What one more worker does at a scrape."""
+    """Do what an additional worker does at a scrape."""
     store = SharedStore(folder)
     return lambda: list(store.series())

@@ -1,1 +1,1 @@
-"""Pictures of the dashboards, drawn by Grafana's own components in a real browser; and whether they can be read."""
+"""Draws pictures of the dashboards with Grafana's own components in a real browser, and checks that they are readable."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.pictures``: plays the demo, then draws the dashboards of what it measured into the documentation."""
+"""``python -m benchmarks.pictures``: runs the demo, then draws the dashboards with its data for the documentation."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 WIDTH = 1280
-_TROUBLED = 15.0  # seconds, for which the alert of the last phase stands in the picture
+_TROUBLED = 15.0  # seconds during which the alert of the last phase is visible in the picture
 
 
 def main() -> None:
-    """Play and draw, some three minutes."""
+    """Run the demo and draw, in about three minutes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
-    parser.add_argument("--output", type=Path, default=FOLDER, help="their folder; by default the documentation's")
+    parser.add_argument(
+        "--output", type=Path, default=FOLDER, help="the folder to write to (default: the documentation's)"
+    )
     options = parser.parse_args()
     options.output.mkdir(exist_ok=True)
     prepare()
@@ -41,13 +43,13 @@ def main() -> None:
         pictures = Path(name) / "pictures"
         pictures.mkdir()
         for board, faults in draw(_played(Path(name)), pictures, widths=(WIDTH,)).items():
-            say("\n".join([f"{board}:", *(faults or ["everything can be read"])]))
+            say("\n".join([f"{board}:", *(faults or ["everything is readable"])]))
         for picture in pictures.glob("*.png"):
             shutil.copyfile(picture, options.output / picture.name.replace(f"-{WIDTH}", ""))
 
 
 def _played(folder: Path) -> dict[str, Board]:
-    """The dashboards of a demo that was played to its end."""
+    """The dashboards after a complete demo."""
     epoch = time.time()
 
     def clock() -> float:
@@ -64,7 +66,7 @@ def _played(folder: Path) -> dict[str, Board]:
 
 
 def _begun(dashboard: Any) -> Any:
-    """A dashboard down to its first heatmap, which is part of Grafana itself and not of its components."""
+    """A dashboard up to its first heatmap, which is part of Grafana itself and not of its components."""
     end = min((panel["gridPos"]["y"] for panel in dashboard["panels"] if panel["type"] == "heatmap"), default=inf)
     return {**dashboard, "panels": [panel for panel in dashboard["panels"] if panel["gridPos"]["y"] < end]}
 

@@ -1,4 +1,4 @@
-"""Draws dashboards: asks Prometheus what each panel asks, and has a browser draw the answers."""
+"""Draws dashboards: sends each panel's queries to Prometheus, and lets a browser draw the results."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PROGRAMS = ("board.jsx", "draw.mjs")
 
 
 class Board(NamedTuple):
-    """A dashboard and what there is to show on it.
+    """A dashboard and its data.
 
     Attributes:
         dashboard: Its JSON.
-        answers: What Prometheus answers, by the panel's id and the query's letter.
-        start: Where its graphs begin, in Unix seconds.
-        end: Where they end.
+        answers: Prometheus' responses, by panel id and query letter.
+        start: The start of its graphs, in Unix seconds.
+        end: The end of its graphs, in Unix seconds.
     """
 
     dashboard: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Board(NamedTuple):
 
 
 def asked(dashboard: Mapping[str, Any], prometheus: str, start: float, end: float) -> Board:
-    """Ask a Prometheus whatever a dashboard asks, as Grafana does."""
+    """Send all queries of a dashboard to Prometheus, as Grafana does."""
     with httpx.Client(base_url=f"{prometheus}/api/v1", timeout=SECONDS, trust_env=False) as client:
 
         def answer(target: Mapping[str, Any]) -> Any:
@@ -65,15 +65,15 @@ def draw(boards: Mapping[str, Board], folder: Path, *, widths: Sequence[int] = W
 
     Args:
         boards: The dashboards by name.
-        folder: An empty folder for the pictures and what they are made with.
-        widths: The widths of the screen, in pixels.
+        folder: An empty folder for the pictures and their sources.
+        widths: Screen widths in pixels.
 
     Returns:
-        What cannot be read, and what the browser complains of, for each ``<name> at <width>``.
+        Unreadable texts and errors of the browser, for each ``<name> at <width>``.
 
     Raises:
-        BenchmarkError: The program that draws fails.
-        ToolError: There is no node, or no packages for it.
+        BenchmarkError: The drawing program fails.
+        ToolError: node or its packages are not available.
     """
     for name in _PROGRAMS:
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
@@ -83,7 +83,7 @@ def draw(boards: Mapping[str, Board], folder: Path, *, widths: Sequence[int] = W
         for name, each in boards.items()
     }
     (folder / "job.json").write_text(json.dumps({"boards": given, "widths": list(widths)}))
-    environ = {**os.environ, "TMPDIR": str(folder)}  # where the browser is unpacked
+    environ = {**os.environ, "TMPDIR": str(folder)}  # the folder in which the browser is unpacked
     done = run_command([str(tool("node")), "draw.mjs"], timeout=SECONDS, cwd=folder, environ=environ)
     if done.status:
         raise BenchmarkError(f"node draw.mjs: {done.output.strip()}", code="drawing_failed")

@@ -1,1 +1,1 @@
-"""How large a collector is that holds what its settings name and nothing else, and how soon it is ready."""
+"""Measures the size and start-up time of a collector with only the components that the settings need."""

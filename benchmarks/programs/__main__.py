@@ -1,4 +1,4 @@
-"""``python -m benchmarks.programs``: builds the programs, starts them, prints the table, and writes the documentation's page."""
+"""``python -m benchmarks.programs``: builds and starts collectors, prints the table and writes the documentation page."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[2] / "docs/reference/collector-size.md"
 HEAD = f"""\
-# How large a collector is, and how soon it is ready
+# Collector size and start-up time
 
 <!-- Written by `python -m benchmarks.programs`; change the code it is made from, not this page. -->
 
-OpenTelemetry's builder makes each program of what `collector/generated/builder.yaml` names for these settings. Ready is the sidecar of the
-generated file when its health answers, the median of some starts. The contrib distribution, which runs the same files, is not among them: it
-can be had as an image or a release's archive alone, and of version {VERSION} it has over two hundred components."""
+OpenTelemetry's builder builds each binary from the components that `collector/generated/builder.yaml` lists for these settings.
+*Ready* means that the sidecar with the generated configuration answers its health check; the table shows the median of
+several starts. The contrib distribution, which can run the same files, is not included: it is only available as an image or
+a release archive, and version {VERSION} has over two hundred components."""
 SETTINGS = {
     "`collector.metrics: scrape`": {},
     "`otlp` or `remote_write`": {"collector": {"metrics": "remote_write"}},
@@ -41,7 +42,7 @@ _SECONDS = 1800.0
 
 
 def main() -> None:
-    """Build and start, some minutes with warm caches; without ``--output`` the documentation's page is replaced."""
+    """Build and start, in a few minutes with warm caches; without ``--output``, the documentation page is replaced."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.programs", description=__doc__)
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; by default the documentation's")
     options = parser.parse_args()
@@ -90,7 +91,7 @@ def _row(settings: str, builder: Path, folder: Path) -> Row:
     program = folder / "build" / PROGRAM
     return {
         "settings": settings,
-        "components": manifest.count("gomod:") - 2,  # without the two that read the configuration
+        "components": manifest.count("gomod:") - 2,  # without the two providers that read the configuration
         "size": program.stat().st_size / 1e6,
         "ready": 1000 * median(_start(program, folder / f"start-{number}") for number in range(_STARTS)),
     }

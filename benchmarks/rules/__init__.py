@@ -1,1 +1,1 @@
-"""What the rules cost a Prometheus that watches a hundred services."""
+"""Measures what the rules cost a Prometheus with a hundred services."""

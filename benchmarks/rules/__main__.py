@@ -1,4 +1,4 @@
-"""``python -m benchmarks.rules``: measures, prints the table, and writes the page of the documentation."""
+"""``python -m benchmarks.rules``: measures, prints the table and writes the documentation page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ evaluation in each records."""
 
 
 def main() -> None:
-    """Measure, some ten minutes; without ``--output`` the documentation's page is replaced."""
+    """Measure, in about ten minutes; without ``--output``, the documentation page is replaced."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rules", description=__doc__)
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; by default the documentation's")
     parser.add_argument("--services", type=int, default=Fleet.services)

@@ -1,4 +1,4 @@
-"""What one evaluation of every HTTP rule takes, by Prometheus' own account."""
+"""Measures one evaluation of every HTTP rule, as reported by Prometheus."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from tests.support.rule_sets import Group
 
 END = 1_760_000_400  # seconds since 1970
-_MINUTES = 60 * 6  # seconds of raw histograms: the window, and some
+_MINUTES = 60 * 6  # seconds of raw histograms: the window and a little more
 _REPEATS = 3
 _QUARTER = 15 * 60  # seconds
 
 
 def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> dict[str, list[tuple[str, Cost]]]:
-    """Each rule of ours, and of the workbook those that these histories suffice for, with what it takes.
+    """The cost of each of our rules, and of the workbook's rules for which these histories are long enough.
 
     Args:
         settings: The settings.
-        fleet: How much is watched.
+        fleet: The monitored services.
         version: ``prometheus`` or ``prometheus-oldest``.
     """
     period, every = settings.slo.period.seconds, settings.alerting.evaluation_interval.seconds
@@ -73,9 +73,9 @@ def table(settings: Settings, fleet: Fleet, results: Mapping[str, list[tuple[str
         name="rules",
         title=f"One evaluation of the HTTP rules: {fleet}",
         note=f"{series(settings, fleet):,} series of the histogram. Our {len(results['ours'])} rules keep one core busy for "
-        f"{total / every.seconds:.1%} of the time when they are evaluated every {every}. Of the workbook's rules only "
-        "those of the five-minute window are in the table; its windows of an hour to three days read the raw histogram "
-        "as well, 12 to 864 times as many samples.",
+        f"{total / every.seconds:.1%} of the time when they are evaluated every {every}. The table contains only the "
+        "workbook's rules with the five-minute window; its windows of an hour to three days also read the raw histogram, with "
+        "12 to 864 times as many samples.",
         columns=(
             Column(key="owner", title="whose"),
             Column(key="rule", title="rule"),

@@ -1,4 +1,4 @@
-"""The histories that the rules of a hundred services read: raw histograms of minutes, and recorded series of a month."""
+"""Histories of a hundred services for the rules: minutes of raw histograms, and a month of recorded series."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 DAY = 86_400  # seconds
-REQUESTS = 30  # of each series and interval; the cost does not depend on it
+REQUESTS = 30  # per series and interval; the cost does not depend on it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """How much is watched.
+    """The size of the fleet.
 
     Attributes:
-        services: Services.
-        pods: Pods of each.
-        routes: Routes of each; every one has a series of successes and one of errors.
+        services: Number of services.
+        pods: Pods per service.
+        routes: Routes per service; each has a series of successes and one of errors.
     """
 
     services: int = 100
@@ -36,12 +36,12 @@ class Fleet:
         return [f"service-{number}" for number in range(self.services)]
 
     def __str__(self) -> str:
-        """As it stands in a sentence."""
+        """The size as text."""
         return f"{self.services} services x {self.pods} pods x {self.routes} routes"
 
 
 def scraped(settings: Settings, fleet: Fleet, start: int, end: int) -> Iterator[str]:
-    """What the pods showed, as lines of OpenMetrics."""
+    """The samples of the pods, as lines of OpenMetrics."""
     name, interval = HTTP_SERVER_REQUEST_DURATION.name, settings.metrics.scrape_interval.seconds
     edges = edges_of(settings)
     for labels in _labels(fleet):
@@ -67,12 +67,12 @@ def totals(fleet: Fleet, name: str, edges: Sequence[str], seconds: Sequence[int]
 
 
 def series(settings: Settings, fleet: Fleet) -> int:
-    """How many series are scraped."""
+    """The number of scraped series."""
     return fleet.services * fleet.pods * fleet.routes * 2 * (len(settings.duration_edges) + 2)
 
 
 def recorded(fleet: Fleet, names: Sequence[str], seconds: Sequence[int]) -> Iterator[str]:
-    """What the rules recorded of them: a rate for each service, and for each of its objectives where there is a ``slo``."""
+    """The recorded samples: a rate per service, and per objective for series with a label ``slo``."""
     starts = [
         f'{name}{{job="{job}"{slo}}}'
         for name in names

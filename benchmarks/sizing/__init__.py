@@ -1,1 +1,1 @@
-"""How large a Prometheus, or what stands in its place, must be for so many pods."""
+"""Computes the size of Prometheus, or of a replacement, for a number of pods."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.sizing``: measures, computes, and writes the page of the documentation."""
+"""``python -m benchmarks.sizing``: measures, computes and writes the documentation page."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ PODS = (10, 100, 1000, 10_000)
 BYTES_PER_SAMPLE = 1.5  # on disk; Prometheus' documentation says 1 to 2
 DAYS = 15  # Prometheus' own retention
 HEAD = """\
-# How much for how many pods
+# Sizes for 10 to 10,000 pods
 
 <!-- Written by `python -m benchmarks.sizing`; change the code it is made from, not this page. -->
 
-For [scaling out](../how-to/scale-out.md). A pod is one of the example shop, whatever its number of workers: they show one page. Yours
-shows more series where it has more routes, and [the series limit](settings.md#metrics) bounds them."""
+Use these numbers before [scaling out](../how-to/scale-out.md). The pods run the example shop; the number of workers does not
+matter, because they share one page. A service with more routes has more series, up to
+[the series limit](settings.md#metrics)."""
 
 
 def main() -> None:
-    """Measure, some two minutes; without ``--output`` the documentation's page is replaced."""
+    """Measure, in about two minutes; without ``--output``, the documentation page is replaced."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sizing", description=__doc__)
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; by default the documentation's")
     options = parser.parse_args()
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def sizes(settings: Settings, of_pod: Page, of_series: float) -> Table:
-    """The table; everything in it is a product of what was measured and the number of pods."""
+    """The table; all its values are measured values multiplied by the number of pods."""
     interval = settings.metrics.scrape_interval.seconds
     rows: list[Row] = []
     for pods in PODS:
@@ -93,7 +94,7 @@ def _basis(settings: Settings, of_pod: Page, of_series: float) -> str:
                 f"- Assumed: a scrape every {settings.metrics.scrape_interval}; {BYTES_PER_SAMPLE} bytes a sample on disk "
                 "([Prometheus: storage](https://prometheus.io/docs/prometheus/latest/storage/) says 1 to 2)."
             ),
-            "- Not counted: what the recording rules add, which does not depend on the number of pods.",
+            "- Not included: series of the recording rules, which do not depend on the number of pods.",
         )
     )
 

@@ -1,4 +1,4 @@
-"""What a pod shows, and what a series costs a Prometheus in memory."""
+"""Measures the size of a pod's metrics page, and Prometheus' memory per series."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
     from sidelight.toolchain.processes import Process
 
-USERS = 200  # set a fifth of the registers, as a pod of many does
+USERS = 200  # set a fifth of the registers, like one pod of many
 _SECONDS = 60.0
-_SERIES = (20_000, 120_000)  # of the two Prometheuses whose difference is what a series costs
+_SERIES = (20_000, 120_000)  # series of two Prometheus servers, whose difference gives the memory per series
 _TARGETS = 10
 _SCRAPES = 40  # a second apart
 
 
 class Page(NamedTuple):
-    """What one pod shows on `/metrics`.
+    """The metrics page of one pod.
 
     Attributes:
-        series: Series.
+        series: Number of series.
         plain: Bytes as text.
-        packed: Bytes as they go over the network, with gzip.
+        packed: Bytes with gzip, as sent over the network.
     """
 
     series: int
@@ -45,7 +45,7 @@ class Page(NamedTuple):
 
 
 def page() -> Page:
-    """The example shop's, after requests to every kind of route and some users."""
+    """The page of the example shop, after requests to every kind of route and some users."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         env = {"SIDELIGHT_AUDIT_KEY": "7" * 64, "OTEL_SERVICE_NAME": "shop"}
@@ -69,7 +69,7 @@ def page() -> Page:
 
 
 def bytes_per_series() -> float:
-    """Resident bytes of Prometheus for one more series in its head, from two that scrape different numbers of them."""
+    """Resident bytes of Prometheus per series in its head, from two servers that scrape different numbers of series."""
     few, many = (_resident(series) for series in _SERIES)
     return (many - few) / (_SERIES[1] - _SERIES[0])
 
@@ -100,7 +100,7 @@ def _wait(prometheus: Process, series: int) -> None:
         or _asked(prometheus, "prometheus_tsdb_head_samples_appended_total") < _SCRAPES * series
     ):
         if time.monotonic() > deadline:
-            raise BenchmarkError("Prometheus did not scrape what it was shown", code="not_scraped")
+            raise BenchmarkError("Prometheus did not scrape all series", code="not_scraped")
         time.sleep(1)
 
 
@@ -113,7 +113,7 @@ def _asked(prometheus: Process, name: str) -> float:
 
 @contextmanager
 def _serving(series: int) -> Iterator[str]:
-    """A target that shows so many series, with labels as long as those of requests."""
+    """A target with a number of series, with labels as long as those of requests."""
     names = [
         f'http_server_request_duration_seconds_bucket{{http_request_method="GET",http_route="/things/{number}",'
         f'http_response_status_code="200",error_type="",le="0.5"}} '

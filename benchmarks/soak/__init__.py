@@ -1,6 +1,6 @@
-"""A real server with four workers under load, one of them killed again and again: is every request counted once?"""
+"""Runs a real server with four workers under load, repeatedly kills one, and checks that each request is counted once."""
 
 from __future__ import annotations
 
 WORKER = "x-worker"
-"""The header that says which process answered."""
+"""The header with the process that answered."""

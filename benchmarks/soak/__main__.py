@@ -1,4 +1,4 @@
-"""``python -m benchmarks.soak``: soaks, prints what must hold, and ends with 1 if something does not."""
+"""``python -m benchmarks.soak``: runs the soak test, prints all checks, and exits with 1 if one fails."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ REQUESTS = 1_000_000
 
 
 def main() -> int:
-    """Soak for as long as asked."""
+    """Run the soak test."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long the load lasts (%(default)g)")
-    parser.add_argument("--requests", type=int, default=REQUESTS, help="how many are sent at most (%(default)d)")
-    parser.add_argument("--server", choices=SERVERS, default="uvicorn", help="who serves (%(default)s)")
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="maximum number of requests (%(default)d)")
+    parser.add_argument("--server", choices=SERVERS, default="uvicorn", help="the server (%(default)s)")
     options = parser.parse_args()
     seconds = min(options.seconds, LONGEST)
     observed = soak(seconds, options.requests, options.server)

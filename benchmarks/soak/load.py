@@ -1,4 +1,4 @@
-"""Puts a service under load over loopback, and knows of every request whether it was answered."""
+"""Puts a service under load over loopback, and records for every request whether it was answered."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import NamedTuple
 from benchmarks.soak import WORKER
 
 CONNECTIONS = 16
-PER_CONNECTION = 60  # requests before a connection is opened anew, so that a new worker gets its share
-PAUSE = 0.004  # seconds between two requests of a connection: a load that leaves the machine to others as well
+PER_CONNECTION = 60  # requests per connection, so that a new worker gets its share
+PAUSE = 0.004  # seconds between two requests of a connection, so that the machine is not fully loaded
 ANSWER_SECONDS = 15.0
 FAULTS = (OSError, EOFError, asyncio.IncompleteReadError, ValueError)
 
@@ -44,8 +44,8 @@ class Cut:
 
     Attributes:
         kind: Its kind.
-        worker: The process that answered on this connection before, if any did.
-        reason: What became of the connection.
+        worker: The process that answered before on this connection, if any.
+        reason: What happened to the connection.
     """
 
     kind: Kind
@@ -55,12 +55,12 @@ class Cut:
 
 @dataclass(kw_only=True)
 class Tally:
-    """What became of the requests.
+    """The outcome of the requests.
 
     Attributes:
-        answered: How many of each kind were answered whole.
-        cut: Those that were sent and not answered.
-        other: Answers of another status than the kind's.
+        answered: The number of completely answered requests of each kind.
+        cut: Requests that were sent and not answered.
+        other: Responses with an unexpected status.
     """
 
     answered: Counter[Kind] = field(default_factory=Counter)
@@ -69,17 +69,17 @@ class Tally:
 
     @property
     def sent(self) -> int:
-        """How many requests were sent."""
+        """The number of requests sent."""
         return self.answered.total() + len(self.cut) + len(self.other)
 
 
 class Load:
-    """Connections that ask, one request after the other, until they are told to stop.
+    """Connections that send one request after the other until they are stopped.
 
     Args:
-        host: Whom to ask.
-        port: On which port.
-        limit: How many requests are sent at most.
+        host: The server's host.
+        port: The server's port.
+        limit: The maximum number of requests.
     """
 
     def __init__(self, host: str, port: int, limit: int) -> None:
@@ -90,14 +90,14 @@ class Load:
         self.tally = Tally()
 
     def stop(self) -> None:
-        """Let every connection end after the request that it waits for."""
+        """End every connection after its current request."""
         self._stopped.set()
 
     async def run(self) -> None:
-        """Ask, until stopped or the limit is reached."""
+        """Send requests until stopped or until the limit is reached."""
         async with asyncio.TaskGroup() as group:
             for seed in range(CONNECTIONS):
-                group.create_task(self._ask_on(random.Random(seed)))  # noqa: S311 - which kind comes next, no secret
+                group.create_task(self._ask_on(random.Random(seed)))  # noqa: S311 - chooses the next kind; not a secret
 
     @property
     def _is_over(self) -> bool:
@@ -144,7 +144,7 @@ def _request(kind: Kind, item: int) -> bytes:
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, int]:
-    """The status and the worker of a response that is read to its end."""
+    """The status and the worker of a response, which is read to its end."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.rstrip().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -159,4 +159,4 @@ async def _skip_chunks(reader: asyncio.StreamReader) -> None:
     size = -1
     while size:
         size = int(await reader.readuntil(b"\r\n"), 16)
-        await reader.readexactly(size + 2)  # the chunk and the line's end behind it
+        await reader.readexactly(size + 2)  # the chunk and the line break after it

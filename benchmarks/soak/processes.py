@@ -1,4 +1,4 @@
-"""The workers of a server, seen through /proc: which they are, what memory they hold, which files they share."""
+"""The workers of a server, their memory and their shared files, read from /proc."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SHARED_AND_WRITABLE = "rw-s"
 
 
 def workers(server: int) -> list[int]:
-    """The processes that a server with this pid has started to serve, the oldest first."""
-    group = living(server)  # a server of sidelight.processes leads a process group of its own
+    """The worker processes of the server with this pid, oldest first."""
+    group = living(server)  # a server started by sidelight.toolchain leads its own process group
     children = (pid for pid in group if _stat(pid, PARENT) == server)
     return sorted(
         (pid for pid in children if b"resource_tracker" not in _read(pid, "cmdline")),
@@ -25,13 +25,13 @@ def workers(server: int) -> list[int]:
 
 
 def resident_bytes(pid: int) -> int:
-    """The memory that a process holds, without what it shares with others through files; 0 if it is gone."""
+    """The memory of a process, without files shared with others; 0 if the process has ended."""
     fields = _read(pid, "statm").split()
     return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE") if fields else 0
 
 
 def store_folder(pid: int) -> Path | None:
-    """The folder of the files that a process has mapped to write to them, together with others."""
+    """The folder of the files that a process has mapped as shared and writable."""
     for line in _read(pid, "maps").decode().splitlines():
         _, access, *_, path = line.split(maxsplit=5)
         if access == _SHARED_AND_WRITABLE and path.startswith("/") and not path.endswith("(deleted)"):
@@ -40,15 +40,17 @@ def store_folder(pid: int) -> Path | None:
 
 
 def files_in(folder: Path | None) -> int:
-    """How many files a folder holds, 0 if there is none."""
+    """The number of files in a folder; 0 if there is no folder."""
     with suppress(*_GONE):
         return sum(1 for _ in folder.iterdir()) if folder else 0
     return 0
 
 
 def _stat(pid: int, field: int) -> int:
-    """A field of proc(5)'s stat, counted from 1; 0 if the process is gone."""
-    fields = _read(pid, "stat").rpartition(b")")[2].split()  # the name, the second, may hold anything, in brackets
+    """A field of stat in proc(5), counted from 1; 0 if the process has ended."""
+    fields = (
+        _read(pid, "stat").rpartition(b")")[2].split()
+    )  # the name, the second field, is in parentheses and may contain anything
     return int(fields[field - 3]) if fields else 0
 
 

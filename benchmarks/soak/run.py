@@ -1,4 +1,4 @@
-"""Runs the soak: the load, the kills and the scrapes, side by side."""
+"""Runs the soak test: load, kills and scrapes, concurrently."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ SETTLED_LOOKS = 100  # for a full set of workers, before the load and after it
 
 @dataclass(kw_only=True)
 class Observed:
-    """What was seen.
+    """The observations.
 
     Attributes:
-        tally: What became of the requests.
-        scrapes: What the pages said.
-        kills: Whether workers are killed at all: not of a server that starts no other.
-        killed: The processes that were killed, in turn.
+        tally: The outcome of the requests.
+        scrapes: The content of the pages.
+        kills: Whether workers are killed; not for servers that do not replace them.
+        killed: The killed processes, in order.
         lost: Workers that ended without being killed.
-        failed: Scrapes that were not answered.
-        folder: Where the workers keep their numbers; None if no such folder was found.
-        series: How many series each page had.
-        files: How many files the folder held at each scrape.
-        mebibytes: What a worker that was no longer young held at each scrape, the median.
+        failed: Scrapes without a response.
+        folder: The shared folder of the workers; None if it was not found.
+        series: The number of series on each page.
+        files: The number of files in the folder at each scrape.
+        mebibytes: The median memory of workers that are no longer young, at each scrape.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -64,7 +64,7 @@ class Observed:
 
 
 def soak(seconds: float, requests: int, server: str = "uvicorn") -> Observed:
-    """Run a server of four workers for so many seconds, under at most so many requests; nothing is configured."""
+    """Run a server with four workers, without configuration, for a number of seconds and at most a number of requests."""
     chosen = SERVERS[server]
     with tempfile.TemporaryDirectory(prefix="sidelight-soak-") as name:
         folder = Path(name)
@@ -82,7 +82,7 @@ class _Soak:
         self._observed = Observed(kills=bool(server.victims))
 
     async def run(self, seconds: float, requests: int) -> Observed:
-        """Everything at once; then, once no request is left, one more page."""
+        """Run everything concurrently, and read one more page after the last request."""
         await self._settle()
         host, _, port = urlsplit(self._url).netloc.partition(":")
         load = Load(host, int(port), requests)
@@ -111,7 +111,7 @@ class _Soak:
     async def _kill(self) -> None:
         """Kill the next victim; the newest worker may not have started yet."""
         alive, killed = processes.workers(self._pid), self._observed.killed
-        if self._victims and len(alive) == WORKERS:  # else the server is still busy with the last one
+        if self._victims and len(alive) == WORKERS:  # otherwise the server is still replacing the previous one
             victim = alive[self._victims[len(killed) % len(self._victims)]]
             killed.append(victim)
             os.kill(victim, signal.SIGKILL)
@@ -141,7 +141,7 @@ class _Soak:
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-    """Act again and again, until cancelled."""
+    """Repeat an action until cancelled."""
     while True:
         await asyncio.sleep(seconds)
         await act()

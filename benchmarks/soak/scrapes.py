@@ -1,4 +1,4 @@
-"""Reads pages of metrics one after the other, and notes whatever goes backwards or vanishes."""
+"""Reads metrics pages one after the other, and records counters that go backwards or disappear."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SCRAPE_SECONDS = 10.0
 
 @dataclass(kw_only=True)
 class Scrapes:
-    """What the pages said.
+    """The content of the pages.
 
     Attributes:
-        pages: How many were read.
-        latest: Every series of the last page.
-        backwards: The names of counters that were smaller than before, or gone.
+        pages: The number of pages read.
+        latest: All series of the last page.
+        backwards: The names of counters that decreased or disappeared.
     """
 
     pages: int = 0
@@ -31,7 +31,7 @@ class Scrapes:
     _cumulative: dict[Key, float] = field(default_factory=dict)
 
     def read(self, page: str) -> None:
-        """Take in the next page."""
+        """Add the next page."""
         self.pages += 1
         cumulative: dict[Key, float] = {}
         self.latest = {}
@@ -61,15 +61,15 @@ class Scrapes:
         return totals
 
     def active(self) -> float:
-        """Requests that are being answered."""
+        """Requests in progress."""
         return sum(value for (name, _), value in self.latest.items() if name == ACTIVE)
 
 
 def fetch(url: str) -> str:
-    """The page behind a URL.
+    """The page at a URL.
 
     Raises:
-        OSError: Nobody answered, or not to the end.
+        OSError: There was no response, or it was incomplete.
     """
     with build_opener(ProxyHandler({})).open(url, timeout=SCRAPE_SECONDS) as response:
         body: bytes = response.read()

@@ -1,4 +1,4 @@
-"""The service that is soaked: every answer says which worker gave it."""
+"""The service under load; every response names its worker."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ async def quick(item: int) -> PlainTextResponse:
 
 @app.get("/slow/{item}")
 async def slow(item: int) -> PlainTextResponse:
-    """Answer late, so that a kill cuts requests off."""
+    """Answer late, so that a kill interrupts requests."""
     await asyncio.sleep(0.02)
     return PlainTextResponse(str(item), headers=HEADERS)
 
 
 @app.get("/broken/{item}")
 async def broken(item: int) -> PlainTextResponse:
-    """Answer with a fault of the server."""
+    """Answer with a server error."""
     return PlainTextResponse(str(item), status_code=503, headers=HEADERS)
 
 
 @app.get("/stream/{item}")
 async def stream(item: int) -> StreamingResponse:
-    """Answer in pieces."""
+    """Answer in chunks."""
 
     async def pieces() -> AsyncIterator[str]:
         for _ in range(10):

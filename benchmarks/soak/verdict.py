@@ -1,4 +1,4 @@
-"""Judges a soak: one row for each thing that must hold."""
+"""Checks the result of a soak test: one row per condition."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that must hold.
+    """One condition.
 
     Attributes:
-        what: The thing.
-        seen: What was seen of it.
-        holds: Whether it does.
+        what: The condition.
+        seen: The observation.
+        holds: Whether the condition holds.
     """
 
     what: str
@@ -42,7 +42,7 @@ class Check:
 
 
 def checks(observed: Observed, seconds: float) -> tuple[Check, ...]:
-    """Everything that must hold of a soak of so many seconds."""
+    """All conditions for a soak test of a number of seconds."""
     return (*_requests(observed, seconds), *_workers(observed), *_pages(observed), *_flat(observed))
 
 
@@ -67,7 +67,7 @@ def _requests(observed: Observed, seconds: float) -> Iterator[Check]:
     yield Check(what="every answer has its status", seen=_listed(tally.other), holds=not tally.other)
     short = _short(observed)
     yield Check(
-        # Between the last byte to the client and the count lies no await: one request a kill at most.
+        # There is no await between sending the last byte and counting, so a kill loses at most one request.
         what="answered and not counted: at most one a kill, in its last microseconds",
         seen=f"{short:g} of {len(observed.killed)} kills",
         holds=short <= len(observed.killed),
@@ -87,7 +87,7 @@ def _accounted(kind: Kind, answered: int, cut: int, counted: float) -> Check:
 
 
 def _short(observed: Observed) -> float:
-    """How many requests were answered and not counted."""
+    """The number of requests that were answered but not counted."""
     counted = observed.scrapes.counted()
     return sum(max(0.0, observed.tally.answered[kind] - counted.get(kind, 0.0)) for kind in KINDS)
 
@@ -134,7 +134,7 @@ def _flat(observed: Observed) -> Iterator[Check]:
 
 
 def _level(what: str, values: Sequence[float], more: float) -> Check:
-    """Whether the last third is as high as the first, or at most so much higher."""
+    """Whether the last third is not higher than the first, except for a given margin."""
     third = max(1, len(values) // 3)
     if not values:
         return Check(what=f"{what}: flat", seen="nothing", holds=False)

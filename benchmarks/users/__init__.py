@@ -1,1 +1,1 @@
-"""Are active users counted right, and what does it cost? Asked of a real Prometheus with histories of whole fleets."""
+"""Measures accuracy and cost of active users, with a real Prometheus and histories of whole fleets."""

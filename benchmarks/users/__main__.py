@@ -1,4 +1,4 @@
-"""``python -m benchmarks.users``: measures, prints the tables, and writes the page of the documentation."""
+"""``python -m benchmarks.users``: measures, prints the tables and writes the documentation page."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from tests.support import estimators
 
 PAGE = Path(__file__).parents[2] / "docs/reference/active-users.md"
 HEAD = """\
-# Active users: how exact, and what they cost
+# Active users: accuracy and cost
 
 <!-- Written by `python -m benchmarks.users`; change the code it is made from, not this page. -->
 
-How to count them is told in [Count users](../how-to/count-users.md), why it is done this way in
-[decision 0009](../decisions/0009-users.md). The first table is made by a real Prometheus with the generated rules, from
-histories of services with three pods of two workers each, scraped every 15 s. A third of the users come to two pods;
-workers are killed before anybody has scraped what they counted; pods are replaced; and half as many other users came
-before the time in question, and must not count."""
+[Count users](../how-to/count-users.md) describes how to count users, and [decision 0009](../decisions/0009-users.md) why it
+works this way. A real Prometheus with the generated rules computed the first table from histories of services with three
+pods of two workers each, scraped every 15 s. A third of the users reach two pods, workers are killed before they are scraped,
+pods are replaced, and half as many other users came before the time in question and must not be counted."""
 
 
 def main() -> None:
-    """Measure everything; without ``--output`` the documentation's page is replaced."""
+    """Measure everything; without ``--output``, the documentation page is replaced."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.users", description=__doc__)
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; by default the documentation's")
     options = parser.parse_args()

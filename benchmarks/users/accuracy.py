@@ -1,4 +1,4 @@
-"""How many users are estimated where it is known how many there are."""
+"""Compares estimates with known numbers of users."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TRIALS = {10: 10, 30: 10, 100: 10, 300: 10, 1000: 10, 2500: 10, 10_000: 5, 100_0
 
 
 class Estimated(NamedTuple):
-    """What came of a scenario.
+    """The result of a scenario.
 
     Attributes:
         scenario: The scenario.
-        users: How many users Prometheus says there were.
+        users: The number of users estimated by Prometheus.
     """
 
     scenario: Scenario
@@ -35,12 +35,12 @@ class Estimated(NamedTuple):
 
     @property
     def error(self) -> float:
-        """As a share of the users that there were."""
+        """The error as a share of the true number of users."""
         return self.users / self.scenario.users - 1
 
 
 def table(settings: Settings) -> Table:
-    """Every number of users, in several services each."""
+    """Measure every number of users, with several services each."""
     spans = {"1d": DAY, str(settings.alerting.window): settings.alerting.window.seconds}
     scenarios = [
         Scenario(job=f"{span}-{users}-{trial}", users=users, seconds=seconds)
@@ -52,8 +52,8 @@ def table(settings: Settings) -> Table:
     return Table(
         name="accuracy",
         title=f"Users and estimates, {settings.users.registers} registers",
-        note=f"The standard error is {standard_error(settings.users.registers):.2%}, and somewhat less with few users. "
-        "Two of a handful may share a register, and are then one: 9 in place of 10.",
+        note=f"The standard error is {standard_error(settings.users.registers):.2%}, and slightly less with few users. "
+        "If there are only a few users, two of them may share a register and then count as one: 9 instead of 10.",
         columns=(
             Column(key="users", title="users", digits=0),
             Column(key="span", title="within"),
@@ -68,7 +68,7 @@ def table(settings: Settings) -> Table:
 
 
 def _rows(results: Sequence[Estimated], spans: dict[int, str]) -> Iterator[Row]:
-    """A row for each number of users and span: its first service, and what came of all of them."""
+    """A row per number of users and span: its first service, and the results of all of them."""
     groups: dict[tuple[int, int], list[Estimated]] = {}
     for result in results:
         groups.setdefault((result.scenario.users, result.scenario.seconds), []).append(result)
@@ -86,7 +86,7 @@ def _rows(results: Sequence[Estimated], spans: dict[int, str]) -> Iterator[Row]:
 
 
 def standard_error(registers: int) -> float:
-    """Of a HyperLogLog estimate, as a share: 1.04 divided by the root of the number of registers.
+    """The standard error of a HyperLogLog estimate, as a share: 1.04 divided by the square root of the number of registers.
 
     >>> round(standard_error(1024), 4)
     0.0325
@@ -98,9 +98,9 @@ def estimated(scenarios: Sequence[Scenario], settings: Settings, version: str = 
     """Write histories, evaluate the rules over them, and read the estimates.
 
     Args:
-        scenarios: Services of different names, over spans of ``alerting.window`` or a day.
+        scenarios: Services with different names, over spans of ``alerting.window`` or a day.
         settings: The settings of services and rules.
-        version: Which Prometheus.
+        version: The version of Prometheus.
     """
     window = settings.users_window.seconds
     with tempfile.TemporaryDirectory() as folder:

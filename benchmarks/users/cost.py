@@ -1,4 +1,4 @@
-"""What counting users costs: the service for each user and each scrape, and Prometheus for the rules."""
+"""Cost of counting users: in the service per user and per scrape, and in Prometheus for the rules."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REPEATS = 25
 
 
 def rules_table(settings: Settings, version: str = "prometheus") -> Table:
-    """Milliseconds that one evaluation of each rule takes, by the number of pods."""
+    """Milliseconds per evaluation of each rule, by number of pods."""
     measured = {pods: _rules(settings, pods, version) for pods in PODS}
     rows: list[Row] = [
         {"rule": name, **{str(pods): measured[pods][name] for pods in PODS}} for name in measured[PODS[0]]
@@ -45,9 +45,9 @@ def rules_table(settings: Settings, version: str = "prometheus") -> Table:
     rows.append({"rule": "all", **{str(pods): sum(measured[pods].values()) for pods in PODS}})
     return Table(
         name="rules",
-        title=f"Milliseconds of an evaluation of the rules of one service, {settings.users.registers} registers",
-        note=f"Every register of every pod is set, and was all day. The rules are evaluated every {settings.users_window}. "
-        "Everything behind the first rule does not depend on the pods.",
+        title=f"Milliseconds per evaluation of the rules of one service, {settings.users.registers} registers",
+        note=f"All registers of all pods are set all day. The rules are evaluated every {settings.users_window}. "
+        "Only the first rule depends on the number of pods.",
         columns=(
             Column(key="rule", title="rule"),
             *(Column(key=str(pods), title=f"{pods} pods" if pods > 1 else "1 pod", digits=1) for pods in PODS),
@@ -73,8 +73,8 @@ def _rules(settings: Settings, pods: int, version: str) -> dict[str, float]:
 
 
 def _scraped(settings: Settings, pods: int) -> Iterator[str]:
-    """What the pods showed within the last windows."""
-    random, interval = Random(7), settings.metrics.scrape_interval.seconds  # noqa: S311 - no cryptography
+    """The samples of the pods within the last windows."""
+    random, interval = Random(7), settings.metrics.scrape_interval.seconds  # noqa: S311 - not cryptography
     for second in range(END - 2 * settings.users_window.seconds, END + 2 * settings.users_window.seconds, interval):
         for pod in range(pods):
             start = f'{ACTIVE_USER_REGISTER.name}{{job="shop",instance="pod-{pod}",register='
@@ -83,8 +83,8 @@ def _scraped(settings: Settings, pods: int) -> Iterator[str]:
 
 
 def _recorded(settings: Settings, name: str) -> Iterator[str]:
-    """A day of what the first rule made of it."""
-    random = Random(7)  # noqa: S311 - no cryptography
+    """A day of samples recorded by the first rule."""
+    random = Random(7)  # noqa: S311 - not cryptography
     for second in range(END - DAY, END + 1, settings.users_window.seconds):
         for register in range(settings.users.registers):
             yield f'{name}{{job="shop",register="{register}"}} {_rank(random)} {second}\n'
@@ -95,11 +95,11 @@ def _rank(random: Random) -> int:
 
 
 def service_table(settings: Settings) -> Table:
-    """What the service itself pays."""
+    """The overhead in the service itself."""
     return Table(
         name="service",
-        title=f"What the service pays, {settings.users.registers} registers",
-        note="A page is what a scrape adds: every register is set and written as text. Memory is shared memory.",
+        title=f"Overhead in the service, {settings.users.registers} registers",
+        note="A page is what is added to each scrape, with all registers set. Memory is shared memory.",
         columns=(
             Column(key="workers", title="workers", digits=0),
             Column(key="saw", title="us for saw_user", digits=2),
@@ -137,7 +137,7 @@ def _service(settings: Settings, workers: int) -> Row:
 
 
 def _least(work: Callable[[], object]) -> float:
-    """Seconds of CPU time, of the fastest of some rounds."""
+    """CPU seconds of the fastest of several rounds."""
     return min(timeit.repeat(work, timer=time.process_time, number=1, repeat=_REPEATS))
 
 

@@ -1,4 +1,4 @@
-"""The history of a service as Prometheus scrapes it: pods with workers that count real users, on a clock of its own."""
+"""The history of a service as scraped by Prometheus: pods with workers that count users, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _KEY = {KEY_VARIABLE: "a key for benchmarks and tests"}
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One service and who uses it.
+    """A service and its users.
 
     Attributes:
         job: Its name.
-        users: How many different people come within the span. Half as many others came before it, and must not count.
+        users: The number of distinct users within the span. Half as many others came before it, and must not be counted.
         seconds: The length of the span.
-        moments: In how many moments they come; in between nobody does.
+        moments: The number of times at which users come; in between nobody comes.
     """
 
     job: str
@@ -52,7 +52,7 @@ class _Clock:
 
 
 class _Pod:
-    """A pod, whose workers meet in a folder as those of a real server do."""
+    """A pod whose workers share a folder, as with a real server."""
 
     def __init__(self, name: str, root: Path, settings: Settings, clock: Callable[[], float]) -> None:
         self.name = name
@@ -62,7 +62,7 @@ class _Pod:
         self.start()
 
     def start(self) -> None:
-        """Begin anew, with nothing left of what was counted before."""
+        """Start again, without any previous counts."""
         self._folder = Path(tempfile.mkdtemp(dir=self._root))
         self._started = 0
         self._alive: set[str] = set()
@@ -77,25 +77,25 @@ class _Pod:
         return users
 
     def lose_a_worker(self) -> None:
-        """The oldest is killed, and another started in its place."""
+        """Kill the oldest worker and start another one."""
         self._alive.remove(min(self._alive, key=int))
         self._workers = [*self._workers[1:], self._worker()]
 
     def serve(self, users: list[str]) -> None:
-        """The workers take turns."""
+        """Count a user in the next worker; the workers take turns."""
         for worker, user in zip(cycle(self._workers), users, strict=False):
             worker.saw(user)
 
     def scraped(self) -> Iterator[tuple[str, float]]:
-        """One of the workers answers for all: register and rank."""
+        """Register and rank as reported by one worker for all."""
         return ((series.labels[0], series.slots[0]) for series in self._workers[-1].collect())
 
 
 def history(scenario: Scenario, end: int, settings: Settings, root: Path) -> Iterator[str]:
-    """The lines of an OpenMetrics file, in the order of time.
+    """The lines of an OpenMetrics file, in order of time.
 
-    A third of the users come twice, the second time to another pod. Workers are killed before anybody has scraped what
-    they counted, and pods are replaced.
+    A third of the users come twice, the second time to another pod. Workers are killed before they are scraped, and pods are
+    replaced.
     """
     clock = _Clock()
     pods = [_Pod(f"pod-{number}", root, settings, clock) for number in range(PODS)]
@@ -124,9 +124,9 @@ def history(scenario: Scenario, end: int, settings: Settings, root: Path) -> Ite
 
 
 def _visits(scenario: Scenario, end: int, window: int) -> dict[int, dict[int, list[str]]]:
-    """Second to pod to the users that come."""
+    """Time in seconds to pod to the users that come."""
     visits: dict[int, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
-    # The rules are evaluated up to a window later, and forget the users of a replaced pod up to a window earlier.
+    # The rules are evaluated up to a window later, and drop the users of a replaced pod up to a window earlier.
     step = (scenario.seconds - 2 * window) / scenario.moments
     seconds = [end - int(number * step) for number in range(1, scenario.moments + 1)]
     for user in range(scenario.users):

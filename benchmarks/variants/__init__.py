@@ -1,4 +1,4 @@
-"""What is put around a service, one row and one module each; a module is loaded only in its own process."""
+"""The instrumentations to compare, one row and one module each; a module is loaded only in its own process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Installed(NamedTuple):
-    """A service with a variant around it.
+    """An instrumented service.
 
     Attributes:
-        app: What is called.
-        page: Gives its page of metrics.
+        app: The app to call.
+        page: Returns its metrics page.
     """
 
     app: App
@@ -33,10 +33,10 @@ class Variant:
 
     Attributes:
         name: The name of its module.
-        title: What the tables say.
+        title: Its name in tables.
         distributions: The packages whose versions matter.
-        peer: Whether ours is compared with it.
-        modules: What a service imports for it; nothing where the time of an import is not asked.
+        peer: Whether Sidelight is compared with it.
+        modules: The modules that a service imports for it; empty if import time is not measured.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Variant:
     modules: tuple[str, ...] = ()
 
     def install(self, build: Callable[..., FastAPI]) -> Installed:
-        """Build a service with this around it."""
+        """Build a service with this instrumentation."""
         installed: Installed = import_module(f"benchmarks.variants.{self.name}").install(build)
         return installed
 
@@ -112,7 +112,7 @@ BUNDLE = Variant(
     peer=True,
 )
 WITH_LOGS = (BARE, SIDELIGHT_LOGS, BUNDLE)
-"""Metrics, a correlation id and a JSON access line together."""
+"""Variants with metrics, a correlation id and a JSON access line."""
 TRACED = ("sidelight", "opentelemetry-sdk", "opentelemetry-instrumentation-fastapi")
 WITH_TRACES = (
     BARE,
@@ -120,7 +120,7 @@ WITH_TRACES = (
     Variant(name="sidelight_sampled_out", title="Sidelight, traces, none sampled", distributions=TRACED),
     Variant(name="sidelight_sampled", title="Sidelight, traces, every request sampled and sent", distributions=TRACED),
 )
-"""Metrics, and traces by OpenTelemetry's own instrumentation."""
+"""Variants with metrics, and traces by OpenTelemetry's own instrumentation."""
 HAS_SHARED_STORE = find_spec("instrumentation.store.shared_store") is not None
 VARIANTS = tuple(row for row in EVERY if row is not SIDELIGHT_SHARED or HAS_SHARED_STORE)
-"""Every row that can be measured."""
+"""All variants."""

@@ -1,4 +1,4 @@
-"""Nothing around the service."""
+"""The service without instrumentation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 async def no_page() -> bytes:
-    """There are no metrics."""
+    """An empty page."""
     return b""
 
 
 def install(build: Callable[..., FastAPI]) -> Installed:
-    """Build the service alone."""
+    """Build the service without instrumentation."""
     return Installed(build(), no_page)

@@ -1,4 +1,4 @@
-"""The usual bundle, made by hand: prometheus-fastapi-instrumentator, asgi-correlation-id and a structlog access line."""
+"""The usual combination: prometheus-fastapi-instrumentator, asgi-correlation-id and a structlog access line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def install(build: Callable[..., FastAPI]) -> Installed:
-    """Put the three together the way their READMEs and the usual articles do; the log goes nowhere."""
+    """Combine the three as their READMEs and common tutorials do; the log is discarded."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     structlog.configure(
         processors=[

@@ -1,4 +1,4 @@
-"""OpenTelemetry's contrib instrumentation: metrics alone, into its Prometheus exporter."""
+"""OpenTelemetry's contrib instrumentation: only metrics, with its Prometheus exporter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def meters() -> MeterProvider:
-    """A meter provider whose numbers stand on the page of prometheus_client's registry."""
+    """A meter provider that exports to prometheus_client's registry."""
     return MeterProvider(metric_readers=[PrometheusMetricReader()])
 
 
@@ -28,7 +28,7 @@ async def page() -> bytes:
 
 
 def install(build: Callable[..., FastAPI]) -> Installed:
-    """Instrument the service; without a tracer provider and without spans for messages, which favours it."""
+    """Instrument the service, without a tracer provider and without spans for messages, which makes it faster."""
     app = build()
     FastAPIInstrumentor.instrument_app(app, meter_provider=meters(), exclude_spans=["receive", "send"])
     return Installed(app, page)

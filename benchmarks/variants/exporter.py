@@ -1,4 +1,4 @@
-"""starlette_exporter, as its README shows it."""
+"""starlette_exporter, as in its README."""
 
 from __future__ import annotations
 

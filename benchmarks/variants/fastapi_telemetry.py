@@ -1,4 +1,4 @@
-"""FastAPI's own telemetry: metrics alone, into OpenTelemetry's Prometheus exporter."""
+"""FastAPI's own telemetry: only metrics, with OpenTelemetry's Prometheus exporter."""
 
 from __future__ import annotations
 

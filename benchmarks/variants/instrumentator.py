@@ -1,4 +1,4 @@
-"""prometheus-fastapi-instrumentator, as its README shows it."""
+"""prometheus-fastapi-instrumentator, as in its README."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def install(build: Callable[..., FastAPI]) -> Installed:
-    """Instrument and expose the service; a registry of its own, since a second app in one would record nothing."""
+    """Instrument and expose the service with a separate registry, because a second app in one records nothing."""
     app = build()
     Instrumentator(registry=CollectorRegistry()).instrument(app).expose(app)
     return Installed(app, partial(body_of, app, "/metrics"))

@@ -1,4 +1,4 @@
-"""The least that a middleware which sees every message can cost: one closure and one plain function."""
+"""The minimum overhead of a middleware that sees every message: one closure and one plain function."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def passing(app: App) -> App:
 
 
 def install(build: Callable[..., FastAPI]) -> Installed:
-    """Put the function outside of the service."""
+    """Wrap the service in the function."""
     return Installed(passing(build()), no_page)

@@ -1,4 +1,4 @@
-"""A middleware as most are written: it sees every message, does nothing, and costs a coroutine for each."""
+"""A typical middleware: it sees every message, does nothing, and needs a coroutine for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PassThrough:
     """Passes everything on.
 
     Args:
-        app: The app within.
+        app: The wrapped app.
     """
 
     def __init__(self, app: App) -> None:
@@ -36,5 +36,5 @@ class PassThrough:
 
 
 def install(build: Callable[..., FastAPI]) -> Installed:
-    """Put the middleware outside of the service."""
+    """Wrap the service in the middleware."""
     return Installed(PassThrough(build()), no_page)

@@ -1,4 +1,4 @@
-"""Ours in Python, with its numbers in the memory of the one process."""
+"""Sidelight in Python, with counts in the memory of a single process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ METRICS_ALONE = parse_settings({"logging": {"enabled": False, "correlation_id": 
 
 
 def with_store(build: Callable[..., FastAPI], store: Store, compiled: ModuleType | None = None) -> Installed:
-    """Instrument the service, compiled or not, counting in a store: metrics alone, as the peers have them."""
+    """Instrument the service with a store, compiled or not: only metrics, like the other libraries."""
     with patch("instrumentation.speedups.module", lambda: compiled):
         app = instrumentation.instrument(build(), settings=METRICS_ALONE, store=store, registry=CollectorRegistry())
     return Installed(app, partial(body_of, app, "/metrics"))

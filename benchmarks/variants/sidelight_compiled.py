@@ -1,4 +1,4 @@
-"""Ours as compiled, with its numbers in the memory of the one process."""
+"""Sidelight in C, with counts in the memory of a single process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ours as compiled, with its numbers in a file that all workers of a service share."""
+"""Sidelight in C, with counts in a file shared by all workers of a service."""
 
 from __future__ import annotations
 

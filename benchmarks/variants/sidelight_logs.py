@@ -1,4 +1,4 @@
-"""Ours with what it does by default: metrics, the correlation id, and a JSON access line for each request."""
+"""Sidelight with its defaults: metrics, the correlation id and a JSON access line per request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def install(build: Callable[..., FastAPI]) -> Installed:
-    """Instrument the service; its log goes nowhere."""
+    """Instrument the service; its log is discarded."""
     store = LocalStore()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     instrumentation.configure_logging(Settings(), store=store, descriptor=nowhere)

@@ -1,4 +1,4 @@
-"""Ours with metrics and a span of each request, which is masked and sent to a receiver in another process."""
+"""Sidelight with metrics and a span per request, which is masked and sent to a receiver in another process."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def install(build: Callable[..., FastAPI], sample_ratio: float = 1.0) -> Install
             "tracing": {"endpoint": url, "sample_ratio": sample_ratio},
         }
     )
-    # With a provider for the whole process, FastAPI's own telemetry would observe the bare app too.
+    # With a provider for the whole process, FastAPI's own telemetry would also trace the bare app.
     with patch("instrumentation.speedups.module", lambda: None), patch("opentelemetry.trace.set_tracer_provider"):
         app = instrumentation.instrument(build(), settings=settings, store=LocalStore(), registry=CollectorRegistry())
     return Installed(app, partial(body_of, app, "/metrics"))

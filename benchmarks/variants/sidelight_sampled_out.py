@@ -1,4 +1,4 @@
-"""Ours with metrics and traces, of which none is kept."""
+"""Sidelight with metrics and traces, with no trace sampled."""
 
 from __future__ import annotations
 

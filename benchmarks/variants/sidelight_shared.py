@@ -1,4 +1,4 @@
-"""Ours in Python, with its numbers in a file that all workers of a service share."""
+"""Sidelight in Python, with counts in a file shared by all workers of a service."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def install(build: Callable[..., FastAPI]) -> Installed:
 
 
 def shared_store() -> SharedStore:
-    """A store in a folder of its own."""
+    """A store in a separate folder."""
     _FOLDERS.append(tempfile.TemporaryDirectory(prefix="sidelight-benchmark-"))
     return SharedStore(Path(_FOLDERS[-1].name))

@@ -1,1 +1,1 @@
-"""A small shop: the service that `sidelight demo` observes, and an example of how little that takes."""
+"""A small shop: the example service, which `sidelight demo` runs."""

@@ -1,4 +1,4 @@
-"""What the shop sells."""
+"""The items of the shop."""
 
 from types import MappingProxyType
 from typing import Annotated
@@ -12,7 +12,7 @@ SKU_PATTERN = r"^[a-z0-9-]{1,40}$"
 
 
 class Item(BaseModel):
-    """One thing to buy."""
+    """One item for sale."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,7 +47,7 @@ async def items() -> list[Item]:
 
 @router.get("/{sku}")
 async def item(sku: Annotated[str, Path(pattern=SKU_PATTERN)]) -> Item:
-    """Show one item; 404 where there is none."""
+    """Show one item; 404 if it does not exist."""
     return find(sku)
 
 
@@ -55,7 +55,7 @@ def find(sku: str) -> Item:
     """Return an item.
 
     Raises:
-        NotFoundError: There is no such item.
+        NotFoundError: The item does not exist.
     """
     if sku not in ITEMS:
         raise NotFoundError(f"There is no item {sku}.", details={"sku": sku})

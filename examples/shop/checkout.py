@@ -1,4 +1,4 @@
-"""Buying things: the workflow that earns the shop its money, and what each run of it costs."""
+"""The checkout: a workflow with its cost, and an audit entry."""
 
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -23,7 +23,7 @@ class Line(BaseModel):
 
 
 class Order(BaseModel):
-    """What a customer wants to buy."""
+    """An order of a customer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class Order(BaseModel):
 
 
 class Receipt(BaseModel):
-    """What a customer bought."""
+    """The receipt of an order."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +44,7 @@ router = APIRouter(tags=["checkout"])
 
 @router.post("/checkout", status_code=201)
 async def checkout(order: Order, customer: Annotated[str, Header(alias="x-customer")] = "a guest") -> Receipt:
-    """Charge an order and mail the receipt; 404 where one of its items does not exist."""
+    """Charge an order and mail the receipt; 404 if one of its items does not exist."""
     total_cents = sum(find(line.sku).price_cents * line.quantity for line in order.lines)
     workflow_created("checkout")
     with workflow("checkout") as run:

@@ -1,7 +1,7 @@
-"""Faults on demand, for the demo only: nothing of it is there unless the service starts with SHOP_FAULTS=1.
+"""Faults on demand, only for the demo: they exist only if the service starts with SHOP_FAULTS=1.
 
-``PUT /faults {"error_ratio": 0.02, "latency_seconds": 0.7}`` lets exactly every 50th request fail, by a real exception
-behind the router, and each take 0.7 s longer. ``PUT /faults {}`` ends that.
+``PUT /faults {"error_ratio": 0.02, "latency_seconds": 0.7}`` makes exactly every 50th request fail, with a real exception
+behind the router, and each request take 0.7 s longer. ``PUT /faults {}`` ends this.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ UNHARMED = {CONTROL, "/health", "/stock/events"}  # a stream is open for long; r
 
 
 class InjectedError(Exception):
-    """The error that was asked for."""
+    """The requested error."""
 
 
 class Faults(BaseModel):
-    """How the service shall suffer.
+    """The faults to apply.
 
     Attributes:
-        error_ratio: The share of requests that fail, 0 to 1.
-        latency_seconds: How much longer each request takes.
+        error_ratio: The share of requests that fail, from 0 to 1.
+        latency_seconds: Additional latency of each request.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,21 +40,21 @@ class Faults(BaseModel):
     latency_seconds: Annotated[float, Field(ge=0, le=10)] = 0.0
 
     def fails(self, number: int) -> bool:
-        """Whether the request of this number fails, counted from 1; evenly spread and the same every time.
+        """Whether the request with this number, from 1, fails; failures are evenly spread and deterministic.
 
         >>> [number for number in range(1, 151) if Faults(error_ratio=0.02).fails(number)]
         [50, 100, 150]
         """
-        ratio = Fraction(str(self.error_ratio))  # as written: the float 0.29 times 100 is below 29
+        ratio = Fraction(str(self.error_ratio))  # the decimal as written: the float 0.29 times 100 is below 29
         return number * ratio // 1 > (number - 1) * ratio // 1
 
 
 class FaultMiddleware:
-    """Slows and fails responses at their first byte, when the router has chosen the route they count for.
+    """Delays and fails responses at their first byte, when the router has chosen the route.
 
     Args:
-        app: The app within.
-        sleep: Waits some seconds.
+        app: The wrapped app.
+        sleep: Sleeps for some seconds.
     """
 
     def __init__(self, app: ASGIApp, sleep: Sleep) -> None:
@@ -63,7 +63,7 @@ class FaultMiddleware:
         self._requests = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Let a request suffer as ``app.state.faults`` says."""
+        """Apply ``app.state.faults`` to a request."""
         if scope["type"] != "http" or scope["path"] in UNHARMED:
             await self.app(scope, receive, send)
             return
@@ -75,7 +75,9 @@ class FaultMiddleware:
             if message["type"] == "http.response.start":
                 await self._sleep(faults.latency_seconds)
                 if fails:
-                    raise InjectedError(f"{faults.error_ratio:.1%} of the requests shall fail, and this is one of them")
+                    raise InjectedError(
+                        f"{faults.error_ratio:.1%} of the requests fail on purpose, and this is one of them"
+                    )
             await send(message)
 
         await self.app(scope, receive, suffer)
@@ -86,13 +88,13 @@ def install(app: FastAPI, sleep: Sleep = asyncio.sleep) -> None:
 
     Args:
         app: The app.
-        sleep: Waits some seconds.
+        sleep: Sleeps for some seconds.
     """
     app.state.faults = Faults()
     app.add_middleware(FaultMiddleware, sleep=sleep)
 
     @app.put(CONTROL)
     async def set_faults(faults: Faults) -> Faults:
-        """Change what the requests from now on suffer."""
+        """Set the faults of all further requests."""
         app.state.faults = faults
         return faults

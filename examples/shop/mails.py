@@ -1,4 +1,4 @@
-"""Mails to customers: a queue that a worker empties, and that Prometheus sees grow where it does not."""
+"""Mails to customers: a queue that a worker empties, with its depth reported to Prometheus."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ from fastapi import FastAPI
 from instrumentation import queue, workflow
 
 MAIL_SECONDS = 0.02
-MOST = 10_000  # mails that wait; over that the oldest are lost
+MOST = 10_000  # waiting mails; beyond that, the oldest are lost
 
 
 class Mails:
-    """Receipts that wait to be sent."""
+    """Receipts waiting to be sent."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[float, UUID]] = deque(maxlen=MOST)
@@ -30,7 +30,7 @@ class Mails:
 
     @asynccontextmanager
     async def sending(self, _app: FastAPI) -> AsyncIterator[None]:
-        """Send what waits, for as long as the shop runs."""
+        """Send waiting receipts while the shop runs."""
         self._arrived = asyncio.Event()
         watched = queue("mails", depth=lambda: len(self._waiting), oldest_age=self._oldest_age)
         worker = asyncio.create_task(self._send_all(self._arrived))

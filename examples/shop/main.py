@@ -1,4 +1,4 @@
-"""The service: its routes, and the two lines that make it observed."""
+"""The service: its routes, and the two lines that instrument it."""
 
 import os
 from collections.abc import MutableMapping
@@ -23,9 +23,11 @@ if os.environ.get("SHOP_FAULTS") == "1":
 
 
 def customer(scope: MutableMapping[str, Any]) -> str | None:
-    """Who asks. A real shop would look into the session that its authentication left in the scope."""
+    """The user of a request. A real shop would read it from the session that its authentication put into the scope."""
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-customer"), None)
 
 
 instrumentation.instrument(app, user_id=customer)
-instrumentation.health_check("payments", payments.answers, required=False)  # without it the shop still sells on account
+instrumentation.health_check(
+    "payments", payments.answers, required=False
+)  # without it, the shop still sells on account

@@ -1,4 +1,4 @@
-"""The payment provider: a service of somebody else, which lives in this process so that the example needs no network."""
+"""The payment provider: an external service, which runs in this process so that the example needs no network."""
 
 import asyncio
 from itertools import count
@@ -11,29 +11,29 @@ from pydantic import BaseModel, Field
 from instrumentation import ExternalServiceError, instrument_client, retry_with_backoff, time_limit
 
 PROVIDER_SECONDS = 0.01
-SHARE = 0.029  # of the amount, with a fixed part: what card payment providers usually take
+SHARE = 0.029  # of the amount, plus a fixed part, like usual card payment providers
 FIXED_USD = 0.30
 LIMIT_SECONDS = 2.0
-BUSY = 20  # every so many charges the provider is
+BUSY = 20  # the provider is busy once in this many charges
 
 provider = FastAPI(title="Payments")
 numbers = count(1)
 
 
 class Charge(BaseModel):
-    """What is to be paid."""
+    """An amount to pay."""
 
     cents: Annotated[int, Field(ge=0)]
 
 
 @provider.get("/health")
 async def health() -> None:
-    """Say that it is well."""
+    """Answer that the provider is healthy."""
 
 
 @provider.post("/charges")
 async def charges(charge: Charge) -> float:
-    """Take the money, and a moment; answer with the fee in US dollars. Now and then ask to come again."""
+    """Take some time and the money, and answer with the fee in US dollars; sometimes ask the client to retry."""
     await asyncio.sleep(PROVIDER_SECONDS)
     if next(numbers) % BUSY == 0:
         raise HTTPException(503, "Busy; try again.")
@@ -48,10 +48,10 @@ client = instrument_client(
 
 
 async def charge(cents: int) -> float:
-    """Charge a customer; returns the provider's fee in US dollars.
+    """Charge a customer and return the provider's fee in US dollars.
 
     Raises:
-        ExternalServiceError: The provider said no, or nothing at all.
+        ExternalServiceError: The provider refused, or did not answer.
     """
     try:
         return await _charge(cents)
@@ -68,5 +68,5 @@ async def _charge(cents: int) -> float:
 
 
 async def answers() -> None:
-    """Whether the provider is well, for ``health_check``."""
+    """Whether the provider is healthy, for ``health_check``."""
     (await client.get("/health")).raise_for_status()

@@ -1,4 +1,4 @@
-"""What is left of each item, as it changes: a websocket and a stream of server-sent events that customers leave open."""
+"""The stock of each item, over a websocket and a stream of server-sent events that customers leave open."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ router = APIRouter(tags=["stock"])
 
 @router.websocket("/stock")
 async def stock(socket: WebSocket) -> None:
-    """Send the stock of one item after the other, until the customer leaves."""
+    """Send the stock of one item after the other until the customer disconnects."""
     await socket.accept()
     try:
         async for change in changes():
@@ -29,7 +29,7 @@ async def stock(socket: WebSocket) -> None:
 
 @router.get("/stock/events")
 async def events() -> StreamingResponse:
-    """Send the same as server-sent events."""
+    """Send the same changes as server-sent events."""
 
     async def events() -> AsyncIterator[str]:
         async for change in changes():
@@ -39,7 +39,7 @@ async def events() -> StreamingResponse:
 
 
 async def changes() -> AsyncIterator[dict[str, str | int]]:
-    """The stock of one item after the other, without end."""
+    """Yield the stock of one item after the other, forever."""
     for turn in count():
         for sku in ITEMS:
             yield {"sku": sku, "left": MOST - turn % MOST}

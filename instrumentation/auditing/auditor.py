@@ -1,4 +1,4 @@
-"""Takes entries at the call, brings them to the trail, and says so where that fails."""
+"""Writes audit entries to the trail, and reports failures."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation.audit")
 
 SYNC_SECONDS = 1.0
-"""What the disk may not have yet, with ``fsync: interval``."""
+"""Seconds of entries that may not be on disk yet, with ``fsync: interval``."""
 
 HEAD_SECONDS = 60.0
-"""How often the head is logged, while entries come."""
+"""Seconds between two logged heads, while entries are written."""
 
 FLUSH_SECONDS = 5.0
-"""How long a shutdown waits for entries on their way."""
+"""Seconds that a shutdown waits for entries in progress."""
 
-_THREADS = 4  # they wait for the disk together: one fsync serves all entries before it
-_WAITING = 1000  # entries; more only wait where the disk hangs
+_THREADS = 4  # threads that wait for the disk together: one fsync serves all entries before it
+_WAITING = 1000  # entries; more only accumulate if the disk hangs
 _REASONS = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.ETIMEDOUT: "locked"}
 _OTHER_REASON = "unwritable"
 _ALL_REASONS = (*dict.fromkeys(_REASONS.values()), _OTHER_REASON)
 
 
 class AuditError(SidelightError):
-    """An entry was not written, or the trail is not whole."""
+    """An entry was not written, or the trail is not intact."""
 
 
 class Auditor:
-    """Writes entries as the settings say, and counts them.
+    """Writes entries according to the settings, and counts them.
 
     Args:
-        store: Where entries and failures are counted.
-        clock: Gives seconds since 1970.
+        store: The store that counts entries and failures.
+        clock: Returns seconds since 1970.
     """
 
     def __init__(self, store: Store, *, clock: Callable[[], float] = time.time) -> None:
@@ -71,10 +71,10 @@ class Auditor:
         after_fork(self.reset)
 
     def settle(self, settings: Settings, environ: Mapping[str, str] | None = None) -> None:
-        """Say how to write, and where.
+        """Configure how and where to write.
 
         Raises:
-            SettingsError: There is a path, and no key that can be used.
+            SettingsError: There is a path, but no valid key.
         """
         audit, trail = settings.audit, None
         if audit.path is not None:
@@ -83,7 +83,7 @@ class Auditor:
                 Path(audit.path).absolute(), keys, max_bytes=audit.max_bytes, durable=audit.fsync != "never"
             )
             masked = settings.logging.redaction
-            # Whose account it was is what a trail is for.
+            # E-mail addresses are not masked, because the trail must show whose account it was.
             redactor = Redactor(keys=masked.keys, allow=(*masked.allow, "email"), patterns=masked.patterns)
             self._masked = redactor.value
         before, self._trail, self._settings = self._trail, trail, settings
@@ -91,9 +91,9 @@ class Auditor:
             before.close()
 
     def begin(self) -> None:
-        """Open the files before the first entry, so that one that cannot be written is known at the start."""
+        """Open the files before the first entry, so that a trail that cannot be written is reported at start-up."""
         if self._trail is not None:
-            for reason in _ALL_REASONS:  # born at 0, so that the first failure is not lost to rate()
+            for reason in _ALL_REASONS:  # created at 0, so that rate() sees the first failure
                 add(self._store, AUDIT_FAILURES, (reason,), 0.0)
             try:
                 self._trail.open()
@@ -110,22 +110,22 @@ class Auditor:
         try:
             asyncio.get_running_loop()
             future = self._submitted(work)
-        except RuntimeError:  # not asyncio's loop, or the interpreter is about to end
+        except RuntimeError:  # not asyncio's loop, or the interpreter is shutting down
             work()
             return
         if future is None:
-            self._refused(given.event, OSError(errno.EBUSY, f"{_WAITING} entries wait for the disk already"))
+            self._refused(given.event, OSError(errno.EBUSY, f"{_WAITING} entries are already waiting for the disk"))
         else:
-            await asyncio.shield(asyncio.wrap_future(future))  # a client who leaves takes no entry along
+            await asyncio.shield(asyncio.wrap_future(future))  # a client disconnect must not cancel the entry
 
     def flush(self, seconds: float | None = None) -> bool:
-        """Wait until every entry is written and on the disk, and log the head.
+        """Wait until all entries are written and on disk, and log the head.
 
         Args:
-            seconds: How long to wait for entries on their way; None for as long as it takes.
+            seconds: How long to wait for entries in progress; None for no limit.
 
         Returns:
-            Whether nothing is left.
+            Whether all entries are written.
         """
         left = wait(tuple(self._waiting), seconds).not_done
         self._sync()
@@ -133,16 +133,16 @@ class Auditor:
         return not left
 
     def end(self) -> None:
-        """Flush, for as long as a shutdown may take."""
+        """Flush, within the time limit of a shutdown."""
         self.flush(FLUSH_SECONDS)
 
     def collect(self) -> list[Series]:
-        """How many entries the trail has, so that others remember it."""
+        """The number of entries in the trail, as a metric, so that it is recorded elsewhere."""
         head = self._trail and self._trail.head()
         return [reading(AUDIT_ENTRIES, head.seq)] if head else []
 
     def reset(self) -> None:
-        """Forget what threads were about to do, as a forked child must: it has none of them."""
+        """Drop the pending work of threads in a forked child, which does not have these threads."""
         self._settling = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._waiting: set[Future[None]] = set()
@@ -159,7 +159,7 @@ class Auditor:
             if self._settings is None:
                 try:
                     self.settle(load_settings())
-                except SettingsError as error:  # a request must not fail of it
+                except SettingsError as error:  # a request must not fail because of it
                     _log.error("sidelight writes no audit trail: %s", error)
                     self.settle(Settings())
             return self._settings or Settings()
@@ -188,12 +188,12 @@ class Auditor:
         add(self._store, AUDIT_FAILURES, ("no_path",), 1.0)
         if not self._has_warned:
             self._has_warned = True
-            _log.warning("audit.path is not set, so no entry of the audit trail is kept")
+            _log.warning("audit.path is not set, so audit entries are not written")
 
     # --- Failures -----------------------------------------------------------------------------------------------------
 
     def _refused(self, event: str, error: OSError) -> None:
-        """An entry is lost: say it, and fail the call where that is asked for."""
+        """Report a lost entry, and raise if ``audit.on_failure`` is ``raise``."""
         self._lost(error, f"an entry of {event!r} is lost")
         if self._settings is not None and self._settings.audit.on_failure == "raise":
             raise AuditError(
@@ -206,7 +206,7 @@ class Auditor:
         add(self._store, AUDIT_FAILURES, (_REASONS.get(error.errno or 0, _OTHER_REASON),), 1.0)
         _log.error("audit trail %s: %s: %s", self._trail and self._trail.path, what, error.strerror)
 
-    # --- What can wait ------------------------------------------------------------------------------------------------
+    # --- Delayed work -------------------------------------------------------------------------------------------------
 
     def _submitted(self, work: Callable[[], None]) -> Future[None] | None:
         if len(self._waiting) >= _WAITING:
@@ -219,17 +219,17 @@ class Auditor:
         return future
 
     def _soon(self, action: Callable[[], None], seconds: float) -> None:
-        """Do something once, so many seconds after the first entry that asks for it."""
+        """Run a function once, a number of seconds after the first entry that requests it."""
         if action in self._later:
             return
         timer = threading.Timer(seconds, self._now, (action,))
         timer.daemon = True
         if self._later.setdefault(action, timer) is timer:
-            with suppress(RuntimeError):  # the interpreter is about to end, and starts no more threads
+            with suppress(RuntimeError):  # the interpreter is shutting down and starts no more threads
                 timer.start()
 
     def _now(self, action: Callable[[], None]) -> None:
-        self._later.pop(action, None)  # before it is done: an entry that comes meanwhile asks again
+        self._later.pop(action, None)  # reset first: an entry that arrives during the call requests another one
         action()
 
     def _sync(self) -> None:
@@ -246,7 +246,7 @@ class Auditor:
 
 
 def auditor_of(store: Store) -> Auditor:
-    """The auditor of a store, made on first use; it settles by itself where nobody has settled it."""
+    """The auditor of a store, created on first use with default settings unless it is configured."""
     return _auditor_of(cast("Hashable", store))
 
 

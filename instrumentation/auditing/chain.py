@@ -1,10 +1,10 @@
-"""The form of an audit trail: lines of JSON, each sealed with the seal of the line before it.
+"""The format of an audit trail: lines of JSON, each with a seal that depends on the previous line's seal.
 
-A seal is HMAC-SHA256 over the seal before it and the bytes of the line, and the line ends with it::
+A seal is HMAC-SHA256 over the previous seal and the bytes of the line, and is stored at the end of the line::
 
     {"seq":7,"time":"...","event":"user.login","actor":"7f3c","outcome":"success","service":"shop","mac":"<64 digits>"}
 
-Why, and what an attacker can still do, stands in docs/decisions/0012-the-audit-trail.md.
+docs/decisions/0012-the-audit-trail.md explains the design and what an attacker can still do.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ ORIGIN = bytes(32)
 """The seal before the first line."""
 
 LONGEST_LINE = 64 * 1024
-"""Bytes of a line, its end included."""
+"""The longest line in bytes, including its end."""
 
 OPENED = "sidelight.opened"
-"""The event of the first line of every file: which key seals it, and the last seal of the file before it."""
+"""The event of the first line of every file, with the id of the key and the last seal of the previous file."""
 
 MENDED = "sidelight.mended"
-"""The event of the line behind one that was torn, by kill -9 or a full disk: it vouches for the remains."""
+"""The event of the line after one that was cut short by kill -9 or a full disk; it covers the remains."""
 
 OURS = "sidelight."
-"""How the events begin that callers may not use."""
+"""The prefix of events that callers may not use."""
 
 _BEFORE, _BEHIND = b',"mac":"', b'"}\n'
 SEAL_LENGTH = len(_BEFORE) + 2 * len(ORIGIN) + len(_BEHIND)
-"""Bytes at the end of each line that are its seal."""
+"""The number of bytes at the end of each line that contain its seal."""
 
-_HEAD_SIZE = 512  # bytes: one sector, so that it is written whole or not at all
+_HEAD_SIZE = 512  # bytes: one sector, so that it is written atomically
 _SEQ = re.compile(rb'{"seq":([0-9]{1,18}),')
 
 
 class Key:
-    """What one secret is used for.
+    """The keys derived from one secret.
 
     Args:
         secret: The secret.
 
     Attributes:
-        id: Which key it is; it does not give the secret away.
-        lines: The key of the lines.
-        heads: The key of the heads: what seals a line must never seal a head.
+        id: The key's id; it does not reveal the secret.
+        lines: The key for lines.
+        heads: The key for heads. It is different, so that the seal of a line is never valid for a head.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -63,22 +63,22 @@ def sealed(key: bytes, previous: bytes, body: bytes) -> tuple[bytes, bytes]:
     """A line and its seal.
 
     Args:
-        key: Of ``Key``.
-        previous: The seal of the line before.
-        body: A JSON object without its last brace.
+        key: A key of ``Key``.
+        previous: The seal of the previous line.
+        body: A JSON object without its closing brace.
     """
     seal = hmac.digest(key, previous + body, "sha256")
     return body + _BEFORE + seal.hex().encode() + _BEHIND, seal
 
 
 def seal_of(key: bytes, previous: bytes, line: bytes) -> bytes | None:
-    """The seal of a line that is sound to its last byte; None of any other."""
+    """The seal of a line, or None if any byte of the line is wrong."""
     expected, seal = sealed(key, previous, line[:-SEAL_LENGTH])
     return seal if hmac.compare_digest(expected, line) else None
 
 
 def seq_of(line: bytes) -> int | None:
-    """The number of a line, sound or not; None where it has none."""
+    """The number of a line, valid or not; None if it has none."""
     match = _SEQ.match(line)
     return int(match[1]) if match else None
 
@@ -87,24 +87,24 @@ def as_json(**members: object) -> bytes:
     """Members of a JSON object, in ASCII, without its braces.
 
     Raises:
-        TypeError, ValueError, RecursionError: A value is not one of JSON.
+        TypeError, ValueError, RecursionError: A value cannot be written as JSON.
     """
     return json.dumps(members, allow_nan=False, separators=(",", ":"))[1:-1].encode("ascii")
 
 
 def as_members(line: bytes) -> dict[str, Any]:
-    """The members of a sound line."""
+    """The members of a valid line."""
     members: dict[str, Any] = json.loads(line)
     return members
 
 
 class Head(NamedTuple):
-    """How far a trail has come.
+    """The state of a trail.
 
     Attributes:
         seq: The number of its last line; 0 before the first.
         seal: The seal of that line.
-        size: Bytes of the file that it stands in, up to its end.
+        size: The size of the file that contains it, in bytes up to its end.
         key: The id of the key that sealed it.
     """
 
@@ -117,17 +117,17 @@ class Head(NamedTuple):
         return f"{self.seq}:{self.seal.hex()}"
 
     def as_block(self, key: Key) -> bytes:
-        """What stands in the file beside the trail: a line, and blanks up to a sector."""
+        """The content of the head's file: a line, padded with blanks to a sector."""
         seal = self.seal.hex().encode()
         body = b'{"seq":%d,"last":"%s","bytes":%d,"key":"%s"' % (self.seq, seal, self.size, key.id.encode())
         return sealed(key.heads, ORIGIN, body)[0][:-1].ljust(_HEAD_SIZE - 1) + b"\n"
 
 
 def head_in(block: bytes, keys: dict[str, Key]) -> Head | None:
-    """The head that a block holds; None where it is no head, or not to its last byte.
+    """The head in a block; None if the block is not a valid head.
 
     Raises:
-        KeyError: It is sealed with another key than those that are given.
+        KeyError: It is sealed with a key that is not given.
     """
     try:
         found = json.loads(block)
@@ -138,15 +138,15 @@ def head_in(block: bytes, keys: dict[str, Key]) -> Head | None:
 
 
 class Batch:
-    """Lines to be written, sealed one after the other.
+    """Lines to write, sealed one after the other.
 
     Args:
-        key: Seals them.
-        head: What they follow.
+        key: The key that seals them.
+        head: The head that they follow.
 
     Attributes:
-        key: What seals them.
-        seq: The number of the last one.
+        key: The key that seals them.
+        seq: The number of the last line.
         seal: Its seal.
         text: The lines.
     """
@@ -157,7 +157,7 @@ class Batch:
         self.text = b""
 
     def add(self, members: bytes) -> None:
-        """Add a line, given as ``as_json`` gives it."""
+        """Add a line, in the format of ``as_json``."""
         self.seq += 1
         line, self.seal = sealed(self.key.lines, self.seal, b'{"seq":%d,' % self.seq + members)
         self.text += line

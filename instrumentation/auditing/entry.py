@@ -1,4 +1,4 @@
-"""An entry of the audit trail, as it was given at the call."""
+"""Audit entries as given by callers, and their validation."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def timestamp(seconds: float) -> str:
 
 
 class Given(NamedTuple):
-    """What was given at the call.
+    """The arguments of a call.
 
     Attributes:
-        event: What happened, one of few.
-        actor: Who did it. It stands there as it is.
+        event: What happened; one of few different values.
+        actor: Who did it; written unchanged.
         outcome: How it ended.
-        fields: What else is to be known, in values of JSON.
+        fields: Further JSON values.
     """
 
     event: str
@@ -45,13 +45,13 @@ class Given(NamedTuple):
 
 
 def entry(given: Given, *, seconds: float, service: str, masked: Callable[[object], object]) -> bytes:
-    """The members of the line that is to be written.
+    """The members of the line to write.
 
     Args:
-        given: What was given.
-        seconds: When, since 1970.
-        service: Which service writes.
-        masked: Gives the fields without secrets.
+        given: The arguments of the call.
+        seconds: The time in seconds since 1970.
+        service: The name of the service.
+        masked: Returns the fields without secrets.
 
     Raises:
         InstrumentationError: ``audit_event_name_invalid``, ``audit_outcome_name_invalid``, ``audit_actor_invalid``,
@@ -60,7 +60,7 @@ def entry(given: Given, *, seconds: float, service: str, masked: Callable[[objec
     event, actor, outcome, fields = given
     if checked_name("audit_event", event).startswith(OURS):
         raise InstrumentationError(
-            f"audit_event name: got {event!r}; names that begin with {OURS} are the trail's own.",
+            f"audit_event name: got {event!r}; names that start with {OURS} are reserved.",
             code="audit_event_name_invalid",
         )
     members: dict[str, object] = {
@@ -73,7 +73,7 @@ def entry(given: Given, *, seconds: float, service: str, masked: Callable[[objec
     if current := correlation_id():
         members["correlation_id"] = current
     if fields:
-        _encoded(event, fields)  # before anything is masked, which would make a text of any object
+        _encoded(event, fields)  # before masking, which would turn any object into a string
         members["fields"] = masked(fields)
     return _encoded(event, members)
 
@@ -82,7 +82,7 @@ def _actor(event: str, actor: object) -> str:
     if isinstance(actor, str | int | UUID) and not isinstance(actor, bool):
         return str(actor)
     raise InstrumentationError(
-        f"audit({event!r}): actor got {type(actor).__name__}; give an id as a text, a whole number or a UUID, or a word "
+        f"audit({event!r}): actor got {type(actor).__name__}; give an id as a string, an integer or a UUID, or a word "
         'such as "system".',
         code="audit_actor_invalid",
     )
@@ -93,7 +93,7 @@ def _encoded(event: str, members: Mapping[str, object]) -> bytes:
         text = as_json(**members)
     except (TypeError, ValueError, RecursionError) as error:
         raise InstrumentationError(
-            f"audit({event!r}): {error!s:.100}; give fields of text, finite numbers, true, false, None, lists and mappings.",
+            f"audit({event!r}): {error!s:.100}; give fields of strings, finite numbers, booleans, None, lists and mappings.",
             code="audit_fields_invalid",
         ) from None
     if len(text) > _LARGEST:

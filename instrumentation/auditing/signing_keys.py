@@ -1,4 +1,4 @@
-"""The secrets of the audit trail: from the environment, or from a file that it or the settings name."""
+"""Reads the secrets of the audit trail from the environment, or from a file named there or in the settings."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "SIDELIGHT_AUDIT_KEY"
 KEY_FILE_VARIABLE = "SIDELIGHT_AUDIT_KEY_FILE"
 
-_SHORTEST = 32  # bytes, as many as SHA-256 gives
-_ALLOWED = "give one of at least 32 that nobody can guess, such as `openssl rand -hex 32` prints"
+_SHORTEST = 32  # bytes, the output size of SHA-256
+_ALLOWED = "give at least 32 random bytes, such as from `openssl rand -hex 32`"
 
 
 def audit_keys(settings: Settings, environ: Mapping[str, str], *, file: Path | None = None) -> dict[str, Key]:
-    """The keys by their ids, the one that seals now first.
+    """The keys by their ids, starting with the one that seals.
 
-    Each stands on a line of its own; those behind the first were in use before it and only verify.
+    There is one key per line. Keys after the first are older and only verify.
 
     Args:
-        settings: Names the file, unless the environment does.
-        environ: The environment.
-        file: The file, whatever settings and environment say.
+        settings: The settings, which may name the file.
+        environ: The environment, which takes precedence.
+        file: The file, which takes precedence over settings and environment.
 
     Raises:
-        SettingsError: There is none, or one that cannot be used.
+        SettingsError: There is no key, or a key is not valid.
     """
     if file is not None:
         return _read(str(file), "--key-file", "")
@@ -44,7 +44,7 @@ def audit_keys(settings: Settings, environ: Mapping[str, str], *, file: Path | N
     raise _fault(
         "settings",
         "audit.path",
-        "there is no key to seal the audit trail with",
+        "there is no key for the audit trail",
         f"set {KEY_VARIABLE} or {KEY_FILE_VARIABLE}, or name a file in audit.key_file",
     )
 
@@ -54,7 +54,7 @@ def _read(file: str, source: str, path: str) -> dict[str, Key]:
         return _keys(Path(file).read_bytes(), source, path)
     except OSError as error:
         problem = f"{file} cannot be read ({error.strerror})"
-        raise _fault(source, path, problem, "give a file that holds the key") from None
+        raise _fault(source, path, problem, "give a file that contains the key") from None
 
 
 def _keys(text: bytes, source: str, path: str) -> dict[str, Key]:

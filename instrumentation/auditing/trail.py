@@ -1,7 +1,7 @@
-"""The files of an audit trail, written by many processes at once.
+"""The files of an audit trail, written by many processes concurrently.
 
-Whoever writes holds the lock on the head's file, reads the head, writes behind it, and writes the head. So nobody has to
-look for the end of the trail, and whoever was killed in between has left the trail longer than its head, or a torn line.
+A writer locks the head's file, reads the head, appends its entry, and writes the new head. So no writer has to search for the
+end of the trail. A writer that is killed in between leaves a trail that is longer than its head, or an incomplete line.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("instrumentation.audit")
 
-PATIENCE = 2.0  # seconds; only a process that hangs, or a disk that does, holds the lock for so long
+PATIENCE = 2.0  # seconds; only a hanging process or disk holds the lock for that long
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00005, 0.005  # seconds
 _BLOCK = 512
 _MODE = 0o600
-# A link could lead elsewhere, and a pipe would keep whoever opens it waiting.
+# A link could lead elsewhere, and opening a pipe would block.
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -43,10 +43,10 @@ class AuditTrail:
     """Appends to a trail.
 
     Args:
-        path: The file. ``<path>.head`` stands beside it, and ``<path>.000001`` and so on once it was rotated.
-        keys: By their ids; the first seals.
-        max_bytes: The size that a file may reach before the next begins; None for any.
-        durable: Whether the disk has a file before the next begins.
+        path: The file. ``<path>.head`` is beside it, and ``<path>.000001`` and so on after rotation.
+        keys: Keys by their ids; the first one seals.
+        max_bytes: The size at which a file is rotated; None for no limit.
+        durable: Whether a file must be on disk before the next one begins.
 
     Attributes:
         path: The file.
@@ -74,16 +74,16 @@ class AuditTrail:
         after_fork(self.reset)
 
     def append(self, members: bytes) -> Head:
-        """Write an entry behind all others.
+        """Append an entry.
 
         Args:
-            members: As ``entry`` gives them.
+            members: The members, as from ``entry``.
 
         Returns:
-            The head, which is this entry.
+            The head, which describes this entry.
 
         Raises:
-            OSError: It was not written, or nobody can tell whether it was; the next call mends what is left of it.
+            OSError: It was not written, or may not have been; the next call repairs what is left of it.
         """
         with self._turn():
             head = self._found()
@@ -97,7 +97,7 @@ class AuditTrail:
             return self._write(batch, head.size)
 
     def open(self) -> None:
-        """Open the files, and make them where they are not there.
+        """Open the files, and create them if they do not exist.
 
         Raises:
             OSError: They cannot be used.
@@ -106,7 +106,7 @@ class AuditTrail:
             self._found()
 
     def sync(self) -> None:
-        """Wait until the disk has what this process wrote; another one may go on writing meanwhile.
+        """Wait until everything that this process wrote is on disk; other processes may write in the meantime.
 
         Raises:
             OSError: The disk refuses.
@@ -121,16 +121,16 @@ class AuditTrail:
             os.close(fd)
 
     def head(self) -> Head | None:
-        """How far the trail has come, whoever wrote it; None where there is none that can be read."""
+        """The current head of the trail, written by any process; None if it cannot be read."""
         return read_head(self.path, self._keys)
 
     def close(self) -> None:
-        """Let the files go; the next call opens them again."""
+        """Close the files; the next call opens them again."""
         with self._lock:
             self._close()
 
     def reset(self) -> None:
-        """Let go of what a forked child has inherited: with the parent's files it would hold the parent's lock."""
+        """Close the files inherited by a forked child: with them, it would hold the parent's lock."""
         self._lock = threading.Lock()
         self._close()
 
@@ -166,13 +166,13 @@ class AuditTrail:
             return False
         if self._head_file.size() is not None:
             return True
-        self._close()  # somebody took the file away, so a lock on it excludes nobody
+        self._close()  # the file was removed, so a lock on it does not exclude other writers
         return False
 
-    # --- Where to go on -----------------------------------------------------------------------------------------------
+    # --- Where to continue --------------------------------------------------------------------------------------------
 
     def _found(self) -> Head:
-        """The head, with the size that the file really has."""
+        """The head, with the actual size of the file."""
         head, size = self._read_head(), self._opened_size()
         if head is None:
             if size:
@@ -195,7 +195,7 @@ class AuditTrail:
             ) from None
 
     def _opened_size(self) -> int:
-        """The size of the file that is there now; another process, or logrotate, may have put it there."""
+        """The size of the current file, which another process or logrotate may have created."""
         size = None if self._file is None else self._file.size()
         if size is not None:
             return size
@@ -209,7 +209,7 @@ class AuditTrail:
         return head.key != self._key.id or (self._max_bytes is not None and head.size + more > self._max_bytes)
 
     def _rotate(self) -> None:
-        """Give the file its number, and open another one."""
+        """Rename the file to its number, and open a new one."""
         if self._durable:
             os.fdatasync(self._fd)
         number = max((number for number, _ in rotated(self.path)), default=0) + 1
@@ -217,25 +217,28 @@ class AuditTrail:
         self._opened_size()
 
     def _begin(self, batch: Batch) -> None:
-        """The first line of a file. The head says beforehand that the file is empty, should nothing come of it."""
+        """Write the first line of a file. Before that, the head records that the file is empty, in case this fails."""
         self._keep(Head(batch.seq, batch.seal, 0, self._key.id))
         origin = {"previous": batch.seal.hex()} if batch.seq else {"trail": secrets.token_hex(16)}
         batch.add(self._ours(OPENED, key=self._key.id, **origin))
         if self._durable:
             _sync_folder(self.path.parent)
 
-    # --- What others left ---------------------------------------------------------------------------------------------
+    # --- Repair -------------------------------------------------------------------------------------------------------
 
     def _after_a_cut(self, head: Head, size: int) -> Head:
-        """Go on behind what is left. The numbers go on too, so that the gap is seen."""
+        """Continue after the remaining entries. Numbers continue too, so that the gap stays visible."""
         if not size:
-            _log.warning("audit trail %s: the file was moved away or emptied, as by logrotate; it goes on", self.path)
+            _log.warning(
+                "audit trail %s: the file was moved or emptied, for example by logrotate; a new file continues the trail",
+                self.path,
+            )
             return head._replace(size=0)
         _log.error("audit trail %s: %d bytes are missing at its end", self.path, head.size - size)
         return head._replace(size=size + self._end_line(size))
 
     def _mended(self, head: Head, size: int) -> Head:
-        """Take in what was written and not counted, and vouch for the remains of what was not written to its end."""
+        """Accept lines that are not counted in the head yet, and write a line that covers an incomplete one."""
         key = self._keys[head.key]
         with open(self._fd, "rb", closefd=False) as stream:
             stream.seek(head.size)
@@ -245,16 +248,18 @@ class AuditTrail:
             remains = hashlib.file_digest(stream, "sha256").hexdigest()
         if head.size == size:
             return self._keep(head)
-        if not head.size:  # not even the first line: nothing of this file counts yet
+        if not head.size:  # not even the first line is complete, so nothing in this file counts yet
             os.ftruncate(self._fd, 0)
             return head
-        _log.warning("audit trail %s: mended %d bytes behind entry %d", self.path, size - head.size, head.seq)
+        _log.warning(
+            "audit trail %s: covered %d incomplete bytes after entry %d", self.path, size - head.size, head.seq
+        )
         batch = Batch(key, head)
         batch.add(self._ours(MENDED, bytes=size - head.size, sha256=remains))
         return self._write(batch, size + self._end_line(size))
 
     def _end_line(self, size: int) -> int:
-        """End the last line, if it has no end; gives how many bytes that took."""
+        """Add a line break if the last line has none; returns the number of bytes added."""
         return 0 if os.pread(self._fd, 1, size - 1) == b"\n" else os.write(self._fd, b"\n")
 
     # --- Writing ------------------------------------------------------------------------------------------------------
@@ -263,15 +268,15 @@ class AuditTrail:
         return as_json(time=timestamp(time.time()), event=event, **members)
 
     def _write(self, batch: Batch, size: int) -> Head:
-        """Write lines behind a file's end, and keep their head."""
+        """Append lines to a file, and write the new head."""
         if os.write(self._fd, batch.text) < len(batch.text):
-            with suppress(OSError):  # where the file may only grow (chattr +a), the next writer mends it
+            with suppress(OSError):  # if the file may only grow (chattr +a), the next writer repairs it
                 os.ftruncate(self._fd, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return self._keep(Head(batch.seq, batch.seal, size + len(batch.text), batch.key.id))
 
     def _keep(self, head: Head) -> Head:
-        self._block = b""  # should the next line fail, nobody knows what stands there
+        self._block = b""  # if the next statement fails, the content is unknown
         block = head.as_block(self._keys[head.key])
         os.pwrite(self._head_fd, block, 0)
         self._block, self._head = block, head
@@ -292,7 +297,7 @@ class AuditTrail:
 
 
 def after_fork(reset: Callable[[], None]) -> None:
-    """Call a method in every forked child, for as long as its object lives."""
+    """Call a method in every forked child while its object exists."""
     reference = weakref.WeakMethod(reset)
 
     def in_child() -> None:
@@ -303,17 +308,17 @@ def after_fork(reset: Callable[[], None]) -> None:
 
 
 class _File:
-    """A file that is open.
+    """An open file.
 
     Args:
-        path: Where it is, or is to be made.
-        flags: More flags than it takes to read and write it.
+        path: Its path; it is created if it does not exist.
+        flags: Flags in addition to those for reading and writing.
 
     Attributes:
         fd: Its descriptor.
 
     Raises:
-        OSError: It cannot be opened, or is no file.
+        OSError: It cannot be opened, or is not a regular file.
     """
 
     def __init__(self, path: Path, flags: int = 0) -> None:
@@ -323,10 +328,10 @@ class _File:
         self._inode = (there.st_ino, there.st_dev)
         if not stat.S_ISREG(there.st_mode):
             self.close()
-            raise OSError(errno.EINVAL, "it is no file", self._path)
+            raise OSError(errno.EINVAL, "it is not a regular file", self._path)
 
     def size(self) -> int | None:
-        """Its size; None where something else, or nothing, is at its path."""
+        """Its size; None if its path does not exist or is another file."""
         try:
             there = os.lstat(self._path)
         except FileNotFoundError:
@@ -334,7 +339,7 @@ class _File:
         return there.st_size if (there.st_ino, there.st_dev) == self._inode else None
 
     def close(self) -> None:
-        """Close it; a lock that a forked parent holds stays."""
+        """Close it; a lock held by the parent of a forked child stays."""
         os.close(self.fd)
 
 
@@ -342,20 +347,20 @@ class _File:
 
 
 def head_path(path: Path) -> Path:
-    """Where the head of a trail stands."""
+    """The path of a trail's head."""
     return path.with_name(f"{path.name}.head")
 
 
 def rotated(path: Path) -> list[tuple[int, Path]]:
-    """The files of a trail that were rotated, by number, the oldest first."""
+    """The rotated files of a trail with their numbers, oldest first."""
     named = re.compile(re.escape(path.name) + r"\.([0-9]{6,})")
     found = [(named.fullmatch(file.name), file) for file in path.parent.iterdir()]
     return sorted((int(match[1]), file) for match, file in found if match)
 
 
 def read_head(path: Path, keys: dict[str, Key]) -> Head | None:
-    """The head of a trail, which others may be writing; None where it is missing, unsound or of another key."""
-    for _ in range(3):  # a block that is just being written can be read half
+    """The head of a trail, which others may be writing; None if it is missing, invalid or sealed with another key."""
+    for _ in range(3):  # a block that is being written can be read incompletely
         with suppress(OSError, KeyError):
             fd = os.open(head_path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
@@ -376,4 +381,4 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _busy() -> TimeoutError:
-    return TimeoutError(errno.ETIMEDOUT, "others have held the trail for too long")
+    return TimeoutError(errno.ETIMEDOUT, "other processes have locked the trail for too long")

@@ -1,4 +1,4 @@
-"""From the store to the page Prometheus reads: text or OpenMetrics, ours first, the user's own metrics after it."""
+"""Renders the metrics page as text or OpenMetrics: our metrics first, then the user's own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Labels = tuple[str, ...]
     Exemplars = Mapping[tuple[str, Labels, int], Exemplar]
     ByLabels = Mapping[Labels, Mapping[int, Exemplar]]
-    _Text = tuple[Series, bytes, bytes]  # a series, its labels, and what stands behind it
+    _Text = tuple[Series, bytes, bytes]  # a series, its labels, and the rest of the line
     Write = Callable[[Iterable[_Text]], Iterator[bytes]]
 
 _go_text: Callable[[float], str] = floatToGoString
@@ -45,8 +45,8 @@ _LONGEST_EXEMPLAR = 128  # OpenMetrics 1.0: characters of all label names and va
 _END = b"# EOF\n"
 _KEPT_BYTES = 1 << 20  # a page of some 6,000 lines
 _BATCH = 32  # series that are written at once
-_PACE = 0.0002  # seconds of writing; an event loop that wants the interpreter would else wait for 5 ms, each time
-_PLACE = b"\0"  # where a histogram's labels go; see _frame
+_PACE = 0.0002  # seconds of rendering; otherwise an event loop that needs the GIL would wait 5 ms each time
+_PLACE = b"\0"  # placeholder for a histogram's labels; see _frame
 _NAME_END = re.compile(rb"[{ ]")
 
 
@@ -63,19 +63,19 @@ class Page(NamedTuple):
 
 
 class Exposition:
-    """Makes the page of a store and of a registry.
+    """Renders the page of a store and a registry.
 
-    Our own series are written here, since prometheus_client takes ten times as long for each.
+    Our own series are rendered here, because prometheus_client takes ten times as long per series.
 
     Args:
         store: Our series.
-        registry: The user's own metrics; the store's collector in it is left out.
+        registry: The user's own metrics, without the ``prometheus_client`` collector of the store in it.
         skip: Whether a metric of the registry is left out, by its name without ``_total``.
-        exemplars: Read anew for each OpenMetrics page: by metric name, label values and index of the bucket.
-        files: The user's own metrics of all workers, which then stand in for those of the registry.
+        exemplars: Exemplars by metric name, label values and bucket index, read for each OpenMetrics page.
+        files: The user's own metrics of all workers, which replace those of the registry.
 
     Attributes:
-        summed: Names of families of which ours, not another page's, has the sum over all workers.
+        summed: Names of the metrics whose sum over all workers is ours, not that of another page.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class Exposition:
         self._compiled = speedups.module()
 
     def page(self, accept: str = "", names: Iterable[str] = (), *, present: Collection[str] = ()) -> Page:
-        """The page as it is now.
+        """The current page.
 
         Args:
-            accept: The request's Accept header; it decides between text and OpenMetrics.
-            names: Families and samples, such as ``a_seconds`` and ``a_seconds_count``, that alone are wanted; none: all.
+            accept: The request's Accept header, which selects text or OpenMetrics.
+            names: Metrics and samples to include, such as ``a_seconds`` and ``a_seconds_count``; none: all.
             present: Names of metrics that are already on the page; they are left out.
         """
         encode, content_type = choose_encoder(_best_offer(accept))
@@ -116,10 +116,10 @@ class Exposition:
         return Page(self._joined(chain(ours, others, (_END if openmetrics else b"",))), content_type)
 
     def _joined(self, pieces: Iterable[bytes]) -> bytes:
-        """The pieces in one, by way of memory that is kept: getting it anew took a fifth of the time of a page."""
+        """The pieces joined in a reused buffer: allocating it for each page took a fifth of the time."""
         try:
             buffer = self._buffers.pop()
-        except IndexError:  # the first page, or one beside another
+        except IndexError:  # the first page, or one rendered concurrently with another
             buffer = BytesIO()
         buffer.seek(0)
         buffer.writelines(pieces)
@@ -147,7 +147,7 @@ class Exposition:
         return partial(_histograms, exemplars)
 
     def _asked_for(self, wanted: frozenset[str], present: Collection[str]) -> dict[Collector, Sequence[str]]:
-        """The user's collectors that may give what is wanted and not present, each with its names."""
+        """The user's ``prometheus_client`` collectors that may have wanted metrics that are not present, with names."""
         every: dict[Collector, Sequence[str]] = {
             collector: names
             for collector, names in self._registry._collector_to_names.copy().items()  # noqa: SLF001 - collect() is all or nothing
@@ -163,28 +163,28 @@ class Exposition:
 
 
 class StoreCollector:
-    """Our series as an ordinary collector of a prometheus_client registry.
+    """Our series as an ordinary ``prometheus_client`` collector.
 
-    Without ``_created``, which prometheus_client would write into text pages too.
+    It has no ``_created`` samples, which prometheus_client would write into text pages too.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def describe(self) -> Iterator[Family]:
-        """The names alone, so that a registry can refuse a second metric of the same name."""
+        """Only the names, so that a registry can refuse a second metric with the same name."""
         return (_as_family(row, []) for row in catalog.METRICS if not _is_standard(row))
 
     def collect(self) -> Iterator[Family]:
-        """Every family, each with its series."""
+        """All metrics with their series."""
         for rows in _families(self._store):
             if not _is_standard(rows[0].metric):
                 yield _as_family(rows[0].metric, rows)
 
 
 def register(store: Store, registry: CollectorRegistry = REGISTRY) -> None:
-    """Show a store on a registry's pages, once however often it is asked for."""
-    collectors = registry._collector_to_names.copy()  # noqa: SLF001 - the registry has no public question for this
+    """Add a store to a registry; repeated calls have no effect."""
+    collectors = registry._collector_to_names.copy()  # noqa: SLF001 - the registry has no public method for this
     if not any(_is_of(collector, store) for collector in collectors):
         registry.register(StoreCollector(store))
 
@@ -194,10 +194,10 @@ def _is_of(collector: object, store: Store) -> bool:
 
 
 def _is_standard(metric: Metric) -> bool:
-    return metric.name.startswith("process_")  # prometheus_client's own collector has these
+    return metric.name.startswith("process_")  # prometheus_client itself collects these
 
 
-# --- What an Accept header asks for -----------------------------------------------------------------------------------
+# --- Accept headers ---------------------------------------------------------------------------------------------------
 
 
 class Preference(NamedTuple):
@@ -205,7 +205,7 @@ class Preference(NamedTuple):
 
     Attributes:
         value: The media type or coding, lower case.
-        quality: Its q, from 0 to 1; what is no number counts as 1.
+        quality: Its q, from 0 to 1; an invalid number counts as 1.
         parameters: The other parameters.
     """
 
@@ -215,7 +215,7 @@ class Preference(NamedTuple):
 
 
 def preferences(header: str) -> list[Preference]:
-    """The elements of a header, in their order.
+    """The elements of a header, in order.
 
     >>> preferences("gzip;q=0.5, *;q=0")
     [Preference(value='gzip', quality=0.5, parameters={}), Preference(value='*', quality=0.0, parameters={})]
@@ -235,9 +235,9 @@ def _preference(element: str) -> Preference:
 
 
 def _best_offer(accept: str) -> str:
-    """The one format to answer with, as an Accept header for ``choose_encoder``, which knows no q.
+    """The format to use, as an Accept header for ``choose_encoder``, which does not support q.
 
-    At equal q the old text format is the last choice, as it is prometheus_client's.
+    With equal q, the old text format is the last choice, as in prometheus_client.
     """
     offers = [(wanted.quality, _offer(wanted)) for wanted in preferences(accept) if wanted.quality]
     known = [(-quality, offer == _PLAIN, index, offer) for index, (quality, offer) in enumerate(offers) if offer]
@@ -249,7 +249,7 @@ _PLAIN = "text/plain"
 
 def _offer(wanted: Preference) -> str | None:
     version = wanted.parameters.get("version", "")
-    # Our names are the same in every escaping but "dots", which would hide them from every rule.
+    # Our names are the same in every escaping scheme except "dots", which would hide them from every rule.
     escaping = "allow-utf-8" if wanted.parameters.get("escaping") == "allow-utf-8" else "underscores"
     if wanted.value in {"application/openmetrics-text", _PLAIN} and version == "1.0.0":
         return f"{wanted.value};version=1.0.0;escaping={escaping}"
@@ -262,13 +262,13 @@ def _offer(wanted: Preference) -> str | None:
 
 
 class _LabelTexts:
-    """Label values as ``{a="b"}``, made once for each series and forgotten some time after it is gone."""
+    """Caches label values as ``{a="b"}`` per series, and drops them some time after the series is gone."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[Labels | tuple[Labels, Labels], bytes]] = {}
 
     def of(self, metric: Metric, rows: Sequence[Series]) -> list[bytes]:
-        """The text of each of a metric's series, which may have other label names; empty where it has no labels."""
+        """The text of the labels of each series, whose label names may differ; empty without labels."""
         known = self._known.setdefault(metric.name, {})
         if len(known) > 2 * len(rows):
             known.clear()
@@ -280,7 +280,7 @@ class _LabelTexts:
 
     def _made(self, metric: Metric, row: Series) -> bytes:
         key = row.labels if row.metric is metric else (row.metric.labels, row.labels)
-        # A lone surrogate must not cost the page.
+        # A lone surrogate must not break the page.
         text = self._known[metric.name][key] = _label_text(row.metric.labels, row.labels).encode("utf-8", "replace")
         return text
 
@@ -308,7 +308,7 @@ def _escaped(value: str) -> str:
 
 
 def _families(store: Store) -> list[list[Series]]:
-    """The series of each metric, then what the store says of itself; target_info first, as OpenMetrics wants it."""
+    """The series of each metric, then those about the store; target_info comes first, as OpenMetrics requires."""
     families: dict[str, list[Series]] = {catalog.TARGET_INFO.name: []}
     for series in store.series():
         families.setdefault(series.metric.name, []).append(series)
@@ -316,7 +316,7 @@ def _families(store: Store) -> list[list[Series]]:
     for metric, value in (
         (catalog.SIDELIGHT_SERIES, state.held),
         (catalog.SIDELIGHT_SERIES_LIMIT, store.series_limit),
-        (catalog.SIDELIGHT_SERIES_FOLDED, store.folded),  # unless the store has summed it over its workers
+        (catalog.SIDELIGHT_SERIES_FOLDED, store.folded),  # unless the store has already summed it over its workers
         (catalog.SIDELIGHT_WORKERS, state.workers),
         (catalog.SIDELIGHT_STORE_BYTES, state.size),
     ):
@@ -325,7 +325,7 @@ def _families(store: Store) -> list[list[Series]]:
 
 
 def _family(rows: Sequence[Series], labels: Sequence[bytes], write: Write, *, openmetrics: bool) -> Iterator[bytes]:
-    """The head of a family, then the text of its series in pieces."""
+    """The HELP and TYPE lines of a metric, then the text of its series in pieces."""
     metric = rows[0].metric
     has_created = openmetrics and metric.kind is not Kind.GAUGE
     ends = [_created(row, text) if has_created else b"" for row, text in zip(rows, labels, strict=True)]
@@ -340,7 +340,7 @@ def _family(rows: Sequence[Series], labels: Sequence[bytes], write: Write, *, op
 
 
 def _created(row: Series, labels: bytes) -> bytes:
-    # Prometheus keeps milliseconds.
+    # Prometheus stores milliseconds.
     return b"%b_created%b %.3f\n" % (_stem(row.metric).encode(), labels, row.created) if row.created else b""
 
 
@@ -360,7 +360,7 @@ def _names(metric: Metric) -> set[str]:
 
 
 def _stem(metric: Metric) -> str:
-    """What OpenMetrics calls the family: without the suffix that its type gives the samples."""
+    """The name of a metric family in OpenMetrics: without the suffix of its samples."""
     if _is_info(metric):
         return metric.name.removesuffix("_info")
     return metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
@@ -372,14 +372,14 @@ def _values(batch: Iterable[_Text]) -> Iterator[bytes]:
 
 
 def _compiled_histograms(module: ModuleType, batch: Iterable[_Text]) -> Iterator[bytes]:
-    for edges, alike in groupby(batch, lambda text: text[0].edges):  # workers of two versions may have other edges
+    for edges, alike in groupby(batch, lambda text: text[0].edges):  # workers of two versions may have different edges
         rows = [*alike]
         name = rows[0][0].metric.name.encode()
         yield module.histograms(name, _edge_texts(edges), [(row.slots, labels, end) for row, labels, end in rows])
 
 
 def _histograms(exemplars: ByLabels, batch: Iterable[_Text]) -> Iterator[bytes]:
-    """One histogram after the other: its labels, then its numbers, put into a text that all of them have in common."""
+    """Renders histograms by inserting the labels and numbers of each into a common template."""
     for row, labels, end in batch:
         *counts, total = row.slots
         totals = (*accumulate(counts),)
@@ -392,7 +392,7 @@ def _histograms(exemplars: ByLabels, batch: Iterable[_Text]) -> Iterator[bytes]:
 
 @lru_cache(maxsize=64)
 def _frame(name: str, edges: tuple[float, ...], *, has_labels: bool) -> bytes:
-    """The text of a histogram with places for its labels, but for the bracket behind them, and for its numbers."""
+    """The template of a histogram, with placeholders for its labels (without the closing bracket) and its numbers."""
     start, comma, bracket = (_PLACE.decode(), ",", "}") if has_labels else ("", "{", "")
     buckets = (f'{name}_bucket{start}{comma}le="{edge}"}} %a\n' for edge in _edge_names(edges))
     return f"{''.join(buckets)}{name}_count{start}{bracket} %a\n{name}_sum{start}{bracket} %b\n".encode()
@@ -421,13 +421,13 @@ def _number(value: float) -> bytes:
 
 def _by_series(exemplars: Exemplars) -> dict[str, dict[Labels, dict[int, Exemplar]]]:
     found: dict[str, dict[Labels, dict[int, Exemplar]]] = {}
-    for (name, labels, bucket), exemplar in list(exemplars.items()):  # others may add to it meanwhile
+    for (name, labels, bucket), exemplar in list(exemplars.items()):  # other threads may add to it in the meantime
         found.setdefault(name, {}).setdefault(labels, {})[bucket] = exemplar
     return found
 
 
 def _exemplar_text(exemplar: Exemplar) -> str:
-    """What stands behind a bucket's value; nothing where the labels are longer than OpenMetrics allows."""
+    """The exemplar after a bucket's value; nothing if its labels are longer than OpenMetrics allows."""
     if sum(map(len, (*exemplar.labels, *exemplar.labels.values()))) > _LONGEST_EXEMPLAR:
         return ""
     time = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
@@ -436,7 +436,7 @@ def _exemplar_text(exemplar: Exemplar) -> str:
 
 
 def _named(chunks: Iterator[bytes], wanted: Collection[str]) -> Iterator[bytes]:
-    """Of a family's text the lines of some samples, below its head; nothing where there are none."""
+    """The HELP and TYPE lines of a metric and the lines of some samples; nothing if there are none."""
     names = {name.encode("utf-8", "replace") for name in wanted}
     head = next(chunks)
     lines = [line for chunk in chunks for line in chunk.split(b"\n") if _NAME_END.split(line, maxsplit=1)[0] in names]

@@ -1,4 +1,4 @@
-"""The user's own metrics as text: a collector that fails or hangs costs no more than what it would give."""
+"""Renders the user's own metrics. A ``prometheus_client`` collector that fails or hangs loses only its own metrics."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     Named = Sequence[tuple[str, Family]]
 
 PATIENCE_SECONDS = 5.0
-"""How long one collector may take: half of what Prometheus waits for a page, by default."""
+"""Time limit for one ``prometheus_client`` collector: half of Prometheus' default scrape timeout."""
 
 _log = logging.getLogger("instrumentation")
-_MOST_SAID = 100  # a collector that makes up names must fill neither the log nor the memory
-_END = b"# EOF\n"  # an encoder ends with it what may be one family of many
+_MOST_SAID = 100  # a collector with ever new names must not fill the log or the memory
+_END = b"# EOF\n"  # an encoder ends its output with it, even for one metric of many
 
 
 class Collectors:
-    """Asks collectors and writes what they give.
+    """Calls ``prometheus_client`` collectors and renders their metrics.
 
-    They are asked in a thread, which is left behind where one of them hangs. While it hangs it is not asked again, so
-    what is left behind does not grow.
+    They are called in a thread, which is abandoned if one of them hangs. A hanging collector is not called again, so the
+    number of abandoned threads does not grow.
 
     Args:
         skip: Whether a metric is left out, by its name without ``_total``.
@@ -48,14 +48,14 @@ class Collectors:
         taken: Collection[str],
         present: Collection[str] = (),
     ) -> Iterator[bytes]:
-        """Each metric's text, without an end.
+        """The text of each metric, without an end marker.
 
         Args:
-            collectors: Each with the names that it gives, or none where it does not say.
-            encode: prometheus_client's encoder of a format.
-            wanted: Families and samples that alone are wanted; none: all.
-            taken: Names of metrics of ours.
-            present: Names of metrics that are left out without a word.
+            collectors: Collectors with the names of their metrics, empty if unknown.
+            encode: prometheus_client's encoder for a format.
+            wanted: Metrics and samples to include; none: all.
+            taken: Names of Sidelight's metrics.
+            present: Names of metrics to leave out without a log line.
         """
         families: dict[str, list[Family]] = {}
         for collector, found in self._asked([*collectors]):
@@ -66,20 +66,20 @@ class Collectors:
                 if self._skip(name) or name in present:
                     continue
                 if name in taken:
-                    self._say_once(name, ValueError("a metric of Sidelight has the name"))
+                    self._say_once(name, ValueError("a metric of Sidelight has this name"))
                 else:
                     families.setdefault(name, []).append(family)
         for name, alike in families.items():
             try:
                 family = _restricted(_merged(alike), wanted)
                 text = encode(_Collected(family)) if family.samples or not wanted else b""
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the rest of the page is served
+            except BaseException as error:  # noqa: BLE001 - the rest of the page is served after any error
                 self._say_once(name, error)
             else:
                 yield text.removesuffix(_END)
 
     def _asked(self, collectors: Sequence[Collector]) -> Iterator[tuple[Collector, Named | BaseException]]:
-        """What each gives, or why it gives nothing."""
+        """The metrics of each collector, or the reason why it has none."""
         left = [one for one in collectors if not (one in self._hanging and self._hanging[one].is_alive())]
         while left:
             walk = _Walk(left)
@@ -90,16 +90,18 @@ class Collectors:
                 return
             hanging, *left = left[len(walk.found) :]
             self._hanging[hanging] = walk
-            yield hanging, TimeoutError(f"it takes longer than {PATIENCE_SECONDS:g} s")
+            yield hanging, TimeoutError(f"took longer than {PATIENCE_SECONDS:g} s")
 
     def _say_once(self, what: str, why: BaseException) -> None:
         if what not in self._said and len(self._said) < _MOST_SAID:
             self._said.add(what)
-            _log.warning("a collector is left out of the page; it is said once: %s", what, exc_info=why)
+            _log.warning(
+                "metrics of a prometheus_client collector are missing; this is logged once: %s", what, exc_info=why
+            )
 
 
 class _Walk(threading.Thread):
-    """From collector to collector."""
+    """Calls one collector after the other in a thread."""
 
     def __init__(self, collectors: Sequence[Collector]) -> None:
         super().__init__(name="sidelight-collectors", daemon=True)
@@ -119,7 +121,7 @@ class _Walk(threading.Thread):
                 self._began = time.monotonic()
 
     def waited(self, seconds: float) -> bool:
-        """Wait until all have answered, or one has taken too long; whether all have."""
+        """Wait until all have answered or one has taken too long; returns whether all have answered."""
         while self.is_alive():
             with self._lock:
                 rest = self._began + seconds - time.monotonic()
@@ -133,24 +135,24 @@ class _Walk(threading.Thread):
 def _given(collector: Collector) -> Named | BaseException:
     try:
         return [(family.name, family) for family in collector.collect()]
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the others are asked
+    except BaseException as error:  # noqa: BLE001 - the others are called after any error
         return error
 
 
 def _merged(families: Sequence[Family]) -> Family:
-    """Families of one name as one, since a name may stand on a page once; naive collectors give one for each sample."""
+    """Merges metrics with the same name, which must be unique on a page; simple collectors create one per sample."""
     first, *others = families
     if not others:
         return first
     if any(family.type != first.type for family in others):
-        raise ValueError("it is given with different types")
-    merged = copy.copy(first)  # the collector may keep its own
+        raise ValueError("it has different types")
+    merged = copy.copy(first)  # the collector may reuse its own
     merged.samples = [sample for family in families for sample in family.samples]
     return merged
 
 
 def _restricted(family: Family, wanted: Collection[str]) -> Family:
-    """The family where it is wanted as a whole, else those of its samples that are."""
+    """The metric if it is wanted as a whole, otherwise its wanted samples."""
     if not wanted or family.name in wanted:
         return family
     restricted = copy.copy(family)
@@ -159,7 +161,7 @@ def _restricted(family: Family, wanted: Collection[str]) -> Family:
 
 
 class _Collected(NamedTuple):
-    """A family that was collected already, for an encoder."""
+    """A collected metric, in a form that an encoder accepts."""
 
     family: Family
 

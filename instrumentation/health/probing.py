@@ -1,4 +1,4 @@
-"""Runs a health check of the service: aside where it would hold up the event loop, and whatever it raises."""
+"""Runs a health check of the service, in a thread if it would block the event loop, and catches everything it raises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Probe: TypeAlias = Callable[[], object | Awaitable[object]]
 
 HOLDS_UP_SECONDS = 0.1
-"""How long a check may keep the event loop from everything else before it is run aside, or said to do so."""
+"""How long a check may block the event loop before it is moved to a thread, or a warning is logged."""
 
 _log = logging.getLogger("instrumentation")
 _THREAD = "sidelight-health"
@@ -26,11 +26,11 @@ _WAITING = frozenset(("GET_AWAITABLE", "GET_AITER"))  # what await, async with a
 
 
 class Outcome(NamedTuple):
-    """How a check ended.
+    """The result of a check.
 
     Attributes:
-        value: What it gave.
-        error: What it raised, which may be ``SystemExit``; None where it raised nothing.
+        value: Its return value.
+        error: The exception it raised, which may be ``SystemExit``; None without one.
     """
 
     value: object
@@ -38,15 +38,15 @@ class Outcome(NamedTuple):
 
 
 class Probing:
-    """Runs a check, again and again.
+    """Runs a check repeatedly.
 
     A plain function runs in a thread. An async function runs on the event loop, unless it awaits nothing: then it runs
-    in a thread too. One that awaits, and was found to hold up the loop without ever giving way, runs in a thread from
-    then on, until it does wait for the loop.
+    in a thread too. If an async function has blocked the loop without yielding to it once, it runs in a thread from
+    then on, until it needs the loop.
 
     Args:
-        name: Of the check.
-        probe: What is called; it takes nothing.
+        name: The name of the check.
+        probe: The function of the check, without parameters.
     """
 
     def __init__(self, name: str, probe: Probe) -> None:
@@ -59,11 +59,11 @@ class Probing:
 
     @property
     def is_on_loop(self) -> bool:
-        """Whether it runs on the event loop, where it can be cancelled."""
+        """Whether the check runs on the event loop and can be cancelled."""
         return not self._is_aside
 
     async def outcome(self) -> Outcome:
-        """Run the check; nothing that it raises gets out, since ``SystemExit`` would end the event loop."""
+        """Run the check and catch everything it raises, because ``SystemExit`` would end the event loop."""
         try:
             return Outcome(await self._value(), None)
         except asyncio.CancelledError:
@@ -109,13 +109,13 @@ class Probing:
         if not self._is_said:
             self._is_said = True
             cure = (
-                "it runs in a thread from now on" if self._is_aside else "give a plain function, which runs in a thread"
+                "it runs in a thread from now on" if self._is_aside else "use a plain function, which runs in a thread"
             )
-            _log.warning("health check %s held up the event loop for %.1f s; %s", self._name, steps.longest, cure)
+            _log.warning("health check %s blocked the event loop for %.1f s; %s", self._name, steps.longest, cure)
 
 
 class _Steps:
-    """An awaitable that notes how long each step of the one within took."""
+    """Wraps an awaitable and measures its longest step."""
 
     def __init__(self, awaitable: Awaitable[object]) -> None:
         self._within = awaitable.__await__()
@@ -135,17 +135,17 @@ class _Steps:
             self.has_waited = True
             try:
                 step = functools.partial(self._within.send, (yield waited_for))
-            except BaseException as error:  # noqa: BLE001 - cancellation too is the inner one's to answer
+            except BaseException as error:  # noqa: BLE001 - the inner awaitable handles everything, also cancellation
                 step = functools.partial(self._within.throw, error)
 
 
 def is_async(probe: Any) -> bool:
-    """Whether a probe is an async function, or an object that is called as one."""
-    return inspect.iscoroutinefunction(probe) or inspect.iscoroutinefunction(getattr(probe, "__call__", None))  # noqa: B004 - whether it is async, not whether it is there
+    """Whether a probe is an async function, or an object with an async ``__call__``."""
+    return inspect.iscoroutinefunction(probe) or inspect.iscoroutinefunction(getattr(probe, "__call__", None))  # noqa: B004 - the question is whether it is async, not whether it exists
 
 
 def _awaits(probe: Any) -> bool:
-    """Whether an async function awaits anything; one without code of Python may."""
+    """Whether an async function awaits anything; also True if it has no Python code."""
     while isinstance(probe, functools.partial):
         probe = probe.func
     code = getattr(probe if hasattr(probe, "__code__") else getattr(probe, "__call__", None), "__code__", None)  # noqa: B004 - as above

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The lifespan of an app: what begins with the server also ends with it, also if the app has none, as Django's."""
-=======
-"""Answers the lifespan protocol for an app that does not support it, such as Django's."""
->>>>>>> frameworks
+"""The lifespan of an app: stops what was started with it, and answers the protocol for apps without one, such as Django's."""
 
 from __future__ import annotations
 
@@ -12,7 +8,6 @@ if TYPE_CHECKING:
     from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.http.lifecycle import Lifecycle
 
-<<<<<<< HEAD
 _STARTUP, _SHUTDOWN = "lifespan.startup", "lifespan.shutdown"
 _ENDED = frozenset(("lifespan.shutdown.complete", "lifespan.shutdown.failed"))
 
@@ -42,9 +37,6 @@ def ending(app: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:
                 lifecycle.stop()
 
     return ended
-=======
-_SHUTDOWN = "lifespan.shutdown"
->>>>>>> frameworks
 
 
 def lasting(app: ASGIApp) -> ASGIApp:

@@ -43,20 +43,12 @@ class Given:
     """The arguments of ``instrument()``, which is called again with them for an unpickled app.
 
     Attributes:
-    <<<<<<< HEAD
-        settings: How.
-        store: Where requests are counted; None for the process's own.
-        registry: Whose metrics the page shows; None for that of prometheus_client.
-        user_id: Gives the id of a request's user.
-        on_request: Called with each request that was counted.
-        interface: Which interface the app speaks.
-    =======
         settings: The settings.
         store: The store; None for the one of the process.
         registry: The registry; None for that of prometheus_client.
         user_id: The function that returns a request's user.
+        on_request: The hook that is called with each finished request.
         interface: The interface of the app.
-    >>>>>>> frameworks
         instrument: ``instrument()`` itself, which imports this module.
     """
 

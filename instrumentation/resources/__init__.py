@@ -1,4 +1,4 @@
-"""What the service uses and may use: the container, disks, the event loop and garbage collection."""
+"""Resource usage and limits: the container, disks, the event loop and garbage collection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["attach", "begin"]
 
 
 def attach(store: Store, settings: Settings) -> None:
-    """Read the container and the disks whenever a process's store is read; other stores show what they count alone."""
+    """Read the container and the disks whenever the process's store is read; other stores contain only their own counts."""
     if isinstance(store, ProcessStore):
         store.sources.seconds = settings.metrics.read_timeout_seconds
         store.attach(Container())
@@ -30,9 +30,9 @@ def attach(store: Store, settings: Settings) -> None:
 
 
 def begin(store: Store) -> None:
-    """Measure garbage collection and the running event loop, on which queues are awaited from now on.
+    """Measure garbage collection and the running event loop, which from now on also awaits queue callbacks.
 
-    Call it where requests are served, in the event loop; a second time changes nothing.
+    Call it in the event loop that serves requests; a second call has no effect.
     """
     if isinstance(store, ProcessStore):
         _meters(store).begin()
@@ -44,7 +44,7 @@ def _meters(store: ProcessStore) -> _Meters:
 
 
 class _Meters:
-    """What is measured all the time; Python keeps it, and so its store, as long as the process."""
+    """Continuous measurements; Python keeps them, and so the store, for the lifetime of the process."""
 
     def __init__(self, store: ProcessStore) -> None:
         self._sources = store.sources

@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 
     from instrumentation.store import Series
 
-_UNIFIED = ""  # what /proc/self/cgroup calls version 2's one hierarchy
-_NO_LIMIT = 2**60  # bytes; version 1 says 2**63 less a page where there is none
+_UNIFIED = ""  # the name of version 2's only hierarchy in /proc/self/cgroup
+_NO_LIMIT = 2**60  # bytes; version 1 reports 2**63 minus a page if there is no limit
 
 
 def usable_cores() -> int:
-    """How many CPUs this process may run on."""
-    with suppress(AttributeError):  # on other systems than Linux
+    """The number of CPUs that this process may run on."""
+    with suppress(AttributeError):  # on systems other than Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class Container:
-    """What the container that this process runs in uses, and may use; outside of any, what it may use alone.
+    """Usage and limits of the container of this process; outside a container, only the available cores.
 
-    Limits are nested. What counts is the smallest on the way up, and what is used of it: the usage of the cgroup that
-    has this limit. Where there is no limit, it is the usage of the process's own cgroup.
+    Limits are nested. The smallest limit on the way up applies, and the usage is that of the cgroup with this limit.
+    Without a limit, it is the usage of the process's own cgroup.
 
     Args:
-        root: Where ``proc`` and ``sys`` are.
-        cores: Gives how many CPUs this process may run on.
+        root: The folder that contains ``proc`` and ``sys``.
+        cores: Returns the number of CPUs that this process may run on.
     """
 
     root: Path = Path("/")
     cores: Callable[[], int] = usable_cores
 
     def collect(self) -> Iterator[Series]:
-        """CPU seconds, throttling, working set and the limits, each where it is known."""
+        """CPU seconds, throttling, working set and limits, as far as they are known."""
         cgroups = _Cgroups(self.root)
         cpu, cores = _tightest(cgroups.levels("cpu"), _cores)
         memory, largest = _tightest(cgroups.levels("memory"), _memory_limit)
@@ -67,9 +67,9 @@ class _Level(NamedTuple):
     """A cgroup.
 
     Attributes:
-        name: Its path below the outermost that can be seen.
-        folder: Where its files are.
-        is_v1: Which version.
+        name: Its path below the outermost visible cgroup.
+        folder: The folder with its files.
+        is_v1: Whether it is version 1.
     """
 
     name: str
@@ -77,25 +77,25 @@ class _Level(NamedTuple):
     is_v1: bool
 
     def text(self, file: str) -> str:
-        """A file; empty where it cannot be read."""
+        """The content of a file; empty if it cannot be read."""
         try:
             return (self.folder / file).read_text()
         except OSError:
             return ""
 
     def number(self, file: str) -> int | None:
-        """The number in a file; None for ``max`` and -1, which mean no limit."""
+        """The number in a file; None for ``max`` and -1, which mean that there is no limit."""
         text = self.text(file).strip()
         return int(text) if text.isdigit() else None
 
     def keyed(self, file: str, key: str) -> int | None:
-        """The number behind a key, in a file of ``key number`` lines."""
+        """The number after a key, in a file with ``key number`` lines."""
         pairs = (line.partition(" ") for line in self.text(file).splitlines())
         return next((int(number) for name, _, number in pairs if name == key), None)
 
 
 class _Cgroups:
-    """Where this process's cgroups are."""
+    """Locates the cgroups of this process."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -103,7 +103,7 @@ class _Cgroups:
         self._mounts = dict(_mounts(_read(root / "proc/self/mountinfo")))
 
     def levels(self, controller: str) -> dict[str, _Level]:
-        """The cgroups for a controller by name, the process's own first, without the machine's."""
+        """The cgroups of a controller by name, the process's own first, without the machine's root."""
         name = controller if controller in self._paths else _UNIFIED
         if name not in self._paths or name not in self._mounts:
             return {}
@@ -122,7 +122,7 @@ def _read(file: Path) -> list[str]:
 
 
 def _paths(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Controller and path, of lines such as ``4:cpu,cpuacct:/docker/7f3`` and ``0::/shop.service``."""
+    """Controller and path, from lines such as ``4:cpu,cpuacct:/docker/7f3`` and ``0::/shop.service``."""
     for line in lines:
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
@@ -130,7 +130,7 @@ def _paths(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _mounts(lines: list[str]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Controller, and which part of its hierarchy is mounted where; a later mount covers an earlier one. proc(5)."""
+    """Controller, and the mounted part of its hierarchy with its mount point; later mounts hide earlier ones. proc(5)."""
     for line in lines:
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
@@ -143,14 +143,14 @@ def _mounts(lines: list[str]) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _below(path: str, mounted: str) -> PurePosixPath:
-    """A cgroup's place below a mount; the mount itself where namespaces hide the way."""
+    """A cgroup's folder below a mount; the mount itself if namespaces hide the path."""
     own = PurePosixPath(path)
     is_hidden = ".." in own.parts or not own.is_relative_to(mounted)
     return PurePosixPath() if is_hidden else own.relative_to(mounted)
 
 
 def _is_machine(level: _Level) -> bool:
-    """Whether this is the root of all cgroups. Files tell: a container's own root looks the same by its path."""
+    """Whether this is the root of all cgroups, judged by its files: a container's root has the same path."""
     if level.is_v1:
         return (level.folder / "cgroup.sane_behavior").exists()
     return not (level.folder / "cgroup.events").exists()
@@ -159,7 +159,7 @@ def _is_machine(level: _Level) -> bool:
 def _tightest(
     levels: dict[str, _Level], limit_of: Callable[[_Level], float | None]
 ) -> tuple[_Level | None, float | None]:
-    """The cgroup with the smallest limit, the outermost of equal ones, and the limit; its own where there is none."""
+    """The cgroup with the smallest limit (the outermost of equal ones), and the limit; its own without a limit."""
     own = next(iter(levels.values()), None)
     limits = [(limit, -index, level) for index, level in enumerate(levels.values()) if (limit := limit_of(level))]
     if not limits:
@@ -198,7 +198,7 @@ def _memory_limit(level: _Level) -> float | None:
 
 
 def _working_set(level: _Level) -> float | None:
-    """As the kubelet reckons: without the file pages that were not touched lately, which the kernel drops first."""
+    """The working set as the kubelet computes it: without inactive file pages, which the kernel drops first."""
     used = level.number("memory.usage_in_bytes" if level.is_v1 else "memory.current")
     inactive = level.keyed("memory.stat", "total_inactive_file" if level.is_v1 else "inactive_file")
     return None if used is None else max(used - (inactive or 0), 0)

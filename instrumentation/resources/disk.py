@@ -1,4 +1,4 @@
-"""Disks: how much is used of how much, for each path that the settings name."""
+"""Disks: usage and size of the file system of each path in the settings."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def disk(path: str, statvfs: Callable[[str], os.statvfs_result] = os.statvfs) -> Reading:
-    """The file system of a path; a reading, since a network file system whose server is gone hangs.
+    """A reading of the file system of a path; not a plain callback, because a network file system may hang.
 
     Args:
-        path: Such as ``/``.
-        statvfs: Asks the system.
+        path: A path, such as ``/``.
+        statvfs: Queries the system.
     """
 
     def series(found: os.statvfs_result) -> list[Series]:
         used = (found.f_blocks - found.f_bfree) * found.f_frsize
-        size = used + found.f_bavail * found.f_frsize  # as df reckons: what is kept for root is no room for us
+        size = used + found.f_bavail * found.f_frsize  # like df: space reserved for root is not available to us
         if not size:
-            raise ValueError("its file system has no size; leave it out of resources.disk_paths")
+            raise ValueError("its file system has no size; remove it from resources.disk_paths")
         return [reading(catalog.DISK_USED, used, (path,)), reading(catalog.DISK_SIZE, size, (path,))]
 
     return Reading(

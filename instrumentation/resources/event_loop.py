@@ -1,4 +1,4 @@
-"""The lag of an event loop: how much later than asked a timer fires, which every request waits for too."""
+"""Event loop lag: how late timers fire, which also delays every request."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     from instrumentation.store import Store
 
-_SHARD = 1  # of this metric; nobody but the loop's thread writes it, so the loop never waits for a lock
+_SHARD = 1  # of this metric; only the loop's thread writes it, so the loop never waits for a lock
 _MOST_MISSED = 1000  # a process that was stopped for hours must not count for seconds
 
 
 class LoopLag:
     """Measures one event loop at a time.
 
-    Where the loop was held up for longer than the interval, the timers that should have fired meanwhile count too, each
-    with its own delay. So the histogram shows what somebody who comes at any moment waits, and one long block is not
-    hidden behind hundreds of quiet moments (Gil Tene calls it coordinated omission).
+    If the loop was blocked for longer than the interval, the timers that should have fired in the meantime count too, each
+    with its own delay. So the histogram shows the delay of a request arriving at any time, and one long block is not hidden
+    by hundreds of quiet intervals (Gil Tene calls this coordinated omission).
 
     Args:
-        store: Where to count.
+        store: The store to count in.
         interval: Seconds between two timers.
     """
 
@@ -37,7 +37,7 @@ class LoopLag:
         self._place = 0
 
     def begin(self, loop: AbstractEventLoop) -> None:
-        """Measure this loop from now on, and no other; call it on the loop's thread."""
+        """Start to measure this loop instead of any other; call it in the loop's thread."""
         if loop is not self._loop:
             self.end()
             self._loop = loop
@@ -45,13 +45,13 @@ class LoopLag:
             self._arm(loop)
 
     def end(self) -> None:
-        """Measure no longer."""
+        """Stop measuring."""
         if self._timer is not None:
             self._timer.cancel()
         self.reset()
 
     def reset(self) -> None:
-        """Forget the loop: it is the parent's, and this is a forked child."""
+        """Drop the loop in a forked child, because it belongs to the parent."""
         self._loop = self._timer = None
 
     def _arm(self, loop: AbstractEventLoop) -> None:

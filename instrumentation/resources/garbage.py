@@ -1,4 +1,4 @@
-"""Garbage collection: how often it runs, and for how long the process stands still meanwhile."""
+"""Garbage collection: how often it runs, and how long it pauses the process."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from instrumentation.store.interface import Buffer
 
 _EDGES = GC_PAUSE.buckets
-_SHARD = 1  # of this metric; Python collects once at a time, so no two threads write it
+_SHARD = 1  # of this metric; Python runs one collection at a time, so no two threads write it
 _GENERATIONS = ("0", "1", "2")
 
 
 class GarbagePauses:
-    """Times every garbage collection of the process.
+    """Measures the duration of every garbage collection in the process.
 
-    Python calls back in the middle of anything, also where the store's lock is held. So nothing but numbers is written
-    then; the series are made before.
+    Python may call back at any point, even while the store's lock is held. So the callback only writes numbers; the series
+    are created beforehand.
 
     Args:
-        store: Where to count.
-        clock: Gives seconds.
+        store: The store to count in.
+        clock: Returns seconds.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float] = perf_counter) -> None:
@@ -38,19 +38,19 @@ class GarbagePauses:
         self._began = 0.0
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Start counting."""
         for generation, name in enumerate(_GENERATIONS):
             self._slots[generation] = (self._store.buffer, self._store.place(GC_PAUSE, (name,), _SHARD))
         if self._note not in gc.callbacks:
             gc.callbacks.append(self._note)
 
     def end(self) -> None:
-        """Count no longer."""
+        """Stop counting."""
         if self._note in gc.callbacks:
             gc.callbacks.remove(self._note)
 
     def reset(self) -> None:
-        """Write no more where it wrote: that is the parent's, and this is a forked child."""
+        """Stop writing to the previous slots in a forked child, because they belong to the parent."""
         self._slots.clear()
 
     def _note(self, phase: str, info: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Where the numbers live: the process's store, and what a store is."""
+"""The store: where counts are kept, in one process or shared by many workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["OVERFLOW", "LocalStore", "Series", "Store", "add", "default_store", 
 
 @cache
 def default_store() -> ProcessStore:
-    """The process's own store, made on first use."""
-    from instrumentation.store.process_store import ProcessStore  # noqa: PLC0415 - it brings what only workers need
+    """The process's own store, created on first use."""
+    from instrumentation.store.process_store import ProcessStore  # noqa: PLC0415 - it imports what only workers need
 
     return ProcessStore()

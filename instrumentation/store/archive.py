@@ -1,4 +1,4 @@
-"""What a worker took over from others that have ended: their counters, in one file that is replaced as a whole."""
+"""The counters of dead workers that a worker has merged, in one file that is replaced as a whole."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Archive(Part):
-    """Counters of workers that have ended; a series may have several rows.
+    """Counters of dead workers; a series may have several rows.
 
     Attributes:
-        folded: The workers that are in it, each with the time when it was folded, in seconds since 1970: their files may
-            still be there, or be held by somebody.
+        folded: The workers in it, each with the time when it was merged, in seconds since 1970. Their files may still
+            exist, or be held open by another worker.
     """
 
     folded: Mapping[str, float] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Archive(Part):
 
 
 def archived(sums: Sums, folded: Mapping[str, float]) -> Archive:
-    """The sums as they are now. What rounding left out has a row of its own, so that folding changes no sum."""
+    """An archive of the current sums. Rounding errors get a separate row, so that merging does not change any sum."""
     rows, slots = [], array("d")
     for key, numbers in sums.exact():
         rows.append((key, len(slots) + HEAD))
@@ -48,8 +48,8 @@ def read(path: Path) -> Archive:
     """The archive in a file.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is torn, or no archive at all.
+        OSError: The file cannot be read.
+        ValueError: The file is incomplete or not an archive.
     """
     text = path.read_bytes()
     whole = text[len(_signed(b"")) :]

@@ -1,4 +1,4 @@
-"""What the stores share: a table of series under a lock."""
+"""The common part of the stores: a table of series under a lock."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class BaseStore(ABC):
-    """A store but for its buffer; see ``Store`` for the interface.
+    """A store without its buffer; see ``Store`` for the interface.
 
     Args:
-        series_limit: How many series may exist before new ones are folded.
+        series_limit: The maximum number of series before new ones are folded.
     """
 
     buffer: Buffer
@@ -32,7 +32,7 @@ class BaseStore(ABC):
 
     @property
     def series_limit(self) -> int:
-        """How many series may exist before new ones are folded."""
+        """The maximum number of series before new ones are folded."""
         return self._table.series_limit
 
     @series_limit.setter
@@ -41,7 +41,7 @@ class BaseStore(ABC):
 
     @property
     def folded(self) -> int:
-        """How many new series were folded into an overflow series."""
+        """The number of new series that were folded into an overflow series."""
         return self._table.folded
 
     def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
@@ -65,16 +65,16 @@ class BaseStore(ABC):
         with self.lock:
             self.buffer[self.place(metric, labels)] = value
 
-    def follow(self, follower: Resettable) -> None:  # noqa: B027 - nothing to do is what a store that stays does
-        """Nothing to tell: this store stays what it is."""
+    def follow(self, follower: Resettable) -> None:  # noqa: B027 - a store that never changes has nothing to do
+        """Do nothing: this store never changes."""
 
     @abstractmethod
     def _made(self, row: Row, now: float) -> None:
-        """A row is new: its slots must be there, all 0, and the time before them."""
+        """Prepare a new row: its slots must exist and be 0, with the creation time before them."""
 
-    def _asked(self) -> None:  # noqa: B027 - nothing to do is what a store that counts for itself does
-        """Somebody asked for a row that was not there: it is made, or folded."""
+    def _asked(self) -> None:  # noqa: B027 - a store that is not shared has nothing to do
+        """A row was requested that did not exist; it has been created or folded."""
 
     def _at(self, row: Row) -> int:
-        """Where a row's slots are."""
+        """The index of a row's slots."""
         return row[1]

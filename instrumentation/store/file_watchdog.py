@@ -1,4 +1,4 @@
-"""Looks after the files of a worker that nobody scrapes."""
+"""Restores the files of a worker if they are removed, even if nobody scrapes it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ if TYPE_CHECKING:
     from instrumentation.store.shared_store import SharedStore
 
 SECONDS = 1.0
-"""How long a worker may be missed by others after its files were removed."""
+"""Seconds between two checks: how long other workers may miss a worker after its files were removed."""
 
 _log = logging.getLogger("instrumentation")
 
 
 def look_after(store: SharedStore, seconds: float = SECONDS) -> None:
-    """Let a store keep its files, now and once in so many seconds, for as long as somebody holds it.
+    """Check a store's files now and every few seconds, for as long as the store is in use.
 
-    In a thread, since a worker may do nothing at all; it ends with the process, and no forked child has it.
+    This runs in a thread, because a worker may be idle. The thread ends with the process, and a forked child does not
+    inherit it.
     """
     thread = threading.Thread(target=_run, args=(weakref.ref(store), seconds), name="sidelight-keeper", daemon=True)
     try:
         thread.start()
-    except RuntimeError as error:  # no more threads, or the process ends
-        _log.warning("sidelight does not look after %s: %s", store.folder, error)
+    except RuntimeError as error:  # no more threads, or the process is ending
+        _log.warning("sidelight cannot restore %s if it is removed: %s", store.folder, error)
 
 
 def _run(reference: weakref.ref[SharedStore], seconds: float) -> None:
@@ -34,9 +35,9 @@ def _run(reference: weakref.ref[SharedStore], seconds: float) -> None:
     while (store := reference()) is not None:
         try:
             store.keep()
-        except Exception:  # noqa: BLE001 - the next time may be better
+        except Exception:  # noqa: BLE001 - the next attempt may succeed
             if not failed:
                 failed = True
-                _log.exception("sidelight could not look after %s; it is said once", store.folder)
+                _log.exception("sidelight could not check %s; further failures are not logged", store.folder)
         del store
         time.sleep(seconds)

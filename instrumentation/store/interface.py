@@ -1,4 +1,4 @@
-"""What a store is: one buffer of float64 and a table of series."""
+"""The interface of a store: one buffer of float64 and a table of series."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ OVERFLOW = "_OVERFLOW"
 
 
 class Series(NamedTuple):
-    """One series as it is read, summed over threads and workers.
+    """One series, summed over threads and workers.
 
     Attributes:
         metric: Its catalog row.
         labels: Label values, in the order of ``metric.labels``.
-        edges: Upper bucket edges of a histogram; empty for the other kinds.
-        slots: One number for a counter or a gauge. For a histogram the count of each bucket alone, the one above the
-            last edge included, then the sum of what was observed.
-        created: When the series was made, in seconds since 1970.
+        edges: Upper bucket edges of a histogram; empty for other kinds.
+        slots: One number for a counter or a gauge. For a histogram, the count of each bucket (not cumulative), including
+            the one above the last edge, followed by the sum of the observed values.
+        created: When the series was created, in seconds since 1970.
     """
 
     metric: Metric
@@ -35,12 +35,12 @@ class Series(NamedTuple):
 
 
 class State(NamedTuple):
-    """How full a store is.
+    """The usage of a store.
 
     Attributes:
-        held: Series in the table of the worker that has most; each worker has a table, and the limit bounds it.
-        workers: Workers alive.
-        size: Bytes of the slots, and with several workers of all files.
+        held: The number of series in the worker with the most series; the limit applies to each worker's table.
+        workers: The number of live workers.
+        size: Size of the slots in bytes; with several workers, of all files.
     """
 
     held: int
@@ -49,7 +49,7 @@ class State(NamedTuple):
 
 
 class Buffer(Protocol):
-    """Numbers by place: an array, or a view of shared memory."""
+    """A sequence of floats: an array, or a view of shared memory."""
 
     def __getitem__(self, place: int, /) -> float: ...
 
@@ -57,64 +57,64 @@ class Buffer(Protocol):
 
 
 class Resettable(Protocol):
-    """Somebody who keeps places of a store."""
+    """An object that caches slot indexes of a store and must drop them after a fork."""
 
     def reset(self) -> None:
-        """Forget every place."""
+        """Drop all cached slot indexes."""
 
 
 class Store(Protocol):
-    """What writers and readers need of a store, in local or in shared memory.
+    """A store in local or shared memory, as writers and readers see it.
 
-    A writer asks once for the place of a series and then adds to ``buffer`` there: holding ``lock``, or without it in a
-    shard that no other thread writes.
+    A writer requests the index of a series once and then adds to ``buffer`` at that index, either while holding ``lock`` or
+    in a shard that no other thread writes.
 
     Attributes:
-        series_limit: How many series may exist before new ones are folded.
+        series_limit: The maximum number of series before new ones are folded.
     """
 
     series_limit: int
 
     @property
     def buffer(self) -> Buffer:
-        """Every series' slots, one behind the other."""
+        """The slots of all series, one after the other."""
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Held while slots are made, and while slots of shard 0 are added to."""
+        """The lock to hold while creating slots and while adding to slots of shard 0."""
 
     @property
     def folded(self) -> int:
-        """How many new series this process has folded into an overflow series."""
+        """The number of new series that this process has folded into an overflow series."""
 
     @property
     def state(self) -> State:
-        """How full the store was when the series were read last."""
+        """The usage when the series were last read."""
 
     def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
-        """Fix the bucket edges of a histogram whose row leaves them to the settings.
+        """Set the bucket edges of a histogram whose catalog row leaves them to the settings.
 
         Raises:
-            InstrumentationError: ``bucket_edges_differ``, where other edges are in use already.
+            InstrumentationError: ``bucket_edges_differ``: other edges are already in use.
         """
 
     def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
-        """Set a gauge, for as long as the process lives."""
+        """Set a gauge for the lifetime of the process."""
 
     def place(self, metric: Metric, labels: tuple[str, ...], shard: int = 0) -> int:
-        """The index in ``buffer`` of a series' first slot; a new series is made whole, every slot 0.
+        """The index in ``buffer`` of the first slot of a series. A new series is created complete, with all slots 0.
 
-        Each shard has slots of its own for the same series; readers see their sum. Shard 0 is everybody's.
+        Each shard has separate slots for the same series; readers see their sum. All threads may use shard 0.
 
-        Once ``series_limit`` is reached, a new series' folded labels become ``OVERFLOW``; an overflow series itself
-        may still be made, and the values of the other labels are few.
+        Once ``series_limit`` is reached, the folded labels of a new series become ``OVERFLOW``. An overflow series itself
+        may still be created; the other labels have few values.
         """
 
     def follow(self, follower: Resettable) -> None:
-        """Tell somebody, who is held weakly, when every place has become another, as in a forked child."""
+        """Notify an object, held by a weak reference, when all indexes have changed, as in a forked child."""
 
     def series(self) -> Iterator[Series]:
-        """Every series, summed over threads and workers."""
+        """All series, summed over threads and workers."""
 
 
 def add(store: Store, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
@@ -124,7 +124,7 @@ def add(store: Store, metric: Metric, labels: tuple[str, ...], amount: float) ->
 
 
 def observe(store: Store, metric: Metric, labels: tuple[str, ...], value: float) -> None:
-    """Count a value in a histogram whose edges stand in its row."""
+    """Count a value in a histogram whose edges are in its catalog row."""
     edges = metric.buckets
     with store.lock:
         place = store.place(metric, labels)

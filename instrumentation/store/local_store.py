@@ -1,4 +1,4 @@
-"""The store of a single process: plain memory."""
+"""The store of a single process, in plain memory."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class LocalStore(BaseStore):
         self.buffer = self._memory = array("d")
 
     def series(self) -> Iterator[Series]:
-        """Every series, each read whole."""
+        """All series, each read consistently."""
         with self.lock:
-            memory = tuple(self._memory)  # at once: half the cost of a slice for each row
+            memory = tuple(self._memory)  # in one step: half the cost of a slice per row
             series = [tuple(rows) for rows in self._table.series.values()]
         return (_summed(rows, memory) for rows in series)
 
     @property
     def state(self) -> State:
-        """How full the store is."""
+        """The usage of the store."""
         return State(held=len(self._table.series), workers=1, size=len(self._memory) * self._memory.itemsize)
 
     def _made(self, row: Row, now: float) -> None:
@@ -40,7 +40,7 @@ class LocalStore(BaseStore):
 
 
 def _summed(rows: Sequence[Row], memory: tuple[float, ...]) -> Series:
-    """A series of the rows of its shards, of which the first is the oldest."""
+    """A series from the rows of its shards, of which the first is the oldest."""
     (metric, labels, edges, width), start = rows[0]
     slots = memory[start : start + width]
     for _, other in rows[1:]:

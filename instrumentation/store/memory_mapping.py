@@ -1,4 +1,4 @@
-"""Another file at the same address: whoever holds a view of the memory goes on writing, and writes to the new file."""
+"""Maps another file at the same address, so that holders of a view of the memory keep writing, now to the new file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MAP_FIXED = 0x10  # Linux, macOS and the BSDs alike; Python's mmap does not name it
+_MAP_FIXED = 0x10  # on Linux, macOS and the BSDs; Python's mmap does not define it
 
 
 def move(memory: mmap.mmap, old: int, new: int) -> None:
-    """Let a mapping of one file show another, which gets its numbers, while other threads write to it.
+    """Map another file at the address of a mapping, with the same content, while other threads write to it.
 
-    A removed file cannot be given a name again (linkat(2) refuses it), and a thread in the middle of a request holds the
-    memory. So the memory stays where it is, and the pages behind it become those of the new file.
+    A removed file cannot get a name again (linkat(2) refuses it), and a thread in the middle of a request holds the memory.
+    So the address stays the same, and the pages behind it become those of the new file.
 
     Args:
         memory: The mapping, of float64.
-        old: The file that it shows.
-        new: The file that it is to show, as long as the other.
+        old: The file that is mapped.
+        new: The file to map, of the same length.
 
     Raises:
         OSError: The system refuses it; nothing has changed.
@@ -31,15 +31,15 @@ def move(memory: mmap.mmap, old: int, new: int) -> None:
         copy = before[:]
         after[:] = copy
         _replace(memory, new)
-        if before[:] != copy:  # a thread wrote to the old file after it was copied
+        if before[:] != copy:  # a thread wrote to the old file after it had been copied
             with memoryview(memory) as here, here.cast("d") as slots:
                 _catch_up(slots, zip(_numbers(copy), _numbers(before[:]), strict=True))
 
 
 def _replace(memory: mmap.mmap, file: int) -> None:
-    import ctypes  # noqa: PLC0415 - hardly anybody ever needs it
+    import ctypes  # noqa: PLC0415 - rarely needed
 
-    libc = ctypes.PyDLL(None, use_errno=True)  # keeps the GIL: no thread is between reading a slot and writing it
+    libc = ctypes.PyDLL(None, use_errno=True)  # keeps the GIL, so no thread is between reading a slot and writing it
     libc.mmap.restype = ctypes.c_void_p
     whole = ctypes.c_char.from_buffer(memory)
     address = ctypes.addressof(whole)

@@ -1,4 +1,4 @@
-"""Many rows to one series: threads, workers and what is left of dead ones are summed."""
+"""Sums rows of the same series over threads, workers and the archives of dead workers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Sums:
-    """Sums of series, in the order in which they were first seen; slots are read when the sums are, each time anew.
+    """Sums of series, in the order in which they were first seen. The slots are read each time the sums are.
 
     Args:
-        edges: Metric name to the bucket edges to sum into; for other metrics they are those that come first.
-        limit: After how many series new ones are folded; None: never.
+        edges: Metric name to the bucket edges to sum into; other metrics use the first edges seen.
+        limit: The number of series after which new ones are folded; None for no limit.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Sums:
         self._sums: dict[tuple[str, tuple[str, ...]], _Sum] = {}
 
     def add(self, rows: Iterable[Row], slots: Sequence[float]) -> None:
-        """Count rows in, whose places are in ``slots``. Gauges that say what is, not how many, take the larger value."""
+        """Add rows, whose indexes refer to ``slots``. Gauges that are the same in every worker use the largest value."""
         find = self._sums.get
         for key, start in rows:
             metric, labels, edges, width = key
@@ -53,7 +53,7 @@ class Sums:
             yield Series(metric, labels, edges, held.total(), held.created)
 
     def exact(self) -> Iterator[tuple[Key, list[float]]]:
-        """For each series when it was made and its slots; where rounding left something out of the last one, it again."""
+        """Creation time and slots of each series, and once more with the rounding error of the last slot if there is one."""
         for held in self._sums.values():
             *rest, last = held.total()
             yield held.key, [held.created, *rest, last]
@@ -86,7 +86,7 @@ class _Sum:
         return (*counts, _exact([slots[-1] for slots in parts]))
 
     def rest(self, last: float) -> float:
-        """What rounding left out of the last slot; counts are whole numbers."""
+        """The rounding error of the last slot; counts are integers and have none."""
         return 0.0 if self.key.metric.merge is max else _exact([*(slots[-1] for slots in self._all()), -last])
 
     def _all(self) -> list[Sequence[float]]:
@@ -96,19 +96,19 @@ class _Sum:
 
 
 def _exact(numbers: list[float]) -> float:
-    """Their sum, rounded once.
+    """The sum, rounded once.
 
-    Added one after the other, in another order the same numbers may come to less by the last digit; and a counter that
-    goes down by so little has been reset, for Prometheus.
+    Added one by one in another order, the same numbers may give a sum that is smaller in the last digit, and Prometheus
+    treats any decrease of a counter as a reset.
     """
     try:
         return fsum(numbers)
-    except (OverflowError, ValueError):  # what is infinite has no exact sum
+    except (OverflowError, ValueError):  # infinite values have no exact sum
         return sum(numbers)
 
 
 def rebucketed(slots: Sequence[float], edges: Sequence[float], wanted: Sequence[float]) -> list[float]:
-    """A histogram with other edges: each bucket goes into the narrowest that surely holds it.
+    """A histogram converted to other edges: each bucket goes into the narrowest one that certainly contains it.
 
     >>> rebucketed([1, 2, 3, 7.5], edges=(0.5, 1.0), wanted=(0.7, 2.0))
     [1.0, 2.0, 3.0, 7.5]
@@ -120,5 +120,5 @@ def rebucketed(slots: Sequence[float], edges: Sequence[float], wanted: Sequence[
 
 
 def is_kept(metric: Metric) -> bool:
-    """Whether the numbers of a worker that has ended still count; its gauges do not."""
+    """Whether the numbers of a dead worker still count; gauges do not."""
     return metric.kind is not Kind.GAUGE

@@ -1,4 +1,4 @@
-"""Another worker's files, as this one reads them: held in memory, so that they may be removed at any time."""
+"""Reads the files of a peer worker. They are held in memory, so that they may be removed at any time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _log = logging.getLogger("instrumentation")
 
 
 class PeerWorker:
-    """Another worker.
+    """A peer worker.
 
     Attributes:
         name: Its name.
-        part: Its series, where they are written; once it has ended a copy of what lasts.
-        archive: What it took over from others.
-        is_running: Whether its process still runs.
-        is_listed: Whether there are files of it.
-        is_orphan: Whether its files were removed at a time when this worker's were too, so not because it was folded.
+        part: Its series, in its memory-mapped file; after its end, a copy of those that still count.
+        archive: Its archive of dead workers.
+        is_running: Whether its process is still running.
+        is_listed: Whether its files exist.
+        is_orphan: Whether its files were removed together with this worker's, and so not because it was merged.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -38,14 +38,14 @@ class PeerWorker:
         self.is_orphan = False
         self._paths = {kind: f"{folder}/{name}.{kind}" for kind in worker_files.KINDS}
         self._stamp: worker_files.Stamp | None = None  # of the archive
-        self._files: object = None  # which keys and values are held
+        self._files: object = None  # identifies the keys and values files that are open
         self._keys: worker_files.File | None = None
-        self._read = 0  # bytes of the keys
-        self._end = 0  # slots that they take
+        self._read = 0  # bytes of keys read
+        self._end = 0  # slots described by them
         self._held: tuple[Part, int, int] = (self.part, 0, 0)
 
     def look(self) -> None:
-        """Read what is new. Files that were removed are read on, until there are others in their place."""
+        """Read new data. Removed files are still read until other files replace them."""
         with suppress(OSError):
             lines, values = os.stat(self._paths["keys"]), os.stat(self._paths["values"])  # noqa: PTH116 - half the cost
             files = (lines.st_dev, lines.st_ino, values.st_dev, values.st_ino)
@@ -66,7 +66,7 @@ class PeerWorker:
 
     @property
     def held(self) -> int:
-        """How many series its table holds."""
+        """The number of series in its table."""
         counted = len(self.part.rows)
         if self._held[:2] != (self.part, counted):
             series = {
@@ -76,7 +76,7 @@ class PeerWorker:
         return self._held[2]
 
     def look_at_archive(self) -> None:
-        """Read the archive again where it is another."""
+        """Read the archive again if it was replaced."""
         found = worker_files.stamp(self._paths["archive"])
         if found is None or found == self._stamp:
             return
@@ -84,11 +84,11 @@ class PeerWorker:
             try:
                 self.archive = archive.read(Path(self._paths["archive"]))
             except ValueError as error:
-                _log.warning("%s cannot be read: %s; what was read before counts", self._paths["archive"], error)
+                _log.warning("%s cannot be read: %s; its previous content is used", self._paths["archive"], error)
             self._stamp = found
 
     def end(self) -> None:
-        """Read for the last time, and copy what lasts: nothing more is written, and the files can be let go."""
+        """Read for the last time and copy what still counts. Nothing more is written, so the files can be closed."""
         self.look()
         if self._keys is not None:
             rows = [row for row in self.part.rows if is_kept(row[0].metric)]
@@ -97,7 +97,7 @@ class PeerWorker:
 
 
 def _mapped(path: str) -> memoryview[float]:
-    """A values file, also one that was only just begun."""
+    """A mapped values file, which may have just been created."""
     with suppress(ValueError, TypeError), open(path, "r+b") as stream:  # noqa: PTH123 - half the cost of Path.open
         return memoryview(mmap.mmap(stream.fileno(), 0)).cast("d")
     return memoryview(array("d"))

@@ -1,4 +1,4 @@
-"""What processes use: the standard process metrics, read from /proc for any process of this user."""
+"""The standard process metrics, read from /proc for any process of this user."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ PROC = Path("/proc")
 
 
 class Usage(NamedTuple):
-    """What one process uses, as Prometheus' client libraries define it.
+    """Resource usage of a process, as defined by Prometheus' client libraries.
 
     Attributes:
         cpu: User and system CPU time in seconds.
-        resident: Bytes.
-        virtual: Bytes.
-        open_fds: How many file descriptors are open.
-        max_fds: How many may be.
-        started: Seconds since 1970.
+        resident: Resident memory in bytes.
+        virtual: Virtual memory in bytes.
+        open_fds: Number of open file descriptors.
+        max_fds: Limit on open file descriptors.
+        started: Start time in seconds since 1970.
     """
 
     cpu: float
@@ -39,7 +39,7 @@ class Usage(NamedTuple):
 
 
 def usage(pid: int, proc: Path = PROC) -> Usage | None:
-    """What a process uses; None where it cannot be read, as on other systems than Linux."""
+    """The usage of a process; None if it cannot be read, as on systems other than Linux."""
     try:
         with open(f"{proc}/{pid}/stat", "rb", buffering=0) as stream:  # noqa: PTH123 - a third of the cost of Path
             fields = stream.read().rpartition(b")")[2].split()  # from the third field of proc(5) on
@@ -58,7 +58,7 @@ def usage(pid: int, proc: Path = PROC) -> Usage | None:
 
 
 def process_values(used: Iterable[Usage]) -> Iterator[tuple[Metric, float]]:
-    """The process metrics of some processes together."""
+    """The process metrics of several processes together."""
     used = list(used)
     if used:
         yield catalog.PROCESS_CPU, sum(one.cpu for one in used)

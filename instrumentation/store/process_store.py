@@ -1,4 +1,4 @@
-"""The process's own store: in shared memory where it is one of several workers, and made anew after a fork."""
+"""The process's own store: in shared memory for one of several workers, and created again after a fork."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _log = logging.getLogger("instrumentation")
 
 
 class ProcessStore:
-    """A store that is chosen on first use, and again in a forked child; see ``Store`` for the interface.
+    """A store chosen on first use, and again in a forked child; see ``Store`` for the interface.
 
-    A child must not write where its parent does: what it inherits are the parent's counts.
+    A child must not write where its parent does: the counts that it inherits are its parent's.
 
     Args:
-        folder: Gives the folder that the workers share, None where this is no worker.
+        folder: Returns the folder that the workers share; None if this process is not a worker.
 
     Attributes:
-        sources: What is read whenever the series are, and kept nowhere.
+        sources: The scrape callbacks, which are called whenever the series are read.
     """
 
     def __init__(self, folder: Callable[[], Path | None] = family_folder) -> None:
@@ -57,7 +57,7 @@ class ProcessStore:
 
     @property
     def inner(self) -> LocalStore | SharedStore:
-        """The store that is in use."""
+        """The store in use."""
         if self._store is None:
             with self._choosing:
                 self._store = self._store or self._chosen()
@@ -65,7 +65,7 @@ class ProcessStore:
 
     @property
     def is_shared(self) -> bool:
-        """Whether this process is one of several workers that count together."""
+        """Whether this process is one worker of a worker group."""
         return isinstance(self.inner, SharedStore)
 
     @property
@@ -83,27 +83,27 @@ class ProcessStore:
 
     @property
     def buffer(self) -> Buffer:
-        """Every series' slots."""
+        """The slots of all series."""
         return self.inner.buffer
 
     @property
     def lock(self) -> AbstractContextManager[object]:
-        """Held while slots are made, and while slots of shard 0 are added to."""
+        """The lock to hold while creating slots and while adding to slots of shard 0."""
         return self.inner.lock
 
     @property
     def folded(self) -> int:
-        """How many new series were folded into an overflow series."""
+        """The number of new series that were folded into an overflow series."""
         return self.inner.folded
 
     @property
     def state(self) -> State:
-        """How full the store was when the series were read last."""
+        """The usage when the series were last read."""
         return self.inner.state
 
     @property
     def series_limit(self) -> int:
-        """How many series may exist before new ones are folded."""
+        """The maximum number of series before new ones are folded."""
         return self._limit
 
     @series_limit.setter
@@ -113,11 +113,11 @@ class ProcessStore:
             self._store.series_limit = limit
 
     def follow(self, follower: Resettable) -> None:
-        """Tell somebody, who is held weakly, when the store becomes another."""
+        """Notify an object, held by a weak reference, when the store is replaced."""
         self._followers.add(follower)
 
     def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
-        """Fix the bucket edges of a histogram; see ``Store``."""
+        """Set the bucket edges of a histogram; see ``Store``."""
         self.inner.declare(metric, edges)
         self._declared[metric.name] = (metric, edges)
 
@@ -126,19 +126,19 @@ class ProcessStore:
         return self.inner.place(metric, labels, shard)
 
     def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
-        """Set a gauge, for as long as the process lives and in every child."""
+        """Set a gauge for the lifetime of the process and in every child."""
         self._pinned[metric.name, labels] = (metric, value)
         self.inner.pin(metric, labels, value)
 
     def attach(self, source: Source) -> None:
-        """Show the series of a source too, read anew each time."""
+        """Include the series of a scrape callback, which is called each time."""
         self.sources.attach(source)
 
     def series(self) -> Iterator[Series]:
-        """Every series, summed over threads and workers, what the processes use, and what the sources give."""
+        """All series, summed over threads and workers, with process metrics and the series of scrape callbacks."""
         if self.is_off:
             return
-        read = self.sources.collect()  # first, so that what they count is among the series
+        read = self.sources.collect()  # first, so that their own counts are included
         yield from self.inner.series()
         yield from read
         if isinstance(self.inner, LocalStore) and (used := usage(os.getpid())):
@@ -164,7 +164,7 @@ class ProcessStore:
                 return store
         except OSError as error:
             _log.warning(
-                "sidelight counts this worker alone: %s: %s; make room there, or name another folder in %s",
+                "sidelight counts only this worker: %s: %s; make room there, or set another folder in %s",
                 error.filename,
                 error.strerror,
                 DIRECTORY_VARIABLE,
@@ -172,7 +172,7 @@ class ProcessStore:
         return LocalStore(self._limit)
 
     def _after_fork(self) -> None:
-        self._choosing = threading.Lock()  # the parent's may be held by a thread that is not here
+        self._choosing = threading.Lock()  # the parent's may be held by a thread that does not exist in the child
         self.sources.reset()
         self._become_another()
 
@@ -183,7 +183,7 @@ class ProcessStore:
 
 
 def _weakly(store: ProcessStore) -> Callable[[], None]:
-    """What the system calls after a fork can never be taken back, so it must not keep the store."""
+    """Functions registered to run after a fork cannot be unregistered, so they must not keep the store alive."""
     reference = weakref.ref(store)
 
     def after_fork() -> None:

@@ -1,4 +1,4 @@
-"""What is read when the page is made and kept nowhere: one number for all workers, read by the one that answers."""
+"""Scrape callbacks: functions called for each scrape by the worker that answers, one value for all workers."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from instrumentation.store.interface import Store
 
 MOST_READINGS = 200
-"""More cannot be read within a time limit; whoever has more takes ids for names."""
+"""The maximum number of readings. More cannot be read within the time limit, and probably ids were used as names."""
 
 _log = logging.getLogger("instrumentation")
 
 
 class Source(Protocol):
-    """Something that is read at once."""
+    """A scrape callback that returns immediately."""
 
     def collect(self) -> Iterable[Series]:
-        """The series as they are now. The page waits for it: what may be slow is a ``Reading``."""
+        """The current series. The page waits for it; use a ``Reading`` for anything that may be slow."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
-    """Something that may be slow or fail, such as a queue on another machine.
+    """A scrape callback that may be slow or fail, such as the depth of a queue on another machine.
 
     Attributes:
         what: Its name in the log, such as ``depth of queue 'emails'``.
-        read: Gives a value, or an awaitable of one, which is awaited on the app's event loop.
-        series: The value as series; raises ValueError where it is nonsense.
-        failures: The counter of the times when there was no value, and its labels.
+        read: Returns a value, or an awaitable of one, which is awaited on the app's event loop.
+        series: Turns the value into series; raises ValueError if the value is invalid.
+        failures: The counter of failed reads, and its labels.
     """
 
     what: str
@@ -53,12 +53,12 @@ class Reading:
 
 
 def reading(metric: Metric, value: float, labels: tuple[str, ...] = ()) -> Series:
-    """A number that was just read, as a series."""
+    """A value that has just been read, as a series."""
     return Series(metric, labels, (), (float(value),), 0.0)
 
 
-class TooSlow(Exception):  # noqa: N818 - it is no error of ours
-    """There was no value within the time limit."""
+class TooSlow(Exception):  # noqa: N818 - not an error of this package
+    """No value arrived within the time limit."""
 
 
 class Ended(Exception):  # noqa: N818 - as above
@@ -66,13 +66,13 @@ class Ended(Exception):  # noqa: N818 - as above
 
 
 class ScrapeCallbacks:
-    """Everything that is read when a store's series are.
+    """All scrape callbacks of a store.
 
-    ScrapeCallbacks are read one after the other. Readings run side by side, each in a thread of its own, within one time limit;
-    one that still runs from the page before is not started again.
+    Plain callbacks are called one after the other. Readings run concurrently, each in its own thread, within one common
+    time limit; a reading that is still running from the previous scrape is not started again.
 
     Args:
-        store: Where the times without a value are counted.
+        store: The store that counts failed reads.
 
     Attributes:
         seconds: The time limit.
@@ -88,15 +88,15 @@ class ScrapeCallbacks:
         self._said: set[str] = set()
 
     def attach(self, source: Source) -> None:
-        """Read a source from now on; one that is equal to another is read once."""
+        """Add a callback; equal callbacks are called once."""
         if source not in self._sources:
             self._sources.append(source)
 
     def watch(self, key: Hashable, reading: Reading) -> bool:
-        """Read from now on, instead of what has the key already.
+        """Add a reading, and replace the one with the same key.
 
         Returns:
-            Whether there was room for it.
+            False if there are too many readings.
         """
         loop = _running_loop()
         with self._lock:
@@ -106,14 +106,14 @@ class ScrapeCallbacks:
         return True
 
     def ignore(self, key: Hashable, reading: Reading | None = None) -> None:
-        """Read no longer what has the key; where a reading is given, only if it is that one."""
+        """Remove the reading with this key; if a reading is given, only if it is that one."""
         with self._lock:
             run = self._readings.get(key)
             if run is not None and reading in {None, run.reading}:
                 del self._readings[key]
 
     def begin(self, loop: AbstractEventLoop) -> None:
-        """Await what has to be awaited on this loop; what waits for one that has ended is forgotten."""
+        """Use this event loop for awaitables; those waiting on a loop that has ended are dropped."""
         with self._lock:
             if loop is not self._loop:
                 self._loop = loop
@@ -121,36 +121,38 @@ class ScrapeCallbacks:
                     run.future = None
 
     def reset(self) -> None:
-        """Forget loops and threads: they are the parent's, and this is a forked child."""
+        """Drop loops and threads in a forked child, because they belong to the parent."""
         self._lock = threading.Lock()
         self._loop = None
         for run in self._readings.values():
             run.future = run.loop = None
 
     def collect(self) -> list[Series]:
-        """Every series as it is now; what fails or takes too long is left out."""
+        """The current series; callbacks that fail or take too long are left out."""
         found = [series for source in tuple(self._sources) for series in self._guarded(source)]
         if not self._readings:
             return found
         if _running_loop() is not None:
-            self._say_once("queues and disks are not read by an event loop's thread: waiting would hold up the service")
+            self._say_once(
+                "queues and disks cannot be read in an event loop's thread, because waiting would block the service"
+            )
             return found
         return found + [series for run, future in self._side_by_side() for series in self._taken(run, future)]
 
     def _guarded(self, source: Source) -> list[Series]:
         try:
             return list(source.collect())
-        except Exception:  # noqa: BLE001 - whatever it is, the rest of the page is served
-            self._say_once(f"{type(source).__qualname__} is left out of the page", exc_info=True)
+        except Exception:  # noqa: BLE001 - the rest of the page is served after any error
+            self._say_once(f"{type(source).__qualname__} is missing from the metrics page", exc_info=True)
             return []
 
     def _say_once(self, sentence: str, *, exc_info: bool = False) -> None:
         if sentence not in self._said:
             self._said.add(sentence)
-            _log.warning("%s; it is said once", sentence, exc_info=exc_info)
+            _log.warning("%s; further failures are not logged", sentence, exc_info=exc_info)
 
     def _side_by_side(self) -> list[tuple[_Run, Future[Any]]]:
-        """Start what does not run yet, and wait for all that may still be in time."""
+        """Start readings that are not running yet, and wait for all until the time limit."""
         with self._lock:
             runs = [(run, run.begin(self._loop, self.seconds)) for run in self._readings.values()]
             fresh = [future for run, future in runs if run.began + self.seconds > time.monotonic()]
@@ -164,25 +166,27 @@ class ScrapeCallbacks:
             if not future.done():
                 raise TooSlow(f"took longer than {self.seconds:g} s")  # noqa: TRY301 - one place counts all failures
             series = list(run.reading.series(future.result()))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the callback's
+        except BaseException as error:  # noqa: BLE001 - any error of the callback
             failure = error
         run.note(failure)
-        add(self._store, *run.reading.failures, float(failure is not None))  # at 0 too: its birth must not be a failure
+        add(
+            self._store, *run.reading.failures, float(failure is not None)
+        )  # also at 0, so that the first failure is an increase
         return series
 
 
 class _Run:
-    """A reading, and how its last attempt stands."""
+    """A reading and the state of its last attempt."""
 
     def __init__(self, reading: Reading, loop: AbstractEventLoop | None) -> None:
         self.reading = reading
-        self.loop = loop  # where it was made: what it awaits is most likely bound to it
+        self.loop = loop  # the loop on which it was created: its clients are probably bound to it
         self.future: Future[Any] | None = None
         self.began = 0.0
         self._failed = ""
 
     def begin(self, loop: AbstractEventLoop | None, seconds: float) -> Future[Any]:
-        """Start, unless it still runs."""
+        """Start it unless it is still running."""
         if self.future is None or self.future.done():
             self.future, self.began = Future(), time.monotonic()
             running = next((one for one in (self.loop, loop) if one is not None and one.is_running()), None)
@@ -194,7 +198,7 @@ class _Run:
         return self.future
 
     def note(self, failure: BaseException | None) -> None:
-        """Say why there is no value, once for each kind of failure in a row."""
+        """Log why there is no value, once for each kind of failure in a row."""
         kind = "" if failure is None else type(failure).__qualname__
         if failure is not None and kind != self._failed:
             text = str(failure) if isinstance(failure, TooSlow) else reason(failure)
@@ -209,14 +213,14 @@ def _run(read: Callable[[], Any], future: Future[Any], loop: AbstractEventLoop |
             _awaited(value, loop, seconds).add_done_callback(partial(_pass_on, future))
         else:
             future.set_result(value)
-    except BaseException as error:  # noqa: BLE001 - it is looked at by whoever waits
+    except BaseException as error:  # noqa: BLE001 - handled where the result is awaited
         future.set_exception(error)
 
 
 def _awaited(value: Awaitable[Any], loop: AbstractEventLoop | None, seconds: float) -> Future[Any]:
     if loop is None:
         if inspect.iscoroutine(value):
-            value.close()  # else Python warns that it was never awaited
+            value.close()  # otherwise Python warns that it was never awaited
         raise RuntimeError("there is no running event loop to await it on")
     return asyncio.run_coroutine_threadsafe(_within(value, seconds), loop)
 
@@ -237,7 +241,7 @@ async def _within(value: Awaitable[Any], seconds: float) -> Any:
 def _pass_on(future: Future[Any], ended: Future[Any]) -> None:
     try:
         future.set_result(ended.result())
-    except BaseException as error:  # noqa: BLE001 - it is looked at by whoever waits
+    except BaseException as error:  # noqa: BLE001 - handled where the result is awaited
         future.set_exception(error)
 
 

@@ -1,4 +1,4 @@
-"""The lines that say which series the slots of a file belong to, in the order of the slots."""
+"""The keys file: lines that describe which series the slots of a values file belong to, in the order of the slots."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FLOAT = 8  # bytes of a slot
 
 
 class Read(NamedTuple):
-    """What was read.
+    """The result of reading lines.
 
     Attributes:
-        rows: The rows, but for those of another version and those beyond the slots.
-        end: How many slots all of them take.
-        size: How many bytes.
+        rows: The rows, except those of another version and those beyond the slots.
+        end: The number of slots described.
+        size: The number of bytes read.
     """
 
     rows: list[Row]
@@ -33,21 +33,21 @@ class Read(NamedTuple):
 
 
 def line(key: Key) -> bytes:
-    """A series as a line; its width too, for those who do not know its metric, and the labels that the catalog has not."""
+    """A series as a line, with its width for readers that do not know the metric, and labels not in the catalog."""
     more = key.metric.labels[len(BY_NAME[key.metric.name].labels) :]
     return f"{json.dumps([key.metric.name, key.labels, key.edges, key.width, *([more] if more else [])])}\n".encode()
 
 
 def read(lines: bytes, first: int, slots: int) -> Read:
-    """Lines from a place on, up to one that is torn: behind it places would be wrong.
+    """Read lines up to the first incomplete one, after which indexes would be wrong.
 
     Args:
         lines: The lines.
-        first: How many slots are before them.
-        slots: How many slots there are.
+        first: The number of slots before them.
+        slots: The total number of slots.
     """
     found = lines.split(b"\n")
-    keys = [*_whole(found[:-1])]  # behind the last line break is nothing, or what is half written
+    keys = [*_whole(found[:-1])]  # after the last line break there is nothing, or an incomplete line
     ends = [*accumulate((width for _, width in keys), initial=first)]
     rows = [
         (key, start + HEAD)
@@ -67,10 +67,10 @@ def _whole(lines: Iterable[bytes]) -> Iterator[tuple[Key | None, int]]:
 
 @lru_cache(maxsize=10_000)
 def _key(line: bytes) -> tuple[Key | None, int]:
-    """A line's series, and how many slots it takes. Workers have the same, so each is parsed once for all of them."""
+    """The series of a line, and its number of slots. Workers share lines, so each line is parsed once for all of them."""
     name, labels, edges, width, *more = json.loads(line)
     if width < 1:
-        raise ValueError("a series has a slot at least")
+        raise ValueError("a series has at least one slot")
     metric = BY_NAME.get(name)
     if metric is not None and more:
         metric = metric.extended(*map(str, more[0]))

@@ -1,12 +1,12 @@
-"""The store of several workers: each writes files of its own, and any of them reads all.
+"""The store of a worker group: each worker writes its own files, and any of them reads all.
 
-``<worker>.values`` holds the slots, memory-mapped; ``<worker>.keys`` a line for each series, appended once the slots are
-there. Whoever finds the files of a worker that has ended folds its counters into an archive of its own,
-``<worker>.archive``, and removes them; its gauges vanish. The folder's lock is held meanwhile, so that a reader sees each
+``<worker>.values`` contains the slots, memory-mapped. ``<worker>.keys`` contains a line per series, appended once the slots
+exist. A worker that finds the files of a dead worker merges its counters into its own archive, ``<worker>.archive``, and
+removes the files; gauges of the dead worker disappear. The folder's lock is held during this, so that a reader sees each
 count once.
 
-The folder may be removed at any time. Each worker holds in memory what it needs to go on, the others' files too, and
-makes its own again: ``look_after`` asks it to, once a second.
+The folder may be removed at any time. Each worker keeps in memory what it needs, including the others' files, and restores
+its own files: ``look_after`` checks them once a second.
 """
 
 from __future__ import annotations
@@ -45,27 +45,27 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 _SLOTS_PER_SERIES = 24  # room for a histogram with the usual edges, and some more for shards
 _SPARE = 4096  # slots for overflow series
-_SCRATCH = 1024  # slots that nobody reads, for what has no room at all
-_FOLDED = HEAD  # the place of how many series this worker folded
+_SCRATCH = 1024  # slots that nobody reads, used when there is no room at all
+_FOLDED = HEAD  # the index of the number of series that this worker has folded
 _LOCK_SECONDS = 2.0
 _LOCK = "lock"
-_AT_ONCE = 64  # workers that are folded together; more would only hold more memory
-_REMEMBERED_SECONDS = 600.0  # longer than anybody holds the numbers of a worker that was folded
-_SETTLED_SECONDS = 2.0  # the steps in which file systems tell the time are not longer
+_AT_ONCE = 64  # workers merged together; more would only use more memory
+_REMEMBERED_SECONDS = 600.0  # longer than any worker keeps the numbers of a merged worker
+_SETTLED_SECONDS = 2.0  # the time resolution of file systems is not coarser
 
 
 class SharedStore(BaseStore):
     """This worker's series in files, and the sum over all workers; see ``Store`` for the interface.
 
     Args:
-        folder: The folder that the workers share; it is made where it is not there.
-        series_limit: How many series this worker may make before new ones are folded.
-        name: This worker's name; its pid and start by default.
-        is_alive: Whether the worker of a name still runs.
-        usage: What the process of a pid uses.
+        folder: The folder that the workers share; it is created if it does not exist.
+        series_limit: The maximum number of series of this worker before new ones are folded.
+        name: This worker's name; by default its pid and start time.
+        is_alive: Whether the worker with a name is still running.
+        usage: Returns the resource usage of a process.
 
     Raises:
-        OSError: The folder or the files cannot be made, or there is no room for them.
+        OSError: The folder or the files cannot be created, or there is no space for them.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class SharedStore(BaseStore):
         self.state = State(held=0, workers=1, size=self._slots * FLOAT)
 
     def series(self) -> Iterator[Series]:
-        """Every series, summed over the workers, those that have ended included."""
+        """All series, summed over the workers, including dead ones."""
         with self._reading:
             self._meet(_LOCK_SECONDS)
             series = list(self._summed())
@@ -110,13 +110,13 @@ class SharedStore(BaseStore):
             return iter(series)
 
     def keep(self) -> None:
-        """Come back where the files were removed, and meet the others where some came or went; cheap where all is well."""
+        """Restore the files if they were removed, and update the list of workers if it changed; cheap otherwise."""
         with self._reading:
             if self._looked is None or self._looked != self._changed() or not self._own.is_in_place():
                 self._meet(0.0)
 
     def workers(self) -> list[str]:
-        """The names of the workers that run, this one among them."""
+        """The names of the running workers, including this one."""
         with self._reading:
             self._meet(_LOCK_SECONDS)
             return sorted([self.name, *(sibling.name for sibling in self._running())])
@@ -145,10 +145,10 @@ class SharedStore(BaseStore):
         key, start = row
         return start + key.width <= self._slots - _SCRATCH
 
-    # --- Meeting the others -------------------------------------------------------------------------------------------
+    # --- Discovering the others ---------------------------------------------------------------------------------------
 
     def _meet(self, patience: float) -> None:
-        """Be there, see who else is, and fold who has ended."""
+        """Recreate our files if needed, discover other workers, and merge the counts of dead ones."""
         if not self._own.is_in_place():
             self._come_back()
         looked = self._changed()
@@ -166,12 +166,12 @@ class SharedStore(BaseStore):
                 if not self._own.is_in_place():
                     self._own.restore(key for key, _ in self._part.rows)
         except OSError as error:
-            self._say_once("make the files of this worker again, and new workers do not see its counts", error)
+            self._say_once("restore the files of this worker, so new workers do not see its counts", error)
         else:
             self._warned.clear()
 
     def _changed(self) -> object:
-        """What changes with the folder when files come or go; None where it is missing, or too young to tell."""
+        """A value that changes when files in the folder appear or disappear; None if it is missing or changed just now."""
         with suppress(OSError):
             found = os.stat(self.folder)  # noqa: PTH116 - it has the type of the others
             if time.time() - found.st_mtime > _SETTLED_SECONDS:
@@ -194,7 +194,7 @@ class SharedStore(BaseStore):
                 sibling.is_running = False
 
     def _files(self) -> dict[str, list[str]]:
-        """The workers that there are files of, and the files' names."""
+        """The workers with files, and the names of the files."""
         found: dict[str, list[str]] = {}
         try:
             for file in os.listdir(self.folder):  # noqa: PTH208 - names, no paths
@@ -203,7 +203,7 @@ class SharedStore(BaseStore):
                     found.setdefault(named[1], []).append(file)
         except FileNotFoundError:
             return {}
-        except OSError:  # such as too many open files: nobody's are gone for that
+        except OSError:  # such as too many open files, which does not mean that files are gone
             return self._listed
         return found
 
@@ -213,10 +213,10 @@ class SharedStore(BaseStore):
     # --- Folding ------------------------------------------------------------------------------------------------------
 
     def _left(self) -> list[PeerWorker]:
-        """Who has ended and is in nobody's archive yet. The others' remains are removed.
+        """The dead workers that are not in any archive yet. Files of workers that are in one are removed.
 
-        A worker that has ended and whose files are gone was folded by somebody; but not where the folder vanished, or
-        may have. Then its numbers are held here, and are folded once everybody is back to say whether they have it.
+        A dead worker whose files are gone was merged by another worker, unless the folder was, or may have been, removed.
+        In that case its numbers are kept here, and are merged once all workers have restored their archives.
         """
         folded = {name for archive in self._archives() for name in archive.folded}
         left = []
@@ -239,7 +239,7 @@ class SharedStore(BaseStore):
                 self._fold([sibling for sibling in some if sibling.is_listed or is_complete])
 
     def _fold(self, some: list[PeerWorker]) -> None:
-        """Archive first, remove then: a crash in between leaves files that the archive already names."""
+        """Archive first, then remove the files: after a crash in between, the archive already names the remaining files."""
         if not some:
             return
         sums = Sums(self._table.edges, limit=self.series_limit)
@@ -254,22 +254,22 @@ class SharedStore(BaseStore):
         }
         try:
             self._own.take_over(archived(sums, recent))
-        except OSError as error:  # they are read as they are, and folded another time
-            self._say_once("fold the counts of workers that have ended, and reads their files each time", error)
+        except OSError as error:  # they are read as they are, and merged later
+            self._say_once("merge the counts of dead workers, so their files are read at each scrape", error)
             return
         self._warned.clear()
         for sibling in some:
             self._forget(sibling)
 
     def _forget(self, sibling: PeerWorker) -> None:
-        """Remove what is left of a worker; what cannot be removed now is still named by an archive."""
+        """Remove the files of a worker. Files that cannot be removed now are still named in an archive."""
         del self._siblings[sibling.name]
         worker_files.remove(self.folder, self._listed.get(sibling.name, ()))
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 
     def _summed(self) -> Sums:
-        """The sums of every row that there is, which are kept while nobody comes or goes."""
+        """The sums of all rows, cached until a worker starts or ends."""
         siblings = [*self._siblings.values()]
         parts = [
             self._part,
@@ -289,7 +289,7 @@ class SharedStore(BaseStore):
         return [self._own.archive, *(sibling.archive for sibling in self._siblings.values())]
 
     def _measured(self) -> Part:
-        """What the workers use. The CPU time of each is written down in its file, for when it has ended."""
+        """The resource usage of the workers. The CPU time of each is stored in its file, for the time after its end."""
         used = []
         for name, part in ((self.name, self._part), *((one.name, one.part) for one in self._running())):
             found = self._usage(_pid(name))
@@ -305,7 +305,7 @@ class SharedStore(BaseStore):
         return self._processes
 
     def _say_once(self, what: str, error: OSError) -> None:
-        """Once until all is well again."""
+        """Log a problem once until it is resolved."""
         if what not in self._warned:
             self._warned.add(what)
             _log.warning("sidelight cannot %s: %s: %s", what, error.filename or self.folder, error.strerror)
@@ -313,11 +313,11 @@ class SharedStore(BaseStore):
 
 def _pid(name: str) -> int:
     pid = name.partition("-")[0]
-    return int(pid) if pid.isdigit() else 0  # which no process has
+    return int(pid) if pid.isdigit() else 0  # not a valid pid
 
 
 def _said(found: Usage | None) -> Iterator[tuple[Metric, float]]:
-    """What a worker says of itself, and since when."""
+    """The resource usage stored by a worker, and since when it runs."""
     yield SIDELIGHT_SERIES_FOLDED, time.time()
     if found is not None:
         yield PROCESS_CPU, found.started
@@ -331,7 +331,7 @@ def _see_cpu(part: Part, seconds: float) -> None:
 
 def _size(folder: Path) -> int:
     size = 0
-    with suppress(FileNotFoundError):  # others remove what is theirs
+    with suppress(FileNotFoundError):  # other workers remove their own
         for entry in os.scandir(folder):
             size += entry.stat().st_size
     return size
@@ -339,13 +339,13 @@ def _size(folder: Path) -> int:
 
 @contextmanager
 def _locked(path: Path, patience: float) -> Iterator[bool]:
-    """Hold the folder; False where somebody who hangs would not let go of it, and nothing may be folded."""
+    """Hold the folder's lock; yields False if a hanging worker does not release it, and nothing may be merged."""
     handle = _lock(path, time.monotonic() + patience)
     try:
         yield handle is not None
     finally:
         if handle is not None:
-            fcntl.flock(handle, fcntl.LOCK_UN)  # a child that was forked meanwhile has it open too
+            fcntl.flock(handle, fcntl.LOCK_UN)  # a child forked in the meantime has it open too
             os.close(handle)
 
 
@@ -353,11 +353,13 @@ def _lock(path: Path, deadline: float) -> int | None:
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:  # the folder is gone, and cannot be made
+        except OSError:  # the folder is missing and cannot be created
             return None
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(handle), path.stat()):  # else the folder was removed meanwhile, and made again
+            if os.path.samestat(
+                os.fstat(handle), path.stat()
+            ):  # otherwise the folder was removed and created again in the meantime
                 return handle
         os.close(handle)
         if time.monotonic() >= deadline:

@@ -1,4 +1,4 @@
-"""The table of series: which slots of a buffer belong to which series, and when a new series is folded."""
+"""The table of series: assigns slots of a buffer to series, and folds new series over the limit."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 HEAD = 1
-"""How many slots are before those of a series: when it was made, in seconds since 1970."""
+"""The number of slots before those of a series; the slot holds its creation time in seconds since 1970."""
 
 
 class Key(NamedTuple):
-    """Which series it is.
+    """The identity of a series.
 
     Attributes:
         metric: Its catalog row.
         labels: Label values.
         edges: Bucket edges; empty unless it is a histogram.
-        width: How many slots it has, the head not counted.
+        width: Its number of slots, without the head.
     """
 
     metric: Metric
@@ -37,7 +37,7 @@ class Key(NamedTuple):
 
     @classmethod
     def of(cls, metric: Metric, labels: tuple[str, ...], edges: tuple[float, ...] = ()) -> Self:
-        """A series: a histogram has a slot for each bucket, which are one more than the edges, and one for the sum."""
+        """The key of a series. A histogram has one slot per bucket (one more than edges) and one for the sum."""
         return cls(metric, labels, edges, len(edges) + 2 if metric.kind is Kind.HISTOGRAM else 1)
 
 
@@ -47,10 +47,10 @@ Row: TypeAlias = tuple[Key, int]
 
 @dataclass(eq=False)
 class Part:
-    """Rows, and the memory that their places are in.
+    """Rows, and the memory that their indexes refer to.
 
     Attributes:
-        rows: It may grow.
+        rows: The rows; the list may grow.
         slots: The memory.
     """
 
@@ -59,16 +59,16 @@ class Part:
 
 
 class Table:
-    """Gives out places, one behind the other.
+    """Assigns slots to series, one after the other.
 
     Attributes:
-        rows: Every row, in the order of their places.
-        series: By name and labels, the rows of each series, one for each shard.
-        series_limit: How many series may exist before new ones are folded.
-        folded: How many new series were folded.
-        used: How many slots are given out.
-        is_full: Whether there is no room, so that every new series is folded.
-        edges: Metric name to the bucket edges that were declared.
+        rows: All rows, in the order of their slots.
+        series: Name and labels to the rows of each series, one per shard.
+        series_limit: The maximum number of series before new ones are folded.
+        folded: The number of new series that were folded.
+        used: The number of assigned slots.
+        is_full: Whether there is no room left, so that every new series is folded.
+        edges: Metric name to declared bucket edges.
     """
 
     def __init__(self, series_limit: int) -> None:
@@ -82,7 +82,7 @@ class Table:
         self._places: dict[tuple[str, tuple[str, ...], int], Row] = {}
 
     def declare(self, metric: Metric, edges: tuple[float, ...]) -> None:
-        """Fix the bucket edges of a histogram.
+        """Set the bucket edges of a histogram.
 
         Raises:
             InstrumentationError: ``bucket_edges_differ``.
@@ -90,17 +90,17 @@ class Table:
         if self.edges.setdefault(metric.name, edges) != edges:
             raise InstrumentationError(
                 f"{metric.name}: got bucket edges that differ from those in use; "
-                "give the apps of one process the same thresholds and http.duration_buckets.",
+                "use the same thresholds and http.duration_buckets for all apps in a process.",
                 code="bucket_edges_differ",
                 details={"in_use": self.edges[metric.name], "given": edges},
             )
 
     def find(self, metric: Metric, labels: tuple[str, ...], shard: int) -> Row | None:
-        """The row of a series, if it has one."""
+        """The row of a series; None if it has none."""
         return self._places.get((metric.name, labels, shard))
 
     def make(self, metric: Metric, labels: tuple[str, ...], shard: int) -> tuple[Row, bool]:
-        """The row of a series that has none yet, and whether it is new: over the limit the labels are folded."""
+        """A row for a series without one, and whether the row is new; over the limit, labels are folded."""
         if metric.folded and self._is_over(metric, labels):
             self.folded += 1
             labels = folded(metric, labels)
@@ -121,6 +121,6 @@ class Table:
 
 
 def folded(metric: Metric, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """The labels of the overflow series that a series of these labels counts in."""
+    """The labels of the overflow series for a series with these labels."""
     pairs = zip(metric.labels, labels, strict=True)
     return tuple(OVERFLOW if name in metric.folded else value for name, value in pairs)

@@ -1,4 +1,4 @@
-"""The files that this worker writes: its numbers, which of them are which series, and what it took over from others."""
+"""The files that this worker writes: values, keys and its archive of dead workers."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from instrumentation.store.table import Key
 
 KINDS = ("values", "archive", "keys")
-"""What a worker's name is followed by, after a dot."""
+"""The suffixes of a worker's files."""
 
 NAME = re.compile(rf"\.?(\d+-\d*)\.(?:{'|'.join(KINDS)})").fullmatch
-"""Whether a file is a worker's, and whose; one that is being made begins with a dot. Others may keep theirs here."""
+"""Matches a worker's files and its name. A file that is being written starts with a dot. Other files are allowed."""
 
 SAID = frozenset({SIDELIGHT_SERIES_FOLDED.name, PROCESS_CPU.name})
-"""The metrics of a worker's first series: what it says of itself, in addition to the series of its table."""
+"""The metrics of a worker's first series, which describe the worker itself."""
 
 
 class OwnFiles:
-    """A worker's files, made.
+    """The files of this worker.
 
     Args:
-        folder: Where to make them.
+        folder: The folder for the files.
         name: The worker's name.
-        slots: How much room there is for series.
+        slots: The number of slots for series.
 
     Raises:
-        OSError: They cannot be made.
+        OSError: The files cannot be created.
 
     Attributes:
-        slots: The room, mapped.
-        archive: What this worker took over.
+        slots: The mapped slots.
+        archive: The counters of dead workers that this worker has merged.
     """
 
     def __init__(self, folder: Path, name: str, slots: int) -> None:
@@ -60,14 +60,14 @@ class OwnFiles:
         self.archive = Archive()
 
     def publish(self, key: Key) -> None:
-        """Let others see the next series; where the disk is full, once the files are restored."""
+        """Make the next series visible to others; if the disk is full, once the files are restored."""
         line = series_index.line(key)
         self._written += len(line)
         with suppress(OSError):
             os.write(self._keys.number, line)
 
     def is_in_place(self) -> bool:
-        """Whether the files are there, are these, and are whole."""
+        """Whether the files exist, are this worker's and are complete."""
         found = _status(self._paths["keys"])
         return (
             found is not None
@@ -78,10 +78,10 @@ class OwnFiles:
         )
 
     def restore(self, published: Iterable[Key]) -> None:
-        """Make the files again, with the numbers as they are; whoever writes to ``slots`` notices nothing.
+        """Create the files again with the current numbers; writers to ``slots`` do not notice.
 
         Raises:
-            OSError: They cannot be made.
+            OSError: The files cannot be created.
         """
         if not self._has_values():
             self._move()
@@ -91,10 +91,10 @@ class OwnFiles:
             self.take_over(self.archive)
 
     def take_over(self, archive: Archive) -> None:
-        """Keep an archive, in place of the one before.
+        """Replace the archive.
 
         Raises:
-            OSError: It cannot be written, and the one before is kept.
+            OSError: It cannot be written, and the previous one is kept.
         """
         file = _replaced(self._paths["archive"], archive.as_bytes())
         self.archive, self._stamp = archive, _stamp(os.fstat(file.number))
@@ -112,7 +112,7 @@ class OwnFiles:
 
 
 class File:
-    """An open file, closed once nobody holds it; in a forked child too.
+    """An open file, closed once it is no longer referenced, also in a forked child.
 
     Attributes:
         number: Its descriptor.
@@ -130,7 +130,7 @@ Stamp = tuple[int, int, int]
 
 
 def stamp(path: str) -> Stamp | None:
-    """What changes with a file; None where it is not there."""
+    """A value that changes when a file is replaced; None if the file does not exist."""
     found = _status(path)
     return None if found is None else _stamp(found)
 
@@ -140,7 +140,7 @@ def _stamp(found: os.stat_result) -> Stamp:
 
 
 def remove(folder: Path, files: Iterable[str]) -> None:
-    """Remove files; what cannot be removed stays."""
+    """Remove files; files that cannot be removed stay."""
     for file in files:
         with suppress(OSError):
             os.unlink(f"{folder}/{file}")  # noqa: PTH108 - a name, no path
@@ -161,14 +161,14 @@ def _allocated(path: str, size: int) -> File:
     """A new file of zeros."""
     file = File(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
-        os.posix_fallocate(file.number, 0, size)  # a write to a hole of a full disk would kill the process
+        os.posix_fallocate(file.number, 0, size)  # on a full disk, writing to a hole would kill the process
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None
     return file
 
 
 def _replaced(path: str, text: bytes) -> File:
-    """A file of this text in place of what was there, open for more."""
+    """A file with this text, opened for appending; it replaces an existing file."""
     hidden = _hidden(path)
     file = File(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     try:

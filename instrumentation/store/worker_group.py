@@ -1,4 +1,4 @@
-"""Which processes count together: the workers of one server, found without configuration."""
+"""The worker group: the workers of one server, which count together and are found without configuration."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DIRECTORY_VARIABLE = "SIDELIGHT_STORE_DIR"
-_STARTED = 22  # the field of /proc/<pid>/stat with the start, in ticks since the machine started (proc(5))
+_STARTED = 22  # the field of /proc/<pid>/stat with the start time, in ticks since boot (proc(5))
 
 
 def family_folder(environ: Mapping[str, str] | None = None, proc: Path = Path("/proc")) -> Path | None:
-    """The folder that the workers of this process's server share; None where it is no worker.
+    """The folder that this process shares with the other workers of its server; None if it is not a worker.
 
-    uvicorn, hypercorn and granian start workers with multiprocessing, which knows its parent; gunicorn forks them.
+    uvicorn, hypercorn and granian start workers with multiprocessing, which knows the parent; gunicorn forks them.
     """
     environ = os.environ if environ is None else environ
     chosen = environ.get(DIRECTORY_VARIABLE)
@@ -40,28 +40,28 @@ def family_folder(environ: Mapping[str, str] | None = None, proc: Path = Path("/
 
 
 def prepare(folder: Path) -> None:
-    """Make a family's folder where it is not there.
+    """Create the folder of a worker group if it does not exist.
 
     Raises:
-        OSError: It cannot be made, or the one above it was removed and is now somebody else's.
+        OSError: It cannot be created, or its parent folder was removed and now belongs to another user.
     """
     root = folder.parent
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.name == _root_name() and not _is_private(root):
-        raise PermissionError(errno.EACCES, "it is somebody else's", str(root))
+        raise PermissionError(errno.EACCES, "it belongs to another user", str(root))
     folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def identity(pid: int, proc: Path = Path("/proc")) -> str:
-    """A name for a process that no later process has: its pid and its start."""
+    """A name for a process that no later process will have: its pid and start time."""
     try:
         return f"{pid}-{_start(pid, proc)}"
-    except PermissionError:  # another user's, on a machine that hides those
+    except PermissionError:  # a process of another user, on a machine that hides those
         return f"{pid}-"
 
 
 def is_alive(name: str, proc: Path = Path("/proc")) -> bool:
-    """Whether the process with this identity still runs; a zombie does not, and in doubt it does."""
+    """Whether the process with this identity is running; a zombie is not. In doubt, it is."""
     pid, _, started = name.partition("-")
     try:
         return pid.isdigit() and started != "" and started == _start(int(pid), proc)
@@ -79,7 +79,7 @@ def _start(pid: int, proc: Path) -> str:
 
 
 def _without_proc(pid: int) -> str:
-    """On other systems than Linux all that is known is whether a process of this pid runs."""
+    """Whether a process with this pid is running, which is all that is known on systems other than Linux."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -94,12 +94,12 @@ def _server(proc: Path) -> int | None:
     if parent is not None:
         return parent.pid
     if "gunicorn.arbiter" in sys.modules and _is_gunicorn(os.getppid(), proc):
-        return os.getppid()  # else this is the arbiter itself, which loads the app where preload_app is set
+        return os.getppid()  # otherwise this is the arbiter itself, which loads the app if preload_app is set
     return None
 
 
 def _is_gunicorn(pid: int, proc: Path) -> bool:
-    """Whether a process is an arbiter: ``python .../gunicorn``, ``python -m gunicorn``, or with setproctitle its title."""
+    """Whether a process is a gunicorn arbiter, by its command line, or by its title with setproctitle."""
     with suppress(OSError):
         words = (proc / str(pid) / "cmdline").read_bytes().split(b"\0")
         names = [word.rpartition(b"/")[2] for word in words[:2]]
@@ -108,20 +108,22 @@ def _is_gunicorn(pid: int, proc: Path) -> bool:
 
 
 def _namespace(proc: Path) -> str:
-    """Containers of a pod share /dev/shm, yet each has pids of its own."""
+    """An identifier of the pid namespace: containers of a pod share /dev/shm, but have separate pids."""
     with suppress(OSError):
         return re.sub(r"\D", "", os.readlink(proc / "self/ns/pid"))  # noqa: PTH115 - a name, no path
     return "0"
 
 
 def _root() -> Path:
-    """A folder of this user alone, in memory where there is such a file system."""
-    shared_memory = Path("/dev/shm")  # noqa: S108 - checked below: ours, and for nobody else
+    """A folder that only this user can access, in memory if there is such a file system."""
+    shared_memory = Path("/dev/shm")  # noqa: S108 - checked below: owned by this user, and inaccessible to others
     base = shared_memory if os.access(shared_memory, os.W_OK) else Path(tempfile.gettempdir())
     root = base / _root_name()
     root.mkdir(mode=0o700, exist_ok=True)
     if not _is_private(root):
-        return Path(tempfile.mkdtemp(prefix="sidelight-"))  # somebody else's: count alone rather than in their folder
+        return Path(
+            tempfile.mkdtemp(prefix="sidelight-")
+        )  # another user's folder: count only this worker rather than using it
     return root
 
 
@@ -135,7 +137,7 @@ def _is_private(folder: Path) -> bool:
 
 
 def _sweep(root: Path, ours: Path, proc: Path) -> None:
-    """Remove what servers that have ended left behind; nobody else would."""
+    """Remove the folders of dead servers, because nobody else would."""
     own = _namespace(proc)
     for folder in root.iterdir():
         namespace, _, server = folder.name.partition("-")

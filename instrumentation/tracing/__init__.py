@@ -1,6 +1,6 @@
-"""Traces: a span for each request and each call, in batches to the collector beside the service.
+"""Tracing: a span for each request and each call, sent in batches to the collector beside the service.
 
-Nothing here loads OpenTelemetry but ``traces_of``, which is asked only where ``tracing.endpoint`` is set.
+Only ``traces_of`` loads OpenTelemetry, and it is only called if ``tracing.endpoint`` is set.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _known: WeakKeyDictionary[Store, Traces] = WeakKeyDictionary()
 
 
 def traces_of(store: Store, settings: Settings) -> Traces:
-    """The traces of a store, which count there; made on first use, and later settings are those of the first.
+    """The traces of a store, which counts them. They are created on first use; settings of later calls are ignored.
 
     Raises:
         SettingsError: OpenTelemetry is not installed, or a propagator that ``OTEL_PROPAGATORS`` names.
@@ -47,7 +47,7 @@ def _refuse_without_opentelemetry(protocol: str) -> None:
             source="settings",
             path="tracing.endpoint",
             problem=f"traces need {error.name}, which is not installed",
-            allowed=f"install sidelight[{_EXTRAS[protocol]}], or leave the endpoint out",
+            allowed=f"install sidelight[{_EXTRAS[protocol]}], or remove the endpoint",
         )
         raise SettingsError([fault]) from None
     except ValueError as error:  # OpenTelemetry cannot be imported with a propagator that it does not find

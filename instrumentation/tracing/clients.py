@@ -1,4 +1,4 @@
-"""The httpx clients that are measured, so that their calls become spans once there are traces."""
+"""Remembers instrumented httpx clients, so that their calls become spans once tracing is on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 
 class _Clients:
-    """Clients and, once there are traces, the provider that their spans belong to, whichever comes first."""
+    """Clients and the tracer provider for their spans, in whichever order they are added."""
 
     def __init__(self) -> None:
         self.known: WeakSet[Any] = WeakSet()
@@ -18,21 +18,21 @@ _clients = _Clients()
 
 
 def follow_client(client: Any) -> None:
-    """Make spans of a client's calls, at once or as soon as there are traces."""
+    """Create spans for a client's calls, at once or as soon as tracing is on."""
     _clients.known.add(client)
     if _clients.provider is not None:
         _instrument(client)
 
 
 def trace_clients(provider: Any) -> None:
-    """Make spans of the calls of all clients, those known and those to come."""
+    """Create spans for the calls of all clients, present and future."""
     _clients.provider = provider
     for client in tuple(_clients.known):
         _instrument(client)
 
 
 def _instrument(client: Any) -> None:
-    from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor  # noqa: PLC0415 - only where there are traces
+    from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor  # noqa: PLC0415 - only with tracing
     from opentelemetry.metrics import NoOpMeterProvider  # noqa: PLC0415 - as above
 
     if not getattr(client, "_is_instrumented_by_opentelemetry", False):

@@ -1,4 +1,4 @@
-"""What becomes of a span that has ended: it waits within a bound, is masked, sent in a batch, and counted."""
+"""Export of spans: ended spans wait in a bounded queue, and are masked, sent in batches and counted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger("instrumentation")
 EXPORTED, FAILED, DROPPED = "exported", "failed", "dropped"
 LARGEST_BATCH = 512
 BATCH_SECONDS = 1.0
-"""How long a span waits for others; what a process that is killed takes along."""
+"""Seconds that a span waits for others; spans of this time are lost if the process is killed."""
 
 PERSONAL = frozenset(
     (
@@ -40,19 +40,19 @@ PERSONAL = frozenset(
         *("http.target", "http.client_ip", "http.user_agent", "net.peer.ip", "net.peer.port", "net.sock.peer.addr"),
     )
 )
-"""Attributes that say who asked, or repeat what was sent; they are left out. Those of older conventions are among them."""
+"""Attributes that identify the client or repeat the query string; they are removed, including those of older conventions."""
 
 _ADDRESSES = ("url.full", "http.url")
 
 
 class BoundedExport(SpanExporter):
-    """Masks spans and hands them on to an exporter; knows how many wait, and counts what becomes of them.
+    """Masks spans and passes them to an exporter, limits how many wait, and counts them by outcome.
 
     Args:
-        inner: Sends them.
-        redactor: Takes secrets out.
-        store: Where they are counted.
-        most: How many may wait; those above are dropped.
+        inner: The exporter.
+        redactor: Masks secrets.
+        store: The store that counts spans.
+        most: The maximum number of waiting spans; further ones are dropped.
         where: The address, for the log.
     """
 
@@ -68,12 +68,12 @@ class BoundedExport(SpanExporter):
             add(store, SIDELIGHT_SPANS, (outcome,), 0.0)
 
     def reset(self) -> None:
-        """Forget what waits, as a forked child must: it is the parent's."""
+        """Drop waiting spans in a forked child, because they belong to the parent."""
         self._lock = threading.Lock()
         self.waiting = 0
 
     def take(self) -> bool:
-        """Whether one more span may wait; else it counts as dropped."""
+        """Whether one more span may wait; otherwise it counts as dropped."""
         with self._lock:
             has_room = self.waiting < self._most
             self.waiting += has_room
@@ -82,10 +82,10 @@ class BoundedExport(SpanExporter):
         return has_room
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch, in the thread of the processor."""
+        """Send a batch, in the processor's thread."""
         try:
             result = self._inner.export([self._masked(span) for span in spans])
-        except Exception:  # noqa: BLE001 - whatever it is, the spans are lost and the service goes on
+        except Exception:  # noqa: BLE001 - after any error, the spans are lost and the service is not affected
             result = SpanExportResult.FAILURE
         has_failed = result is not SpanExportResult.SUCCESS
         with self._lock:
@@ -99,14 +99,14 @@ class BoundedExport(SpanExporter):
         self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Nothing waits here but with the processor."""
+        """Do nothing: spans only wait in the processor."""
         return self._inner.force_flush(timeout_millis)
 
     def _say(self, *, has_failed: bool) -> None:
         if has_failed and not self._fails:
-            _log.warning("no spans are taken at %s; they are lost and counted in sidelight_spans_total", self._where)
+            _log.warning("%s does not accept spans; they are lost, and counted in sidelight_spans_total", self._where)
         elif self._fails and not has_failed:
-            _log.info("spans are taken at %s again", self._where)
+            _log.info("%s accepts spans again", self._where)
         self._fails = has_failed
 
     def _masked(self, span: ReadableSpan) -> ReadableSpan:
@@ -145,7 +145,7 @@ def _number(variable: str, default: float) -> float:
 
 
 class BoundedProcessor(BatchSpanProcessor):
-    """OpenTelemetry's batches, but for spans that would push out others: those are dropped, and counted."""
+    """OpenTelemetry's batch processor, except that spans that do not fit are dropped and counted."""
 
     def __init__(self, export: BoundedExport, most: int) -> None:
         super().__init__(
@@ -157,6 +157,6 @@ class BoundedProcessor(BatchSpanProcessor):
         self._bounded = export
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take a span that has ended."""
+        """Accept a span that has ended."""
         if span.context and span.context.trace_flags.sampled and self._bounded.take():
             super().on_end(span)

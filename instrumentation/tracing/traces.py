@@ -1,4 +1,4 @@
-"""The tracer provider of a process, and what sends its spans: started in each process that serves, flushed at its end."""
+"""The tracer provider of a process and its exporter, started in each serving process and flushed at its end."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 
 FLUSH_SECONDS = 5.0
-"""How long a shutdown waits for a collector."""
+"""Seconds that a shutdown waits for a collector."""
 
 SERVER_SPAN = "sidelight.server_span"
 OBSERVED = "fastapi.telemetry"
-"""Where it stands in a scope, FastAPI (0.143 and later) makes no second span for an app that is mounted."""
+"""If this key is in a scope, FastAPI (0.143 or newer) creates no second span for a mounted app."""
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
@@ -50,15 +50,15 @@ class Traces:
     """The traces of a process.
 
     Args:
-        settings: Where spans go, and which are kept.
-        store: Where spans are counted.
+        settings: The settings: destination and sampling.
+        store: The store that counts spans.
 
     Attributes:
-        provider: OpenTelemetry's; the one that the service has set up itself, if it has.
+        provider: OpenTelemetry's tracer provider; the service's own one if it has set one.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        os.environ.setdefault(_SEMANTICS, "http")  # the stable names; else the instrumentations use those of 2022
+        os.environ.setdefault(_SEMANTICS, "http")  # the stable names; otherwise the instrumentations use those of 2022
         self._settings = settings.tracing
         self._store = store
         masked = settings.logging.redaction
@@ -72,12 +72,13 @@ class Traces:
         self._is_sent_elsewhere = is_known and "endpoint" in read_tracing(Tracing(), os.environ).set
         if not propagate.get_global_textmap().fields:  # OTEL_PROPAGATORS=none
             propagate.set_global_textmap(_NoPropagator())
-        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)  # a line for each batch that is lost
+        # It would log a line for each lost batch.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         trace_clients(self.provider)
         os.register_at_fork(after_in_child=self._forget)
 
     def begin(self) -> None:
-        """Send spans from now on; in the process that serves, since threads do not survive a fork."""
+        """Start to send spans. Call it in the serving process, because threads do not survive a fork."""
         if self._processor is None and not self._is_sent_elsewhere:
             most = self._settings.queue_size
             where = _without_password(str(self._settings.endpoint))
@@ -93,24 +94,24 @@ class Traces:
             atexit.register(self.end)
 
     def end(self) -> None:
-        """Send what waits, for as long as a shutdown may take; a collector that is gone must not hold it up."""
+        """Send waiting spans within the time limit of a shutdown, which a missing collector must not delay."""
         if self._processor is None or self._export is None or not self._export.waiting:
             return
         flushing = threading.Thread(target=self._processor.force_flush, name="sidelight-spans", daemon=True)
         try:
             flushing.start()
-        except RuntimeError:  # the interpreter is about to end, and starts no more threads
+        except RuntimeError:  # the interpreter is shutting down and starts no more threads
             return
         flushing.join(FLUSH_SECONDS)
         if self._export.waiting:
             where = _without_password(str(self._settings.endpoint))
-            _log.warning("%d spans were not taken at %s in time", self._export.waiting, where)
+            _log.warning("%d spans could not be sent to %s in time", self._export.waiting, where)
 
     def instrument(self, app: Any, excluded: Iterable[str]) -> bool:
-        """Let OpenTelemetry's instrumentation make a span of each request of a FastAPI app.
+        """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
 
         Returns:
-            False where it is another app, or that instrumentation is not installed; ``layer`` serves any app.
+            False if it is not a FastAPI app, or its instrumentation is not installed; use ``layer`` instead.
         """
         if not hasattr(app, "openapi"):
             return False
@@ -137,7 +138,7 @@ class Traces:
         FastAPIInstrumentor.uninstrument_app(app)
 
     def layer(self, excluded: Iterable[str]) -> Any:
-        """A layer that makes a span of each request of any ASGI app."""
+        """A layer that creates a span for each request of any ASGI app."""
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415 - most apps are FastAPI's
 
         def wrap(app: ASGIApp) -> ASGIApp:
@@ -155,24 +156,24 @@ class Traces:
         return wrap
 
     def _forget(self) -> None:
-        if self._export is not None:  # OpenTelemetry starts its thread anew by itself
+        if self._export is not None:  # OpenTelemetry restarts its thread itself
             self._export.reset()
 
 
 class _NoPropagator(TextMapPropagator):
-    """A propagator that does nothing. OpenTelemetry's own returns no context for OTEL_PROPAGATORS=none: requests fail."""
+    """Propagates nothing. OpenTelemetry's own returns no context for OTEL_PROPAGATORS=none, so that requests fail."""
 
     def extract(self, carrier: Any, context: Context | None = None, *_: Any, **__: Any) -> Context:
-        """The context as it is."""
+        """The unchanged context."""
         del carrier
         return Context() if context is None else context
 
     def inject(self, carrier: Any, *_: Any, **__: Any) -> None:
-        """Nothing."""
+        """Add nothing."""
 
     @property
     def fields(self) -> set[str]:
-        """None."""
+        """No fields."""
         return set()
 
 
@@ -206,7 +207,7 @@ def _provider(settings: Settings) -> TracerProvider:
     provider = TracerProvider(
         sampler=None if os.environ.get("OTEL_TRACES_SAMPLER", "").strip() else by_ratio,  # None: the variable's
         resource=Resource.create(facts),
-        shutdown_on_exit=False,  # it would wait half a minute for a collector that is gone
+        shutdown_on_exit=False,  # it would wait half a minute for a missing collector
     )
     trace.set_tracer_provider(provider)
     return provider
@@ -215,7 +216,7 @@ def _provider(settings: Settings) -> TracerProvider:
 def _exporter(tracing: Tracing) -> SpanExporter:
     endpoint, seconds = str(tracing.endpoint), tracing.timeout_seconds
     if tracing.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - where it is asked for
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - only if configured
             OTLPSpanExporter as GrpcExporter,
         )
 

@@ -1,12 +1,12 @@
-"""Active users: how many different people use the service, counted without a list of them.
+"""Active users: counts distinct users without storing who they are.
 
-A HyperLogLog sketch (Flajolet et al. 2007) whose registers are series: each user id is hashed into one of them, and what
-is kept is the longest run of zeros seen there. Registers merge by ``max``, over threads, workers, pods and time, so
-Prometheus can do it; ``alerts/recording/users.py`` makes a number of users of them. Why, and what it reveals, stands in
-docs/decisions/0009-users.md.
+This is a HyperLogLog sketch (Flajolet et al. 2007) whose registers are series. Each user id is hashed into one register,
+which keeps the longest run of zeros. Registers are merged with ``max`` over threads, workers, pods and time, so Prometheus
+can do it; ``alerts/recording/users.py`` turns them into a number of users. docs/decisions/0009-users.md explains why, and
+what it reveals.
 
-A register's slot holds ``64 * window + rank``, so a newer window is a larger number: slots merge by ``max`` too, and
-nothing has to be cleared. Even and odd windows have slots of their own, which are the current one and the previous.
+A register's slot holds ``64 * window + rank``. A newer window is a larger number, so slots can also be merged with ``max``,
+and nothing has to be cleared. Even and odd windows have separate slots: the current and the previous window.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ KEY_VARIABLE = "SIDELIGHT_USERS_KEY"
 KEY_FILE_VARIABLE = "SIDELIGHT_USERS_KEY_FILE"
 
 _log = logging.getLogger("instrumentation")
-_SHORTEST_KEY = 16  # bytes; a shorter one could be found by trying
-_halves = Struct("<II").unpack  # 64 bits: which register, and the bits whose leading zeros are counted
-_LARGEST = 33  # the rank of 32 zeros, enough for more users than there are people
-_RANKS = 64  # what a newer window adds to a slot, more than any rank
+_SHORTEST_KEY = 16  # bytes; a shorter key could be found by trying
+_halves = Struct("<II").unpack  # 64 bits: the register, and the bits whose leading zeros are counted
+_LARGEST = 33  # the rank of 32 zeros, enough for more users than people on earth
+_RANKS = 64  # added to a slot per window; larger than any rank
 
 
 def saw_user(user_id: UserId) -> None:
-    """Count a user as active now. It takes about a microsecond, and the id is forgotten at once.
+    """Count a user as active now. This takes about a microsecond, and the id is not stored.
 
     >>> saw_user("7f3c")
 
     Args:
-        user_id: What is the same for this user in every pod, such as the primary key. 7 and ``"7"`` are one user.
-            Anything that is no id, such as None, is logged once and ignored.
+        user_id: An id that is the same for this user in every pod, such as the primary key. 7 and ``"7"`` are one user.
+            A value that is not an id, such as None, is logged once and ignored.
     """
     try:
         _default_users().saw(user_id)
@@ -66,12 +66,12 @@ def saw_user(user_id: UserId) -> None:
 
 
 class ActiveUsers:
-    """Counts the users that this process sees, and shows those that all workers have seen.
+    """Counts the users seen by this process, and reports those seen by all workers.
 
     Args:
-        home: Where the workers meet; gives None where this process counts alone.
+        home: Returns the folder shared by the workers; None if this process is not one of several workers.
         is_off: Whether counting is turned off.
-        clock: Gives seconds since 1970.
+        clock: Returns seconds since 1970.
 
     Attributes:
         saw: Counts a user; see ``saw_user``.
@@ -94,7 +94,7 @@ class ActiveUsers:
         self.reset()
 
     def settle(self, settings: Settings, environ: Mapping[str, str] | None = None) -> None:
-        """Say how to count: with how many registers, in windows of which length, under which key.
+        """Configure the number of registers, the length of windows and the key.
 
         Raises:
             SettingsError: The key cannot be used.
@@ -108,7 +108,7 @@ class ActiveUsers:
         self.saw = self._begin
 
     def reset(self) -> None:
-        """Forget where the registers are, as a forked child must."""
+        """Drop the registers, in a forked child."""
         self._opening = threading.Lock()
         self._registers = None
         self.saw = self._begin
@@ -116,8 +116,8 @@ class ActiveUsers:
     def collect(self) -> list[Series]:
         """The registers that are set, with the larger rank of the current and the previous window.
 
-        Register 0 is there in any case, so that a service without users has 0 of them. There are none at all where no
-        worker has ever seen a user: such a service does not count them.
+        Register 0 is always included, so that a service without active users has the value 0. If no worker has ever seen a
+        user, there are no registers: such a service does not count users.
         """
         if not self._size or (self._registers is None and not self._is_begun_elsewhere()):
             return []
@@ -132,14 +132,14 @@ class ActiveUsers:
         return [reading(ACTIVE_USER_REGISTER, rank, (str(register),)) for register, rank in sorted(ranks.items())]
 
     def _begin(self, user_id: UserId) -> None:
-        """The first user: only now is it known that the service counts them, and which process this is."""
+        """Count the first user. Only now is it certain that the service counts users, and in which process."""
         if self._is_off():
             self.saw = _count_nobody
             return
         try:
             if not self._size:
                 self.settle(load_settings())
-        except SettingsError as error:  # a request must not fail of it
+        except SettingsError as error:  # a request must not fail because of it
             _log.error("sidelight does not count users: %s", error)
             self.saw = _count_nobody
             return
@@ -165,20 +165,20 @@ class ActiveUsers:
                 return SharedRegisters(home, self._suffix, width)
             except OSError as error:
                 _log.warning(
-                    "sidelight counts the users of this worker alone, since %s: %s", home.folder, error.strerror
+                    "sidelight counts only the users of this worker, because of %s: %s", home.folder, error.strerror
                 )
         return LocalRegisters(width)
 
     @property
     def _suffix(self) -> str:
-        """Registers of another number or window mean something else, as where settings change at a reload."""
+        """The file suffix: registers with another number or window are not compatible, for example after a reload."""
         return f".users-{self._size}-{self._seconds}"
 
 
 def _counter(
     registers: Registers, size: int, seconds: int, keyed: blake2b, clock: Callable[[], float]
 ) -> Callable[[UserId], None]:
-    """What ``saw`` is from the first user on: one closure, since it is called with every request."""
+    """``saw`` after the first user: one closure, because it is called with every request."""
     slots, lock, copy, mask = registers.slots, registers.lock, keyed.copy, size - 1
     window = (0.0, 0.0, 0.0, 0.0, 0)
 
@@ -199,9 +199,9 @@ def _counter(
             window = begin, end, largest, later, first = turned(now)
         slot = first + (which & mask)
         value = largest - bits.bit_length()
-        # Most users were seen before. A number of a later window is there where the clock was set back.
+        # Most users were seen before. A later window means that the clock was set back.
         if not value <= slots[slot] < later:
-            with lock:  # another thread may have written more since
+            with lock:  # another thread may have written a larger value since
                 if not value <= slots[slot] < later:
                     slots[slot] = value
 
@@ -213,7 +213,7 @@ def _count_nobody(user_id: UserId) -> None:
 
 
 def users_of(store: Store) -> ActiveUsers:
-    """The counter of a store, made on first use; it settles by itself where nobody has settled it."""
+    """The counter of a store, created on first use with default settings unless it is configured."""
     return _users_of(cast("Hashable", store))
 
 
@@ -234,10 +234,12 @@ def _default_users() -> ActiveUsers:
 def _text(user_id: object) -> bytes:
     if isinstance(user_id, str | int | UUID) and not isinstance(user_id, bool) and user_id != "":
         return str(user_id).encode("utf-8", "surrogatepass")
-    given = "an empty text" if user_id == "" else type(user_id).__name__  # never the value: it may be somebody's
+    given = (
+        "an empty string" if user_id == "" else type(user_id).__name__
+    )  # never the value, which may identify somebody
     raise InstrumentationError(
-        f"saw_user() got {given}; give the id of the user as a text, a whole number or a UUID, and make no call for "
-        "visitors who have none.",
+        f"saw_user() got {given}; give the user's id as a string, an integer or a UUID, and do not call it for visitors "
+        "without an id.",
         code="user_id_invalid",
     )
 
@@ -246,15 +248,15 @@ def _text(user_id: object) -> bytes:
 
 
 _GUESSABLE = (
-    "sidelight counts users without a secret key: who reads the metrics and can guess ids can tell whether one was active; "
-    "set %s to the same secret in every pod"
+    "sidelight counts users without a secret key: someone who reads the metrics and guesses an id can test whether that user "
+    "was active; set %s to the same secret in every pod"
 )
 
 
 def _keyed(service: str, secret: bytes) -> blake2b:
-    """A hash under the key of a service: without the secret nobody can try an id, and no two services can be joined.
+    """A hash keyed by the service: without the secret, ids cannot be tested, and two services cannot be linked.
 
-    What is in it before the id fills the first block and begins the second, so that a copy of it costs one block less.
+    The data before the id fills the first block and starts the second, so that hashing with a copy takes one block less.
     """
     master = blake2b(secret).digest() if secret else b""
     key = blake2b(service.encode("utf-8", "surrogatepass"), key=master, person=b"sidelight.users").digest()
@@ -264,7 +266,7 @@ def _keyed(service: str, secret: bytes) -> blake2b:
 
 
 def _secret(settings: Settings, environ: Mapping[str, str]) -> bytes:
-    """The secret from the variable, else from the file that a variable or ``users.key_file`` names; empty without one."""
+    """The secret from the variable, otherwise from the file named by a variable or ``users.key_file``; empty if none."""
     if KEY_VARIABLE in environ:
         return _long_enough(environ[KEY_VARIABLE].encode("utf-8", "surrogateescape"), KEY_VARIABLE, "")
     if KEY_FILE_VARIABLE in environ:
@@ -278,7 +280,7 @@ def _read(file: str, source: str, path: str) -> bytes:
         return _long_enough(Path(file).read_bytes(), source, path)
     except OSError as error:
         raise _fault(
-            source, path, f"{file} cannot be read ({error.strerror})", "give a file that holds the key"
+            source, path, f"{file} cannot be read ({error.strerror})", "give a file that contains the key"
         ) from None
 
 
@@ -289,7 +291,7 @@ def _long_enough(text: bytes, source: str, path: str) -> bytes:
             source,
             path,
             f"got a key of {len(secret)} bytes",
-            f"give at least {_SHORTEST_KEY} that nobody can guess, such as `openssl rand -hex 32` prints",
+            f"give at least {_SHORTEST_KEY} random bytes, such as from `openssl rand -hex 32`",
         )
     return secret
 

@@ -1,7 +1,7 @@
-"""Where a process keeps its registers: in memory, or in a file of its own that the other workers read.
+"""HyperLogLog registers of a process: in memory, or in a file that the other workers read.
 
-Slots merge by max, so whoever reads needs no lock, and may take over what a worker that has ended leaves behind: taken
-over twice, it is still the same.
+Slots are merged with max, so readers need no lock and can take over the slots of a dead worker; doing so twice has no
+effect.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _FLOAT = 8  # bytes
 
 
 class Home(NamedTuple):
-    """Where the workers of a server meet, and which of them this is.
+    """The folder shared by a worker group, and this worker's name.
 
     Attributes:
-        folder: The folder they share.
+        folder: The shared folder.
         worker: This worker's name.
-        is_alive: Whether the worker of a name still runs.
+        is_alive: Whether the worker with a name is still running.
     """
 
     folder: Path
@@ -41,26 +41,26 @@ class Home(NamedTuple):
 
 
 def home(store: Store) -> Home | None:
-    """Where a store's workers meet; None where this process counts alone."""
+    """The folder shared by a store's workers; None if the store is not shared."""
     inner = getattr(store, "inner", store)
     return Home(inner.folder, inner.name) if isinstance(inner, SharedStore) else None
 
 
 class Registers(Protocol):
-    """Slots that only grow, but for a writer who corrects one.
+    """Slots that only grow, unless a writer corrects one.
 
     Attributes:
-        lock: Held while a slot is written.
+        lock: The lock to hold while writing a slot.
     """
 
     lock: threading.Lock
 
     @property
     def slots(self) -> Buffer:
-        """This process's own."""
+        """The slots of this process."""
 
     def merged(self) -> list[float]:
-        """The largest value of each slot."""
+        """The largest value of each slot over all workers."""
 
 
 class LocalRegisters:
@@ -71,7 +71,7 @@ class LocalRegisters:
         self.slots = array("d", [0.0] * width)
 
     def merged(self) -> list[float]:
-        """The slots as they are."""
+        """The current slots."""
         return list(self.slots)
 
 
@@ -79,12 +79,12 @@ class SharedRegisters:
     """Slots in a file, ``<worker><suffix>``; see ``Registers``.
 
     Args:
-        home: Where the file stands.
-        suffix: What the files have in common whose slots mean the same.
-        width: How many slots.
+        home: The folder of the file.
+        suffix: The suffix of all files whose slots are compatible.
+        width: The number of slots.
 
     Raises:
-        OSError: There is no folder, or no room in it.
+        OSError: The folder does not exist, or there is no space in it.
     """
 
     def __init__(self, home: Home, suffix: str, width: int) -> None:
@@ -94,13 +94,13 @@ class SharedRegisters:
         self._width = width
         handle = os.open(home.folder / f"{home.worker}{suffix}", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            os.posix_fallocate(handle, 0, width * _FLOAT)  # a write to a hole of a full disk would kill the process
+            os.posix_fallocate(handle, 0, width * _FLOAT)  # on a full disk, writing to a hole would kill the process
             self.slots = memoryview(mmap.mmap(handle, width * _FLOAT)).cast("d")
         finally:
             os.close(handle)
 
     def merged(self) -> list[float]:
-        """The largest value of each slot, over the workers; what one that has ended left becomes this worker's own."""
+        """The largest value of each slot over all workers; slots of dead workers are merged into this worker's."""
         largest = list(self.slots)
         for path in self._home.folder.glob(f"*{self._suffix}"):
             worker = path.name.removesuffix(self._suffix)
@@ -119,9 +119,9 @@ class SharedRegisters:
 
 
 def _read(path: Path, width: int) -> list[float]:
-    """The slots of a file; zeros where it is gone, or not yet whole.
+    """The slots of a file; zeros if it is missing or incomplete.
 
-    Mapped rather than read, so that each number is taken at once and never half of it.
+    The file is mapped rather than read, so that each number is read atomically.
     """
     with (
         suppress(FileNotFoundError, ValueError),

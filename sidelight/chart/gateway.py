@@ -29,7 +29,7 @@ def environment() -> Value:
 
 
 def scheduling() -> tuple[Value, ...]:
-    """Where pods run, and what they need for it."""
+    """The values for the scheduling of pods."""
     return (
         annotated("podAnnotations"),
         labels("nodeSelector"),

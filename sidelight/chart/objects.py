@@ -98,7 +98,7 @@ def pod_monitor_values(settings: Settings) -> Block:
                 key="sampleLimit",
                 default=0,
                 schema={"type": "integer", "minimum": 0},
-                note="How many samples a scrape may have; 0 is any number. A scrape with more counts as failed, and the instance as down.",
+                note="The maximum number of samples per scrape; 0 means no limit. A scrape with more fails, and the instance counts as down.",
             ),
             *_labelling(),
             every("metricRelabelings", "relabeling"),
@@ -107,7 +107,7 @@ def pod_monitor_values(settings: Settings) -> Block:
 
 
 def _labelling() -> tuple[Value, ...]:
-    """What else becomes a label of the targets."""
+    """The values that add labels to the targets."""
     return (
         every("podTargetLabels", "text", "Labels of the pods that become labels of their series, such as [team]."),
         every(

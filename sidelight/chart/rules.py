@@ -130,13 +130,13 @@ def rules_values(settings: Settings) -> Block:
                 key="alertLabels",
                 default={},
                 schema=may_be("alertLabels"),
-                note="Labels on every alert, such as {team: shop}; those of a single alert win.",
+                note="Labels on every alert, such as {team: shop}; labels of a single alert take precedence.",
             ),
             Value(
                 key="alertAnnotations",
                 default={},
                 schema=may_be("alertAnnotations"),
-                note="Annotations on every alert; those of a single alert win.",
+                note="Annotations on every alert; annotations of a single alert take precedence.",
             ),
             Value(
                 key="runbookURL",

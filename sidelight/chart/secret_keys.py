@@ -1,4 +1,4 @@
-"""Which key of which Secret stands for a file that the settings name."""
+"""The key of a Secret for a file in the settings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import PurePosixPath
 
 
 def secret_key(path: str, *, otherwise: str) -> dict[str, str]:
-    """The folder is the Secret's name, the file the key's.
+    """The key of a Secret for a file: the folder is the name of the Secret, the file name is the key.
 
     The operator mounts what an Alertmanager lists under ``secrets`` at ``/etc/alertmanager/secrets/<name>/<key>``.
 
     Args:
         path: The file.
-        otherwise: The Secret of a file that lies in no folder of its own.
+        otherwise: The name of the Secret if the file has no folder of its own.
 
     >>> secret_key("/etc/alertmanager/secrets/slack/url", otherwise="other")
     {'name': 'slack', 'key': 'url'}

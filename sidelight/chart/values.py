@@ -143,7 +143,7 @@ def _list(name: str) -> dict[str, object]:
 
 
 def _preferences(term: str, required: object, key: str) -> dict[str, object]:
-    """Of an affinity: what must be, and what would be better by its weight."""
+    """The required terms of an affinity, and the preferred terms with their weights."""
     weighted = _of(
         ("weight", key), weight={"$ref": "#/definitions/percent"}, **{key: {"$ref": f"#/definitions/{term}"}}
     )
@@ -323,7 +323,7 @@ def annotated(key: str, note: str = "") -> Value:
 
 
 def every(key: str, item: str, note: str = "") -> Value:
-    """A list, empty by default, of what has one definition."""
+    """A list whose items all have the same definition; empty by default."""
     return Value(key=key, default=[], schema={"type": "array", "items": may_be(item)}, note=note)
 
 

@@ -115,7 +115,7 @@ class Load:
             await asyncio.sleep(PAUSE)
 
     async def _listen(self) -> None:
-        """A customer who listens to the events of the stock for a while, again and again."""
+        """Open the stream of stock events repeatedly, each time for a while, as a customer would."""
         async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
             while True:
                 with suppress(httpx.HTTPError, TimeoutError):

@@ -1,4 +1,4 @@
-"""The estimator alone, many times over: the original of Flajolet et al. (2007) beside the improved one of Ertl (2017).
+"""The estimator without Prometheus, many times over: the original of Flajolet et al. (2007) beside the improved one of Ertl (2017).
 
 In Python, with random bits in place of hashes: a real Prometheus would need hours for as many trials.
 """
@@ -41,9 +41,8 @@ def table(registers: int = 1024) -> Table:
     random = Random(7)
     return Table(
         name="estimators",
-        title=f"The estimator alone, {registers} registers",
-        note="Errors in percent of the users that there were, of the original estimator and of the improved one, which "
-        "is ours. Bias is the mean error, spread the root of the mean square.",
+        title=f"The estimator without Prometheus, {registers} registers",
+        note="Errors in percent of the true number of users, for the original estimator and for the improved one, which Sidelight uses. Bias is the mean error, spread the root mean square.",
         columns=(
             Column(key="users", title="users", digits=0),
             Column(key="trials", title="trials", digits=0),

@@ -276,6 +276,6 @@ def test_a_collector_that_is_of_no_use_costs_no_request_and_what_is_lost_is_coun
         assert lost["dropped"] >= dropped  # of 120 spans no more than ten wait for one that hangs
         running.send(signal.SIGTERM)
         running.wait(SECONDS)
-    said = [line["event"] for line in lines(tmp_path) if "spans are taken" in line["event"]]
-    assert said == [f"no spans are taken at {endpoint}; they are lost and counted in sidelight_spans_total"]
+    said = [line["event"] for line in lines(tmp_path) if "accept spans" in line["event"]]
+    assert said == [f"{endpoint} does not accept spans; they are lost, and counted in sidelight_spans_total"]
     assert not [line for line in lines(tmp_path) if line["logger"].startswith("opentelemetry")]

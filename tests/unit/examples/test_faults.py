@@ -117,7 +117,7 @@ def test_a_failure_says_that_it_was_asked_for() -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(shop.app), base_url="http://shop") as client:
             await client.get("/items/7")
 
-    with pytest.raises(InjectedError, match=r"100.0% of the requests shall fail, and this is one of them"):
+    with pytest.raises(InjectedError, match=r"100.0% of the requests fail on purpose, and this is one of them"):
         asyncio.run(run())
 
 

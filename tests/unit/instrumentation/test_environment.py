@@ -55,7 +55,7 @@ def test_the_environment_is_the_process_s_own_by_default(monkeypatch: pytest.Mon
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     assert faults({"DATABASE_URL_FILE": str(tmp_path / "empty"), "PAYMENTS_KEY": SECRET, "WORKERS": "many"}) == [
-        f"DATABASE_URL_FILE: {tmp_path / 'empty'} is empty; give a file that holds it.",
+        f"DATABASE_URL_FILE: {tmp_path / 'empty'} is empty; give a file that contains it.",
         "PAYMENTS_KEY: cannot be used; value should have at least 16 items after validation, not 7.",
         "WORKERS: cannot be used; input should be a valid integer, unable to parse string as an integer.",
     ]
@@ -64,11 +64,11 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({}, "DATABASE_URL: is not set; set it, or DATABASE_URL_FILE to a file that holds it."),
-        ({"DATABASE_URL": " "}, "DATABASE_URL: is set and empty; give a value, or leave the variable out."),
+        ({}, "DATABASE_URL: is not set; set it, or DATABASE_URL_FILE to a file that contains it."),
+        ({"DATABASE_URL": " "}, "DATABASE_URL: is set and empty; give a value, or remove the variable."),
         (
             {"DATABASE_URL_FILE": "gone"},
-            "DATABASE_URL_FILE: gone cannot be read (No such file or directory); give a file that holds it.",
+            "DATABASE_URL_FILE: gone cannot be read (No such file or directory); give a file that contains it.",
         ),
         (
             {"DATABASE_URL_FILE": "gone", "DATABASE_URL": SECRET},

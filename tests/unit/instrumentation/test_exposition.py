@@ -500,7 +500,7 @@ def test_a_broken_collector_is_left_out_and_said_once(
     assert "shop_tills" in names
     assert not names & {"shop_wrong", "shop_half"}
     assert len(caplog.records) == 1
-    assert "left out" in caplog.text
+    assert "are missing" in caplog.text
 
 
 # --- name[] -------------------------------------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ def test_the_same_name_again_replaces_the_former(store: ProcessStore) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ({"name": "", "check": well}, "health_check_name_invalid", "give a text of 1 to 100 printable characters"),
+        ({"name": "", "check": well}, "health_check_name_invalid", "give a string of 1 to 100 printable characters"),
         ({"name": "a", "check": 7}, "health_check_invalid", "health_check 'a': got 7; give a function"),
         ({"name": "a", "check": well, "seconds": 0}, "health_check_invalid", "seconds got 0; give seconds as a number"),
         ({"name": "a", "check": well, "seconds": True}, "health_check_invalid", "seconds got True"),
@@ -352,7 +352,7 @@ def test_one_that_holds_the_loop_up_and_never_gives_way_runs_aside_from_then_on(
     assert problems(check, 3, store) == ["", "", ""]
     assert thread.names == ["loop", "aside", "aside"]
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said == "health check database held up the event loop for 0.2 s; it runs in a thread from now on"
+    assert said == "health check database blocked the event loop for 0.2 s; it runs in a thread from now on"
 
 
 def test_one_that_gives_way_too_stays_on_the_loop_and_is_said(
@@ -367,7 +367,7 @@ def test_one_that_gives_way_too_stays_on_the_loop_and_is_said(
     assert problems(check, 2, store) == ["", ""]
     assert thread.names == ["loop", "loop"]
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.endswith("give a plain function, which runs in a thread")
+    assert said.endswith("use a plain function, which runs in a thread")
 
 
 def test_one_that_needs_the_loop_after_all_is_back_on_it(store: ProcessStore) -> None:

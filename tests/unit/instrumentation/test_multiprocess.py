@@ -138,13 +138,12 @@ def test_without_the_variable_there_are_no_files() -> None:
 
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("variable", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
-@pytest.mark.parametrize(("given", "shown"), [("/no/such/folder", "/no/such/folder"), ("", "an empty text")])
+@pytest.mark.parametrize(("given", "shown"), [("/no/such/folder", "/no/such/folder"), ("", "an empty string")])
 def test_a_folder_that_is_not_there_stops_the_start(variable: str, given: str, shown: str) -> None:
     with pytest.raises(SettingsError) as caught:
         worker_files({variable: given})
     assert str(caught.value) == (
-        f"{variable}: {shown} is no folder; "
-        "give one that is there, and empty, before the service starts, or leave the variable out."
+        f"{variable}: {shown} is not a directory; create an empty folder before the service starts, or remove the variable."
     )
 
 

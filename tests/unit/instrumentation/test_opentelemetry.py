@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 import instrumentation
-from instrumentation import otel
 from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, TARGET_INFO
 from instrumentation.errors import SettingsError
 from instrumentation.exposition.formats import Exposition, StoreCollector
 from instrumentation.logs.rendering import service_facts
 from instrumentation.settings import Service, Settings, Tracing, load_settings, parse_settings
+from instrumentation.settings import opentelemetry as otel
 from instrumentation.settings.opentelemetry import VARIABLES, problems, read_tracing, unsupported
 from instrumentation.store import LocalStore, add
 from instrumentation.target_info import announce

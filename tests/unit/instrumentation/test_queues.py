@@ -111,7 +111,7 @@ def test_nonsense_is_a_failure_that_names_the_queue_and_what_was_given(
     queue("reports", depth=lambda: 7, store=store)
     assert depths(store) == {"reports": 7}
     assert failures(store) == {"emails": 2, "reports": 0}
-    allowed = "give how many items wait as a number of at least 0"
+    allowed = "give the number of items as a number of at least 0"
     assert caplog.messages == [f"depth of queue 'emails' cannot be read: ValueError: got {value!r}; {allowed}"]
 
 
@@ -233,7 +233,7 @@ def test_a_page_that_is_made_on_an_event_loop_does_not_wait_and_says_so_once(
         assert depths(store) == depths(store) == {}
 
     asyncio.run(page())
-    assert [message for message in caplog.messages if "waiting would hold up the service" in message] == caplog.messages
+    assert [message for message in caplog.messages if "waiting would block the service" in message] == caplog.messages
     assert len(caplog.messages) == 1
 
 
@@ -416,7 +416,7 @@ def test_a_closed_queue_is_gone_and_one_that_took_its_name_stays(store: ProcessS
 
 @pytest.mark.parametrize("name", ["", "x" * 101, 7, None, "two\nlines"])
 def test_a_wrong_name_is_refused_at_the_call(store: ProcessStore, name: Any) -> None:
-    with pytest.raises(InstrumentationError, match=r"queue name: got .*; give a text of 1 to 100") as error:
+    with pytest.raises(InstrumentationError, match=r"queue name: got .*; give a string of 1 to 100") as error:
         queue(name, depth=lambda: 7, store=store)
     assert error.value.code == "queue_name_invalid"
 

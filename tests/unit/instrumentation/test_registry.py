@@ -118,7 +118,9 @@ def test_one_that_hangs_is_left_out_and_asked_again_only_once_it_has_answered(
     with warnings(caplog) as said:
         assert [read(made) for _ in range(7)] == [OURS | TILLS] * 7
     assert hanging.asked == 1
-    assert said == ["a collector is left out of the page; it is said once: Hanging: it takes longer than 0.5 s"]
+    assert said == [
+        "metrics of a prometheus_client collector are missing; this is logged once: Hanging: took longer than 0.5 s"
+    ]
     (left,) = [thread for thread in threading.enumerate() if thread.name == "sidelight-collectors"]
     assert left.daemon
     hanging.go_on.set()
@@ -203,10 +205,10 @@ def test_metrics_of_one_name_become_one(accept: str) -> None:
     [
         (
             lambda: (gauge(3.0), CounterMetricFamily("shop_weight", "A counter.", 7.0)),
-            "it is given with different types",
+            "it has different types",
         ),
-        (lambda: (CounterMetricFamily("workflows_created", "A counter.", 3.0),), "a metric of Sidelight has the name"),
-        (lambda: (gauge(3.0, "workflows_created_total"),), "a metric of Sidelight has the name"),
+        (lambda: (CounterMetricFamily("workflows_created", "A counter.", 3.0),), "a metric of Sidelight has this name"),
+        (lambda: (gauge(3.0, "workflows_created_total"),), "a metric of Sidelight has this name"),
     ],
 )
 def test_metrics_of_one_name_that_do_not_go_together_are_left_out_and_said_once(

@@ -489,10 +489,8 @@ def test_a_root_that_is_somebody_elses_by_now_is_not_used(tmp_path: Path, caplog
     root.chmod(0o777)
     assert [workers.counted() for _ in range(3)] == [{CREATED: (7.0,)}] * 3
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith(
-        "sidelight cannot make the files of this worker again, and new workers do not see its counts"
-    )
-    assert said.endswith(f": {root}: it is somebody else's")
+    assert said.startswith("sidelight cannot restore the files of this worker, so new workers do not see its counts")
+    assert said.endswith(f": {root}: it belongs to another user")
     assert list(root.iterdir()) == []
 
 
@@ -578,7 +576,7 @@ def test_a_keeper_that_fails_says_so_once_and_goes_on(workers: Workers, caplog: 
     file_watchdog.look_after(store, seconds=0.001)
     until(lambda: len(asked) > 3)
     assert [record.getMessage() for record in caplog.records] == [
-        f"sidelight could not look after {workers.folder}; it is said once"
+        f"sidelight could not check {workers.folder}; further failures are not logged"
     ]
 
 
@@ -606,9 +604,7 @@ def test_a_full_disk_folds_later_and_loses_nothing(workers: Workers, caplog: pyt
     with full_disk():
         assert [counted(second) for _ in range(3)] == [{CREATED: (3.0,)}] * 3
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith(
-        "sidelight cannot fold the counts of workers that have ended, and reads their files each time"
-    )
+    assert said.startswith("sidelight cannot merge the counts of dead workers, so their files are read at each scrape")
     assert said.endswith(f": {workers.folder}/2-0.archive: No space left on device")
     assert counted(second) == {CREATED: (3.0,)}
     assert workers.files() == ["2-0.archive", "2-0.keys", "2-0.values", "lock"]
@@ -637,8 +633,8 @@ def test_without_room_a_worker_counts_alone_and_says_so_once(
         assert not store.is_shared
     assert [row.slots for row in store.series() if row.metric is catalog.WORKFLOWS_CREATED] == [(21.0,)]
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith(f"sidelight counts this worker alone: {tmp_path}/")
-    assert said.endswith("No space left on device; make room there, or name another folder in SIDELIGHT_STORE_DIR")
+    assert said.startswith(f"sidelight counts only this worker: {tmp_path}/")
+    assert said.endswith("No space left on device; make room there, or set another folder in SIDELIGHT_STORE_DIR")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -753,7 +749,7 @@ def test_a_torn_archive_is_named_and_what_was_read_of_it_before_counts(
     assert [counted(reader) for _ in range(3)] == [{CREATED: (10.0,)}] * 3
     assert [counted(workers.start()) for _ in range(2)] == [{CREATED: (3.0,)}] * 2  # who never read another one
     assert {record.getMessage() for record in caplog.records} == {
-        f"{torn} cannot be read: its checksum is wrong; what was read before counts"
+        f"{torn} cannot be read: its checksum is wrong; its previous content is used"
     }
     assert len(caplog.records) == 3  # one of each reader
     workers.a_second_passes()

@@ -66,7 +66,7 @@ def test_other_edges_for_the_same_metric_are_refused() -> None:
     store = LocalStore()
     store.declare(HTTP_SERVER_REQUEST_DURATION, (0.5,))
     store.declare(HTTP_SERVER_REQUEST_DURATION, (0.5,))
-    with pytest.raises(InstrumentationError, match="give the apps of one process the same thresholds") as error:
+    with pytest.raises(InstrumentationError, match="use the same thresholds") as error:
         store.declare(HTTP_SERVER_REQUEST_DURATION, (0.7,))
     assert error.value.code == "bucket_edges_differ"
 

@@ -67,7 +67,7 @@ def test_what_is_not_installed_is_named_at_the_start(
         instrumentation.instrument(FastAPI(), settings=settings, store=LocalStore(), registry=CollectorRegistry())
     assert str(raised.value) == (
         f"settings: tracing.endpoint: traces need {missing}, which is not installed; "
-        f"install sidelight[{extra}], or leave the endpoint out."
+        f"install sidelight[{extra}], or remove the endpoint."
     )
 
 
@@ -145,8 +145,8 @@ def test_a_batch_that_is_not_taken_is_counted_and_said_once_until_it_is_again(
         each.flush()
     assert each.counted == {"exported": 7.0, "failed": 6.0, "dropped": 0.0}
     assert caplog.messages == [
-        "no spans are taken at http://collector.example; they are lost and counted in sidelight_spans_total",
-        "spans are taken at http://collector.example again",
+        "http://collector.example does not accept spans; they are lost, and counted in sidelight_spans_total",
+        "http://collector.example accepts spans again",
     ]
 
 

@@ -266,7 +266,7 @@ def test_where_there_is_no_room_this_worker_counts_alone(tmp_path: Path, caplog:
     users = counter(home=partial(Home, tmp_path / "gone", "7-1"))
     users.saw("ada")
     assert ranks(users) == seen(["ada"])
-    assert "sidelight counts the users of this worker alone, since" in caplog.text
+    assert "sidelight counts only the users of this worker, because of" in caplog.text
 
 
 def test_a_forked_child_counts_in_a_file_of_its_own(tmp_path: Path) -> None:
@@ -394,19 +394,18 @@ def test_the_secret_comes_from_the_environment_or_from_a_file(name: str, tmp_pat
             {"SIDELIGHT_USERS_KEY": " short "},
             {},
             (
-                "SIDELIGHT_USERS_KEY: got a key of 5 bytes; give at least 16 that nobody can guess, such as "
-                "`openssl rand -hex 32` prints."
+                "SIDELIGHT_USERS_KEY: got a key of 5 bytes; give at least 16 random bytes, such as from `openssl rand -hex 32`."
             ),
         ),
         (
             {"SIDELIGHT_USERS_KEY_FILE": "/nowhere"},
             {},
-            "SIDELIGHT_USERS_KEY_FILE: /nowhere cannot be read (No such file or directory); give a file that holds the key.",
+            "SIDELIGHT_USERS_KEY_FILE: /nowhere cannot be read (No such file or directory); give a file that contains the key.",
         ),
         (
             {},
             {"users": {"key_file": "/nowhere"}},
-            "settings: users.key_file: /nowhere cannot be read (No such file or directory); give a file that holds the key.",
+            "settings: users.key_file: /nowhere cannot be read (No such file or directory); give a file that contains the key.",
         ),
     ],
 )
@@ -420,19 +419,19 @@ def test_a_key_that_cannot_be_used_stops_the_start(environ: dict[str, str], data
 
 
 @pytest.mark.parametrize(
-    ("wrong", "given"), [(None, "NoneType"), ("", "an empty text"), (True, "bool"), ({"id": 7}, "dict"), (7.0, "float")]
+    ("wrong", "given"),
+    [(None, "NoneType"), ("", "an empty string"), (True, "bool"), ({"id": 7}, "dict"), (7.0, "float")],
 )
 def test_what_is_no_id_is_refused_without_repeating_it(wrong: Any, given: str) -> None:
     with pytest.raises(InstrumentationError) as caught:
         counter().saw(wrong)
     assert caught.value.code == "user_id_invalid"
     assert str(caught.value) == (
-        f"saw_user() got {given}; give the id of the user as a text, a whole number or a UUID, and make no call for "
-        "visitors who have none."
+        f"saw_user() got {given}; give the user's id as a string, an integer or a UUID, and do not call it for visitors without an id."
     )
 
 
-def test_what_is_no_id_fails_no_request_and_is_logged_once(
+def test_an_invalid_id_is_logged_once_and_fails_no_request(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(active, "_default_users", counter)
@@ -441,7 +440,7 @@ def test_what_is_no_id_fails_no_request_and_is_logged_once(
         saw_user(wrong)  # type: ignore[arg-type]
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith(f"{__file__}:")
-    assert ": saw_user() got NoneType; give the id of the user as a text, a whole number or a UUID" in said
+    assert ": saw_user() got NoneType; give the user's id as a string, an integer or a UUID" in said
     assert "ada" not in said
 
 

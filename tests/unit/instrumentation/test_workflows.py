@@ -129,7 +129,7 @@ def test_each_place_that_gives_a_wrong_cost_is_logged(store: LocalStore, caplog:
 
 @pytest.mark.parametrize("name", ["", "x" * 101, 7, None, "two\nlines"])
 def test_a_wrong_name_is_refused_at_the_call(store: LocalStore, name: Any) -> None:
-    with pytest.raises(InstrumentationError, match="give a text of 1 to 100 printable characters") as error:
+    with pytest.raises(InstrumentationError, match="give a string of 1 to 100 printable characters") as error:
         workflow_created(name, store=store)
     assert error.value.code == "workflow_name_invalid"
 
@@ -239,7 +239,7 @@ def test_one_object_may_be_used_again_but_not_twice_at_a_time(store: LocalStore)
         with run:
             pass
     with (
-        pytest.raises(InstrumentationError, match=r"this execution has not ended; make another workflow\(\.\.\.\)"),
+        pytest.raises(InstrumentationError, match=r"this execution has not ended; create another workflow\(\.\.\.\)"),
         run,
         run,
     ):
@@ -254,7 +254,7 @@ def test_a_failure_that_was_handled_may_be_said(store: LocalStore) -> None:
 
 
 def test_what_is_no_function_is_refused(store: LocalStore) -> None:
-    with pytest.raises(InstrumentationError, match="got int to decorate; give a function"):
+    with pytest.raises(InstrumentationError, match="cannot decorate int; give a function"):
         workflow("import", store=store)(7)  # type: ignore[type-var]
 
 

@@ -111,7 +111,7 @@ def test_what_was_torn_is_shown(folder: Path) -> None:
             2,
             "--key-file: gone cannot be read (No such file or directory); give a file that",
         ),
-        ((), {"SIDELIGHT_AUDIT_KEY": "short"}, 2, "SIDELIGHT_AUDIT_KEY: got a key of 5 bytes; give one of at least 32"),
+        ((), {"SIDELIGHT_AUDIT_KEY": "short"}, 2, "SIDELIGHT_AUDIT_KEY: got a key of 5 bytes; give at least 32"),
         ((), {"SIDELIGHT_CONFIG": "other.yaml"}, 1, "audit verify: audit.path is not set; give the file."),
     ],
 )

@@ -127,14 +127,14 @@ def test_an_actor_is_a_text_a_number_or_a_uuid(actor: Any, trail: Trail) -> None
 @pytest.mark.parametrize(
     ("given_", "code", "sentence"),
     [
-        ({"event": ""}, "audit_event_name_invalid", "audit_event name: got ''; give a text of 1 to 100"),
-        ({"event": "sidelight.opened"}, "audit_event_name_invalid", "names that begin with sidelight. are the trail's"),
+        ({"event": ""}, "audit_event_name_invalid", "audit_event name: got ''; give a string of 1 to 100"),
+        ({"event": "sidelight.opened"}, "audit_event_name_invalid", "names that start with sidelight. are reserved"),
         ({"outcome": "a\nb"}, "audit_outcome_name_invalid", "audit_outcome name: got"),
-        ({"actor": None}, "audit_actor_invalid", "actor got NoneType; give an id as a text, a whole number or a UUID"),
+        ({"actor": None}, "audit_actor_invalid", "actor got NoneType; give an id as a string, an integer or a UUID"),
         ({"actor": True}, "audit_actor_invalid", "actor got bool"),
         ({"at": UUID(int=7)}, "audit_fields_invalid", "Object of type UUID is not JSON serializable; give fields of"),
-        ({"share": float("nan")}, "audit_fields_invalid", "give fields of text, finite numbers"),
-        ({"keys": {(1, 2): 3}}, "audit_fields_invalid", "give fields of text"),
+        ({"share": float("nan")}, "audit_fields_invalid", "give fields of strings, finite numbers"),
+        ({"keys": {(1, 2): 3}}, "audit_fields_invalid", "give fields of strings"),
         ({"text": "x" * 70_000}, "audit_entry_too_large", "give one of at most 65"),
     ],
 )
@@ -340,7 +340,7 @@ def test_without_a_path_it_is_said_once_and_counted_each_time(tmp_path: Path, ca
     trail.audit()
     trail.audit()
     assert trail.counted == {("audit_failures_total", "no_path"): 2.0}
-    assert caplog.messages == ["audit.path is not set, so no entry of the audit trail is kept"]
+    assert caplog.messages == ["audit.path is not set, so audit entries are not written"]
     assert trail.auditor.flush()
     trail.auditor.begin()
     assert trail.auditor.collect() == []
@@ -358,8 +358,8 @@ def settled(environ: dict[str, str], **audit: Any) -> Auditor:
 @pytest.mark.parametrize(
     ("environ", "audit", "sentence"),
     [
-        ({}, {}, "settings: audit.path: there is no key to seal the audit trail with; set SIDELIGHT_AUDIT_KEY or"),
-        ({"SIDELIGHT_AUDIT_KEY": "short"}, {}, "SIDELIGHT_AUDIT_KEY: got a key of 5 bytes; give one of at least 32"),
+        ({}, {}, "settings: audit.path: there is no key for the audit trail; set SIDELIGHT_AUDIT_KEY or"),
+        ({"SIDELIGHT_AUDIT_KEY": "short"}, {}, "SIDELIGHT_AUDIT_KEY: got a key of 5 bytes; give at least 32"),
         ({"SIDELIGHT_AUDIT_KEY": ""}, {}, "SIDELIGHT_AUDIT_KEY: got a key of 0 bytes"),
         ({"SIDELIGHT_AUDIT_KEY": f"{SECRET}\nold"}, {}, "SIDELIGHT_AUDIT_KEY: got a key of 3 bytes"),
         ({"SIDELIGHT_AUDIT_KEY_FILE": "gone"}, {}, "SIDELIGHT_AUDIT_KEY_FILE: gone cannot be read (No such file"),

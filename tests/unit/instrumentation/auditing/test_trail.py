@@ -206,7 +206,7 @@ def test_a_link_is_not_followed(name: str, tmp_path: Path, path: Path) -> None:
 
 def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
     os.mkfifo(path)
-    with pytest.raises(OSError, match="it is no file"):
+    with pytest.raises(OSError, match="it is not a regular file"):
         another(path).append(ENTRY)
 
 

@@ -63,7 +63,7 @@ def test_the_disk_of_a_real_folder_is_read(store: ProcessStore, tmp_path: Path) 
         (
             "/proc",
             statvfs(0, 0, 0),
-            "disk of '/proc' cannot be read: ValueError: its file system has no size; leave it",
+            "disk of '/proc' cannot be read: ValueError: its file system has no size; remove it",
         ),
     ],
 )

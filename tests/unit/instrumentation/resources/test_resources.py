@@ -110,7 +110,7 @@ def test_a_source_that_fails_is_left_out_and_said_once(store: ProcessStore, capl
     attach(store, parse_settings({}))
     assert set(names(store)) & set(names(store)) >= READ
     assert len(caplog.records) == 1
-    assert "Broken is left out of the page" in caplog.text
+    assert "Broken is missing from the metrics page" in caplog.text
 
 
 def test_queues_are_awaited_on_the_loop_that_serves(store: ProcessStore) -> None:

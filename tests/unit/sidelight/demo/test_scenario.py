@@ -36,7 +36,7 @@ def timeless(text: str) -> str:
 def test_the_rules_are_those_of_every_service_but_for_their_times(settings: Settings) -> None:
     demo, usual = (
         generated(settings)["rules.yaml"],
-        generated(Settings(budget=settings.budget, slo=settings.slo))["rules.yaml"],
+        generated(Settings(budget=settings.budget, slo=settings.slo, service=settings.service))["rules.yaml"],
     )
     assert demo != usual
     assert timeless(demo) == timeless(usual)
