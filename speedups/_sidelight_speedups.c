@@ -28,7 +28,7 @@
 
 /* As in instrumentation/speedups.py. Raised when this module and what it asks of instrumentation change together;
    the major version in pyproject.toml is the same number. */
-#define REVISION 3
+#define REVISION 4
 
 /* ---- What newer Pythons have, under the names that it has there ---- */
 

@@ -68,7 +68,7 @@ def test_one_of_another_revision_is_not_taken_and_that_is_said_once(
     found, (said,) = chosen(caplog)
     assert found is middleware.measuring
     assert said == (
-        "sidelight-speedups has revision 7 where 3 is needed; requests are counted without it. "
+        "sidelight-speedups has revision 7 where 4 is needed; requests are counted without it. "
         "Install sidelight[speedups] anew."
     )
 
