@@ -14,6 +14,7 @@ from instrumentation.health.monitor import checks_of
 from instrumentation.http.correlation import correlating
 from instrumentation.http.finished import calling
 from instrumentation.http.health import health_pages
+from instrumentation.http.refused_requests import count_refused_requests
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
@@ -92,6 +93,11 @@ def body_sizes(app: Instrumented) -> Feature:
     return Feature(layer=counting_bytes, listener=listener)
 
 
+def refused_requests(app: Instrumented) -> Feature:
+    """Requests that the server refuses before they reach the app."""
+    return Feature(begin=lambda: count_refused_requests(app.store))
+
+
 def resource_use(app: Instrumented) -> Feature:
     """What the process and its container use, and the queues that are watched."""
     resources.attach(app.store, app.settings)
@@ -168,6 +174,7 @@ def request_hook(app: Instrumented) -> Feature:
 
 FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     body_sizes,
+    refused_requests,
     resource_use,
     active_users,
     audit_trail,
