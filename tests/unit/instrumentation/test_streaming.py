@@ -351,4 +351,5 @@ def test_headers_that_are_none_change_nothing(headers: list[Any], caplog: pytest
 def test_without_streams_plain_responses_are_as_ever() -> None:
     observed = Observed(PlainTextResponse("here"), METRICS_ALONE)
     observed.call(("GET", "/"))
+    assert observed.counted() == {("GET", "", "200", ""): 1}
     assert (opened(observed), ended(observed)) == ({}, {})
