@@ -1,4 +1,4 @@
-"""Runs a health check of the service: aside where it would hold up the event loop, and whatever it raises."""
+"""Runs the service's health checks: in a thread if they would block the event loop, and with anything that they raise contained."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Probe: TypeAlias = Callable[[], object | Awaitable[object]]
 
-HOLDS_UP_SECONDS = 0.1
-"""How long a check may keep the event loop from everything else before it is run aside, or said to do so."""
+BLOCKING_SECONDS = 0.1
+"""A check that blocks the event loop for this long is moved to a thread, or a warning is logged."""
 
 _log = logging.getLogger("instrumentation")
 _THREAD = "sidelight-health"
@@ -38,11 +38,11 @@ class Outcome(NamedTuple):
 
 
 class Probing:
-    """Runs a check, again and again.
+    """Runs a check repeatedly.
 
     A plain function runs in a thread. An async function runs on the event loop, unless it awaits nothing: then it runs
-    in a thread too. One that awaits, and was found to hold up the loop without ever giving way, runs in a thread from
-    then on, until it does wait for the loop.
+    in a thread too. If one that awaits blocks the loop and never yields to it, it runs in a thread from then on, until it
+    does need the loop.
 
     Args:
         name: Of the check.
@@ -59,11 +59,11 @@ class Probing:
 
     @property
     def is_on_loop(self) -> bool:
-        """Whether it runs on the event loop, where it can be cancelled."""
+        """Whether it runs on the event loop and so can be cancelled."""
         return not self._is_aside
 
     async def outcome(self) -> Outcome:
-        """Run the check; nothing that it raises gets out, since ``SystemExit`` would end the event loop."""
+        """Run the check and return its result or its exception, since a raised ``SystemExit`` would end the event loop."""
         try:
             return Outcome(await self._value(), None)
         except asyncio.CancelledError:
@@ -100,18 +100,18 @@ class Probing:
         try:
             return await steps
         finally:
-            if steps.longest >= HOLDS_UP_SECONDS:
-                self._hold_up(steps)
+            if steps.longest >= BLOCKING_SECONDS:
+                self._blocked(steps)
 
-    def _hold_up(self, steps: _Steps) -> None:
+    def _blocked(self, steps: _Steps) -> None:
         if not steps.has_waited and not self._needs_loop:
             self._is_aside = True
         if not self._is_said:
             self._is_said = True
             cure = (
-                "it runs in a thread from now on" if self._is_aside else "give a plain function, which runs in a thread"
+                "it runs in a thread from now on" if self._is_aside else "use a plain function, which runs in a thread"
             )
-            _log.warning("health check %s held up the event loop for %.1f s; %s", self._name, steps.longest, cure)
+            _log.warning("health check %s blocked the event loop for %.1f s; %s", self._name, steps.longest, cure)
 
 
 class _Steps:

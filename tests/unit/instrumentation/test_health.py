@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 import instrumentation
 from instrumentation.errors import InstrumentationError
 from instrumentation.health.monitor import MOST_CHECKS, HealthChecks, checks_of, health_check
-from instrumentation.health.probing import HOLDS_UP_SECONDS
+from instrumentation.health.probing import BLOCKING_SECONDS
 from instrumentation.http.health import health_pages
 from instrumentation.settings import Health, parse_settings
 from instrumentation.shutdown import shutdown
@@ -302,7 +302,7 @@ def test_another_event_loop_of_the_process_asks_anew(store: ProcessStore) -> Non
 class Thread:
     """Notes in which thread a check runs, and holds that thread up."""
 
-    def __init__(self, seconds: float = 2 * HOLDS_UP_SECONDS) -> None:
+    def __init__(self, seconds: float = 2 * BLOCKING_SECONDS) -> None:
         self.seen: list[threading.Thread] = []
         self._seconds = seconds
 
@@ -352,7 +352,7 @@ def test_one_that_holds_the_loop_up_and_never_gives_way_runs_aside_from_then_on(
     assert problems(check, 3, store) == ["", "", ""]
     assert thread.names == ["loop", "aside", "aside"]
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said == "health check database held up the event loop for 0.2 s; it runs in a thread from now on"
+    assert said == "health check database blocked the event loop for 0.2 s; it runs in a thread from now on"
 
 
 def test_one_that_gives_way_too_stays_on_the_loop_and_is_said(
@@ -367,7 +367,7 @@ def test_one_that_gives_way_too_stays_on_the_loop_and_is_said(
     assert problems(check, 2, store) == ["", ""]
     assert thread.names == ["loop", "loop"]
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.endswith("give a plain function, which runs in a thread")
+    assert said.endswith("use a plain function, which runs in a thread")
 
 
 def test_one_that_needs_the_loop_after_all_is_back_on_it(store: ProcessStore) -> None:
@@ -398,7 +398,7 @@ def test_one_that_is_quick_or_waits_stays_on_the_loop_and_nothing_is_said(
     thread = Thread(0.0)
 
     async def check() -> None:
-        await asyncio.sleep(2 * HOLDS_UP_SECONDS)
+        await asyncio.sleep(2 * BLOCKING_SECONDS)
         thread.hold_up()
 
     assert problems(check, 2, store) == ["", ""]
