@@ -230,7 +230,7 @@ def test_the_service_hears_once_that_it_has_no_lines_and_how_to_have_them() -> N
     begin()
     (said,) = own.records
     assert said.levelname == "WARNING"
-    assert "call instrumentation.configure_logging() to have them" in said.getMessage()
+    assert "call instrumentation.configure_logging() to get them" in said.getMessage()
 
 
 def test_a_service_that_sets_up_logging_while_it_serves_hears_so_too() -> None:
