@@ -107,6 +107,24 @@ def full_disk() -> Iterator[None]:
         yield
 
 
+def test_files_of_a_dead_worker_that_cannot_be_removed_are_not_counted_again_an_hour_later(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, dead = workers.start(), workers.start()
+    create(dead, 5)
+    workers.kill(dead)
+    monkeypatch.setattr(worker_files, "remove", lambda folder, files: None)  # noqa: ARG005
+    assert workers.counted()[CREATED] == (5.0,)
+    hour_later = shared_store.time.time() + 3600
+    monkeypatch.setattr(shared_store.time, "time", lambda: hour_later)
+    another = workers.start()
+    create(another, 1)
+    workers.kill(another)
+    assert [workers.counted()[CREATED] for _ in range(3)] == [(6.0,)] * 3
+    assert f"{dead.name}.values" in workers.files()
+    assert reader.name in workers.running
+
+
 def test_any_worker_reads_the_sum_of_all(workers: Workers) -> None:
     for times in (3, 7, 11):
         create(workers.start(), times)
