@@ -1,4 +1,4 @@
-"""Windows of days read every quarter of an hour, at the pace of production: evaluated at the very quarter, and off it."""
+"""Windows of days are evaluated every quarter of an hour, as in production: at the quarter, and between quarters."""
 
 from __future__ import annotations
 

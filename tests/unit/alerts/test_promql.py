@@ -1,4 +1,4 @@
-"""The checker knows what an expression reads and returns."""
+"""The checker knows which series an expression reads and which labels its result has."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RETURNED = {
 
 
 @pytest.mark.parametrize("expression", RETURNED)
-def test_a_sound_expression_returns(expression: str) -> None:
+def test_a_valid_expression_is_accepted(expression: str) -> None:
     checked = check(expression, SERIES)
     assert checked.faults == []
     assert checked.labels == RETURNED[expression]
@@ -51,5 +51,5 @@ WRONG = {
 
 
 @pytest.mark.parametrize("expression", WRONG)
-def test_a_wrong_expression_is_told(expression: str) -> None:
+def test_an_invalid_expression_is_reported(expression: str) -> None:
     assert faults(expression, SERIES)[0].startswith(WRONG[expression])

@@ -1,4 +1,4 @@
-"""What the generated dashboards promise beyond what ``sidelight check`` asks of any dashboard."""
+"""Properties of the generated dashboards beyond those that ``sidelight check`` checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services of frameworks that others wrote, on real servers: each request is counted as it was answered, by its route."""
+"""Services of other frameworks on real servers: each request is counted by its route and the status that was sent."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_websocket_counts_by_its_template(service: Service, process: Process) 
 
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 def test_the_layer_in_python_counts_as_the_one_in_c(interface: str, tmp_path: Path) -> None:
-    """Exemplars are asked for, which the compiled layer leaves to it."""
+    """With exemplars, the compiled layer is not used."""
     (tmp_path / "sidelight.yaml").write_text("metrics: {exemplars: true}")
     last = [each for each in services() if each.interface == interface][-1]
     with serving(last, tmp_path) as process:
