@@ -25,8 +25,10 @@ from alerts.conditions.workflow_failures import WORKFLOW_FAILURES
 from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.recording.services import deployment_rules, http_rules, queue_rules, resource_rules, workflow_rules
-from alerts.recording.users import users_rules, users_tests
+from alerts.recording.users import users_rules
+from alerts.rule_tests.counting_tests import counting_tests
 from alerts.rule_tests.promtool import to_test_file
+from alerts.rule_tests.users_tests import users_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,12 +87,13 @@ def _group(settings: Settings, name: str) -> RuleGroup:
 
 def generated(settings: Settings) -> dict[str, str]:
     """File name to text, of all that this package writes."""
+    made = groups(settings)
     return {
-        "rules.yaml": to_rule_file(groups(settings)),
-        "rules_test.yaml": _test_file(settings, *users_tests(settings)),
+        "rules.yaml": to_rule_file(made),
+        "rules_test.yaml": _test_file(settings, *users_tests(settings), *counting_tests(settings)),
         "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
-        "alertmanager.yaml": to_alertmanager_config(settings),
+        "alertmanager.yaml": to_alertmanager_config(settings, made),
         messages.FILE: messages.to_template_file(),
     }
 

@@ -154,15 +154,14 @@ def _of_severity(
     return found
 
 
-def matchers(match: Mapping[str, str]) -> str:
-    """The labels of an override as they stand behind a series.
+def matchers(match: Mapping[str, str], *more: str) -> str:
+    """The labels of an override as they stand behind a series, and other matchers behind them.
 
-    >>> matchers({"job": "search"}), matchers({})
-    ('{job="search"}', '')
+    >>> matchers({"job": "search"}), matchers({}), matchers({"job": "search"}, 'le="+Inf"')
+    ('{job="search"}', '', '{job="search", le="+Inf"}')
     """
-    if not match:
-        return ""
-    return "{" + ", ".join(f"{label}={_quoted(value)}" for label, value in match.items()) + "}"
+    parts = [*(f"{label}={_quoted(value)}" for label, value in match.items()), *more]
+    return f"{{{', '.join(parts)}}}" if parts else ""
 
 
 def _quoted(value: str) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from instrumentation.health.checks import http_check, redis_check, sqlalchemy_check, tcp_check
     from instrumentation.health.monitor import health_check
     from instrumentation.http import instrument, uninstrument
+    from instrumentation.http.finished import FinishedRequest
     from instrumentation.http.problems import problem_documents
     from instrumentation.logs import configure_logging, set_level
     from instrumentation.queues import queue
@@ -49,6 +50,7 @@ _HOME = {
     "ConflictError": "errors",
     "ExternalServiceError": "errors",
     "ExternalTimeoutError": "errors",
+    "FinishedRequest": "http.finished",
     "InstrumentationError": "errors",
     "NotFoundError": "errors",
     "PermissionDeniedError": "errors",
@@ -89,6 +91,7 @@ __all__ = [
     "ConflictError",
     "ExternalServiceError",
     "ExternalTimeoutError",
+    "FinishedRequest",
     "InstrumentationError",
     "NotFoundError",
     "PermissionDeniedError",

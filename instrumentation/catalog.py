@@ -115,6 +115,14 @@ HTTP_SERVER_ACTIVE_REQUESTS = Metric(
     help="Requests in progress.",
     labels=("http_request_method",),
 )
+HTTP_SERVER_ACTIVE_REQUESTS_BY_ROUTE = Metric(
+    name="http_server_active_requests_by_route",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Requests in progress by the route that their path matches, if http.active_requests_by_route is true.",
+    labels=("http_route",),
+    folded=("http_route",),
+)
 HTTP_SERVER_ACTIVE_STREAMS = Metric(
     name="http_server_active_streams",
     kind=Kind.GAUGE,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-import sys
+import time
+from contextlib import suppress
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -40,10 +43,11 @@ def retry_with_backoff(  # noqa: PLR0913 - the settings of a policy, all but one
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Try a function or coroutine function again where it fails for a moment.
 
-    What is permanent is never tried again, whatever ``exceptions`` says: an ``AppError`` that is the caller's fault, and
-    an HTTP answer (``httpx.HTTPStatusError``) of 4xx other than 408, 425 and 429. Where the answer says Retry-After, in
-    seconds, or an ``AppError`` has ``retry_after``, the next attempt waits for so long, or is not made where that is
-    beyond the time budget. The last failure goes on as it is. The function must be idempotent.
+    Permanent failures are never retried, whatever ``exceptions`` says: an ``AppError`` that is the caller's fault, and the
+    errors of HTTP clients, such as ``httpx.HTTPStatusError``, with a 4xx status other than 408, 425 and 429. If the
+    response has a Retry-After header, in seconds or as a date (RFC 9110, section 10.2.3), or an ``AppError`` has
+    ``retry_after``, the next attempt waits that long; if that is beyond the time budget, there is none. The last error is
+    raised unchanged. The function must be idempotent.
 
     Args:
         max_attempts: How often it is called at most, the first time included.
@@ -60,14 +64,17 @@ def retry_with_backoff(  # noqa: PLR0913 - the settings of a policy, all but one
 
     def decorated(function: Callable[_P, _R]) -> Callable[_P, _R]:
         name = _name(function)
-        settings: dict[str, Any] = {
-            "on": functools.partial(_when, exceptions, time_budget),
-            "attempts": max_attempts,
-            "timeout": time_budget,
-            "wait_initial": initial_delay,
-            "wait_max": max_delay,
-            "wait_jitter": initial_delay,
-        }
+
+        def attempts() -> Any:
+            policy = stamina.retry_context(
+                on=functools.partial(_when, exceptions, time.monotonic() + time_budget),
+                attempts=max_attempts,
+                timeout=time_budget,
+                wait_initial=initial_delay,
+                wait_max=max_delay,
+                wait_jitter=initial_delay,
+            )
+            return policy.with_name(name, (), {})  # for its log lines, without the arguments, which may be secrets
 
         def count(attempt: stamina.Attempt) -> None:
             if attempt.num > 1:
@@ -77,7 +84,7 @@ def retry_with_backoff(  # noqa: PLR0913 - the settings of a policy, all but one
 
             @functools.wraps(function)  # noqa: RET503 - the last attempt raises
             async def call_async(*args: _P.args, **kwargs: _P.kwargs) -> Any:
-                async for attempt in stamina.retry_context(**settings):
+                async for attempt in attempts():
                     with attempt:
                         count(attempt)
                         return await function(*args, **kwargs)
@@ -86,7 +93,7 @@ def retry_with_backoff(  # noqa: PLR0913 - the settings of a policy, all but one
 
         @functools.wraps(function)  # noqa: RET503 - the last attempt raises
         def call(*args: _P.args, **kwargs: _P.kwargs) -> Any:
-            for attempt in stamina.retry_context(**settings):
+            for attempt in attempts():
                 with attempt:
                     count(attempt)
                     return function(*args, **kwargs)
@@ -96,31 +103,54 @@ def retry_with_backoff(  # noqa: PLR0913 - the settings of a policy, all but one
     return decorated
 
 
-def _when(exceptions: type[Exception] | tuple[type[Exception], ...], longest: float, error: Exception) -> bool | float:
+def _when(exceptions: type[Exception] | tuple[type[Exception], ...], deadline: float, error: Exception) -> bool | float:
     """Whether to try again, or after how many seconds."""
     if not isinstance(error, exceptions):
         return False
-    status, after = _answer(error)
+    status, after = _response(error)
     if (
         status is not None
         and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
         and status not in _PASSING
     ):
         return False
-    if after is None:
+    if not after:
         return True
-    return after if after <= longest else False  # nobody waits an hour within a request
+    return after if time.monotonic() + after <= deadline else False
 
 
-def _answer(error: Exception) -> tuple[int | None, float | None]:
-    """The HTTP status behind an error and the seconds of its Retry-After, where it has them."""
+def _response(error: Exception) -> tuple[int | None, float | None]:
+    """The HTTP status of the response behind an error, and the seconds of its Retry-After header, if it has them."""
     if isinstance(error, AppError):
         return error.status, error.retry_after
-    httpx = sys.modules.get("httpx")
-    if httpx is None or not isinstance(error, httpx.HTTPStatusError):
-        return None, None
-    said = error.response.headers.get("retry-after", "")
-    return error.response.status_code, float(said) if said.isdecimal() else None
+    with suppress(Exception):  # a property of the error may raise
+        response: Any = getattr(error, "response", None)  # of httpx, requests, and clients made from them
+        response = error if response is None else response  # of aiohttp and urllib
+        found = (getattr(response, name, None) for name in ("status_code", "status", "code"))
+        status = next((value for value in found if isinstance(value, int)), None)
+        if status is not None:
+            return status, seconds_of(response.headers.get("retry-after", ""), time.time())
+    return None, None
+
+
+def seconds_of(retry_after: str, now: float) -> float | None:
+    """How long a Retry-After header says to wait; None if it says nothing that can be understood.
+
+    Args:
+        retry_after: The value of the header: seconds, or a date.
+        now: Seconds since 1970.
+
+    >>> seconds_of("120", 0.0), seconds_of("Thu, 01 Jan 1970 00:00:07 GMT", 3.0), seconds_of("soon", 0.0)
+    (120.0, 4.0, None)
+    """
+    said = str(retry_after).strip()
+    if said.isascii() and said.isdigit():
+        return float(said)
+    try:
+        date = parsedate_to_datetime(said)
+    except ValueError:
+        return None
+    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
 
 
 def _name(function: Callable[..., object]) -> str:

@@ -1,7 +1,7 @@
-"""The id of the running thread, and never that of a greenlet.
+"""The id of the current thread, never that of a greenlet.
 
-gevent puts its own in the place of ``threading.get_ident``: each greenlet would be a thread of its own, although all of them
-run on one, and nobody could tell which of them have ended.
+gevent replaces ``threading.get_ident``, so that each greenlet has an id of its own. All greenlets share one thread, though, and
+it is not known which of them have ended.
 """
 
 from __future__ import annotations
@@ -20,4 +20,4 @@ def _of_threads() -> Callable[[], int]:
 
 
 get_ident = _of_threads()
-"""As ``threading.get_ident``, before gevent replaced it."""
+"""``threading.get_ident`` as it was before gevent replaced it."""

@@ -28,7 +28,7 @@
 
 /* As in instrumentation/speedups.py. Raised when this module and what it asks of instrumentation change together;
    the major version in pyproject.toml is the same number. */
-#define REVISION 3
+#define REVISION 4
 
 /* ---- What newer Pythons have, under the names that it has there ---- */
 
@@ -1215,20 +1215,24 @@ static PyObject *
 measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
 {
     static char *keywords[] = {
-        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "streams", "exemplars", "listeners", NULL};
+        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "streams", "active_by_route", "exemplars", "listeners",
+        NULL};
     PyObject *app, *recorder, *routes, *excluded, *direct, *other, *aside = Py_None, *streams = Py_None;
     PyObject *exemplars = Py_None, *listeners = NULL;
+    int active_by_route = 0;
     if (learn() < 0) {
         return NULL;
     }
     PyObject *python = PyObject_Call(known_measuring, args, names); /* it says which argument is missing or too much */
     if (python == NULL
-        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOOO", keywords, &app, &recorder, &routes, &excluded,
-                                        &direct, &other, &aside, &streams, &exemplars, &listeners)) {
+        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOpOO", keywords, &app, &recorder, &routes, &excluded,
+                                        &direct, &other, &aside, &streams, &active_by_route, &exemplars,
+                                        &listeners)) {
         Py_XDECREF(python);
         return NULL;
     }
-    if (exemplars != Py_None) { /* to ask each request for its span costs more than is saved here */
+    /* To ask each request for its span, or for its route in advance, costs more than is saved here. */
+    if (exemplars != Py_None || active_by_route) {
         return python;
     }
     Measured *self = PyObject_GC_New(Measured, &MeasuredType);

@@ -1,20 +1,20 @@
-"""Alertmanager's configuration: who hears which alert, and which alert makes another one needless."""
+"""Alertmanager's configuration: who hears which alert, and which alert holds back another one."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
+from alerts.alertmanager.inhibition import inhibit_rules
 from alerts.alertmanager.messages import FILE, message
-from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
-from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.conditions.watchdog import NAME as WATCHDOG
 from alerts.model import to_yaml
 from instrumentation.settings import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from alerts.model import RuleGroup
     from instrumentation.settings import MuteTime, Section, Settings, Team
 
 _SEVERITIES = (
@@ -25,8 +25,13 @@ _SEVERITIES = (
 _EVENTS = {"info"}  # nobody needs to hear that an event is over
 
 
-def alertmanager_config(settings: Settings) -> dict[str, object]:
-    """The configuration as data, for Alertmanager 0.25 and later; its templates lie beside it."""
+def alertmanager_config(settings: Settings, groups: Iterable[RuleGroup]) -> dict[str, object]:
+    """The configuration as data, for Alertmanager 0.25 and later; its templates lie beside it.
+
+    Args:
+        settings: The settings.
+        groups: All rule groups made from them.
+    """
     notification, teams = settings.alerting.notification, settings.alerting.teams
     return {
         "templates": [FILE],
@@ -42,32 +47,15 @@ def alertmanager_config(settings: Settings) -> dict[str, object]:
                 *_by_severity(settings),
             ],
         },
-        "inhibit_rules": inhibit_rules(settings),
+        "inhibit_rules": inhibit_rules(settings, groups),
         "receivers": [_receiver(name, given_receivers(settings)) for name in receiver_names(settings)],
         **_time_intervals(settings),
     }
 
 
-def inhibit_rules(settings: Settings) -> list[dict[str, object]]:
-    """A critical alert silences its own warning; a service that is down silences its other alerts."""
-    by = list(settings.alerting.group_by)
-    return [
-        {
-            "source_matchers": ['severity="critical"'],
-            "target_matchers": ['severity="warning"'],
-            "equal": ["alertname", *by],
-        },
-        {
-            "source_matchers": [f'alertname="{SERVICE_DOWN}"', 'severity="critical"'],
-            "target_matchers": [f'alertname!~"{SERVICE_DOWN}|{DEPLOYMENT_COMPLETED}|{WATCHDOG}"'],
-            "equal": by,
-        },
-    ]
-
-
-def to_alertmanager_config(settings: Settings) -> str:
-    """The text of Alertmanager's configuration file."""
-    return to_yaml(alertmanager_config(settings))
+def to_alertmanager_config(settings: Settings, groups: Iterable[RuleGroup]) -> str:
+    """The text of Alertmanager's configuration file; arguments as for ``alertmanager_config``."""
+    return to_yaml(alertmanager_config(settings, groups))
 
 
 # --- Routes ----------------------------------------------------------------------------------------------------------

@@ -71,6 +71,8 @@ _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
     "ALERTS": ("alertname", "alertstate", "severity", "service_version", "kind"),
 }
 _TARGET_LABELS = ("job", "instance")
+REPLICAS = ("prometheus_replica", "replica", "__replica__")
+"""Labels by which the copies of a highly available pair of Prometheus differ, where a common store keeps both."""
 _GRAFANA_INTERVAL = re.compile(r"\$(?:__rate_interval|__interval|__range)\b")
 KEEP_EVERY_LABEL = {"topk", "bottomk", "limitk", "limit_ratio"}
 _SET_OPERATORS = {"and", "or", "unless"}
@@ -180,8 +182,9 @@ class _Walk:
         elif is_without(node):
             kept = inner - frozenset(node.modifier.labels)
         else:
-            self._need(node.modifier.labels, inner, "aggregates by")
-            kept = frozenset(node.modifier.labels)
+            wanted = frozenset(node.modifier.labels) - frozenset(REPLICAS)  # which only some series have
+            self._need(sorted(wanted), inner, "aggregates by")
+            kept = wanted
         if str(node.op) == "count_values":
             return kept | frozenset({node.param.val})
         return inner if str(node.op) in KEEP_EVERY_LABEL else kept
@@ -216,6 +219,8 @@ class _Walk:
 def _is_scalar(node: Any) -> bool:
     if isinstance(node, promql.ParenExpr | promql.UnaryExpr):
         return _is_scalar(node.expr)
+    if isinstance(node, promql.BinaryExpr):
+        return _is_scalar(node.lhs) and _is_scalar(node.rhs)
     return isinstance(node, promql.NumberLiteral) or (isinstance(node, promql.Call) and node.func.name in _SCALARS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from alerts.checking.promql import catalog_series, check
 from alerts.model import AlertRule, RecordingRule
@@ -31,6 +31,19 @@ def faults(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> list[str]:
     groups = tuple(groups)
     known = series(groups, group_by)
     return [f"{_name(rule)} {fault}" for rule in _rules(groups) for fault in _faults(rule, known)]
+
+
+def kept_labels(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> dict[tuple[str, str], frozenset[str]]:
+    """Alert and severity to the labels that the expressions of all its rules return."""
+    groups = tuple(groups)
+    known = series(groups, group_by)
+    kept: dict[tuple[str, str], frozenset[str]] = {}
+    for rule in _rules(groups):
+        if isinstance(rule, AlertRule):
+            labels = cast("frozenset[str]", check(rule.filled(rule.expr), known).labels)  # the catalog knows all labels
+            key = rule.alert, rule.severity
+            kept[key] = kept.get(key, labels) & labels
+    return kept
 
 
 def _faults(rule: RecordingRule | AlertRule, known: dict[str, Labels]) -> list[str]:

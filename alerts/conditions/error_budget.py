@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from alerts.alert import Alert
 from alerts.links import urls
 from alerts.model import AlertRule, RecordingRule, number
-from alerts.recording.services import recorded
+from alerts.recording.counting import within
+from alerts.recording.services import recorded, slower
 from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, Value
 from alerts.rule_tests.threshold_tests import service_labels
 from alerts.thresholds import SEVERITIES, matchers
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 NAME = "ErrorBudgetBurn"
 AVAILABILITY, LATENCY = "availability", "latency"
+
+_QUARTER = Duration("15m")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +71,9 @@ def slo_rules(settings: Settings) -> list[RecordingRule]:
     windows = dict.fromkeys([*sorted((w for burn in BURNS for w in (burn.short, burn.long)), key=_seconds), period])
     return [
         RecordingRule(record=of.objective, expr=_by_slo(_objective(settings, slo) for slo in (AVAILABILITY, LATENCY))),
-        RecordingRule(record=of.slo_bad, expr=_by_slo([(AVAILABILITY, of.errors), (LATENCY, _slow(settings))])),
-        RecordingRule(record=of.slo_bad_quarters, expr=_quarters(settings, of.slo_bad)),
-        RecordingRule(record=of.request_quarters, expr=_quarters(settings, of.requests)),
+        RecordingRule(record=of.new_bad, expr=_by_slo([(AVAILABILITY, of.new_errors), (LATENCY, _slow(settings))])),
+        RecordingRule(record=of.bad_by_quarter, expr=_once_a_quarter(settings, of.new_bad)),
+        RecordingRule(record=of.requests_by_quarter, expr=_once_a_quarter(settings, of.new_requests)),
         *(_burn_rule(settings, window) for window in windows),
         RecordingRule(record=of.budget_left, expr=f"1 - {of.budget_burn(period)}", shown=True),
     ]
@@ -81,32 +84,35 @@ def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
     return RecordingRule(
         record=of.budget_burn(window),
         expr=(
-            f"{_average(of.slo_bad, of.slo_bad_quarters, window)}\n"
-            f"/ on ({of.by}) group_left () ({_average(of.requests, of.request_quarters, window)} > 0)\n"
+            f"{_count(of.new_bad, of.bad_by_quarter, window)}\n"
+            f"/ on ({of.by}) group_left () ({_count(of.new_requests, of.requests_by_quarter, window)} > 0)\n"
             f"/ on ({of.by_with('slo')}) (1 - {of.objective})"
         ),
         shown=window == BURNS[0].long,
     )
 
 
-def _quarters(settings: Settings, series: str) -> str:
-    """A quarter's average, recorded at its end alone, twice at least: a month is read at every evaluation, and each sample costs."""
-    minutes = -(-2 * settings.alerting.evaluation_interval.seconds // 60)
-    average = f"avg_over_time({series}[15m])"
-    return f"{average}\nand on () minute() % 15 >= {15 - minutes}" if minutes < 15 else average  # noqa: PLR2004 - a quarter
+def _once_a_quarter(settings: Settings, series: str) -> str:
+    """The sum of a quarter of an hour, recorded by one evaluation in each: a month is read every time, and each sample costs.
+
+    Where evaluations do not fit into a quarter it is as much shorter as makes them fit, so that none counts twice.
+    """
+    every = settings.alerting.evaluation_interval.seconds
+    quarter = Duration.of(max(_QUARTER.seconds // every, 1) * every)
+    return f"{within(series, quarter)}\nand on () vector(time() % {quarter.seconds}) < {every}"
 
 
-def _average(series: str, quarters: str, window: Duration) -> str:
-    """Of a day and more the quarters are read, since the samples of so long a window cost too much.
+def _count(series: str, quarters: str, window: Duration) -> str:
+    """How many events lie within a window. Of a day and more the quarters are read, since the samples of so long a window cost too much.
 
     They are read as they stand, not by a subquery: that would have no point where the series pauses, and be ten times as slow over
     many blocks. They are those of the clock, of which a service that is younger has none: what it has of one counts.
     """
     is_long = window.seconds >= Duration("1d").seconds
     return (
-        f"(avg_over_time({quarters}[{window}]) or avg_over_time({series}[15m]))"
+        f"(sum_over_time({quarters}[{window}]) or sum_over_time({series}[{_QUARTER}]))"
         if is_long
-        else f"avg_over_time({series}[{window}])"
+        else f"sum_over_time({series}[{window}])"
     )
 
 
@@ -127,14 +133,12 @@ def _objective(settings: Settings, slo: str) -> tuple[str, str]:
 
 
 def _slow(settings: Settings) -> str:
-    """Requests per second that took longer than they may; what is answered within an edge is counted exactly."""
-    of = recorded(settings)
-
-    def above(match: str, seconds: float) -> str:
-        within = match.rstrip("}") + (", " if match else "{") + f'le=~"{number(seconds)}(|.0)"}}'
-        return f"clamp_min({of.requests}{match} - on ({of.by}) sum by ({of.by}) ({of.buckets}{within}), 0)"
-
-    return " or ".join(above(matchers(match), own.latency.seconds) for match, own in _of_services(settings))
+    """New requests that took longer than they may."""
+    buckets = recorded(settings).new_in_buckets
+    return " or ".join(
+        f"clamp_min({slower(settings, buckets, number(own.latency.seconds), match)}, 0)"
+        for match, own in _of_services(settings)
+    )
 
 
 def _of_services(settings: Settings) -> Iterator[tuple[Mapping[str, str], Objectives]]:
@@ -158,12 +162,12 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
         f"({of.budget_burn(burn.long)} > [[burn_{burn.long}]] and {of.budget_burn(burn.short)} > [[burn_{burn.long}]])"
         for burn in burns
     )
-    bad = f"{longest.seconds} * {_average(of.slo_bad, of.slo_bad_quarters, longest)}"
+    bad = _count(of.new_bad, of.bad_by_quarter, longest)
     return AlertRule(
         alert=NAME,
         key=severity,
         severity=severity,
-        expr=f"({paces})\nand\nround({bad}) >= [[minimum_bad_events]]",
+        expr=f"({paces})\nand\n{bad} >= [[minimum_bad_events]]",
         parameters={
             **{f"burn_{burn.long}": burn.factor(period) for burn in burns},
             "minimum_bad_events": settings.alerting.minimum_bad_events,
@@ -218,7 +222,7 @@ def error_budget_burn_tests(settings: Settings) -> list[RuleTest]:
         _Story(name="an hour below the fast pace", before=0, after=0.98 * fast),
         _Story(name="an outage that is over", before=1.02 * fast, after=0),
     ]
-    return [_steady_test(settings, steady), _changing_test(settings, changing)]
+    return [_steady_test(settings, steady), _changing_test(settings, changing), _rare_test(settings)]
 
 
 def _every_three_minutes(settings: Settings) -> Settings:
@@ -239,25 +243,51 @@ def _steady_test(settings: Settings, stories: list[_Story]) -> RuleTest:
 
 def _changing_test(settings: Settings, stories: list[_Story]) -> RuleTest:
     """How fast the longer windows burn follows from both paces, so only whether the critical one fires is looked at."""
-
-    def check(story: _Story) -> Value:
-        firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="{story.name}", severity="critical"}}'
-        return Value(
-            seconds=_CALM.seconds + _BUSY.seconds,
-            expr=f"count by (job) ({firing})",
-            labels={"job": story.name},
-            value=1 if story.fires else None,
-        )
-
-    checks = tuple(map(check, stories))
+    end = _CALM.seconds + _BUSY.seconds
+    checks = tuple(_pages(story.name, end, fires=bool(story.fires)) for story in stories)
     return _test(settings, f"{NAME} fires after an hour above its pace, and resolves", stories, values=checks)
 
 
+def _rare_test(settings: Settings) -> RuleTest:
+    """Nothing but failures in hours, at services that are young or were away: what is missing from a window counts for nothing."""
+    step, least = _interval(settings).seconds, settings.alerting.minimum_bad_events
+    here, away = Duration("45m").seconds // step, Duration("2h15m").seconds // step
+    end, recent = 2 * here + away, 4 * 60 // step  # so recent that the shortest window still holds them
+    before = {"young": f"_x{here + away}", "back": f"0x{here - 2} stale _x{away}"}
+    can_fire = 1 / (1 - settings.slo.availability) > BURNS[0].factor(settings.slo.period)
+    failures = (least - 1, least) if can_fire else (least - 1,)
+
+    def series(job: str, failed: int) -> Iterator[Series]:
+        own = {**service_labels(settings), "job": job, "instance": "a"}
+        name, earlier = f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_count", before[job.partition(" ")[0]]
+        yield Series(name=name, labels={**own, "error_type": ""}, values=f"{earlier} 0x{here}")
+        jump = f"0x{here - recent - 1} {failed}x{recent}"
+        yield Series(name=name, labels={**own, "error_type": "500"}, values=f"{earlier} {jump}")
+
+    jobs = {f"{name} with {failed}": failed for name in before for failed in failures}
+    fires = {job for job, failed in jobs.items() if failed == least}
+    return RuleTest(
+        name=f"{NAME} fires for {least} failures of a service that is young or was away, and not for {least - 1}",
+        series=tuple(one for job, failed in jobs.items() for one in series(job, failed)),
+        values=tuple(_pages(job, end * step, fires=job in fires) for job in jobs),
+        interval=_interval(settings),
+    )
+
+
+def _pages(job: str, seconds: int, *, fires: bool) -> Value:
+    """Whether the critical alert of a service fires."""
+    firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="{job}", severity="critical"}}'
+    return Value(seconds=seconds, expr=f"count by (job) ({firing})", labels={"job": job}, value=1 if fires else None)
+
+
 def _test(settings: Settings, name: str, stories: list[_Story], **checks: Any) -> RuleTest:
-    window = settings.alerting.window
-    interval = Duration.of(min(window.seconds // 4, 60))
+    interval = _interval(settings)
     series = tuple(one for story in stories for one in _history(settings, story, interval.seconds))
     return RuleTest(name=name, series=series, interval=interval, **checks)
+
+
+def _interval(settings: Settings) -> Duration:
+    return Duration.of(min(settings.alerting.window.seconds // 4, 60))
 
 
 def _labels(settings: Settings, story: _Story) -> dict[str, str]:
@@ -289,7 +319,8 @@ def _history(settings: Settings, story: _Story, step: int) -> Iterator[Series]:
     else:
         edge = str(float(settings.slo.latency.seconds))
         yield Series(name=f"{name}_count", labels={**own, "error_type": ""}, values=counter(_EACH, _EACH))
-        yield Series(name=f"{name}_bucket", labels={**own, "error_type": "", "le": edge}, values=counter(*good))
+        for le, values in ((edge, counter(*good)), ("+Inf", counter(_EACH, _EACH))):
+            yield Series(name=f"{name}_bucket", labels={**own, "error_type": "", "le": le}, values=values)
 
 
 ERROR_BUDGET_BURN = Alert(

@@ -34,11 +34,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
         settings,
         level,
         alert=NAME,
-        expr=(
-            f"{level.of(of.error_ratio)} > [[threshold]]\n"
-            "and\n"
-            f"round({window.seconds} * {of.errors}) >= [[minimum_bad_events]]"
-        ),
+        expr=(f"{level.of(of.error_ratio)} > [[threshold]]\nand\n{of.errors} >= [[minimum_bad_events]]"),
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         summary="Too many requests are answered with an error.",
         description=(

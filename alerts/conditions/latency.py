@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
-from alerts.recording.services import recorded
+from alerts.recording.services import recorded, slower
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
 from alerts.thresholds import level_rule, levels
@@ -33,16 +33,12 @@ def high_latency_p95(settings: Settings) -> list[AlertRule]:
 def _rule(settings: Settings, level: Level) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
-    # Clients write the edge 1 as "1.0" or "1"; Prometheus 3 makes both "1.0", older ones keep what they were given.
-    within = f'sum by ({of.by}) ({of.buckets}{{le=~"[[threshold]](|.0)"}})'
     return level_rule(
         settings,
         level,
         alert=NAME,
         expr=(
-            f"{level.of(of.p95)} > [[threshold]]\n"
-            "and\n"
-            f"round({window.seconds} * ({of.requests} - {within})) >= [[minimum_bad_events]]"
+            f"{level.of(of.p95)} > [[threshold]]\nand\n{slower(settings, of.buckets, '[[threshold]]')} >= [[minimum_bad_events]]"
         ),
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         summary="Too many requests are slow.",

@@ -38,7 +38,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
         expr=(
             f"{level.of(of.workflow_failure_ratio)} > [[threshold]]\n"
             f"and {of.workflow_failure_ratio_recent} > [[threshold]]\n"
-            f"and round({window.seconds} * {of.workflow_failures}) >= [[minimum_bad_events]]"
+            f"and {of.workflow_failures} >= [[minimum_bad_events]]"
         ),
         summary="Too many executions of a workflow fail.",
         description=(
@@ -78,25 +78,36 @@ def _history(moments: Clock, level: Level, labels: Mapping[str, str], above: boo
 def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
     least, steps = settings.alerting.minimum_bad_events, moments.fires // moments.step
     late = (moments.longest_for + moments.grace) // moments.step
-    none = f"0x{steps}"
 
-    def fails(name: str, count: int, *, instances: int = 1, outcome: str = "failure", fires: bool = False) -> Story:
-        at_once = f"0x{steps - late} {count}x{late}"
-
+    def fails(  # noqa: PLR0913 - by keyword, and with a default
+        name: str,
+        count: int,
+        *,
+        before: str = f"0x{steps - late}",
+        instances: int = 1,
+        outcome: str = "failure",
+        fires: bool = False,
+    ) -> Story:
         def series(labels: Mapping[str, str]) -> Iterator[Series]:
             for place in range(instances):
-                own = {**labels, "instance": f"{place}"}
-                yield from (_ended(own, "success", none), _ended(own, outcome, at_once))
+                own = {**labels, "instance": f"{name} {place}"}
+                known = {label: value for label, value in own.items() if label != "workflow"}
+                yield Series(name=catalog.TARGET_INFO.name, labels=known, values=f"1x{steps}")
+                yield _ended(own, outcome, f"{before} {count}x{late}")
 
         return Story(name=name, series=series, fires=SEVERITIES if fires else (), value=1)
 
     yield fails("all-of-few", least - 1)
     if late * moments.step < moments.memory:  # else what failed at once is no longer recent when the alert has waited
-        yield fails("all-of-enough", least + 2, fires=True)
+        yield fails("all-of-enough", least, fires=True)
+        yield fails("the-first-of-all", least, before=f"_x{steps - late + 1}", fires=True)
         yield fails("enough-on-two-instances", least // 2 + 1, instances=2, fires=True)
     yield fails("cancelled", least + 2, outcome="cancelled")
     restarted = f"7+1x{steps - late} 0+1x{late}"
-    yield Story(name="restarted", series=lambda own: (_ended(own, "success", restarted), _ended(own, "failure", none)))
+    yield Story(
+        name="restarted",
+        series=lambda own: (_ended(own, "success", restarted), _ended(own, "failure", f"0x{steps}")),
+    )
 
 
 def _recovery(settings: Settings, moments: Clock) -> RuleTest:

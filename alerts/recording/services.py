@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alerts.model import RecordingRule
+from alerts.recording.counting import added, totals, within
+from alerts.thresholds import matchers
 from instrumentation import catalog
 from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from instrumentation.catalog import Metric
     from instrumentation.settings import Settings
 
 MEMORY = "1d"  # how far back rules look for what is no more, such as a service or a version
 
 _DURATION = catalog.HTTP_SERVER_REQUEST_DURATION.name
+_ERROR = '{error_type!=""}'
+_INFO = catalog.TARGET_INFO.name
 _COST = catalog.WORKFLOW_COST.name
 
 
@@ -33,33 +39,68 @@ class Recorded:
 
     level: str
     by: str
-    window: str
-    workflow_window: str
-    workflow_recent: str
+    window: Duration
+    workflow_window: Duration
+    workflow_recent: Duration
 
     def by_with(self, label: str) -> str:
         """The labels as they stand in ``by (...)``, and one more."""
         return f"{self.by}, {label}"
 
     @property
+    def request_totals(self) -> str:
+        """Requests of each instance since it started; 0, not absent, before the first."""
+        return f"{self.level}_instance:http_server_requests:sum"
+
+    @property
+    def error_totals(self) -> str:
+        """Requests with an error of each instance since it started; 0, not absent, before the first."""
+        return f"{self.level}_instance:http_server_request_errors:sum"
+
+    @property
+    def bucket_totals(self) -> str:
+        """Requests of each instance since it started, at or below each bucket edge."""
+        return f"{self.level}_instance_le:{_DURATION}_bucket:sum"
+
+    @property
+    def new_requests(self) -> str:
+        """Requests since the evaluation before."""
+        return f"{self.level}:http_server_requests:increase"
+
+    @property
+    def new_errors(self) -> str:
+        """Requests with an error since the evaluation before."""
+        return f"{self.level}:http_server_request_errors:increase"
+
+    @property
+    def new_in_buckets(self) -> str:
+        """Requests since the evaluation before, at or below each bucket edge."""
+        return f"{self.level}_le:{_DURATION}_bucket:increase"
+
+    @property
     def requests(self) -> str:
-        """Requests per second."""
-        return f"{self.level}:http_server_requests:rate{self.window}"
+        """Requests within the window."""
+        return f"{self.level}:http_server_requests:increase{self.window}"
 
     @property
     def errors(self) -> str:
-        """Requests with an error per second; 0, not absent, where there are none."""
-        return f"{self.level}:http_server_request_errors:rate{self.window}"
+        """Requests with an error within the window; 0, not absent, where there are none."""
+        return f"{self.level}:http_server_request_errors:increase{self.window}"
+
+    @property
+    def buckets(self) -> str:
+        """Requests within the window, at or below each bucket edge."""
+        return f"{self.level}_le:{_DURATION}_bucket:increase{self.window}"
+
+    @property
+    def request_rate(self) -> str:
+        """Requests per second."""
+        return f"{self.level}:http_server_requests:rate{self.window}"
 
     @property
     def error_ratio(self) -> str:
         """Share of requests with an error, 0 to 1; absent while there are no requests."""
         return f"{self.level}:http_server_request_errors_per_requests:ratio_rate{self.window}"
-
-    @property
-    def buckets(self) -> str:
-        """Requests per second at or below each bucket edge."""
-        return f"{self.level}_le:{_DURATION}_bucket:rate{self.window}"
 
     @property
     def p95(self) -> str:
@@ -72,19 +113,19 @@ class Recorded:
         return f"{self.level}_slo:objective:ratio"
 
     @property
-    def slo_bad(self) -> str:
-        """Requests per second that count against each objective."""
-        return f"{self.level}_slo:http_server_requests_bad:rate{self.window}"
+    def new_bad(self) -> str:
+        """Requests since the evaluation before that count against each objective."""
+        return f"{self.level}_slo:http_server_requests_bad:increase"
 
     @property
-    def slo_bad_quarters(self) -> str:
-        """The same, averaged over a quarter of an hour, so that days are read with few points."""
-        return f"{self.level}_slo:http_server_requests_bad:avg15m"
+    def bad_by_quarter(self) -> str:
+        """The same of a quarter of an hour, recorded once in each, so that days are read with few samples."""
+        return f"{self.level}_slo:http_server_requests_bad:sum15m"
 
     @property
-    def request_quarters(self) -> str:
-        """Requests per second, averaged over a quarter of an hour."""
-        return f"{self.level}:http_server_requests:avg15m"
+    def requests_by_quarter(self) -> str:
+        """Requests of a quarter of an hour, recorded once in each."""
+        return f"{self.level}:http_server_requests:sum15m"
 
     def budget_burn(self, window: str) -> str:
         """How many times as fast as it may each objective's error budget was spent; absent where there was no request."""
@@ -136,9 +177,34 @@ class Recorded:
         return f"{self.level}_instance_path:disk_used_per_size:ratio"
 
     @property
+    def execution_totals(self) -> str:
+        """Executions of each instance since it started; 0, not absent, before the first."""
+        return f"{self.level}_instance:workflow_executions:sum"
+
+    @property
+    def workflow_totals(self) -> str:
+        """Executions of each workflow of each instance since it started."""
+        return f"{self.level}_instance_workflow:workflow_executions:sum"
+
+    @property
+    def failure_totals(self) -> str:
+        """Failed executions of each workflow of each instance since it started; 0, not absent, where there are none."""
+        return f"{self.level}_instance_workflow:workflow_failures:sum"
+
+    @property
+    def new_executions(self) -> str:
+        """Executions of each workflow since the evaluation before."""
+        return f"{self.level}_workflow:workflow_executions:increase"
+
+    @property
+    def new_failures(self) -> str:
+        """Failed executions of each workflow since the evaluation before."""
+        return f"{self.level}_workflow:workflow_failures:increase"
+
+    @property
     def workflow_failures(self) -> str:
-        """Failed executions per second of each workflow; 0, not absent, where there are none."""
-        return f"{self.level}_workflow:workflow_failures:rate{self.workflow_window}"
+        """Failed executions of each workflow within its window; 0, not absent, where there are none."""
+        return f"{self.level}_workflow:workflow_failures:increase{self.workflow_window}"
 
     @property
     def workflow_failure_ratio(self) -> str:
@@ -191,24 +257,45 @@ def recorded(settings: Settings) -> Recorded:
     )
 
 
+def slower(settings: Settings, buckets: str, edge: str, match: Mapping[str, str] | None = None) -> str:
+    """Requests that took longer than a bucket edge, so that they are counted exactly.
+
+    All are taken from the buckets too: what is born or falls in one is so in all.
+
+    Args:
+        settings: The settings.
+        buckets: A recorded series of requests by bucket.
+        edge: The edge in seconds.
+        match: Labels that the service must have.
+    """
+    by = recorded(settings).by
+    # Clients write the edge 1 as "1.0" or "1"; Prometheus 3 makes both "1.0", older ones keep what they were given.
+    every, within = (matchers(match or {}, le) for le in ('le="+Inf"', f'le=~"{edge}(|.0)"'))
+    return f"sum by ({by}) ({buckets}{every}) - sum by ({by}) ({buckets}{within})"
+
+
 def http_rules(settings: Settings) -> list[RecordingRule]:
-    """Rates, error ratio and p95. The buckets are read once; what follows is computed from what was recorded."""
+    """Counts, rates, error ratio and p95. Every histogram is read once; what follows is computed from what was recorded."""
     of = recorded(settings)
+    failed = f"{_DURATION}_count{_ERROR}"
     return [
         RecordingRule(
-            record=of.requests,
-            expr=f"sum by ({of.by}) (rate({_DURATION}_count[{of.window}]))",
-            shown=True,
+            record=of.request_totals,
+            expr=f"{totals(settings, f'{_DURATION}_count')}\nor\n0 * max by ({of.by_with('instance')}) ({_INFO})",
         ),
         RecordingRule(
-            record=of.errors,
-            expr=f'sum by ({of.by}) (rate({_DURATION}_count{{error_type!=""}}[{of.window}]))\nor\n0 * {of.requests}',
+            record=of.error_totals,
+            expr=f"{totals(settings, failed)}\nor\n0 * {of.request_totals}",
         ),
+        RecordingRule(record=of.bucket_totals, expr=totals(settings, f"{_DURATION}_bucket", "le")),
+        RecordingRule(record=of.new_requests, expr=added(settings, of.request_totals)),
+        RecordingRule(record=of.new_errors, expr=added(settings, of.error_totals)),
+        RecordingRule(record=of.new_in_buckets, expr=added(settings, of.bucket_totals, "le", seen=of.request_totals)),
+        RecordingRule(record=of.requests, expr=within(of.new_requests, of.window)),
+        RecordingRule(record=of.errors, expr=within(of.new_errors, of.window)),
+        RecordingRule(record=of.buckets, expr=within(of.new_in_buckets, of.window)),
+        RecordingRule(record=of.request_rate, expr=f"{of.requests} / {of.window.seconds}", shown=True),
         RecordingRule(record=of.error_ratio, expr=f"{of.errors} / ({of.requests} > 0)", shown=True),
-        RecordingRule(
-            record=of.buckets,
-            expr=f"sum by ({of.by}, le) (rate({_DURATION}_bucket[{of.window}]))",
-        ),
         # Without requests the quantile is NaN, which no comparison holds for: this one drops it.
         RecordingRule(record=of.p95, expr=f"histogram_quantile(0.95, {of.buckets}) >= 0", shown=True),
     ]
@@ -264,21 +351,26 @@ def resource_rules(settings: Settings) -> list[RecordingRule]:
 
 def workflow_rules(settings: Settings) -> list[RecordingRule]:
     """How many of its executions each workflow fails."""
-    of = recorded(settings)
-    by, name = of.by_with("workflow"), catalog.WORKFLOW_EXECUTIONS.name
+    of, name = recorded(settings), catalog.WORKFLOW_EXECUTIONS.name
+    part, failed = "workflow", '{outcome="failure"}'
 
-    def rate(window: str, matcher: str = "") -> str:
-        return f"sum by ({by}) (rate({name}{matcher}[{window}]))"
+    def ratio(window: Duration) -> str:
+        return f"{within(of.new_failures, window)} / ({within(of.new_executions, window)} > 0)"
 
-    def ratio(failures: str, window: str) -> str:
-        return f"{failures} / ({rate(window)} > 0)"
-
-    failed, recent = '{outcome="failure"}', of.workflow_recent
     return [
         RecordingRule(
-            record=of.workflow_failures,
-            expr=f"{rate(of.workflow_window, failed)}\nor\n0 * {rate(of.workflow_window)}",
+            record=of.execution_totals,
+            expr=f"{totals(settings, name)}\nor\n0 * max by ({of.by_with('instance')}) ({_INFO})",
         ),
-        RecordingRule(record=of.workflow_failure_ratio, expr=ratio(of.workflow_failures, of.workflow_window)),
-        RecordingRule(record=of.workflow_failure_ratio_recent, expr=ratio(rate(recent, failed), recent)),
+        RecordingRule(record=of.workflow_totals, expr=totals(settings, name, part)),
+        RecordingRule(
+            record=of.failure_totals, expr=f"{totals(settings, name + failed, part)}\nor\n0 * {of.workflow_totals}"
+        ),
+        RecordingRule(
+            record=of.new_executions, expr=added(settings, of.workflow_totals, part, seen=of.execution_totals)
+        ),
+        RecordingRule(record=of.new_failures, expr=added(settings, of.failure_totals, part, seen=of.execution_totals)),
+        RecordingRule(record=of.workflow_failures, expr=within(of.new_failures, of.workflow_window)),
+        RecordingRule(record=of.workflow_failure_ratio, expr=ratio(of.workflow_window)),
+        RecordingRule(record=of.workflow_failure_ratio_recent, expr=ratio(of.workflow_recent)),
     ]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alerts.model import number
-from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Value, clock
+from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, Value, clock
+from instrumentation import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from alerts.model import AlertRule
-    from alerts.rule_tests.promtool import Series
     from alerts.thresholds import Level
     from instrumentation.settings import Settings
 
@@ -85,30 +85,39 @@ def _firing(judged: Judged, found: Iterable[tuple[Mapping[str, str], Measured]])
 
 
 def burst_tests(settings: Settings, rules: Sequence[AlertRule], what: str, burst: Burst) -> Iterator[RuleTest]:
-    """Bad events within one scrape at an otherwise idle service, whose series were born at 0 before.
+    """Bad events within one scrape at an otherwise idle service, whose series were at 0 before, or were not there.
 
     Args:
         settings: The settings the rules were made from.
         rules: The rules of one alert.
         what: The bad events' name.
-        burst: Gives the series of so many bad events, for a service's labels and a counter that jumps from 0.
+        burst: Gives the series of so many bad events, for a service's labels and a counter that jumps to a number.
     """
     critical = next(rule for rule in rules if rule.key == "critical")
     moments, least = clock(settings, rules), settings.alerting.minimum_bad_events
     labels = service_labels(settings)
-    born = moments.grace // moments.step + 1
-    at = born * moments.step + critical.for_.seconds + moments.grace
+    change = moments.grace // moments.step + 2
+    at = change * moments.step + critical.for_.seconds + moments.grace
     remembered = settings.alerting.window.seconds > critical.for_.seconds + moments.grace
     firing = f'count by (alertname) (ALERTS{{alertname="{critical.alert}", alertstate="firing", severity="critical"}})'
-    for bad, fires in ((least - 1, False), (least + 2, True), (600, True)):
+    known = Series(name=catalog.TARGET_INFO.name, labels={**labels, "instance": "a"}, values=f"1x{at // moments.step}")
+    for bad, fires in ((least - 1, False), (least, True), (600, True)):
         if fires and not remembered:  # the range forgets a burst before the alert's `for` is over
             continue
         check = Value(seconds=at, expr=firing, labels={"alertname": critical.alert}, value=1 if fires else None)
-        yield RuleTest(
-            name=f"{bad} of {bad} {what} at once, then quiet: {'fires' if fires else 'is silent'}",
-            series=burst(labels, bad, lambda count: f"0x{born} {count}x{at // moments.step}"),
-            values=(check,),
-        )
+        for before, born in (
+            (f"0x{change - 1}", "on a series that was 0"),
+            (f"_x{change}", "on a series that they begin"),
+        ):
+            yield RuleTest(
+                name=f"{bad} of {bad} {what} at once, {born}, then quiet: {'fires' if fires else 'is silent'}",
+                series=(known, *burst(labels, bad, _jump(before, at // moments.step))),
+                values=(check,),
+            )
+
+
+def _jump(before: str, after: int) -> Callable[[int], str]:
+    return lambda count: f"{before} {count}x{after}"
 
 
 @dataclass(frozen=True, kw_only=True)

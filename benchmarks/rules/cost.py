@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alerts.recording.counting import remembered
 from alerts.recording.services import recorded as names_for
-from benchmarks.rules.fleet import DAY, Fleet, recorded, scraped, series
+from benchmarks.rules.fleet import DAY, Fleet, edges_of, recorded, scraped, series, totals
 from benchmarks.tables import Column, Table
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
 from tests.support.prometheus_history import Cost, Prometheus, cost_of, layers
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 END = 1_760_000_400  # seconds since 1970
 _MINUTES = 60 * 6  # seconds of raw histograms: the window and a little more
 _REPEATS = 3
-_RECORDED_FROM = 14  # minutes within each quarter of an hour, as in the rules
+_QUARTER = 15 * 60  # seconds
 
 
 def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> dict[str, list[tuple[str, Cost]]]:
@@ -42,13 +43,16 @@ def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> d
     with tempfile.TemporaryDirectory() as folder:
         prometheus = Prometheus(Path(folder), version)
         prometheus.take(scraped(settings, fleet, END - _MINUTES, END), HTTP_SERVER_REQUEST_DURATION.name)
-        rates, quarters = [of.slo_bad, of.requests], [of.slo_bad_quarters, of.request_quarters]
-        first = END - period
-        for start in range(first, END, DAY):  # one day at a time: promtool reads the whole file for every block
+        new, quarters = [of.new_bad, of.new_requests], [of.bad_by_quarter, of.requests_by_quarter]
+        for start in range(END - period, END, DAY):  # a day at a time: promtool reads the whole file for every block
             seconds = range(start, min(start + DAY, END), every)
-            prometheus.take(recorded(fleet, rates, seconds), *rates)
-            late = [second for second in seconds if second // 60 % 15 >= _RECORDED_FROM]
-            prometheus.take(recorded(fleet, quarters, late), *quarters)
+            prometheus.take(recorded(fleet, new, seconds), *new)
+            prometheus.take(
+                recorded(fleet, quarters, [second for second in seconds if second % _QUARTER < every]), *quarters
+            )
+        before = range(END - remembered(settings).seconds, END, every)
+        for name, edges in ((of.request_totals, ()), (of.error_totals, ()), (of.bucket_totals, edges_of(settings))):
+            prometheus.take(totals(fleet, name, edges, before), name)
         for group in groups.values():
             recording = [rule for rule in group["rules"] if "record" in rule]
             for layer in layers(recording):

@@ -43,12 +43,27 @@ class Fleet:
 def scraped(settings: Settings, fleet: Fleet, start: int, end: int) -> Iterator[str]:
     """The samples of the pods, as lines of OpenMetrics."""
     name, interval = HTTP_SERVER_REQUEST_DURATION.name, settings.metrics.scrape_interval.seconds
-    edges = [*(f"{edge}" for edge in settings.duration_edges), "+Inf"]
+    edges = edges_of(settings)
     for labels in _labels(fleet):
         starts = [f'{name}_bucket{{{labels},le="{edge}"}}' for edge in edges] + [f"{name}_count{{{labels}}}"]
         each = [REQUESTS * (number + 1) // len(edges) for number in range(len(edges))] + [REQUESTS]
         for step, second in enumerate(range(start, end + 1, interval), 1):
             yield from (f"{series} {step * more} {second}\n" for series, more in zip(starts, each, strict=True))
+
+
+def edges_of(settings: Settings) -> tuple[str, ...]:
+    """The values of ``le``."""
+    return (*map(str, settings.duration_edges), "+Inf")
+
+
+def totals(fleet: Fleet, name: str, edges: Sequence[str], seconds: Sequence[int]) -> Iterator[str]:
+    """The recorded series of each pod, or with edges of each of its buckets, as lines of OpenMetrics."""
+    for job in fleet.jobs:
+        for pod in range(fleet.pods):
+            for edge in [f',le="{edge}"' for edge in edges] or [""]:
+                yield from (
+                    f'{name}{{job="{job}",instance="{job}-{pod}:8000"{edge}}} 1 {second}\n' for second in seconds
+                )
 
 
 def series(settings: Settings, fleet: Fleet) -> int:

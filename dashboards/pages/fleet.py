@@ -96,7 +96,7 @@ def _each(settings: Settings) -> Panel:
             Query(expr=f"{firing} or 0 * {known}", instant=True, column=Column(heading="Alerts", coloring=_FIRING)),
             Query(expr=known, instant=True, column=Column(heading="Instances")),
             Query(
-                expr=total(promql.recorded(of.requests), *by),
+                expr=total(promql.recorded(of.request_rate), *by),
                 instant=True,
                 column=Column(heading="Requests", unit=Unit.REQUESTS_PER_SECOND),
             ),
@@ -130,7 +130,7 @@ def _over_time(settings: Settings) -> tuple[Panel, ...]:
             title="Request rate",
             description="Requests per second, by service.",
             unit=Unit.REQUESTS_PER_SECOND,
-            queries=(Query(expr=total(promql.recorded(of.requests), *by), legend=legend(*by)),),
+            queries=(Query(expr=total(promql.recorded(of.request_rate), *by), legend=legend(*by)),),
             stacked=True,
         ),
         graph(

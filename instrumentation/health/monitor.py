@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from instrumentation.catalog import HEALTH_CHECK_UP
 from instrumentation.errors import InstrumentationError, reason
+from instrumentation.health.probing import Probing
 from instrumentation.names import checked_name
-from instrumentation.probing import Probing
 from instrumentation.settings import Health
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Hashable, Iterable
 
-    from instrumentation.probing import Outcome, Probe
+    from instrumentation.health.probing import Outcome, Probe
     from instrumentation.store import Series, Store
 
 _log = logging.getLogger("instrumentation")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -13,16 +12,18 @@ from instrumentation.auditing import auditor_of
 from instrumentation.errors import AppError
 from instrumentation.exposition.formats import register
 from instrumentation.http.compiled import fastest
+from instrumentation.http.exclusions import Exclusions
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
-from instrumentation.http.lifespan import lasting
+from instrumentation.http.lifecycle import Lifecycle, Part
+from instrumentation.http.lifespan import ending, lasting
 from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
-from instrumentation.http.routes import WEBSOCKET, Routes
+from instrumentation.http.routes import Routes
 from instrumentation.http.streaming import Streams
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import load_settings
@@ -34,11 +35,12 @@ from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable
 
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
+    from instrumentation.http.finished import Hook
     from instrumentation.http.interfaces import Interface
     from instrumentation.http.page import MetricsPage
     from instrumentation.http.users import FindUser
@@ -57,6 +59,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     store: Store | None = None,
     registry: CollectorRegistry = REGISTRY,
     user_id: FindUser | None = None,
+    on_request: Hook | None = None,
     interface: Interface | None = None,
 ) -> _App:
     """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` if the app does not.
@@ -72,12 +75,13 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         registry: The prometheus_client registry whose metrics the page shows.
         user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
             ``saw_user``. For a WSGI app the scope holds the environ as ``wsgi.environ``.
+        on_request: Called with a ``FinishedRequest`` for each request that was counted. What it raises is logged once.
         interface: ``"asgi"`` or ``"wsgi"``, where the app does not tell by how it is called.
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
         InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``bucket_edges_differ``,
-            ``user_id_finder_invalid``.
+            ``user_id_finder_invalid``, ``request_hook_invalid``.
     """
     if is_observed(app):
         return app
@@ -92,6 +96,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         store=given_store,
         registry=registry,
         user_id=user_id,
+        on_request=on_request,
         interface=interface,
         instrument=instrument,
     )
@@ -108,28 +113,25 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     announce(store, settings.service)
     is_answering = answer_app_errors(routes, store)
     register(store, registry)
-    excluded = RoutePatterns(settings.http.excluded_routes)
+    excluded = Exclusions(settings.http, routes)
     exemplars = HttpExemplars()
     page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
+    lifecycle = Lifecycle()
     recorder = HttpRecorder(
         store,
         settings.duration_edges,
-        expected=lambda: _expected(routes, excluded),
-        starting=lambda: _begin(beginnings),
+        expected=excluded.expected,
+        starting=lifecycle.start,
     )
-    streams = Streams(
-        store,
-        routes,
-        excluded=excluded,
-        by_route=RoutePatterns(settings.http.streaming_routes),
-        subscriptions=RoutePatterns(settings.http.subscription_routes),
-    )
-    features = [make(Instrumented(app, routes, settings, store, recorder, user_id)) for make in FEATURES]
-    endings = [each.end for each in features if each.end]
+    features = [
+        make(Instrumented(app, routes, settings, store, recorder, user_id, given.on_request)) for make in FEATURES
+    ]
     log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
-    beginnings = [lambda: _open_own_port(page, settings), *(each.begin for each in features if each.begin)]
+    parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
+    lifecycle.add(Part("metrics port", lambda: _open_own_port(page, settings)))
+    lifecycle.add(*(Part(name, feature.begin, feature.flush, feature.end) for name, feature in parts.items()))
     if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
-        beginnings.append(lambda: _at_exit(endings))
+        lifecycle.add(Part("end of the process", lifecycle.stop_at_exit))
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
 
@@ -141,49 +143,52 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             recorder.prime()
-            _begin(beginnings)  # another event loop of a process that has begun already
-            try:
-                await lasting(inner)(scope, receive, send)
-            finally:
-                _begin(endings)
+            lifecycle.start()  # another event loop of a process that has begun already
+            await ending(lasting(inner), lifecycle)(scope, receive, send)
 
         layers = (each.layer for each in features if each.layer)
         innermost = inner if is_answering else logging_app_errors(inner)
         within = routes.following(reduce(lambda app, wrap: wrap(app), layers, innermost))
-        websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded)
-
-        def aside(method: str, path: str) -> ASGIApp | None:
-            del method
-            return inner if path in excluded else None
+        uncounted = excluded.templates()
+        streams = Streams(
+            store,
+            routes,
+            excluded=uncounted,
+            by_route=RoutePatterns(settings.http.streaming_routes),
+            subscriptions=RoutePatterns(settings.http.subscription_routes),
+        )
+        websocket = measuring_websockets(within, store=store, routes=routes, excluded=excluded.paths)
 
         measured = partial(
             measuring,
             within,
             recorder=recorder,
             routes=routes,
-            excluded=excluded.exact | {route.template for route in routes if route.template in excluded},
-            aside=aside if excluded.has_wildcards else None,
+            excluded=uncounted,
+            aside=excluded.aside(inner, within),
             streams=streams,
+            active_by_route=settings.http.active_requests_by_route,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
         )
-        uncounted = dict.fromkeys(excluded.exact, inner)
+        aside = dict.fromkeys(excluded.paths.exact, inner)
         fallback = FallbackPages(
             {path: page, **pages} if path else pages,
             app=inner,
-            counted=measured(direct=uncounted),
+            counted=measured(direct=aside),
             routes=routes,
             metrics_path=path,
             with_metrics=page.added_to(inner),
             prime=recorder.prime,
             overridden=settings.http.overridden_routes,
         )
-        return measured(direct={**uncounted, **fallback.direct})
+        return measured(direct={**aside, **fallback.direct})
 
     def undo() -> None:
         routes.leave(AppError)
-        _begin(each.undo for each in features if each.undo)
+        for revert in filter(None, (feature.undo for feature in features)):
+            revert()
 
     return cast("_App", observe(app, layer, given, undo))
 
@@ -224,28 +229,9 @@ def _left_out(store: Store) -> Callable[[str], bool]:
     return is_left_out
 
 
-def _begin(beginnings: Iterable[Callable[[], object]]) -> None:
-    for begin in beginnings:
-        begin()
-
-
-def _at_exit(endings: list[Callable[[], None]]) -> None:
-    """End with the process; not with the parent that this one was forked from."""
-    pid = os.getpid()
-    atexit.register(lambda: _begin(endings if os.getpid() == pid else ()))
-
-
 def _open_own_port(page: MetricsPage, settings: Settings) -> None:
     """Serve the page on its own port, in the process that answers requests and not in one that forks it."""
     if settings.metrics.port is not None and settings.metrics.path is not None:
         from instrumentation.http.server import serve  # noqa: PLC0415 - most services have no such port
 
         serve(page, host=settings.metrics.host, port=settings.metrics.port, path=settings.metrics.path)
-
-
-def _expected(routes: Routes, excluded: Container[str]) -> Iterator[tuple[str, str]]:
-    """Every (method, template) that the app is known to answer."""
-    for route in routes:
-        if route.template not in excluded:
-            for method in sorted(route.methods - {"HEAD", "OPTIONS", WEBSOCKET}):
-                yield method, route.template

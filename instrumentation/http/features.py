@@ -12,7 +12,9 @@ from instrumentation import resources
 from instrumentation.auditing import auditor_of
 from instrumentation.health.monitor import checks_of
 from instrumentation.http.correlation import correlating
+from instrumentation.http.finished import calling
 from instrumentation.http.health import health_pages
+from instrumentation.http.refused_requests import count_refused_requests
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from instrumentation.asgi import ASGIApp, Scope
+    from instrumentation.http.finished import Hook
     from instrumentation.http.middleware import Key, Listener
     from instrumentation.http.recorder import HttpRecorder
     from instrumentation.http.routes import Routes
@@ -42,6 +45,7 @@ class Instrumented(NamedTuple):
         store: Where to count.
         recorder: Counts its requests.
         user_id: Gives the id of a request's user; None where nobody asks.
+        on_request: Called with each request that was counted.
     """
 
     app: Any
@@ -50,6 +54,7 @@ class Instrumented(NamedTuple):
     store: Store
     recorder: HttpRecorder
     user_id: FindUser | None = None
+    on_request: Hook | None = None
 
 
 class Feature(NamedTuple):
@@ -60,7 +65,8 @@ class Feature(NamedTuple):
         listener: Is told of each request that was counted.
         pages: Path to the app that answers it, uncounted.
         begin: Called in the process that serves, before its first request and again with each event loop.
-        end: Called when the app has shut down; some servers then end the process without another word.
+        flush: Called in a thread when the app has shut down, and waits until everything is written.
+        end: Called on the event loop after that; some servers then end the process without another word.
         undo: Takes back what was done to the app, where it is no longer to be instrumented.
     """
 
@@ -68,6 +74,7 @@ class Feature(NamedTuple):
     listener: Listener | None = None
     pages: Mapping[str, ASGIApp] = MappingProxyType({})
     begin: Callable[[], None] | None = None
+    flush: Callable[[], None] | None = None
     end: Callable[[], None] | None = None
     undo: Callable[[], None] | None = None
 
@@ -84,6 +91,11 @@ def body_sizes(app: Instrumented) -> Feature:
         sizes.record(shard.number, shard.buffer, key, scope[MARK])
 
     return Feature(layer=counting_bytes, listener=listener)
+
+
+def refused_requests(app: Instrumented) -> Feature:
+    """Requests that the server refuses before they reach the app."""
+    return Feature(begin=lambda: count_refused_requests(app.store))
 
 
 def resource_use(app: Instrumented) -> Feature:
@@ -103,7 +115,7 @@ def audit_trail(app: Instrumented) -> Feature:
     """The audit trail, where it has a path: a key that cannot be used is known at start-up."""
     auditor = auditor_of(app.store)
     auditor.settle(app.settings)
-    return Feature(begin=auditor.begin, end=auditor.end)
+    return Feature(begin=auditor.begin, flush=auditor.end)
 
 
 def tracing(app: Instrumented) -> Feature:
@@ -120,7 +132,7 @@ def tracing(app: Instrumented) -> Feature:
         return naming_spans(inner if is_instrumented else traces.layer(excluded)(inner), app.routes)
 
     undo = partial(traces.uninstrument, app.app) if is_instrumented else None
-    return Feature(layer=layer, begin=traces.begin, end=traces.end, undo=undo)
+    return Feature(layer=layer, begin=traces.begin, flush=traces.end, undo=undo)
 
 
 def correlation(app: Instrumented) -> Feature:
@@ -151,12 +163,18 @@ def logs(app: Instrumented) -> Feature:
 
     configure_unless_configured(app.settings, app.store)
     if not app.settings.logging.access:
-        return Feature(begin=begin, end=end)
-    return Feature(layer=noting, listener=AccessLines(app.settings, app.store, app.recorder), begin=begin, end=end)
+        return Feature(begin=begin, flush=end)
+    return Feature(layer=noting, listener=AccessLines(app.settings, app.store, app.recorder), begin=begin, flush=end)
+
+
+def request_hook(app: Instrumented) -> Feature:
+    """The service's own hook."""
+    return Feature(listener=None if app.on_request is None else calling(app.on_request))
 
 
 FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     body_sizes,
+    refused_requests,
     resource_use,
     active_users,
     audit_trail,
@@ -164,5 +182,6 @@ FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     correlation,
     health,
     logs,
+    request_hook,
 )
 """Every feature, the innermost layer first."""

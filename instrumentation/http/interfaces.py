@@ -1,4 +1,4 @@
-"""Which interface an app speaks, ASGI or WSGI; what speaks neither is refused in one sentence."""
+"""Whether an app uses ASGI or WSGI; anything else is refused with one sentence."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from instrumentation.errors import InstrumentationError
 
 Interface = Literal["asgi", "wsgi"]
 
-_ASGI, _WSGI = 3, 2  # how many arguments each is called with
+_ASGI, _WSGI = 3, 2  # the number of arguments
 
 
 def interface_of(app: Any, given: str | None = None) -> Interface:
-    """Tell ASGI from WSGI by how an app is called.
+    """Distinguish ASGI from WSGI by an app's signature.
 
     Args:
-        app: What is to be instrumented.
-        given: What the caller says; it is asked for where the app does not tell.
+        app: The app to be instrumented.
+        given: The interface that the caller passed; needed only if the signature is not clear.
 
     Raises:
         InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``.
@@ -30,14 +30,14 @@ def interface_of(app: Any, given: str | None = None) -> Interface:
     if not callable(app):
         what = repr(app) if app is None or isinstance(app, str) else f"an object of {type(app).__name__}"
         _refuse(f"{what:.80}; give the ASGI or WSGI app, such as FastAPI(), Flask(__name__) or get_asgi_application().")
-    if inspect.isclass(app) and not hasattr(app, "__await__"):  # Starlette's endpoints are awaited: an ASGI app each
-        _refuse(f"the class {app.__name__}; give an app that is made of it.")
-    return given or _told_by_call(app)  # type: ignore[return-value]
+    if inspect.isclass(app) and not hasattr(app, "__await__"):  # Starlette's endpoint classes are ASGI apps
+        _refuse(f"the class {app.__name__}; give an instance of it.")
+    return given or _by_signature(app)  # type: ignore[return-value]
 
 
-def _told_by_call(app: Any) -> Interface:
+def _by_signature(app: Any) -> Interface:
     if type(app).__name__ == "APIRouter":
-        _refuse('an APIRouter; give the app that includes it, or interface="asgi" where it is served by itself.')
+        _refuse('an APIRouter; give the app that includes it, or pass interface="asgi" if the router is the whole app.')
     try:
         signature = inspect.signature(app)
     except (TypeError, ValueError):
@@ -47,9 +47,10 @@ def _told_by_call(app: Any) -> Interface:
     takes = [number for number in range(_ASGI + 1) if _fits(signature, number)]
     if _is_async(app) and _ASGI in takes:
         return "asgi"
-    if takes == [0]:
-        _refuse(f"{called}, which takes nothing; call it, and give the app that it returns.")
-    if _is_async(app) or not {_ASGI, _WSGI} & {*takes}:
+    is_app = not _is_async(app) and not {_ASGI, _WSGI}.isdisjoint(takes)
+    if not is_app and 0 in takes:
+        _refuse(f"the function {called}; give the app that it returns.")
+    if not is_app:
         _refuse(f"{called}; an ASGI app takes (scope, receive, send), a WSGI app (environ, start_response).")
     names = [*signature.parameters, "", ""]
     is_asgi = _ASGI in takes and names[:_ASGI] == ["scope", "receive", "send"]
@@ -80,6 +81,6 @@ def _refuse(sentence: str) -> NoReturn:
 
 def _ask(called: str) -> NoReturn:
     raise InstrumentationError(
-        f'instrument() cannot tell whether {called} is an ASGI or a WSGI app; say interface="asgi" or interface="wsgi".',
+        f'instrument() cannot tell whether {called} is an ASGI or a WSGI app; pass interface="asgi" or interface="wsgi".',
         code="interface_unclear",
     )

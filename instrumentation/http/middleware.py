@@ -48,6 +48,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     other: Mapping[str, ASGIApp],
     aside: Aside | None = None,
     streams: Streams | None = None,
+    active_by_route: bool = False,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp:
@@ -62,6 +63,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         other: Scope type to the app that takes what is no request.
         aside: Gives the app that answers a method and path, uncounted, where ``direct`` has none.
         streams: Recognises streamed responses; without it, there are none.
+        active_by_route: Whether active requests are counted by route too, which is matched by path before it is known.
         exemplars: Where the traces behind the durations are kept; None where they are not.
         listeners: Called once a request has been counted, with its scope, its series and the seconds it took
             from the first byte of the request to the end of the response.
@@ -84,6 +86,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         if answer is None and aside is not None:
             answer = aside(scope["method"], path)
         if answer is not None:
+            scope[_SEEN] = send
             return await answer(scope, receive, send)
         scope[_SEEN] = send  # the server's own, for layers within that ask whether its client is there
         method = METHODS.get(scope["method"], OTHER_METHOD)
@@ -93,7 +96,10 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             active = shard.active.get(method)
             if active is None:
                 active = recorder.active(shard, method)
+            of_route = recorder.active_of(shard, template(scope), excluded) if active_by_route else None
             buffer[active] += 1.0
+            if of_route is not None:
+                buffer[of_route] += 1.0
         except Exception as fault:  # noqa: BLE001 - a fault of ours must not become the service's
             recorder.could_not_count(fault)
             return await app(scope, receive, send)
@@ -111,6 +117,8 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                 if stream is not None:
                     stream.end(ended)
                 buffer[active] -= 1.0  # not once the app has returned: a background task is no request
+                if of_route is not None:
+                    buffer[of_route] -= 1.0
             except Exception as fault:  # noqa: BLE001 - as above
                 recorder.could_not_count(fault)
 
@@ -198,14 +206,14 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             has_failed = True
             raise
         finally:
-            latency = seconds = (ended or perf_counter()) - began
+            is_answered = ended > 0
+            if not is_answered:
+                end()
+            seconds = ended - began
+            latency = seconds if stream is None else stream.first_byte - began
             try:
-                if not ended:
-                    buffer[active] -= 1.0
+                if not is_answered:
                     gone = gone or client_has_left(send) is True
-                if stream is not None:
-                    stream.end(began + seconds)
-                    latency = stream.first_byte - began
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")
                 nested = scope.get("fastapi")
@@ -218,13 +226,13 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                 if route not in excluded:
                     if gone and not stands:
                         key = (method, route, CLIENT_CLOSED_REQUEST, "")
-                    elif not ended and (is_held or not status):
+                    elif not is_answered and (is_held or not status):
                         key = (method, route, SERVER_ERROR, "500")
                     elif status >= SERVER_ERROR:
                         key = (method, route, status, str(int(status)))
                     else:
                         # A stream ends when its client leaves, or the service ends it. It fails only if the app does.
-                        is_whole = ended or (stream is not None and (gone or not has_failed))
+                        is_whole = is_answered or (stream is not None and (gone or not has_failed))
                         key = (method, route, status, "" if is_whole else ABORTED)
                     place = shard.durations.get(key)
                     if place is None:

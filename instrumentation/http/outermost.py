@@ -1,20 +1,20 @@
-"""How an app is observed without becoming another: it keeps its identity, its attributes and the name of its class.
+"""Puts the layer around an app in place: the app keeps its identity, its attributes and the name of its class.
 
-It gets a class of its own, below the one that it had, through which each request goes into the layer first. What can have
-no such class, such as a function, comes back wrapped.
+The app gets a subclass of its class, whose ``__call__`` passes each request through the layer. An object that cannot have such
+a class, such as a function, is wrapped.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from types import new_class
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.registry import REGISTRY
 
 from instrumentation.errors import InstrumentationError
-from instrumentation.http.sizes import MARK
-from instrumentation.http.wsgi import SEEN, as_asgi, as_wsgi
+from instrumentation.http.wsgi import as_asgi, as_wsgi, is_nested
 from instrumentation.store import default_store
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
+    from instrumentation.http.finished import Hook
     from instrumentation.http.interfaces import Interface
     from instrumentation.http.users import FindUser
     from instrumentation.http.wsgi import Environ, StartResponse
@@ -32,21 +33,22 @@ if TYPE_CHECKING:
     Layer = Callable[[ASGIApp], ASGIApp]
 
 _OBSERVED = "_sidelight_observed"
-"""The attribute of a class that names the app it was made for."""
+"""The attribute of such a subclass that holds its app."""
 _UNDO, _BUILT = "_sidelight_undo", "_sidelight_built"
 """The attributes of a class that revert the changes to its app, and hold the former middleware stack of the app."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What ``instrument()`` was given beside the app; it is done again where the app is unpickled.
+    """The arguments of ``instrument()``, which is called again with them for an unpickled app.
 
     Attributes:
-        settings: How.
-        store: Where requests are counted; None for the process's own.
-        registry: Whose metrics the page shows; None for that of prometheus_client.
-        user_id: Gives the id of a request's user.
-        interface: Which interface the app speaks.
+        settings: The settings.
+        store: The store; None for the one of the process.
+        registry: The registry; None for that of prometheus_client.
+        user_id: The function that returns a request's user.
+        on_request: The hook that is called with each finished request.
+        interface: The interface of the app.
         instrument: ``instrument()`` itself, which imports this module.
     """
 
@@ -54,6 +56,7 @@ class Given:
     store: Store | None
     registry: CollectorRegistry | None
     user_id: FindUser | None
+    on_request: Hook | None
     interface: Interface
     instrument: Callable[..., Any]
 
@@ -63,7 +66,7 @@ class Given:
         return self.instrument(app, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what another process can use.
+        """Pickle the arguments that another process can use.
 
         Raises:
             InstrumentationError: ``app_not_picklable``.
@@ -71,20 +74,32 @@ class Given:
         if self.store not in {None, default_store()} or self.registry not in {None, REGISTRY}:
             raise InstrumentationError(
                 "An app that was instrumented with a store or a registry cannot be pickled, since both belong to this "
-                "process; instrument it without them, or where it is unpickled.",
+                "process; leave them out, or call instrument() in the process that unpickles the app.",
                 code="app_not_picklable",
             )
-        return _given, (self.settings, self.user_id, self.interface, self.instrument)
+        return _given, (self.settings, self.user_id, self.on_request, self.interface, self.instrument)
 
 
-def _given(settings: Settings, user_id: FindUser | None, interface: Interface, instrument: Callable[..., Any]) -> Given:
+def _given(
+    settings: Settings,
+    user_id: FindUser | None,
+    on_request: Hook | None,
+    interface: Interface,
+    instrument: Callable[..., Any],
+) -> Given:
     return Given(
-        settings=settings, store=None, registry=None, user_id=user_id, interface=interface, instrument=instrument
+        settings=settings,
+        store=None,
+        registry=None,
+        user_id=user_id,
+        on_request=on_request,
+        interface=interface,
+        instrument=instrument,
     )
 
 
 def is_observed(app: Any) -> bool:
-    """Whether an app is observed already."""
+    """Whether an app is already observed."""
     return isinstance(app, ObservedApp) or getattr(type(app), _OBSERVED, None) is app
 
 
@@ -102,7 +117,7 @@ def leave(app: Any) -> Any:
         vars(own)[_UNDO]()
         object.__setattr__(app, "__class__", own.__bases__[0])
         if _BUILT in vars(own):
-            app.middleware_stack = vars(own)[_BUILT]  # a stack that was built meanwhile is built anew
+            app.middleware_stack = vars(own)[_BUILT]  # a stack built meanwhile is discarded
     return app
 
 
@@ -112,29 +127,28 @@ def observe(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> A
     Args:
         app: The app.
         layer: Wraps an ASGI app; called once the app has been built, or is called for the first time.
-        given: With what it is done again where the app is unpickled.
+        given: The arguments of ``instrument()``.
         undo: Reverts the other changes to the app.
 
     Returns:
-        The app itself; an ``ObservedApp`` in its place where it cannot be changed.
+        The app; an ``ObservedApp`` if it cannot be changed.
     """
     if hasattr(app, "build_middleware_stack"):
         _in_stack(app, layer, given, undo)
         return app
     try:
         _by_call(app, layer, given, undo)
-    except TypeError:  # a function, or an object of a class that has no others below it
+    except TypeError:  # a function, or an object of a class that cannot have subclasses
         kind = ObservedWSGIApp if given.interface == "wsgi" else ObservedASGIApp
         return kind(app, layer, given, undo)
     return app
 
 
 def _in_stack(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
-    """Wrap what a Starlette app, or whoever else instruments it, sets as ``middleware_stack``, as it is set.
+    """Wrap each value that is assigned to a Starlette app's ``middleware_stack``.
 
-    An added middleware would not see what error handlers answer. A changed ``build_middleware_stack`` would be in the way
-    of those who change it too: OpenTelemetry's instrumentation takes apart what it returns, and gives up where that is not
-    Starlette's own.
+    An added middleware would not see the responses of error handlers. A changed ``build_middleware_stack`` would break
+    OpenTelemetry's instrumentation, which expects that of Starlette.
     """
     kind: Any = type(app)
 
@@ -149,14 +163,9 @@ def _in_stack(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) ->
 
 
 def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> None:
-    """Answer calls of the app with the layer.
+    """Pass each call of the app through the layer, also if the framework changes the app's class later, as BlackSheep does."""
 
-    A framework that gives its app another class later, as BlackSheep does for mounts, finds the layer outside of that too.
-    """
-
-    async def inner_asgi(
-        scope: Scope, receive: Receive, send: Send
-    ) -> None:  # whoever wraps it asks whether it is async
+    async def inner_asgi(scope: Scope, receive: Receive, send: Send) -> None:  # asgiref checks whether it is async
         await type(app).__bases__[0].__call__(app, scope, receive, send)
 
     def inner_wsgi(environ: Environ, start_response: StartResponse) -> Any:
@@ -185,30 +194,34 @@ def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> 
 
 
 def _entrance(inner: Any, layer: Layer, interface: Interface) -> Callable[..., Any]:
-    """What answers in place of ``inner``; made with the first call, when the app has all its routes."""
+    """The entrance to an app; the layer is made with the first call, when the app has all its routes."""
     made: Callable[..., Any] | None = None
+    making = Lock()
 
     def enter(*arguments: Any) -> Any:
         nonlocal made
         if made is None:
-            made = layer(inner) if interface == "asgi" else _unless_seen(as_wsgi(layer(as_asgi(inner))), inner)
+            with making:
+                if made is None:
+                    made = (
+                        layer(inner) if interface == "asgi" else _unless_nested(as_wsgi(layer(as_asgi(inner))), inner)
+                    )
         return made(*arguments)
 
     return enter
 
 
-def _unless_seen(wsgi: Callable[..., Any], inner: Callable[..., Any]) -> Callable[..., Any]:
-    """A WSGI app behind one that is observed, or behind a bridge from ASGI that is, is seen through that one."""
+def _unless_nested(wsgi: Callable[..., Any], inner: Callable[..., Any]) -> Callable[..., Any]:
+    """A WSGI app that passes a request to the inner app if an outer app, of WSGI or ASGI, observes it already."""
 
     def called(environ: Environ, start_response: StartResponse) -> Any:
-        is_seen = SEEN in environ or MARK in environ.get("asgi.scope", ())
-        return (inner if is_seen else wsgi)(environ, start_response)
+        return (inner if is_nested(environ) else wsgi)(environ, start_response)
 
     return called
 
 
 def _class_of(app: Any, kind: Any, given: Given, **methods: Any) -> Any:
-    """A class below an app's own, of the same name and layout."""
+    """A subclass of an app's class, with the same name and layout."""
 
     def reduce(self: Any, protocol: Any) -> Any:
         if self is not app:
@@ -224,7 +237,7 @@ def _class_of(app: Any, kind: Any, given: Given, **methods: Any) -> Any:
 
 
 def _unpickled(kind: Any) -> Any:
-    """An app without a state yet; it is instrumented once it has one."""
+    """An app that is instrumented as soon as pickle sets its state."""
 
     def set_state(self: Any, state: tuple[Any, Given]) -> None:
         own, given = state
@@ -240,12 +253,12 @@ def _unpickled(kind: Any) -> Any:
 
 
 class ObservedApp:
-    """An app that could not be changed, observed; it has the attributes of the app.
+    """Wraps an app that cannot be changed; has the attributes of the app.
 
     Args:
         app: The app.
         layer: Wraps an ASGI app.
-        given: With what the app is instrumented where this is unpickled.
+        given: The arguments of ``instrument()``.
 
         undo: Reverts the other changes to the app.
 
@@ -266,23 +279,23 @@ class ObservedApp:
         return getattr(self.app, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the app, and instrument it anew."""
+        """Pickle the app, which is instrumented again."""
         return _observed_again, (self.app, self._given)
 
 
 class ObservedASGIApp(ObservedApp):
-    """An app of ASGI."""
+    """Wraps an ASGI app."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
+        """Answer the request."""
         await self._enter(scope, receive, send)
 
 
 class ObservedWSGIApp(ObservedApp):
-    """An app of WSGI."""
+    """Wraps a WSGI app."""
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Any:
-        """Answer."""
+        """Answer the request."""
         return self._enter(environ, start_response)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import gzip
 import hmac
 import logging
@@ -23,6 +21,7 @@ from instrumentation.errors import Fault, SettingsError
 from instrumentation.exposition.formats import Exposition, preferences
 from instrumentation.http.merged_page import BufferedResponse, PageMerger
 from instrumentation.multiprocess import worker_files
+from instrumentation.offload import in_thread
 from instrumentation.store import observe
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ TOKEN_VARIABLE = "SIDELIGHT_METRICS_TOKEN"  # noqa: S105 - a variable's name
 TOKEN_FILE_VARIABLE = "SIDELIGHT_METRICS_TOKEN_FILE"  # noqa: S105 - a variable's name
 
 _log = logging.getLogger("instrumentation")
+_THREAD = "sidelight-page"
 _AT_ONCE = 4  # more pages at one time would only wait for each other
 _WORTH_GZIP = 1024  # bytes; below, it saves no packet
 _FAST = 1  # gzip level: a third of the time of level 6, for pages that are a fifth larger
@@ -116,7 +116,9 @@ class MetricsPage:
         """Answer an ASGI HTTP request."""
         del receive
         request = _request(scope)
-        response = self._refusal(request) or await _in_thread(partial(self._made, request))
+        response = await self._refused(request)
+        if response is None:
+            response = await in_thread(partial(self._made, request), _THREAD)
         await _respond(send, response)
 
     def answer(self, request: Request) -> Response:
@@ -133,12 +135,12 @@ class MetricsPage:
         async def added(scope: Scope, receive: Receive, send: Send) -> None:
             nonlocal has_warned
             request = _request(scope)
-            if request.method != "GET" or self._refusal(request):
+            if request.method != "GET" or await self._refused(request):
                 return await app(scope, receive, send)
             response = BufferedResponse(send)
             await app(_uncompressed(scope), receive, response.take)
             if response.is_buffered:
-                made = await _in_thread(partial(self._made, request, response.page()))
+                made = await in_thread(partial(self._made, request, response.page()), _THREAD)
                 await _respond(send, made, response.headers())
             elif response.status == HTTPStatus.OK and not has_warned:
                 has_warned = True
@@ -150,6 +152,12 @@ class MetricsPage:
             return None
 
         return added
+
+    async def _refused(self, request: Request) -> Response | None:
+        """As ``_refusal``; a token in a file is read in a thread, since a file system may be slow."""
+        if isinstance(self._token, TokenFile):
+            return await in_thread(partial(self._refusal, request), _THREAD)
+        return self._refusal(request)
 
     def _refusal(self, request: Request) -> Response | None:
         if self._token is not None and not _brings(request, self._token()):
@@ -222,29 +230,6 @@ def _plain(status: int, text: str, headers: Mapping[str, str]) -> Response:
     body = text.encode()
     common = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
     return Response(status, {**common, **headers}, body)
-
-
-async def _in_thread(work: Callable[[], Response]) -> Response:
-    """Do work in a daemon thread of its own.
-
-    Not in asyncio's pool: that may be full of the app's work, and a collector that hangs must not hold up the process's
-    end. Where the loop is not asyncio's, the work is done at once.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return work()
-    future: concurrent.futures.Future[Response] = concurrent.futures.Future()
-    future.set_running_or_notify_cancel()  # so that a client who leaves cannot cancel it half-way
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="sidelight-page", daemon=True).start()
-    return await asyncio.wrap_future(future)
 
 
 # --- The token --------------------------------------------------------------------------------------------------------

@@ -56,16 +56,16 @@ def problem_documents(app: Any, *, store: Store | None = None) -> None:
 
 
 def answer_app_errors(routes: Routes, store: Store) -> bool:
-    """Answer the errors that the service raises on purpose; whatever else it handles itself stays as it is.
+    """Answer each ``AppError``, unless the app has a handler for it.
 
     Returns:
-        False if the app has no exception handlers; ``logging_app_errors`` is for such an app.
+        False if no framework was found; ``logging_app_errors`` is for such an app.
     """
     return routes.handle(AppError, Documents(store).of_app_error)
 
 
 def logging_app_errors(app: ASGIApp) -> ASGIApp:
-    """An ASGI app without exception handlers: the first ``AppError`` that it raises to the server is explained in the log."""
+    """An ASGI app of an unknown framework: the first ``AppError`` that reaches the server is explained in the log."""
     has_logged = False
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +75,9 @@ def logging_app_errors(app: ASGIApp) -> ASGIApp:
         except AppError:
             if not has_logged:
                 has_logged = True
-                _log.warning("AppError is not answered: Sidelight knows no exception handlers of this app")
+                _log.warning(
+                    "an AppError is not answered: Sidelight does not support the exception handlers of this framework"
+                )
             raise
 
     return logged

@@ -12,7 +12,7 @@ from instrumentation import catalog
 from instrumentation.http_methods import METHODS, OTHER_METHOD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from instrumentation.store import Store
     from instrumentation.store.interface import Buffer
@@ -32,16 +32,18 @@ class Shard:
         number: Which shard of the store.
         buffer: The store's buffer.
         active: Method to the place of the active requests.
+        active_by_route: Template to the place of its active requests.
         durations: (method, template, status, error_type) to the place of the histogram.
     """
 
-    __slots__ = ("active", "buffer", "durations", "number", "owner")
+    __slots__ = ("active", "active_by_route", "buffer", "durations", "number", "owner")
 
     def __init__(self, owner: int, number: int, buffer: Buffer) -> None:
         self.owner = owner
         self.number = number
         self.buffer = buffer
         self.active: dict[str, int] = {}
+        self.active_by_route: dict[str, int] = {}
         self.durations: dict[tuple[str, str, int, str], int] = {}
 
 
@@ -111,7 +113,7 @@ class HttpRecorder:
         try:
             self.prime()
         except Exception:  # noqa: BLE001 - at the start it stops the start; within a request it must not
-            _log.exception("sidelight could not open metrics.port")
+            _log.exception("sidelight could not start everything; requests are counted all the same")
         with self._lock:
             shard = self.shards.get(thread)
             if shard is None:
@@ -138,6 +140,18 @@ class HttpRecorder:
         """The place of a method's active requests."""
         place = self._store.place(catalog.HTTP_SERVER_ACTIVE_REQUESTS, (method,), shard.number)
         shard.active[method] = place
+        return place
+
+    def active_of(self, shard: Shard, template: str, excluded: Container[str]) -> int | None:
+        """The place of a route's active requests; None if the route is excluded."""
+        if template in excluded:
+            return None
+        place = shard.active_by_route.get(template)
+        if place is None:
+            if len(shard.active_by_route) > 2 * self._store.series_limit:  # a router that makes up templates
+                shard.active_by_route.clear()
+            place = self._store.place(catalog.HTTP_SERVER_ACTIVE_REQUESTS_BY_ROUTE, (template,), shard.number)
+            shard.active_by_route[template] = place
         return place
 
     def duration(self, shard: Shard, key: tuple[str, str, int, str]) -> int:

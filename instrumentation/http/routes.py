@@ -1,4 +1,4 @@
-"""The template of the route that answered a request, every prefix included; never a concrete path."""
+"""The template of the route that answered a request, with every prefix; never a concrete path."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks import Placed, find
+from instrumentation.http.frameworks import PlacedApp, find
 from instrumentation.http.frameworks.interface import ARRIVAL, UNMATCHED, WEBSOCKET, Arrival, Route, local_path
-from instrumentation.http.frameworks.starlette import Starlette, overhear
+from instrumentation.http.frameworks.starlette import Starlette, report_copies
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -28,17 +28,16 @@ class Routes:
         app: The app.
 
     Attributes:
-        by_id: The id of what Starlette's router leaves in the scope to the route; always the same dict.
-        has_table: Whether the app is of a framework that is known; a bare app is not.
+        by_id: The id of the object that Starlette's router leaves in the scope, to the route; always the same dict.
+        has_table: Whether an app of a known framework was found.
     """
 
     def __init__(self, app: Any) -> None:
         self._app = app
         found = find(app)
-        self._apps = found or [
-            Placed(Starlette(app), "")
-        ]  # a bare app may leave its route in the scope as Starlette does
-        self._said: set[str] = set()
+        # An app of another framework may leave its route in the scope as Starlette does.
+        self._apps = found or [PlacedApp(Starlette(app), "")]
+        self._logged: set[str] = set()
         self.has_table = bool(found)
         own = (each.framework for each in self._apps if not each.prefix)
         self.by_id = next((each.by_id for each in own if isinstance(each, Starlette)), {})
@@ -47,16 +46,16 @@ class Routes:
         for each in self._apps:
             try:
                 yield from each.routes()
-            except Exception as fault:  # noqa: BLE001 - a router of another kind is no reason to fail a start
-                self._say_once(
-                    "sidelight could not list the routes of the app, which are known once they answer", fault
+            except Exception as fault:  # noqa: BLE001 - an unknown version of a framework must not fail the start
+                self._log_once(
+                    "Sidelight could not list the app's routes; each is known after its first request", fault
                 )
 
     def handle(self, kind: type[Exception], respond: Respond) -> bool:
-        """Answer exceptions of a kind with problem documents, in every app that does not handle them itself.
+        """Answer exceptions of a class with problem documents, in every app that has no handler for it.
 
         Returns:
-            False where there is no app of a known framework, so that nobody does.
+            False if no app of a known framework was found.
         """
         for each in self._apps:
             each.framework.handle(kind, respond)
@@ -91,23 +90,23 @@ class Routes:
         return any(matched and route.template == matched and not _is_mount(route.chosen) for route in self)
 
     def template(self, scope: Scope) -> str:
-        """The template of the route that was chosen for a request, read once the app has answered."""
+        """The template of the route that was chosen for a request; called after the response."""
         try:
             chosen = next(filter(None, (each.chosen(scope) for each in self._apps)), UNMATCHED)
             return chosen or self._matched(scope)
-        except Exception as fault:  # noqa: BLE001 - a framework of another version is no reason not to count
-            self._say_once("sidelight could not read the route of a request, and counts it without one", fault)
+        except Exception as fault:  # noqa: BLE001 - the request is counted all the same
+            self._log_once("Sidelight could not read the route of a request and counts it without one", fault)
             return UNMATCHED
 
-    def _say_once(self, sentence: str, fault: Exception) -> None:
-        if sentence not in self._said:
-            self._said.add(sentence)
-            _log.error(sentence, exc_info=fault)
+    def _log_once(self, message: str, fault: Exception) -> None:
+        if message not in self._logged:
+            self._logged.add(message)
+            _log.error(message, exc_info=fault)
 
     def _matched(self, scope: Scope) -> str:
         paths = [local_path(scope)]
         if ARRIVAL in scope and scope[ARRIVAL].path not in paths:
-            paths.insert(0, scope[ARRIVAL].path)  # an app within has changed the path
+            paths.insert(0, scope[ARRIVAL].path)  # it was changed in place
         matched = (each.match(scope, path) for path in paths for each in self._apps)
         return next(filter(None, matched), UNMATCHED)
 
@@ -115,10 +114,10 @@ class Routes:
         return isinstance(framework, Starlette) and framework.app is self._app and framework.shows_all
 
     def following(self, app: ASGIApp) -> ASGIApp:
-        """An ASGI app in which what a router chooses is seen also where the scope that came does not show it."""
+        """An ASGI app whose routers can report their choice, unless the scope shows it in any case."""
         if all(self._is_plain(each.framework) for each in self._apps):
             return app
-        overhear(self._apps)
+        report_copies(self._apps)
 
         def followed(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             scope[ARRIVAL] = Arrival(scope)

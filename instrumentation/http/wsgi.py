@@ -1,9 +1,8 @@
-"""Runs a WSGI app within a layer of ASGI, so that what is written once, for ASGI, holds for both.
+"""Runs a WSGI app inside the ASGI layer, so that everything the layer does works for WSGI too.
 
-``as_asgi`` gives the layer an ASGI app that calls the WSGI app; ``as_wsgi`` gives the server a WSGI app that runs the
-layer. Both run in the thread of the request, without an event loop: the layer is a coroutine that is suspended only while
-the server has a part of the body. It goes on when the server asks for the next part, so the layer sees the last byte when
-it is out.
+``as_asgi`` makes an ASGI app that calls the WSGI app; ``as_wsgi`` makes a WSGI app that runs the layer. Both run in the thread
+of the request, without an event loop: the layer is a coroutine that is suspended only while the server sends a chunk of the
+body. It continues when the server requests the next chunk, so a duration ends when the last chunk was sent.
 
 ScrapeCallbacks: PEP 3333, and the ASGI specification, version 3.0.
 """
@@ -36,17 +35,15 @@ if TYPE_CHECKING:
     StartResponse = Callable[..., Write]
     WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-SEEN = "sidelight.seen"
-"""The key in an environ of a request that is observed already."""
-
+_SEEN = "sidelight.seen"
 _EXCHANGE = "sidelight.exchange"
 _thread = threading.local()
-_FILE: Any = object()  # stands for a body that the server sends by itself
+_FILE: Any = object()  # in place of a chunk: the server sends the file itself
 _WITHOUT_BODY = frozenset((204, 304))
 
 
 def as_wsgi(layer: ASGIApp) -> WSGIApp:
-    """A WSGI app that answers with a layer of ASGI around ``as_asgi``."""
+    """A WSGI app that runs an ASGI layer, which contains an app made by ``as_asgi``."""
 
     def sidelight(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         return Exchange(environ, start_response).begin(layer)
@@ -55,12 +52,12 @@ def as_wsgi(layer: ASGIApp) -> WSGIApp:
 
 
 def as_asgi(app: WSGIApp) -> ASGIApp:
-    """An ASGI app that calls a WSGI app; only ``as_wsgi`` can run it."""
+    """An ASGI app that calls a WSGI app; it must be run by ``as_wsgi``."""
 
     async def called(scope: Scope, receive: Receive, send: Send) -> None:
         del receive
         environ, exchange = scope[ENVIRON], scope[_EXCHANGE]
-        environ[SEEN], environ[ARRIVAL] = True, scope.get(ARRIVAL)
+        environ[_SEEN], environ[ARRIVAL] = True, scope.get(ARRIVAL)
         if isinstance(scope.get(MARK), Moved):
             environ["wsgi.input"] = _CountedInput(environ["wsgi.input"], scope[MARK])
         response = _Response(exchange, send)
@@ -72,9 +69,9 @@ def as_asgi(app: WSGIApp) -> ASGIApp:
                 file = getattr(body, "filelike", None)
                 return await send({"type": "http.response.pathsend", "path": getattr(file, "name", None)})
             exchange.is_whole = isinstance(body, list | tuple) and len(body) == 1
-            for part in body:
+            for chunk in body:
                 await response.begin()
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 if exchange.has_enough:
                     break
             await response.begin()
@@ -86,51 +83,57 @@ def as_asgi(app: WSGIApp) -> ASGIApp:
     return called
 
 
+def is_nested(environ: Environ) -> bool:
+    """Whether an outer app observes a request: one of WSGI, or one of ASGI behind a bridge, which copies its context."""
+    _forget_left_id()
+    return _SEEN in environ or MARK in environ.get("asgi.scope", ()) or bool(_current.get())
+
+
 class _Response:
-    """What a WSGI app says of its response. It is sent with the first part: until then the app may say otherwise.
+    """Status and headers of a WSGI response. They are sent with the first chunk; until then the app may replace them.
 
     Args:
-        exchange: With the server.
-        send: The layer's.
+        exchange: The exchange with the server.
+        send: The ``send`` of the layer.
     """
 
     def __init__(self, exchange: Exchange, send: Send) -> None:
         self._exchange = exchange
         self._send = send
-        self._said: tuple[str, Headers] | None = None
+        self._started: tuple[str, Headers] | None = None
         self._is_sent = False
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Write:
         """WSGI's ``start_response``."""
         if exc_info and self._is_sent:
             raise exc_info[1].with_traceback(exc_info[2])
-        if self._said and not exc_info:
+        if self._started and not exc_info:
             raise AssertionError("start_response was called a second time")
-        self._said = status, headers
+        self._started = status, headers
         return self._write
 
     async def begin(self) -> None:
-        """Send what was said, once."""
-        if self._said and not self._is_sent:
+        """Send status and headers, once."""
+        if self._started and not self._is_sent:
             self._is_sent = True
-            await self._send(self._exchange.message_of(*self._said))
+            await self._send(self._exchange.message_of(*self._started))
 
-    def _write(self, part: bytes) -> None:
+    def _write(self, chunk: bytes) -> None:
         self._exchange.write(self.begin())
-        self._exchange.write(self._send({"type": "http.response.body", "body": part, "more_body": True}))
+        self._exchange.write(self._send({"type": "http.response.body", "body": chunk, "more_body": True}))
 
 
 class Exchange:
-    """One request of a WSGI server, and the body that it gets.
+    """One request of a WSGI server, and the iterable that the server gets as its body.
 
     Args:
-        environ: The server's.
-        start_response: The server's.
+        environ: The environ of the request.
+        start_response: The server's function.
 
     Attributes:
-        disconnected: Whether the client has left; uvicorn's name, as the layer knows it.
-        has_enough: Whether the server wants nothing more of a body.
-        is_whole: Whether the body is one part, of which servers make the content length.
+        disconnected: Whether the client has left; the layer reads the attribute of uvicorn with this name.
+        has_enough: Whether the server needs no further chunk.
+        is_whole: Whether the body is a list of one chunk, from which servers derive the content length.
     """
 
     def __init__(self, environ: Environ, start_response: StartResponse) -> None:
@@ -138,24 +141,24 @@ class Exchange:
         self._start_response = start_response
         self._scope: Scope = {}
         self._running: Coroutine[Any, Any, None] | None = None
-        self._first: bytes | None = None
+        self._first: bytes | None = None  # the first chunk, until the server takes it
         self._status_line = ""
         self._headers: dict[tuple[bytes, bytes], tuple[str, str]] = {}
-        self._owed: int | None = None  # bytes of the body that the server still has to get; None where nothing tells
+        self._remaining: int | None = None  # bytes of the body, if the content length is known
         self._server_write: Write | None = None
         self._file: Any = None
         self.disconnected = False
         self.has_enough = False
         self.is_whole = False
 
-    # --- The server's side
+    # --- For the server
 
     def begin(self, layer: ASGIApp) -> Iterable[bytes]:
-        """Answer, as far as the first part of the body."""
-        _forget_left_id()
+        """Run the layer up to the first chunk."""
         self._scope = scope_of(self._environ, self)
         self._running = _coroutine(layer(self._scope, _nothing, self.send))
         self._first = self._advanced()
+        _thread.left = self._scope.get(ID)  # some test clients never close a response
         if self._first is _FILE:
             self._file.close = self.close
             return self._file  # type: ignore[no-any-return]
@@ -167,19 +170,19 @@ class Exchange:
         return self
 
     def __next__(self) -> bytes:
-        part, self._first = self._first, None
-        part = part or self._advanced()
-        if part is None:
+        chunk, self._first = self._first, None
+        chunk = chunk or self._advanced()
+        if chunk is None:
             raise StopIteration
-        if self._owed is not None:
-            self._owed -= len(part)
-        return part
+        if self._remaining is not None:
+            self._remaining -= len(chunk)
+        return chunk
 
     def close(self) -> None:
-        """The server has done. Where it did not ask for all, the client has left, or there was nothing more to send."""
+        """End the request. If the server has not taken all chunks, it needed only these, or the client has left."""
         if self._running is None:
             return
-        is_complete = self._first is _FILE or (self._owed is not None and self._owed <= 0)
+        is_complete = self._first is _FILE or (self._remaining is not None and self._remaining <= 0)
         if is_complete and sys.exception() is None:
             self.has_enough = True
             while self._advanced() is not None:
@@ -192,63 +195,63 @@ class Exchange:
         _forget_left_id()
 
     def _advanced(self) -> bytes | None:
-        """Run the layer until there is a part of the body for the server; None where that was all."""
+        """Run the layer up to the next chunk; None after the last."""
         if self._running is None:
             return None
         try:
-            (part,) = self._running.send(None)
+            (chunk,) = self._running.send(None)
         except StopIteration:
             self._running = None
             return None
         except BaseException:
             self._running = None
-            _thread.left = self._scope.get(ID)  # the server logs the exception next, and that line needs it
+            _thread.left = self._scope.get(ID)  # the server logs the exception next; the log line needs the id
             raise
-        return part  # type: ignore[no-any-return]
+        return chunk  # type: ignore[no-any-return]
 
     async def send(self, message: Message) -> None:
-        """ASGI's ``send``: done once the server has taken what was sent."""
+        """ASGI's ``send``; returns when the server has sent the chunk."""
         kind = message["type"]
         if kind == "http.response.start":
             self._start(message)
         elif kind == "http.response.pathsend":
-            await _handed(_FILE)
+            await _chunk(_FILE)
         elif kind == "http.response.body" and message.get("body"):
-            await _handed(message["body"])
+            await _chunk(message["body"])
 
     def _start(self, message: Message) -> None:
         status, headers = int(message["status"]), message["headers"]
         line = self._status_line if _status(self._status_line) == status else f"{status} {_phrase(status)}"
         has_body = self._environ["REQUEST_METHOD"] != "HEAD" and status not in _WITHOUT_BODY
-        self._owed = _length(headers) if has_body else 0
+        self._remaining = _length(headers) if has_body else 0
         self._server_write = self._start_response(line, [self._headers.get(pair) or _text(pair) for pair in headers])
 
-    # --- The app's side
+    # --- For the app
 
     def message_of(self, status: str, headers: Headers) -> Message:
-        """The start of a response; the server gets what the layer leaves of it as the app wrote it."""
+        """The ASGI message for a status line and headers; the server receives them with the app's own spelling."""
         self._status_line = status
         pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         self._headers = dict(zip(pairs, headers, strict=True))
         return {"type": "http.response.start", "status": _status(status), "headers": pairs}
 
     def takes_as_file(self, body: Any) -> bool:
-        """Whether the server sends a body by itself, from a file, once it gets its own wrapper around it."""
+        """Whether a body is the server's own file wrapper, which the server then sends itself."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         if isinstance(wrapper, type) and isinstance(body, wrapper) and hasattr(body, "__dict__"):
             self._file = body
         return self._file is not None
 
     def write(self, sending: Awaitable[None]) -> None:
-        """Send within the app's call, as the function does that ``start_response`` returned."""
+        """Send at once, for the ``write`` function that ``start_response`` returns."""
         running = _coroutine(sending)
         while True:
             try:
-                (part,) = running.send(None)
+                (chunk,) = running.send(None)
             except StopIteration:
                 return
             if self._server_write is not None:
-                self._server_write(part)
+                self._server_write(chunk)
 
 
 class _WholeExchange(Exchange):
@@ -257,11 +260,11 @@ class _WholeExchange(Exchange):
 
 
 class _CountedInput:
-    """A request's body, of which what the app reads is counted.
+    """A request's body; counts the bytes that the app reads.
 
     Args:
         stream: The server's ``wsgi.input``.
-        moved: Where to count.
+        moved: The counter.
     """
 
     def __init__(self, stream: Any, moved: Moved) -> None:
@@ -289,7 +292,7 @@ class _CountedInput:
 
 
 def scope_of(environ: Environ, exchange: Exchange) -> Scope:
-    """The ASGI scope of a WSGI request; the environ stands in it as ``wsgi.environ``."""
+    """The ASGI scope of a WSGI request; the environ is in it as ``wsgi.environ``."""
     root = _path(environ.get("SCRIPT_NAME", ""))
     names = (name for name in environ if name.startswith("HTTP_") or name in {"CONTENT_TYPE", "CONTENT_LENGTH"})
     headers = [
@@ -329,15 +332,15 @@ def probe_scope(scope: Scope, path: str) -> Scope:
 
 
 def _forget_left_id() -> None:
-    """Take the correlation id of a request that ended with an exception out of this thread, which goes on."""
+    """Remove the correlation id of this thread's last request, if that ended with an exception or has not ended."""
     left = getattr(_thread, "left", None)
     if left and _current.get() == left:
         _current.set("")
 
 
 @coroutine
-def _handed(part: bytes) -> Generator[tuple[bytes], None, None]:
-    yield (part,)
+def _chunk(chunk: bytes) -> Generator[tuple[bytes], None, None]:
+    yield (chunk,)
 
 
 async def _nothing() -> Message:
@@ -361,7 +364,7 @@ def _port(text: Any) -> int:
 
 def _status(line: str) -> int:
     code = line.partition(" ")[0]
-    return int(code) if code.isdecimal() else SERVER_ERROR  # what is no status is the server's to refuse
+    return int(code) if code.isdecimal() else SERVER_ERROR  # the server rejects a malformed status
 
 
 def _phrase(status: int) -> str:

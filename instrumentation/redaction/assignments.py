@@ -51,8 +51,8 @@ _LOCATED = re.compile(r"\bloc\\*[\"']")
 _INPUT = "input"
 _PLACEHOLDER = re.compile(r"(?:\?|\$\d+|%s|%\(\w+\)s)(?=[,;)]*(?:\s|$))")
 _NUMBERS = {  # under a key with this verdict, whatever is said behind it
-    COUNTABLE: re.compile(r"[\d.,_]{1,15}(?![\w.,-])"),
-    FEWER: re.compile(r"\d{1,3}(?![\w-]|[.,]\d)"),
+    COUNTABLE: re.compile(r"[\d.,_]{1,15}(?![\w.,-]|[^\s\w]{0,80}[\w%])"),
+    FEWER: re.compile(r"\d{1,3}(?![\w-]|[^\s\w]{0,80}[\w%])"),
 }
 _CLOSERS = ")]}>\"'.,;"
 

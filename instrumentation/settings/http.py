@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from instrumentation.settings.faults import Allowed
 from instrumentation.settings.route_patterns import RoutePattern
 from instrumentation.settings.types import Edges, Section, UrlPath
 
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "_OTHER"]
 Routes = Annotated[
     tuple[RoutePattern, ...],
     Field(strict=False),
@@ -22,6 +23,13 @@ class Http(Section):
     """How requests are recorded."""
 
     excluded_routes: Routes = ("/health", "/ready")
+    excluded_methods: Annotated[
+        tuple[Method, ...],
+        Field(strict=False),
+        Allowed(text="give a list of methods in capitals, such as [OPTIONS]; _OTHER stands for all unknown methods"),
+    ] = ()
+    count_unmatched: Annotated[bool, Allowed(text="give true or false")] = True  # requests that no route matches
+    active_requests_by_route: Annotated[bool, Allowed(text="give true or false")] = False  # costs a match per request
     streaming_routes: Routes = ()  # beside the responses whose content type makes them streams
     subscription_routes: Routes = ()  # streams that wait for events: when the first comes is not their latency
     overridden_routes: Annotated[  # pages that Sidelight answers even if the app does

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from alerts import groups
 from alerts.alertmanager.configuration import alertmanager_config, given_receivers, is_event, receiver_names, stands_in
 from alerts.alertmanager.messages import inlined
 from instrumentation.settings import Receiver
@@ -41,7 +42,7 @@ def alertmanager_parts(settings: Settings) -> dict[str, object]:
     Raises:
         ChartError: Two files of secrets would be the same key of the same Secret.
     """
-    config: Config = alertmanager_config(settings)
+    config: Config = alertmanager_config(settings, groups(settings))
     given = given_receivers(settings)
     _check_secrets(given)
     return {

@@ -1,6 +1,6 @@
 """Checks of cloudflare/pint and grafana/dashboard-linter that ``sidelight check`` does not have, and the reasons.
 
-Sources: https://cloudflare.github.io/pint/checks/ and https://github.com/grafana/dashboard-linter/tree/main/docs/rules.
+ScrapeCallbacks: https://cloudflare.github.io/pint/checks/ and https://github.com/grafana/dashboard-linter/tree/main/docs/rules.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Watch:
         """
         of = self._recorded
         return Measured(
-            requests=self._value(of.requests), error_ratio=self._value(of.error_ratio), p95=self._value(of.p95)
+            requests=self._value(of.request_rate), error_ratio=self._value(of.error_ratio), p95=self._value(of.p95)
         )
 
     def scrapes(self, instance: str) -> bool | None:

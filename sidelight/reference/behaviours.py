@@ -26,6 +26,7 @@ GROUPS = (
     "Streams",
     "Websockets",
     "Requests that are not counted",
+    "The service's own hook",
     "Installing",
     "The page",
     "Limits",

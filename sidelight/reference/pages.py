@@ -256,7 +256,8 @@ def _behaviours_page(rows: Sequence[Behaviour]) -> str:
         "How each kind of request is counted: its labels as `METHOD route status`, and its `error_type` if it is an error. "
         '`""` means that no route matched. *Everywhere* means that the test runs on FastAPI, on Starlette without FastAPI, '
         "and on a plain ASGI app, which has no routes. For every request in `test_behaviours.py`, the tests also prove that "
-        "server, app and client see the same messages and exceptions as without Sidelight, and that each handler runs once. "
+        "server, app and client see the same messages and exceptions as without Sidelight, and that each handler runs once; "
+        "only the `x-correlation-id` header is added, unless `logging.correlation_id` is false. "
         "Older versions of FastAPI and Starlette differ in the cases of `test_newer_fastapi.py`; everything else applies "
         "to FastAPI 0.115 and newer.",
         *(block for group in GROUPS for block in _group(group, rows)),

@@ -1,4 +1,4 @@
-"""Sources of releases: Debian packages, Go builds, the collector builder, wheels and npm packages."""
+"""ScrapeCallbacks of releases: Debian packages, Go builds, the collector builder, wheels and npm packages."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ def measuring(
     other: Mapping[str, ASGIApp],
     aside: Aside | None = None,
     streams: Streams | None = None,
+    active_by_route: bool = False,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp: ...

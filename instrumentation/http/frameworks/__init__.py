@@ -1,4 +1,4 @@
-"""Finds the frameworks whose apps answer behind whatever is called; nothing is imported that the service has not loaded."""
+"""Finds the apps of known frameworks inside any app, without importing a framework."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from instrumentation.http.frameworks.interface import Framework, Route, Scope
 
+STARLETTE = "starlette.Starlette"
+"""The name that ``framework_of`` gives Starlette and FastAPI."""
+
 _FRAMEWORKS = {
     "blacksheep.Application": "blacksheep.BlackSheep",
     "bottle.Bottle": "bottle.Bottle",
@@ -27,88 +30,58 @@ _FRAMEWORKS = {
     "litestar.Litestar": "litestar.Litestar",
     "quart.Quart": "quart.Quart",
     "sanic.Sanic": "sanic.Sanic",
-    "starlette.Router": "starlette.Starlette",
-    "starlette.Starlette": "starlette.Starlette",
+    "starlette.Router": STARLETTE,
+    "starlette.Starlette": STARLETTE,
 }
-"""Package and name of an app's class, to the module and class here that know it."""
-
-STARLETTE = "starlette.Starlette"
-"""What ``framework_of`` says of Starlette and FastAPI."""
+"""Package and class of an app, to the module and class in this folder that handle it."""
 
 _INNER = ("app", "application", "asgi_app", "wsgi_app", "other_asgi_app", "callback")
-"""Where an app has others: middleware, and what dispatches by path or protocol."""
-_MOST = 500  # objects that are looked at
+"""Attributes of a known app that may hold further apps: middleware and dispatchers."""
+_MOST = 500  # objects to look at
 
 
-class Placed(NamedTuple):
-    """An app of a framework, and where it is.
+class PlacedApp(NamedTuple):
+    """An app of a framework, and the prefix of its paths.
 
     Attributes:
-        framework: Tells of the app.
-        prefix: What stands before its paths: empty, or the template of a mount.
+        framework: The app.
+        prefix: Empty, or the template of a mount.
     """
 
     framework: Framework
     prefix: str
 
     def routes(self) -> Iterator[Route]:
-        """Every route of the app, behind the prefix."""
+        """Every route of the app, with the prefix."""
         for route in self.framework.routes():
             template = route.template and self.prefix + route.template
-            yield route._replace(template=template, path=self.prefix + route.path) if self.prefix else route
+            yield route._replace(template=template, path=self.prefix + route.path)
 
     def chosen(self, scope: Scope) -> str:
-        """As ``Framework.chosen``, behind the prefix."""
+        """As ``Framework.chosen``, with the prefix."""
         template = self.framework.chosen(scope)
         return template and self.prefix + template
 
     def match(self, scope: Scope, path: str) -> str:
-        """As ``Framework.match``, behind the prefix."""
+        """As ``Framework.match``, with the prefix."""
         if not path.startswith(self.prefix):
             return UNMATCHED
         template = self.framework.match(scope, path[len(self.prefix) :] or "/")
         return template and self.prefix + template
 
 
-def find(app: Any, prefix: str = "") -> list[Placed]:
-    """The apps of known frameworks that answer behind an app: itself, or what it wraps or dispatches to.
-
-    Args:
-        app: Any app.
-        prefix: What stands before its paths.
-    """
-    found: list[Placed] = []
-    seen: set[int] = set()
-    queue = deque([(prefix, app)])
-    while queue and len(seen) < _MOST:
-        prefix, each = queue.popleft()
-        if id(each) not in seen:
-            seen.add(id(each))
-            name = framework_of(each)
-            if name is not None:
-                found.append(Placed(_adapted(name, each), prefix))
-            queue.extend((prefix + at.rstrip("/"), inner) for at, inner in _within(each, is_known=name is not None))
-    return found
-
-
-def _adapted(name: str, app: Any) -> Framework:
-    module, _, adapter = name.partition(".")
-    framework: Framework = getattr(import_module(f"{__name__}.{module}"), adapter)(app)
-    return framework
-
-
-class Mounted:
-    """The apps that an app mounts, each looked for once."""
+class MountedApps:
+    """The apps that an app mounts; each mount is searched once."""
 
     def __init__(self) -> None:
-        self._found: dict[int, tuple[Any, list[Placed]]] = {}
+        self._found: dict[int, tuple[Any, list[PlacedApp]]] = {}
 
-    def behind(self, mount: Any, app: Any, prefix: str) -> list[Placed]:
+    def behind(self, mount: Any, app: Any, prefix: str) -> list[PlacedApp]:
         """The apps of known frameworks behind a mount.
 
         Args:
-            mount: What is mounted where.
-            app: What it leads to.
+            mount: The framework's object for the mount.
+            app: The mounted app.
             prefix: The template of the mount.
         """
         known = self._found.get(id(mount))
@@ -117,13 +90,34 @@ class Mounted:
         return known[1]
 
     def chosen(self, scope: Scope) -> str:
-        """As ``Framework.chosen``, of the mounted apps."""
+        """As ``Framework.chosen``, of all mounted apps."""
         chosen = (each.chosen(scope) for _, found in self._found.values() for each in found)
         return next(filter(None, chosen), UNMATCHED)
 
 
+def find(app: Any, prefix: str = "") -> list[PlacedApp]:
+    """Find the apps of known frameworks: the app itself, and those that it wraps or dispatches to.
+
+    Args:
+        app: Any app.
+        prefix: The prefix of its paths.
+    """
+    found: list[PlacedApp] = []
+    seen: set[int] = set()
+    queue = deque([(prefix, app)])
+    while queue and len(seen) < _MOST:
+        prefix, each = queue.popleft()
+        if id(each) not in seen:
+            seen.add(id(each))
+            name = framework_of(each)
+            if name is not None:
+                found.append(PlacedApp(_adapted(name, each), prefix))
+            queue.extend((prefix + at.rstrip("/"), inner) for at, inner in _within(each, is_known=name is not None))
+    return found
+
+
 def framework_of(app: Any) -> str | None:
-    """Which module and class here knows an app; None where none does."""
+    """The module and class in this folder that handle an app; None if its framework is not known."""
     for kind in type(app).__mro__:
         known = _FRAMEWORKS.get(f"{kind.__module__.partition('.')[0]}.{kind.__name__}")
         if known is not None:
@@ -131,8 +125,14 @@ def framework_of(app: Any) -> str | None:
     return None
 
 
+def _adapted(name: str, app: Any) -> Framework:
+    module, _, adapter = name.partition(".")
+    framework: Framework = getattr(import_module(f"{__name__}.{module}"), adapter)(app)
+    return framework
+
+
 def _within(each: Any, *, is_known: bool) -> Iterator[tuple[str, Any]]:
-    """What an object holds that may be an app, behind which prefix; it is looked at without running any of its code."""
+    """The objects in an object that may be apps, each with its prefix; none of the object's own code is run."""
     for key, value in _held(each, is_known=is_known):
         kind = type(value)
         is_app = callable(value) or issubclass(kind, dict | list | tuple) or getattr_static(value, "callback", None)
@@ -143,13 +143,13 @@ def _within(each: Any, *, is_known: bool) -> Iterator[tuple[str, Any]]:
 def _held(each: Any, *, is_known: bool) -> Iterable[tuple[object, Any]]:
     kind = type(each)
     if issubclass(kind, dict):
-        return tuple(each.items())
+        return tuple(dict.items(each))
     if issubclass(kind, list | tuple):
         return enumerate(each)
     if kind is FunctionType:
         return enumerate((*_closed_over(each), *vars(each).values()))
     if kind is MethodType:
-        return (("", each.__self__),)
+        return enumerate((each.__self__,))
     if issubclass(kind, partial):
         return enumerate((each.func, *each.args, *each.keywords.values()))
     own = _own(each)
@@ -158,12 +158,12 @@ def _held(each: Any, *, is_known: bool) -> Iterable[tuple[object, Any]]:
 
 def _closed_over(function: FunctionType) -> Iterator[Any]:
     for cell in function.__closure__ or ():
-        with suppress(ValueError):  # nothing in it yet
+        with suppress(ValueError):  # the cell is empty
             yield cell.cell_contents
 
 
 def _own(each: Any) -> dict[str, Any]:
-    """The attributes that an object has itself; none where it keeps them elsewhere."""
+    """The attributes in an object's ``__dict__``."""
     try:
         own = object.__getattribute__(each, "__dict__")
     except AttributeError:

@@ -1,11 +1,11 @@
-"""BlackSheep: its router is asked once for each request, and the pattern that it finds is told."""
+"""BlackSheep: its router is called once per request; the pattern that it finds is reported."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks import Mounted
-from instrumentation.http.frameworks.interface import UNMATCHED, WEBSOCKET, listed, tell, told
+from instrumentation.http.frameworks import MountedApps
+from instrumentation.http.frameworks.interface import UNMATCHED, WEBSOCKET, listed, report, reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,12 +20,12 @@ class BlackSheep:
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._mounted = Mounted()
+        self._mounted = MountedApps()
         self._router = app.router
         self._router.get_match = self._matching
 
     def routes(self) -> Iterator[Route]:
-        """Every pattern, as it was written; those of mounted apps too."""
+        """Every pattern, as it was written, including those of mounted apps."""
         before_start = getattr(self._router, "registered_routes", ())
         for method, route in (*before_start, *self._router.iter_with_methods()):
             name = method.decode() if isinstance(method, bytes) else method
@@ -36,7 +36,7 @@ class BlackSheep:
 
     def chosen(self, scope: Scope) -> str:
         """The pattern that was found, such as ``/items/{item}``."""
-        return told(scope, self._app) or self._mounted.chosen(scope)
+        return reported(scope, self._app) or self._mounted.chosen(scope)
 
     def match(self, scope: Scope, path: str) -> str:
         """The pattern of a path."""
@@ -44,7 +44,7 @@ class BlackSheep:
         return self._found(found)
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind, unless the app handles that kind itself."""
+        """Answer exceptions of a class, unless the app has a handler for it."""
         from blacksheep import Content, Response  # noqa: PLC0415 - the app has loaded it
 
         async def answer(_: Any, __: Any, error: Any) -> Any:
@@ -57,7 +57,7 @@ class BlackSheep:
 
     def _matching(self, request: Any) -> Any:
         match = type(self._router).get_match(self._router, request)
-        tell(request.scope, self._app, self._found(match))
+        report(request.scope, self._app, self._found(match))
         return match
 
     def _found(self, match: Any) -> str:

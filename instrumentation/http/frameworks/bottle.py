@@ -29,7 +29,7 @@ class Bottle:
         return str(route.rule) if route is not None and route.app is self._app else UNMATCHED
 
     def match(self, scope: Scope, path: str) -> str:
-        """The rule of a path; where none has the method, one of another."""
+        """The rule that matches a path; if none accepts the method, one for another method."""
         from bottle import HTTPError  # noqa: PLC0415 - the app has loaded it
 
         methods = dict.fromkeys((scope["method"], *(route.method for route in self._app.routes)))
@@ -42,7 +42,7 @@ class Bottle:
         return UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind; a plugin does, since Bottle has handlers of statuses alone."""
+        """Answer exceptions of a class, in a plugin: Bottle has handlers only for status codes."""
         from bottle import HTTPResponse  # noqa: PLC0415 - the app has loaded it
 
         def answering(callback: Callable[..., Any]) -> Callable[..., Any]:

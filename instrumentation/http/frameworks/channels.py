@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks import Mounted
+from instrumentation.http.frameworks import MountedApps
 from instrumentation.http.frameworks.django import template_of
 from instrumentation.http.frameworks.interface import UNMATCHED, WEBSOCKET, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from instrumentation.http.frameworks import Placed
+    from instrumentation.http.frameworks import PlacedApp
     from instrumentation.http.frameworks.interface import Respond, Route, Scope
 
 
@@ -20,10 +20,10 @@ class Channels:
 
     def __init__(self, router: Any) -> None:
         self._router = router
-        self._mounted = Mounted()
+        self._mounted = MountedApps()
 
     def routes(self) -> Iterator[Route]:
-        """Every consumer, and the routes of the apps that it leads to."""
+        """Every consumer, and the routes of the apps that the router leads to."""
         for pattern, apps in self._patterns():
             for app in apps:
                 yield from app.routes()
@@ -31,11 +31,11 @@ class Channels:
                 yield listed(template_of(str(pattern)), {WEBSOCKET})
 
     def chosen(self, scope: Scope) -> str:
-        """What an app has chosen that it leads to; the router itself leaves nothing."""
+        """The route that one of the apps chose; the router itself leaves nothing."""
         return self._mounted.chosen(scope)
 
     def match(self, scope: Scope, path: str) -> str:
-        """The first pattern of a path, as the router takes it."""
+        """The first pattern that matches a path, as in the router."""
         for pattern, apps in self._patterns():
             if found := pattern.match(path.lstrip("/")):
                 template = template_of(str(pattern))
@@ -44,12 +44,12 @@ class Channels:
         return UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Nothing: the apps that it leads to answer."""
+        """Answer exceptions of a class in the apps that the router leads to."""
         for _, apps in self._patterns():
             for app in apps:
                 app.framework.handle(kind, respond)
 
-    def _patterns(self) -> Iterator[tuple[Any, list[Placed]]]:
+    def _patterns(self) -> Iterator[tuple[Any, list[PlacedApp]]]:
         for route in self._router.routes:
             prefix = template_of(str(route.pattern)).rstrip("/")
             yield route.pattern, self._mounted.behind(route, route.callback, prefix)

@@ -1,4 +1,4 @@
-"""Django: its handler resolves each request to a pattern of the URLconf, which is told."""
+"""Django: its handler resolves each request to a pattern of the URLconf, which is reported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks.interface import UNMATCHED, listed, tell, told
+from instrumentation.http.frameworks.interface import UNMATCHED, listed, report, reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ _PIECES = re.compile(
     r"|\(\?P<(?P<name>\w+)>|(?P<plain>\(\?:)|(?P<look>\(\?[^P:])|(?P<open>\()|(?P<close>\))|(?P<repeat>[?*+]|\{\d*,?\d*\})|(?P<text>.)"
 )
 _OF_FUNCTIONS = frozenset(("GET", "POST"))
-"""The methods that a view may have that is a function: Django leaves it to the function which ones it answers."""
+"""The methods listed for a view that is a function: which ones it accepts, only the function knows."""
 
 
 class Django:
@@ -39,10 +39,10 @@ class Django:
 
     def chosen(self, scope: Scope) -> str:
         """The pattern that was resolved, such as ``/items/<int:item>/``."""
-        return told(scope, self._handler)
+        return reported(scope, self._handler)
 
     def match(self, scope: Scope, path: str) -> str:
-        """The pattern of a path, where a middleware answered before it was resolved."""
+        """The pattern that matches a path, if a middleware answered before it was resolved."""
         from django.urls import Resolver404, resolve  # noqa: PLC0415 - the app has loaded it
 
         del scope
@@ -52,7 +52,7 @@ class Django:
             return UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind, after the middleware of the app that handles exceptions."""
+        """Answer exceptions of a class that the app's own middleware has not answered."""
         from django.http import HttpResponse  # noqa: PLC0415 - the app has loaded it
 
         def process_exception(_: Any, error: Any) -> Any:
@@ -61,11 +61,11 @@ class Django:
             document = respond(error)
             return HttpResponse(document.body, status=document.status, headers=document.all_headers)
 
-        self._handler._exception_middleware.append(process_exception)  # noqa: SLF001 - it has no other way in
+        self._handler._exception_middleware.append(process_exception)  # noqa: SLF001 - Django has no public function
 
     def _resolving(self, request: Any) -> Any:
         match = self._resolve(request)
-        tell(getattr(request, "scope", None) or request.environ, self._handler, template_of(match.route))
+        report(getattr(request, "scope", None) or request.environ, self._handler, template_of(match.route))
         return match
 
 
@@ -79,7 +79,7 @@ def _walk(patterns: Iterable[Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _methods(callback: Any) -> Iterable[str]:
-    """What a view answers to; Django REST Framework leaves its class, or its actions, on the function."""
+    """The methods of a view; Django REST Framework keeps its class, or its actions, on the function."""
     if actions := getattr(callback, "actions", None):
         return {method.upper() for method in actions}
     kind = getattr(callback, "view_class", None) or getattr(callback, "cls", None)
@@ -90,7 +90,7 @@ def _methods(callback: Any) -> Iterable[str]:
 
 @lru_cache(4096)
 def template_of(route: str) -> str:
-    r"""A route as Django has it, with a slash before it, and a regular expression as ``path()`` would write it.
+    r"""A route of Django with a leading slash, and a regular expression in the notation of ``path()``.
 
     >>> template_of("items/<int:item>/"), template_of(r"^items/(?P<item>\d+)/(?:page-([0-9]+)/)?$")
     ('/items/<int:item>/', '/items/<item>/page-<var>/')
@@ -98,7 +98,7 @@ def template_of(route: str) -> str:
     if not _IS_REGEX.search(route):
         return f"/{route}"
     text = ""
-    is_shown = [True]  # for each group that is open, whether what stands in it is shown
+    is_shown = [True]  # for each open group, whether its content is shown
     for piece in _PIECES.finditer(route):
         kind = piece.lastgroup
         if kind in {"name", "plain", "look", "open"}:

@@ -1,11 +1,11 @@
-"""Falcon, of ASGI and of WSGI: a middleware hears the template of the path before the responder is called."""
+"""Falcon, ASGI and WSGI: a middleware reports the template before the responder is called."""
 
 from __future__ import annotations
 
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks.interface import UNMATCHED, WEBSOCKET, listed, tell, told
+from instrumentation.http.frameworks.interface import UNMATCHED, WEBSOCKET, listed, report, reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,24 +22,24 @@ class Falcon:
         app.add_middleware(self)
 
     def routes(self) -> Iterator[Route]:
-        """Every template that a resource was added for."""
+        """Every template with a resource."""
         from falcon.inspect import inspect_routes  # noqa: PLC0415 - the app has loaded Falcon
 
         for route in inspect_routes(self._app):
-            own = (each.method for each in route.methods if not each.internal)  # Falcon answers the others by itself
+            own = (each.method for each in route.methods if not each.internal)  # Falcon answers the others itself
             yield listed(route.path, {WEBSOCKET if method == "WEBSOCKET" else method for method in own})
 
     def chosen(self, scope: Scope) -> str:
         """The template of the resource, such as ``/items/{item:int}``."""
-        return told(scope, self._app)
+        return reported(scope, self._app)
 
     def match(self, scope: Scope, path: str) -> str:
-        """Nothing: without the request Falcon does not route."""
+        """Nothing: Falcon's router needs the request."""
         del scope, path
         return UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind, unless the app handles that kind itself."""
+        """Answer exceptions of a class, unless the app has a handler for it."""
 
         def answer(_: Any, response: Any, error: Any, __: Any) -> None:
             document = respond(error)
@@ -50,17 +50,17 @@ class Falcon:
         async def answer_async(request: Any, response: Any, error: Any, params: Any, **_: Any) -> None:
             answer(request, response, error, params)
 
-        if kind not in self._app._error_handlers:  # noqa: SLF001 - nothing else tells
+        if kind not in self._app._error_handlers:  # noqa: SLF001 - Falcon has no public attribute
             self._app.add_error_handler(kind, answer_async if self._is_async else answer)
 
     def process_resource(self, request: Any, *_: object) -> None:
         """Called by Falcon."""
-        tell(request.env, self._app, request.uri_template)
+        report(request.env, self._app, request.uri_template)
 
     async def process_resource_async(self, request: Any, *_: object) -> None:
         """Called by Falcon."""
-        tell(request.scope, self._app, request.uri_template)
+        report(request.scope, self._app, request.uri_template)
 
     async def process_resource_ws(self, request: Any, *_: object) -> None:
         """Called by Falcon."""
-        tell(request.scope, self._app, request.uri_template)
+        report(request.scope, self._app, request.uri_template)

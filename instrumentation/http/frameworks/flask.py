@@ -1,4 +1,4 @@
-"""Flask: werkzeug leaves the request, with the rule that it matched, in the environ."""
+"""Flask: werkzeug leaves the request, with the rule that matched, in the environ."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Flask(UrlMap):
     """A Flask app."""
 
     def chosen(self, scope: Scope) -> str:
-        """The rule that was matched, such as ``/items/<int:item>``."""
+        """The rule that matched, such as ``/items/<int:item>``."""
         request = scope.get(ENVIRON, {}).get("werkzeug.request")
         rule = getattr(request, "url_rule", None)
         return str(rule.rule) if rule is not None and rule.map is self._app.url_map else UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind, unless the app handles that kind itself."""
+        """Answer exceptions of a class, unless the app has a handler for it."""
 
         def answer(error: Any) -> Any:
             document = respond(error)

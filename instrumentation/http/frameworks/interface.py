@@ -1,4 +1,4 @@
-"""What a framework tells of an app: its routes, and which of them answered a request."""
+"""What a framework's module provides: the routes of an app, and the route that answered a request."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ UNMATCHED = ""
 """The template of a request that no route matched."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-"""What a path is matched with in turn, where its route does not answer to the method of a request."""
+"""The methods that a path is matched with in turn, if its route does not accept the method of the request."""
 
 WEBSOCKET = "WEBSOCKET"
-"""What a route of websockets has for a method."""
+"""The method of a websocket route."""
 
 ENVIRON = "wsgi.environ"
-"""The key in a scope under which the environ of a WSGI request stands."""
+"""The scope key of a WSGI request's environ."""
 
 ARRIVAL = "sidelight.arrival"
-"""The key in a scope, or in an environ, under which its ``Arrival`` stands."""
+"""The key, in a scope or an environ, of the request's ``Arrival``."""
 
 
 class Route(NamedTuple):
     """A route of an app.
 
     Attributes:
-        chosen: The object that a scope carries once the router has chosen this route; None where it carries none.
+        chosen: The object that a scope carries once the router has chosen this route; None if it carries none.
         template: The path with every router prefix and mount template, such as ``/shops/{shop_id}/items``.
-        methods: What it answers to; empty for a mount, and for a class that has a function for each.
-        path: As the template, with the convertors of its parameters.
+        methods: The methods that the route accepts; empty for a mount, and for a class with one function per method.
+        path: The template, with the convertors of its parameters.
     """
 
     chosen: object
@@ -46,40 +46,41 @@ class Route(NamedTuple):
 
 
 def listed(template: str, methods: Iterable[str]) -> Route:
-    """A route of a router that leaves no object in the scope."""
+    """A route whose router leaves no object in the scope."""
     return Route(None, template, frozenset(methods), template)
 
 
 class Arrival:
-    """A request as it came, and what a router says of it.
+    """A request as it arrived, and what a router reported about it.
 
-    It is one object in every copy that a middleware makes of the scope, so that what is said within is heard outside.
+    All copies of a scope share it, so a report arrives even if a middleware passes a copy to the router.
 
     Attributes:
-        path: The path, below the root path that the server was started with.
-        scope_id: The id of the scope that came.
-        told: Which app's router chose a route, and the route's template.
+        path: The path, without the root path that the server was started with.
+        scope_id: The id of the scope that the server passed.
+        reported: The app whose router chose a route, and the route's template.
     """
 
-    __slots__ = ("path", "scope_id", "told")
+    __slots__ = ("path", "reported", "scope_id")
 
     def __init__(self, scope: Scope) -> None:
         self.path = local_path(scope)
         self.scope_id = id(scope)
-        self.told: tuple[object, str] | None = None
+        self.reported: tuple[object, str] | None = None
 
 
-def tell(scope: Scope, app: object, template: str) -> None:
-    """Say that an app's router has chosen a route; unheard where the request is not observed."""
+def report(scope: Scope, app: object, template: str) -> None:
+    """Report that an app's router chose a route; does nothing if the request is not observed."""
     arrival = scope.get(ARRIVAL)
     if arrival is not None:
-        arrival.told = app, template
+        arrival.reported = app, template
 
 
-def told(scope: Scope, app: object) -> str:
-    """The template that was told for an app; ``UNMATCHED`` where none was."""
+def reported(scope: Scope, app: object) -> str:
+    """The template that was reported for an app; ``UNMATCHED`` if there was no report."""
     arrival = scope.get(ARRIVAL)
-    return arrival.told[1] if arrival is not None and arrival.told and arrival.told[0] is app else UNMATCHED
+    report = None if arrival is None else arrival.reported
+    return report[1] if report is not None and report[0] is app else UNMATCHED
 
 
 class Framework(Protocol):
@@ -89,24 +90,24 @@ class Framework(Protocol):
         """Every route that can be listed."""
 
     def chosen(self, scope: Scope) -> str:
-        """The template of the route that this app's router chose for a request, read once the request was answered.
+        """The template of the route that this app's router chose; called after the response.
 
         Returns:
-            ``UNMATCHED`` where it chose none, or was not asked.
+            ``UNMATCHED`` if it chose none, or never saw the request.
         """
 
     def match(self, scope: Scope, path: str) -> str:
-        """The template of a path, for a request of which ``chosen`` knows nothing.
+        """The template that matches a path, if ``chosen`` does not know the request.
 
-        A middleware may have answered it, the method may not be allowed, or a copy of the scope went to the router.
+        Possible reasons: a middleware answered, the route does not accept the method, or the router got a copy of the scope.
         """
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind with a problem document, unless the app handles that kind itself."""
+        """Answer exceptions of a class with a problem document, unless the app has a handler for that class."""
 
 
 def local_path(scope: Scope) -> str:
-    """The path below the root path that the server was started with."""
+    """The path without the root path that the server was started with."""
     path: str = scope["path"]
     root = scope.get("app_root_path", scope.get("root_path"))
     return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path

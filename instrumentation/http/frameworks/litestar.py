@@ -1,4 +1,4 @@
-"""Litestar: it leaves the handler, and the template of its path, in the scope."""
+"""Litestar: the router leaves the handler and the template in the scope."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Litestar:
         return self._template(scope["route_handler"], scope.get("path_template"))
 
     def match(self, scope: Scope, path: str) -> str:
-        """The template of a path; where none has the method, one of another."""
+        """The template that matches a path; if no handler accepts the method, of another method."""
         from litestar.exceptions import HTTPException, MethodNotAllowedException  # noqa: PLC0415 - the app has loaded it
 
         for method in (scope.get("method"), *METHODS):
@@ -44,10 +44,10 @@ class Litestar:
             return self._template(handler, rest[-1])
         return UNMATCHED
 
-    def _template(self, handler: Any, told: object) -> str:
-        """What Litestar tells; it tells nothing before version 2.14, and of a mount the template of the root."""
-        if isinstance(told, str) and not getattr(handler, "is_mount", False):
-            return told
+    def _template(self, handler: Any, given: object) -> str:
+        """The template that Litestar gives; older versions give none, and for a mount it is that of the root."""
+        if isinstance(given, str) and not getattr(handler, "is_mount", False):
+            return given
         routes: Iterable[Any] = self._app.routes
         templates = {
             str(route.path_format)
@@ -57,7 +57,7 @@ class Litestar:
         return templates.pop() if len(templates) == 1 else UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind, unless the app handles that kind itself."""
+        """Answer exceptions of a class, unless the app has a handler for it."""
         from litestar import Response  # noqa: PLC0415 - the app has loaded it
 
         def answer(_: Any, error: Any) -> Any:

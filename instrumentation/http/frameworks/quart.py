@@ -1,11 +1,11 @@
-"""Quart: it sends a signal once a request, or a websocket, has been matched."""
+"""Quart: a signal is sent after a request or a websocket was matched; its rule is reported."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.frameworks.flask import Flask
-from instrumentation.http.frameworks.interface import tell, told
+from instrumentation.http.frameworks.interface import report, reported
 
 if TYPE_CHECKING:
     from instrumentation.http.frameworks.interface import Scope
@@ -22,8 +22,8 @@ class Quart(Flask):
         signals.websocket_started.connect(self._websocket, sender=app)
 
     def chosen(self, scope: Scope) -> str:
-        """The rule that was matched, such as ``/items/<int:item>``."""
-        return told(scope, self._app)
+        """The rule that matched, such as ``/items/<int:item>``."""
+        return reported(scope, self._app)
 
     async def _request(self, _: object, **__: object) -> None:
         from quart import request  # noqa: PLC0415 - the app has loaded it
@@ -37,4 +37,4 @@ class Quart(Flask):
 
     def _started(self, request: Any) -> None:
         if request.url_rule is not None:
-            tell(request.scope, self._app, request.url_rule.rule)
+            report(request.scope, self._app, request.url_rule.rule)

@@ -1,4 +1,4 @@
-"""Sanic: the request of the running task knows its route."""
+"""Sanic: the current request, in a context variable, has its route."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sanic:
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        app.register_listener(_say_whether_observed, "before_server_start")
+        app.register_listener(_warn_unless_asgi, "before_server_start")
 
     def routes(self) -> Iterator[Route]:
         """Every route, as Sanic writes it."""
@@ -41,7 +41,7 @@ class Sanic:
         return _template(request.route) if is_this and request.route is not None else UNMATCHED
 
     def match(self, scope: Scope, path: str) -> str:
-        """The template of a path; where none has the method, one of another."""
+        """The template that matches a path; if none accepts the method, of another method."""
         from sanic.exceptions import MethodNotAllowed, NotFound  # noqa: PLC0415 - the app has loaded it
 
         host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
@@ -56,7 +56,7 @@ class Sanic:
         return UNMATCHED
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind, unless the app handles that kind itself."""
+        """Answer exceptions of a class, unless the app has a handler for it."""
         from sanic import HTTPResponse  # noqa: PLC0415 - the app has loaded it
 
         def answer(_: Any, error: Any) -> Any:
@@ -67,9 +67,11 @@ class Sanic:
             self._app.error_handler.add(kind, answer)
 
 
-async def _say_whether_observed(app: Any) -> None:
+async def _warn_unless_asgi(app: Any) -> None:
     if not app.asgi:
-        _log.warning("Sanic's own server speaks no ASGI, so its requests are not observed; serve the app with uvicorn")
+        _log.warning(
+            "Requests are not observed: Sanic's own server does not use ASGI; serve the app with an ASGI server such as uvicorn"
+        )
 
 
 def _template(route: Any) -> str:

@@ -1,12 +1,12 @@
-"""Starlette and FastAPI: the object that the router leaves in the scope is looked up in the app's tables."""
+"""Starlette and FastAPI: the router leaves an object in the scope, which is looked up in a table of the app's routes."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks import STARLETTE, Mounted, Placed, framework_of
-from instrumentation.http.frameworks.interface import ARRIVAL, UNMATCHED, WEBSOCKET, Route, tell, told
+from instrumentation.http.frameworks import STARLETTE, MountedApps, PlacedApp, framework_of
+from instrumentation.http.frameworks.interface import ARRIVAL, UNMATCHED, WEBSOCKET, Route, report, reported
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ _AMBIGUOUS = Route(None, UNMATCHED, frozenset(), "")
 
 
 class Starlette:
-    """A Starlette or FastAPI app, or a router of theirs.
+    """A Starlette or FastAPI app, or one of their routers.
 
     Args:
         app: The app.
@@ -36,20 +36,20 @@ class Starlette:
 
     def __init__(self, app: Any) -> None:
         self.app = app
-        self._mounted = Mounted()
+        self._mounted = MountedApps()
         self._patterns: list[tuple[Pattern[str], Route]] | None = None
         self._hides_apps = False
         self._answers: dict[type[Exception], Any] = {}
         self.by_id: dict[int, Route] = {}
 
     def routes(self) -> Iterator[Route]:
-        """Every route, those of mounted apps too."""
+        """Every route, including those of mounted apps."""
         yield from self._walk(getattr(self.app, "routes", ()), "", "")
-        yield from sorted(_frontends(self.app), key=lambda route: -len(route.path))  # the most specific one answers
+        yield from sorted(_frontends(self.app), key=lambda route: -len(route.path))  # the most specific one is used
 
     def chosen(self, scope: Scope) -> str:
-        """The template of the route that was chosen, also in a mounted app."""
-        # A plain Starlette route leaves FastAPI's scope with its endpoint alone.
+        """The template of the chosen route, also if it belongs to a mounted app."""
+        # A plain Starlette route in a FastAPI app leaves only its endpoint in the scope.
         chosen = _chosen(scope) or scope.get("endpoint")
         if chosen is not None:
             known = self.by_id.get(id(chosen))
@@ -57,17 +57,17 @@ class Starlette:
                 known = self._learned(chosen)
             if known is not _AMBIGUOUS:
                 return known.template
-        return self._mounted.chosen(scope) or told(scope, self.app)
+        return self._mounted.chosen(scope) or reported(scope, self.app)
 
     def match(self, scope: Scope, path: str) -> str:
-        """The template by the path, where the router left nothing that can be seen from outside.
+        """The template that matches the path, if the router left nothing in the scope that the server passed.
 
-        That is so for a mounted app without routes, such as static files, and where the router saw a copy of the scope,
-        or was never asked because a middleware answered. In a scope that the router has seen nothing else can match.
+        This is so for a mounted app without routes, such as static files, and if a middleware answered or passed a copy of
+        the scope. If the router did see the scope, nothing else can match.
         """
         chosen = _chosen(scope)
         if chosen is not None and not callable(chosen):
-            return _format(chosen)  # a route outside of the tables, such as a custom router's
+            return _format(chosen)  # a route that is not in the table, such as a custom router's
         is_seen = "router" in scope and "app_root_path" not in scope and "endpoint" not in scope
         if is_seen and "frontend_path" not in (scope.get("fastapi") or ()):
             return UNMATCHED
@@ -75,43 +75,44 @@ class Starlette:
         for pattern, route in self._compiled():
             if pattern.fullmatch(path):
                 if not route.methods or method in route.methods:
-                    return route.template
+                    apps = route.chosen if isinstance(route.chosen, list) else []
+                    return next(filter(None, (app.match(scope, path) for app in apps)), route.template)
                 if WEBSOCKET not in {method, *route.methods}:
                     found = found or route.template
         return found
 
     def handle(self, kind: type[Exception], respond: Respond) -> None:
-        """Answer exceptions of a kind with a problem document, unless the app handles that kind itself."""
+        """Answer exceptions of a class with a problem document, unless the app has a handler for it."""
         if kind not in getattr(self.app, "exception_handlers", {kind: None}):
             self._answers[kind] = answering(respond)
             self.app.add_exception_handler(kind, self._answers[kind])
 
     def leave(self, kind: type[Exception]) -> None:
-        """Revert ``handle`` and ``overhear``."""
+        """Revert ``handle`` and ``report_copies``."""
         answer = self._answers.pop(kind, None)
         if answer is not None and self.app.exception_handlers.get(kind) is answer:
             del self.app.exception_handlers[kind]
         router = getattr(self.app, "router", self.app)
         called = getattr(router, "middleware_stack", None)
-        if isinstance(called, _Overheard):
+        if isinstance(called, _ReportingRouter):
             router.middleware_stack = called.app
 
-    def overhear(self) -> None:
-        """Hear what the router chooses also where a middleware hands on a copy of the scope."""
+    def report_copies(self) -> None:
+        """Let the router report its choice if a middleware passes it a copy of the scope."""
         router = getattr(self.app, "router", self.app)
         called = getattr(router, "middleware_stack", None)
-        if called is not None and not isinstance(called, _Overheard):
-            router.middleware_stack = _Overheard(called, self)
+        if called is not None and not isinstance(called, _ReportingRouter):
+            router.middleware_stack = _ReportingRouter(called, self)
 
     @property
     def shows_all(self) -> bool:
-        """Whether the scope that came shows what was chosen: nothing within can copy it or change its path."""
+        """Whether the scope that the server passed shows the chosen route: nothing within copies it or changes its path."""
         tuple(self.routes())
         added = getattr(self.app, "user_middleware", ())
         return not self._hides_apps and all(each.cls.__module__.startswith(_OWN) for each in added)
 
     def _learned(self, chosen: object) -> Route:
-        """Read the app's tables anew; an object outside of them is noted, so that they are not read for it again."""
+        """Rebuild the table of routes; an object that is not a route is remembered, so that it causes no second rebuild."""
         routes = tuple(self.routes())
         self._patterns = None
         self.by_id.clear()
@@ -134,7 +135,7 @@ class Starlette:
                 yield from self._leaf(route, route, prefix, path)
 
     def _leaf(self, chosen: Any, route: Any, prefix: str, path: str) -> Iterator[Route]:
-        """One route; for a mount the routes of its app too, behind the mount's template."""
+        """One route; for a mount also the routes of its app, with the mount's template before them."""
         own = getattr(route, "path", "")
         is_mount = hasattr(route, "app") and not hasattr(route, "endpoint")
         below = prefix + _without_convertors(route, own)
@@ -144,32 +145,32 @@ class Starlette:
         for app in apps:
             yield from app.routes()
         if inner and not apps:
-            # The mount is what stays in the scope where no route within it matched.
+            # If no route within it matched, the mount stays in the scope.
             yield Route(chosen, UNMATCHED, frozenset(), "")
             yield from self._walk(inner, below, path + own)
         else:
             methods = frozenset(
                 (getattr(route, "methods", None) or ()) if hasattr(route, "methods") or is_mount else {WEBSOCKET}
             )
-            leaf = apps or chosen  # a mount in the scope says less than the app that it leads to
+            leaf = apps or chosen  # the mounted app knows the template better than its mount
             yield Route(leaf, prefix + _format(route), methods, path + own + ("/{path:path}" if is_mount else ""))
 
-    def _behind(self, mount: Any, prefix: str) -> list[Placed]:
-        """The apps behind a mount that are of another framework, or hidden in what wraps them."""
+    def _behind(self, mount: Any, prefix: str) -> list[PlacedApp]:
+        """The apps behind a mount whose routes Starlette does not know: they are wrapped, or of another framework."""
         inner = getattr(mount, "_base_app", mount.app)
         if framework_of(inner) == STARLETTE:
             return []
         apps = self._mounted.behind(mount, inner, prefix)
-        overhear(apps)
+        report_copies(apps)
         return apps
 
 
-class _Overheard:
-    """What a router calls: where it gets a copy of the scope that came, the route it chooses is told.
+class _ReportingRouter:
+    """Takes the place of what a router calls: the router's choice is reported if its scope is a copy.
 
     Args:
-        app: What the router called.
-        starlette: Tells of the app.
+        app: What the router called before.
+        starlette: The app of the router.
     """
 
     def __init__(self, app: ASGIApp, starlette: Starlette) -> None:
@@ -177,19 +178,19 @@ class _Overheard:
         self._starlette = starlette
 
     def __call__(self, scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
-        """Answer; without a coroutine of its own where the scope is the one that came."""
+        """Answer the request; without an additional coroutine if the scope is not a copy."""
         arrival = scope.get(ARRIVAL)
         is_copy = arrival is not None and arrival.scope_id != id(scope)
-        return self._telling(scope, receive, send) if is_copy else self.app(scope, receive, send)
+        return self._reporting(scope, receive, send) if is_copy else self.app(scope, receive, send)
 
-    async def _telling(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _reporting(self, scope: Scope, receive: Any, send: Any) -> None:
         try:
             await self.app(scope, receive, send)
         finally:
-            tell(scope, self._starlette.app, self._starlette.chosen(scope))
+            report(scope, self._starlette.app, self._starlette.chosen(scope))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what the router called: where it is unpickled the app is instrumented anew."""
+        """Pickle what the router called before; the unpickled app is instrumented again."""
         return _itself, (self.app,)
 
 
@@ -197,15 +198,15 @@ def _itself(app: ASGIApp) -> ASGIApp:
     return app
 
 
-def overhear(apps: Iterable[Placed]) -> None:
-    """Hear what the routers of Starlette apps choose, also where a middleware hands on a copy of the scope."""
+def report_copies(apps: Iterable[PlacedApp]) -> None:
+    """Let the routers of Starlette apps report their choice if a middleware passes a copy of the scope."""
     for app in apps:
         if isinstance(app.framework, Starlette):
-            app.framework.overhear()
+            app.framework.report_copies()
 
 
 def answering(respond: Respond) -> Callable[[Request, Any], Awaitable[Response]]:
-    """A handler of exceptions that answers with their problem documents."""
+    """An exception handler that answers with problem documents."""
 
     async def answer(request: Request, error: Any) -> Response:
         from starlette.responses import Response  # noqa: PLC0415 - the app has loaded it
@@ -219,8 +220,8 @@ def answering(respond: Respond) -> Callable[[Request, Any], Awaitable[Response]]
 
 
 def _pattern(path: str) -> Pattern[str]:
-    """As Starlette's compile_path, but for parameters whose name stands twice: once in a mount, once in a route below."""
-    from starlette.convertors import CONVERTOR_TYPES  # noqa: PLC0415 - where there are routes there is Starlette
+    """As Starlette's compile_path, but a parameter name may be used twice: in a mount and in a route below it."""
+    from starlette.convertors import CONVERTOR_TYPES  # noqa: PLC0415 - the app has loaded it
     from starlette.routing import PARAM_REGEX  # noqa: PLC0415
 
     text, at = "", 0
@@ -232,7 +233,7 @@ def _pattern(path: str) -> Pattern[str]:
 
 
 def _by_endpoint(routes: Iterable[Route]) -> Iterator[tuple[object, Route]]:
-    """Endpoint to route; ambiguous where an endpoint has several."""
+    """Endpoint to route; ambiguous if an endpoint has several."""
     found: dict[int, tuple[object, Route]] = {}
     for route in routes:
         endpoint = getattr(route.chosen, "endpoint", None)
@@ -243,7 +244,7 @@ def _by_endpoint(routes: Iterable[Route]) -> Iterator[tuple[object, Route]]:
 
 
 def _chosen(scope: Scope) -> object | None:
-    """FastAPI's effective context where it belongs to the route, since only it knows the prefixes; else the route."""
+    """FastAPI's effective context if it belongs to the route, since only it has the prefixes; otherwise the route."""
     route = scope.get("route")
     fastapi = scope.get("fastapi")
     if fastapi:
@@ -254,7 +255,7 @@ def _chosen(scope: Scope) -> object | None:
 
 
 def _frontends(app: Any) -> Iterator[Route]:
-    """The files of FastAPI's frontends, which stand in no table of routes and leave none in the scope."""
+    """The files of FastAPI's frontends, which are not among the routes and leave none in the scope."""
     groups: Iterable[Any] = getattr(getattr(app, "router", None), "_iter_low_priority_routes", tuple)()
     for group in groups:
         prefix = getattr(group, "frontend_prefix", "")
@@ -265,7 +266,7 @@ def _frontends(app: Any) -> Iterator[Route]:
 
 
 def _without_convertors(mount: object, path: str) -> str:
-    """A mount's template: its path_format ends with the rest of the path, which its routes put there."""
+    """A mount's template; the rest of the path, with which its path_format ends, is that of its routes."""
     return _format(mount).removesuffix("/{path}") if hasattr(mount, "path_format") else path
 
 

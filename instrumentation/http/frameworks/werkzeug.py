@@ -1,4 +1,4 @@
-"""What Flask and Quart have in common: the rules of a werkzeug map."""
+"""Flask and Quart: the rules of a werkzeug map."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class UrlMap:
             yield listed(rule.rule, {WEBSOCKET} if rule.websocket else rule.methods or ())
 
     def match(self, scope: Scope, path: str) -> str:
-        """The rule of a path; where none has the method, one of another."""
+        """The rule that matches a path; if none accepts the method, one for another method."""
         from werkzeug.exceptions import HTTPException, MethodNotAllowed  # noqa: PLC0415 - the app has loaded it
         from werkzeug.routing import RoutingException  # noqa: PLC0415 - the app has loaded it
 

@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import yaml
 
-from alerts import generated
+from alerts import ALERTS, generated, groups
 from alerts.alertmanager import messages
+from alerts.checking.series import kept_labels
 from instrumentation.settings import parse_settings
+from sidelight.chart.alertmanager import alertmanager_parts
 from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from instrumentation.settings import Settings
 
 DEADLINE = 60.0  # seconds; the machine may be busy
 ALERT = {
@@ -109,13 +114,22 @@ def hook(sink: Sink, path: str) -> dict[str, Any]:
     return {"webhook": {"url": f"{sink.url}/{path}"}}
 
 
-def inhibited(client: httpx.Client) -> set[tuple[str, str, str]]:
+def inhibited(client: httpx.Client) -> set[frozenset[tuple[str, str]]]:
     alerts = client.get("/api/v2/alerts").json()
-    return {
-        (one["labels"]["alertname"], one["labels"]["severity"], one["labels"].get("job", ""))
-        for one in alerts
-        if one["status"]["inhibitedBy"]
-    }
+    return {frozenset(one["labels"].items()) for one in alerts if one["status"]["inhibitedBy"]}
+
+
+def held_back(client: httpx.Client, expected: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The labels of the alerts that are held back, once all that are expected to be are; what else is held back shows then."""
+    wanted = {frozenset(labels.items()) for labels in expected}
+    deadline = time.monotonic() + DEADLINE
+    while not wanted <= (found := inhibited(client)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return ordered(map(dict, found))
+
+
+def ordered(labels: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    return sorted(labels, key=lambda one: sorted(one.items()))
 
 
 def test_each_severity_and_each_team_gets_its_own_alerts(sink: Sink, tmp_path: Path) -> None:
@@ -160,7 +174,100 @@ def test_only_alerts_explained_by_a_worse_one_are_inhibited(sink: Sink, tmp_path
             ("/all", "DeploymentCompleted", "firing"),
         }
         assert wanted <= sink.until(wanted)
-        assert inhibited(client) == {("HighErrorRate", "warning", "shop"), ("HighLatencyP95", "critical", "checkout")}
+        expected = [labels("HighErrorRate", "warning"), labels("HighLatencyP95", "critical", "checkout")]
+        assert held_back(client, expected) == ordered(expected)
+
+
+EVERY_ALERT = {
+    "defaults": parse_settings({"budget": {"daily_usd": 7.0}}),
+    "overrides and more labels": parse_settings(
+        {
+            "budget": {"daily_usd": 7.0},
+            "alerting": {"group_by": ["region", "job"]},
+            "thresholds": {"overrides": [{"match": {"job": "search"}, "queue_depth": {"critical": 7000}}]},
+        }
+    ),
+}
+"""Settings with which every alert of the table has its rules."""
+
+
+def as_operator_writes(rules: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The chart's rules as the Prometheus Operator gives them to Alertmanager."""
+
+    def matchers(those: list[dict[str, str]]) -> list[str]:
+        return [f"{one['name']}{one.get('matchType', '=')}{json.dumps(one['value'])}" for one in those]
+
+    return [
+        {
+            "source_matchers": matchers(rule["sourceMatch"]),
+            "target_matchers": matchers(rule["targetMatch"]),
+            "equal": rule["equal"],
+        }
+        for rule in rules
+    ]
+
+
+@pytest.fixture(params=[(name, origin) for name in EVERY_ALERT for origin in ("file", "chart")], ids="-".join)
+def inhibiting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Settings, httpx.Client]]:
+    """Settings, and an Alertmanager that has the inhibition rules made from them, as the file or the chart says them."""
+    name, origin = request.param
+    settings = EVERY_ALERT[name]
+    files = generated(settings)
+    config = yaml.safe_load(files["alertmanager.yaml"])
+    if origin == "chart":
+        parts: Any = alertmanager_parts(settings)
+        config["inhibit_rules"] = as_operator_writes(parts["inhibitRules"])
+    (tmp_path / messages.FILE).write_text(files[messages.FILE])
+    (tmp_path / "alertmanager.yaml").write_text(yaml.safe_dump(config))
+    with (
+        processes.alertmanager(tmp_path / "alertmanager.yaml", tmp_path / "data") as process,
+        httpx.Client(base_url=process.url) as client,
+    ):
+        yield settings, client
+
+
+def every_alert(settings: Settings) -> dict[tuple[str, str], frozenset[str]]:
+    return kept_labels(groups(settings), settings.alerting.group_by)
+
+
+def sent(settings: Settings, alert: str, severity: str, **others: str) -> dict[str, str]:
+    """The labels of an alert as Prometheus sends it, its own Prometheus' labels included."""
+    values = {label: f"this {label}" for label in every_alert(settings)[alert, severity]}
+    return {**values, "job": alert, "cluster": "eu", "alertname": alert, "severity": severity, **others}
+
+
+def test_an_alert_holds_back_its_own_warning_and_that_of_no_neighbour(
+    inhibiting: tuple[Settings, httpx.Client],
+) -> None:
+    settings, client = inhibiting
+    kept = every_alert(settings)
+    both = [alert for alert, severity in kept if severity == "critical" and (alert, "warning") in kept]
+    post(client, *(sent(settings, alert, "critical", override="job=search") for alert in both))
+    own = [sent(settings, alert, "warning") for alert in both]
+    neighbours = [
+        sent(settings, alert, "warning", **{label: "another"})
+        for alert in both
+        for label in [*kept[alert, "warning"], "cluster"]
+    ]
+    post(client, *own, *neighbours)
+    assert {alert for alert, _ in kept} == {alert.name for alert in ALERTS}
+    assert len(neighbours) > 2 * len(both)
+    assert held_back(client, own) == ordered(own)
+
+
+def test_a_service_that_is_down_holds_back_its_other_alerts_and_no_others(
+    inhibiting: tuple[Settings, httpx.Client],
+) -> None:
+    settings, client = inhibiting
+    targets = [key for key in every_alert(settings) if key[0] not in {"ServiceDown", "Watchdog"}]
+    down = {key: f"{key} is down" for key in targets}
+    post(client, *(sent(settings, "ServiceDown", "critical", job=job) for job in down.values()))
+    explained = [sent(settings, *key, job=job) for key, job in down.items() if key[0] != "DeploymentCompleted"]
+    others = [sent(settings, *key, job=f"{key} is up") for key in targets]
+    elsewhere = [{**labels, "cluster": "us"} for labels in explained]
+    events = [sent(settings, *key, job=job) for key, job in down.items() if key[0] == "DeploymentCompleted"]
+    post(client, *explained, *others, *elsewhere, *events)
+    assert held_back(client, explained) == ordered(explained)
 
 
 def test_the_end_of_an_event_is_not_sent_and_the_end_of_an_alert_is(sink: Sink, tmp_path: Path) -> None:

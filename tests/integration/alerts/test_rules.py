@@ -134,20 +134,48 @@ MUTATIONS = {
         "the critical threshold moves up": ("ratio_rate5m > 0.05", "ratio_rate5m > 0.0502"),
         "the critical threshold moves down": ("ratio_rate5m > 0.05", "ratio_rate5m > 0.0498"),
         "the warning threshold moves up": ("ratio_rate5m > 0.01", "ratio_rate5m > 0.0102"),
-        "one bad event is enough": (":rate5m) >= 3", ":rate5m) >= 1"),
+        "one bad event is enough": ("errors:increase5m >= 3", "errors:increase5m >= 1"),
+        "one event more is needed": ("errors:increase5m >= 3", "errors:increase5m >= 4"),
         "an alert does not wait": ("for: 2m", "for: 0s"),
         "an alert never ends": ("keep_firing_for: 2m", "keep_firing_for: 2h"),
         "a sentence changes": ("with an error; the limit", "with errors; the limit"),
     },
     ("http", "the error ratio"): {
-        "errors are absent, not 0": ("\n      or\n      0 * job:http_server_requests:rate5m", ""),
-        "idle services divide by 0": ("(job:http_server_requests:rate5m > 0)", "job:http_server_requests:rate5m"),
+        "errors are absent, not 0": ("\n      or\n      0 * job_instance:http_server_requests:sum", ""),
+        "idle services divide by 0": (
+            "(job:http_server_requests:increase5m > 0)",
+            "job:http_server_requests:increase5m",
+        ),
     },
     ("http", "HighLatencyP95|slow requests"): {
         "a comparison turns round": ("p95_rate5m > 1\n", "p95_rate5m < 1\n"),
         "the threshold leaves its edge": ("p95_rate5m > 0.5\n", "p95_rate5m > 0.51\n"),
         "the quantile is another": ("histogram_quantile(0.95", "histogram_quantile(0.9"),
-        "one slow request is enough": ("}))) >= 3", "}))) >= 1"),
+        "one slow request is enough": ("}) >= 3", "}) >= 1"),
+        "buckets that are born are lost": (
+            "\n        or\n        job_instance_le:http_server_request_duration_seconds_bucket:sum unless",
+            "\n        and\n        job_instance_le:http_server_request_duration_seconds_bucket:sum unless",
+        ),
+    },
+    ("http", "failed requests are counted"): {
+        "both copies of a pair count": (
+            "sum by (job, instance, prometheus_replica, replica, __replica__)",
+            "sum by (job, instance)",
+        ),
+        "whatever an instance shows for the first time counts": (
+            " and on (job, instance) process_start_time_seconds > time() - 300",
+            "",
+        ),
+        "a young process counts from its first scrape on alone": ("> time() - 300", "> time() + 300"),
+        "an instance has no number before its first request": (
+            "\n      or\n      0 * max by (job, instance) (target_info)",
+            "",
+        ),
+        "an instance that is gone is read again": (">= 0 and job_instance:http_server_request_errors:sum\n", ">= 0\n"),
+        "what falls counts": (
+            ">= 0 and job_instance:http_server_request_errors:sum",
+            "> -1e9 and job_instance:http_server_request_errors:sum",
+        ),
     },
     ("http", "the p95"): {"an idle p95 is NaN": (" >= 0\n", "\n")},
     ("http", "ErrorBudgetBurn"): {
@@ -169,6 +197,12 @@ MUTATIONS = {
         ),
         "slow is not bad": ('"slo", "latency", "", "")\n', '"slo", "availability", "", "")\n'),
         "another objective": ("+ 0.999,", "+ 0.99,"),
+        "one bad request is a page": ("bad:increase[6h]) >= 3", "bad:increase[6h]) >= 1"),
+        "one bad request more is needed": ("bad:increase[6h]) >= 3", "bad:increase[6h]) >= 4"),
+        "an average stands for a count": (
+            "sum_over_time(job_slo:http_server_requests_bad:increase[6h]) >= 3",
+            "120 * 6 * avg_over_time(job_slo:http_server_requests_bad:increase[6h]) >= 3",
+        ),
     },
     ("deployment", "DeploymentCompleted"): {
         "a rollout counts while the old version runs": (") == 1) + time()", ") >= 1) + time()"),
@@ -239,16 +273,17 @@ MUTATIONS = {
     },
     ("workflows", "WorkflowFailures|nothing fails any more"): {
         "the warning threshold moves up": ("rate1h > 0.05", "rate1h > 0.0502"),
-        "one failure is enough": ("workflow_failures:rate1h) >= 3", "workflow_failures:rate1h) >= 1"),
+        "one failure is enough": ("workflow_failures:increase1h >= 3", "workflow_failures:increase1h >= 1"),
+        "the first failures are lost": (
+            "\n        or\n        job_instance_workflow:workflow_failures:sum unless",
+            "\n        and\n        job_instance_workflow:workflow_failures:sum unless",
+        ),
         "cancelled counts as failed": ('outcome="failure"', 'outcome!="success"'),
         "a past outage still fires": (
             "\n      and job_workflow:workflow_failures_per_executions:ratio_rate30m > 0.2",
             "",
         ),
-        "each instance by itself": (
-            "sum by (job, workflow) (rate(workflow_executions_total{",
-            "max by (job, workflow) (rate(workflow_executions_total{",
-        ),
+        "each instance by itself": ("sum by (job, workflow) (\n", "max by (job, workflow) (\n"),
     },
     ("cost", "DailyCostOverBudget"): {
         "the critical threshold moves up": ("increase_today > 10", "increase_today > 10.02"),

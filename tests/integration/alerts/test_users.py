@@ -9,8 +9,8 @@ import pytest
 
 from alerts import groups
 from alerts.model import to_rule_file
-from alerts.recording.users import users_tests
 from alerts.rule_tests.promtool import to_test_file
+from alerts.rule_tests.users_tests import users_tests
 from benchmarks.users.accuracy import Estimated, estimated, standard_error
 from benchmarks.users.fleet import DAY, Scenario
 from instrumentation.settings import Settings

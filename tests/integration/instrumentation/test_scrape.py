@@ -38,7 +38,12 @@ SECONDS = 30.0
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     folder = tmp_path_factory.mktemp("shop")
     (folder / "sidelight.yaml").write_text(
-        yaml.safe_dump({"audit": {"path": str(folder / "audit.log")}, "http": {"body_sizes": True}})
+        yaml.safe_dump(
+            {
+                "audit": {"path": str(folder / "audit.log")},
+                "http": {"body_sizes": True, "active_requests_by_route": True},
+            }
+        )
     )
     env = {
         "OTEL_SERVICE_NAME": "shop",

@@ -6,13 +6,18 @@ import json
 import re
 from typing import Any
 
+from alerts import groups
 from alerts.alertmanager.configuration import alertmanager_config
 from alerts.alertmanager.messages import message, to_template_file
 from instrumentation.settings import Receiver, Settings, parse_settings
 
 
+def configured(settings: Settings) -> dict[str, Any]:
+    return alertmanager_config(settings, groups(settings))
+
+
 def receivers(settings: Settings) -> dict[str, Any]:
-    config: Any = alertmanager_config(settings)
+    config = configured(settings)
     return {receiver["name"]: receiver for receiver in config["receivers"]}
 
 
@@ -56,15 +61,14 @@ def test_the_watchdog_goes_to_nobody_unless_it_is_sent_somewhere() -> None:
 
 
 def test_the_watchdog_is_sent_steadily() -> None:
-    config: Any = alertmanager_config(parse_settings({"alerting": {"notification": {"watchdog_interval": "3m"}}}))
+    config = configured(parse_settings({"alerting": {"notification": {"watchdog_interval": "3m"}}}))
     (route,) = (route for route in config["route"]["routes"] if route["receiver"] == "watchdog")
     assert route["repeat_interval"] == route["group_interval"] == "3m"
 
 
-def test_grouping_and_inhibition_keep_the_labels_of_group_by() -> None:
-    config: Any = alertmanager_config(parse_settings({"alerting": {"group_by": ["job", "cluster"]}}))
+def test_messages_are_grouped_by_the_labels_of_group_by() -> None:
+    config = configured(parse_settings({"alerting": {"group_by": ["job", "cluster"]}}))
     assert config["route"]["group_by"] == ["alertname", "job", "cluster"]
-    assert [rule["equal"] for rule in config["inhibit_rules"]] == [["alertname", "job", "cluster"], ["job", "cluster"]]
 
 
 def test_a_team_hears_what_is_its_own_and_the_rest_as_all_do() -> None:
@@ -93,7 +97,7 @@ def test_a_team_hears_what_is_its_own_and_the_rest_as_all_do() -> None:
 
 def test_a_mute_time_past_midnight_is_two() -> None:
     nights = {"name": "nights", "from": "22:00", "to": "06:30", "weekdays": ["friday"], "location": "Europe/Berlin"}
-    config: Any = alertmanager_config(parse_settings({"alerting": {"mute_times": [nights]}}))
+    config = configured(parse_settings({"alerting": {"mute_times": [nights]}}))
     assert config["time_intervals"] == [
         {
             "name": "nights",

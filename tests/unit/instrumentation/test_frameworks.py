@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from instrumentation.http import frameworks
 from instrumentation.http.frameworks import find, framework_of
 from instrumentation.http.frameworks.django import template_of
-from instrumentation.http.frameworks.interface import Arrival, listed, tell, told
+from instrumentation.http.frameworks.interface import Arrival, listed, report, reported
 from tests.unit.instrumentation.test_behaviours import Copying
 from tests.unit.instrumentation.test_http import Observed, shop
 from tests.unit.instrumentation.test_websocket import connect, echo, ended
@@ -171,7 +171,7 @@ class Foreign:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].removeprefix(scope.get("root_path", "")).startswith("/things/"):
-            tell(scope, self, "/things/<thing>")
+            report(scope, self, "/things/<thing>")
         await PlainTextResponse("here")(scope, receive, send)
 
 
@@ -183,7 +183,7 @@ class Adapter:
         return [listed("/things/<thing>", {"GET"}), listed("/broken", {"POST"})]
 
     def chosen(self, scope: Any) -> str:
-        return told(scope, self.app)
+        return reported(scope, self.app)
 
     def match(self, scope: Any, path: str) -> str:
         del scope
@@ -235,6 +235,15 @@ def test_a_framework_that_is_mounted_in_another(foreign: type[Foreign], make: An
     }
 
 
+def test_a_mounted_app_that_a_bridge_hides_is_matched_by_the_rest_of_the_path(foreign: type[Foreign]) -> None:
+    """As a WSGI app behind a bridge from ASGI, which passes no scope."""
+    app = FastAPI()
+    app.mount("/old", Holding(foreign()))
+    observed = Observed(app)
+    observed.call(("GET", "/old/short"), ("GET", "/old/none"))
+    assert observed.counted() == {("GET", "/old/short", "200", ""): 1, ("GET", "/old/{path}", "200", ""): 1}
+
+
 def test_a_template_reported_in_a_copied_scope_is_found(foreign: type[Foreign]) -> None:
     observed = Observed(Copying(foreign()))
     observed.call(("GET", "/things/7"))
@@ -249,7 +258,7 @@ def test_a_fault_of_an_adapter_costs_the_route_alone_and_is_said_once(
         observed.call(("GET", "/broken"), ("GET", "/broken"))
     assert observed.counted() == {("GET", "", "200", ""): 2}
     assert [record.getMessage() for record in caplog.records] == [
-        "sidelight could not read the route of a request, and counts it without one"
+        "Sidelight could not read the route of a request and counts it without one"
     ]
 
 
@@ -267,15 +276,15 @@ def test_routes_that_cannot_be_listed_fail_no_start(
 def test_what_is_told_belongs_to_one_app_and_is_unheard_where_nobody_observes() -> None:
     first, second = object(), object()
     scope: dict[str, Any] = {"path": "/shop/7", "root_path": "/shop"}
-    tell(scope, first, "/{x}")
-    assert told(scope, first) == ""
+    report(scope, first, "/{x}")
+    assert reported(scope, first) == ""
     scope["sidelight.arrival"] = arrival = Arrival(scope)
-    tell({**scope}, first, "/{x}")
-    assert (told(scope, first), told(scope, second), arrival.path) == ("/{x}", "", "/7")
+    report({**scope}, first, "/{x}")
+    assert (reported(scope, first), reported(scope, second), arrival.path) == ("/{x}", "", "/7")
 
 
 class Proxy:
-    """As werkzeug's proxies out of a request: whatever is asked of it raises."""
+    """Like werkzeug's proxies outside of a request: every attribute raises."""
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(f"asked for {name}")

@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry
 import instrumentation
 from instrumentation.errors import InstrumentationError
 from instrumentation.health.monitor import MOST_CHECKS, HealthChecks, checks_of, health_check
+from instrumentation.health.probing import HOLDS_UP_SECONDS
 from instrumentation.http.health import health_pages
-from instrumentation.probing import HOLDS_UP_SECONDS
 from instrumentation.settings import Health, parse_settings
 from instrumentation.shutdown import shutdown
 from instrumentation.store.process_store import ProcessStore

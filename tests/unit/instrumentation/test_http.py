@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 import instrumentation
-from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION
+from instrumentation.catalog import (
+    HTTP_SERVER_ACTIVE_REQUESTS,
+    HTTP_SERVER_ACTIVE_REQUESTS_BY_ROUTE,
+    HTTP_SERVER_REQUEST_DURATION,
+)
 from instrumentation.errors import InstrumentationError
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.settings.route_patterns import RoutePatterns
@@ -161,6 +165,41 @@ def test_active_requests_rise_and_fall() -> None:
     observed.call(("GET", "/"))
     assert during == [{"GET": 1.0}]
     assert observed.active() == {"GET": 0.0}
+
+
+def test_active_requests_by_route_if_the_setting_is_on() -> None:
+    """one of the route that the path matches while it is answered, none afterwards"""
+    app = shop()
+    during = []
+
+    @app.middleware("http")
+    async def look(request: Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        during.append((request.url.path, {route: value for route, value in by_route(observed).items() if value}))
+        return response
+
+    switched_on = {"active_requests_by_route": True, "excluded_routes": ["/broken"]}
+    observed = Observed(app, parse_settings({"http": switched_on, "logging": {"enabled": False}}))
+    paths = ("/items/7", "/items/3", "/v1/stores/7/shelves/3/boxes/2", "/none")
+    observed.call(*(("GET", path) for path in (*paths, "/broken")))
+    template = "/v1/stores/{store}/shelves/{shelf}/boxes/{box}"
+    assert during == list(
+        zip(paths, ({one: 1.0} for one in ("/items/{item}", "/items/{item}", template, "")), strict=True)
+    )
+    assert by_route(observed) == {"/items/{item}": 0.0, template: 0.0, "": 0.0}
+    assert observed.active() == {"GET": 0.0}
+
+
+def by_route(observed: Observed) -> dict[str, float]:
+    rows = (row for row in observed.store.series() if row.metric is HTTP_SERVER_ACTIVE_REQUESTS_BY_ROUTE)
+    return {row.labels[0]: row.slots[0] for row in rows}
+
+
+def test_active_requests_are_not_counted_by_route_unless_the_setting_is_on() -> None:
+    """nothing"""
+    observed = Observed(shop())
+    observed.call(("GET", "/items/7"))
+    assert by_route(observed) == {}
 
 
 def test_active_requests_fall_before_a_background_task_and_the_end_of_a_dependency() -> None:

@@ -44,6 +44,9 @@ def wsgi_with_an_option(environ: Any, start_response: Any, option: Any = None) -
 def create_app() -> FastAPI: ...
 
 
+async def create_app_of(name: str = "shop") -> FastAPI: ...
+
+
 def asgi_2(scope: Any) -> Any: ...
 
 
@@ -104,9 +107,10 @@ def test_an_app_of_wsgi(app: Any) -> None:
         (None, "None; give the ASGI or WSGI app, such as FastAPI(), Flask(__name__) or get_asgi_application()."),
         ("shop:app", "'shop:app'; give the ASGI or WSGI app, such as "),
         (object(), "an object of object; give the ASGI or WSGI app, such as "),
-        (FastAPI, "the class FastAPI; give an app that is made of it."),
+        (FastAPI, "the class FastAPI; give an instance of it."),
         (APIRouter(), "an APIRouter; give the app that includes it, "),
-        (create_app, "create_app(), which takes nothing; call it, and give the app that it returns."),
+        (create_app, "the function create_app(); give the app that it returns."),
+        (create_app_of, "the function create_app_of(name='shop'); give the app that it returns."),
         (asgi_2, "asgi_2(scope); an ASGI app takes (scope, receive, send), a WSGI app "),
         (view, "view(request); an ASGI app takes "),
         (required_option, "required_option(environ, start_response, *, option); an ASGI app takes "),
@@ -124,7 +128,7 @@ def test_if_the_interface_is_ambiguous_the_caller_must_name_it(given: Callable[.
     with pytest.raises(InstrumentationError) as caught:
         interface_of(given)
     assert caught.value.code == "interface_unclear"
-    assert caught.value.message.endswith('is an ASGI or a WSGI app; say interface="asgi" or interface="wsgi".')
+    assert caught.value.message.endswith('is an ASGI or a WSGI app; pass interface="asgi" or interface="wsgi".')
     assert (interface_of(given, "asgi"), interface_of(given, "wsgi")) == ("asgi", "wsgi")
 
 

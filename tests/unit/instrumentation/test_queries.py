@@ -13,12 +13,12 @@ import pytest
 import requests
 
 from instrumentation.redaction import MASK, Redactor
-from tests.unit.instrumentation.logs.conftest import Log, given_back, log, pytest_runtest_call
+from tests.unit.instrumentation.logs.conftest import Log, given_back, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["given_back", "log", "pytest_runtest_call"]
+__all__ = ["given_back", "log"]
 LINES = Redactor(queries=True)
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 import httpx
 import pytest
+import requests
 import stamina
 
 from instrumentation.errors import InstrumentationError, NotFoundError, RateLimitedError
@@ -37,6 +44,24 @@ def answered(status: int, **headers: str) -> httpx.HTTPStatusError:
     request = httpx.Request("GET", "https://shop.example")
     response = httpx.Response(status, headers=headers, request=request)
     return httpx.HTTPStatusError("", request=request, response=response)
+
+
+def of_requests(status: int, **headers: str) -> requests.HTTPError:
+    response = requests.Response()
+    response.status_code = status
+    response.headers.update(headers)
+    return requests.HTTPError("", response=response)
+
+
+def of_urllib(status: int, **headers: str) -> HTTPError:
+    message = Message()
+    for name, value in headers.items():
+        message[name] = value
+    return HTTPError("https://shop.example", status, "", message, None)
+
+
+def in_seconds(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
 class Failing:
@@ -81,7 +106,9 @@ def test_the_last_failure_is_raised_unchanged(store: LocalStore) -> None:
     assert (failing.calls, sum(retries(store).values())) == (3, 2)
 
 
-@pytest.mark.parametrize("error", [ValueError(), NotFoundError("no"), answered(404), answered(401)])
+@pytest.mark.parametrize(
+    "error", [ValueError(), NotFoundError("no"), answered(404), answered(401), of_requests(404), of_urllib(410)]
+)
 def test_permanent_failures_are_not_retried(store: LocalStore, error: Exception) -> None:
     exceptions: tuple[type[Exception], ...] = (ConnectionError,) if isinstance(error, ValueError) else (Exception,)
     failing = Failing(error)
@@ -91,7 +118,9 @@ def test_permanent_failures_are_not_retried(store: LocalStore, error: Exception)
     assert (failing.calls, retries(store)) == (1, {})
 
 
-@pytest.mark.parametrize("error", [answered(503), answered(429), answered(408), RateLimitedError("slow")])
+@pytest.mark.parametrize(
+    "error", [answered(503), answered(429), answered(408), of_requests(503), of_urllib(429), RateLimitedError("slow")]
+)
 def test_temporary_failures_are_retried(store: LocalStore, error: Exception) -> None:
     assert with_retries(Failing(error), store, exceptions=Exception)() == 7
 
@@ -110,6 +139,66 @@ def test_the_next_attempt_waits_as_long_as_the_answer_says(store: LocalStore, er
     with pytest.raises(type(error)):
         with_retries(Failing(error), store, exceptions=Exception, time_budget=2.9)()  # for so long nobody waits
     assert waited == [3]
+
+
+@pytest.mark.parametrize("make", [answered, of_requests, of_urllib])
+def test_a_date_is_waited_for_too(store: LocalStore, make: Callable[..., Exception]) -> None:
+    waited: list[float] = []
+
+    def hook(details: stamina.instrumentation.RetryDetails) -> None:
+        waited.append(details.wait_for)
+        raise _SeenError
+
+    stamina.instrumentation.set_on_retry_hooks([hook])
+    for seconds, budget in ((20.0, 30.0), (3600.0, 7200.0)):
+        error = make(503, **{"retry-after": in_seconds(seconds)})
+        with pytest.raises(_SeenError):
+            with_retries(Failing(error), store, exceptions=Exception, time_budget=budget)()
+        assert seconds - 3 < waited.pop() <= seconds
+    error = make(503, **{"retry-after": in_seconds(3600)})
+    with pytest.raises(type(error)):
+        with_retries(Failing(error), store, exceptions=Exception)()
+    assert waited == []
+
+
+@pytest.mark.parametrize("said", ["Thu, 01 Jan 1970 00:00:07 GMT", "soon", "", "-3", "3.5", "\u0663", "31 Nov 2026"])
+def test_what_is_past_or_not_understood_waits_as_usual(store: LocalStore, said: str) -> None:
+    headers = httpx.Headers([(b"retry-after", said.encode())])
+    error = answered(503)
+    error.response.headers = headers
+    assert with_retries(Failing(error), store, exceptions=Exception)() == 7
+
+
+def test_what_is_waited_for_counts_in_the_time_budget(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([100.0, 115.0, 131.0])  # the call begins, its first and its second failure
+    monkeypatch.setattr("instrumentation.retry.time", SimpleNamespace(monotonic=lambda: next(now), time=time.time))
+    stamina.set_testing(True, attempts=9)  # nobody waits
+    try:
+        failing = Failing(*(answered(503, **{"retry-after": "14"}) for _ in range(9)))
+        with pytest.raises(httpx.HTTPStatusError):
+            with_retries(failing, store, exceptions=Exception, time_budget=30.0)()
+    finally:
+        stamina.set_testing(False)
+    assert failing.calls == 2
+
+
+def test_the_log_line_of_a_retry_names_the_function_and_shows_no_argument(store: LocalStore) -> None:
+    seen: list[stamina.instrumentation.RetryDetails] = []
+
+    def hook(details: stamina.instrumentation.RetryDetails) -> None:
+        seen.append(details)
+
+    stamina.instrumentation.set_on_retry_hooks([hook])
+    failing = Failing(ConnectionError(), ConnectionError())
+
+    @retry_with_backoff(initial_delay=0.001, store=store)
+    async def charge(password: str) -> int:
+        assert password == "hunter2"  # noqa: S105 - an example
+        return failing()
+
+    assert asyncio.run(charge("hunter2")) == 7
+    assert [details.name.rpartition(".")[2] for details in seen] == ["charge", "charge"]
+    assert "hunter2" not in repr(seen)
 
 
 class _SeenError(BaseException):

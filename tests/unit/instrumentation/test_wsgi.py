@@ -5,6 +5,7 @@ docs/reference/behaviours.md is made from these names.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import sys
@@ -115,7 +116,7 @@ def test_a_wsgi_app_that_answers() -> None:
 
 
 def test_a_wsgi_app_that_raises() -> None:
-    """`GET "" 500`, an error; the exception goes on as before"""
+    """`GET "" 500`, an error; the server gets the exception as before"""
     observed = ObservedWSGI(raising)
     with pytest.raises(RuntimeError, match="raises"):
         observed.serve()
@@ -183,7 +184,7 @@ def test_a_wsgi_app_that_says_otherwise_too_late() -> None:
 
 
 def test_a_wsgi_app_that_starts_its_response_twice() -> None:
-    """`GET "" 500`, an error; it is told so"""
+    """`GET "" 500`, an error; an `AssertionError` says why"""
 
     def app(_: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", HEADERS)
@@ -335,11 +336,22 @@ def test_a_wsgi_app_that_is_mounted_in_one_that_is_observed() -> None:
     assert outer.counted() == {("GET", "", "200", ""): 1}
 
 
-def test_a_wsgi_app_behind_a_bridge_from_an_asgi_app_that_is_observed() -> None:
-    """counted once: a2wsgi hands the scope on"""
-    observed = ObservedWSGI(answering(b"inner"))
-    assert observed.serve(**{"asgi.scope": {"sidelight": True}}).parts == [b"inner"]
-    assert observed.counted() == {}
+@pytest.mark.parametrize("settings", [METRICS_ALONE, parse_settings({"logging": {"enabled": False}})])
+def test_a_wsgi_app_behind_a_bridge_from_an_asgi_app_that_is_observed(settings: Settings) -> None:
+    """counted once"""
+    inner = ObservedWSGI(answering(b"inner"), settings)
+
+    async def bridge(scope: Any, receive: Any, send: Any) -> None:
+        del receive
+        # Most bridges copy the context, in which the correlation id is; a2wsgi also passes the scope.
+        passed = {} if settings.logging.correlation_id else {"asgi.scope": scope}
+        answer = await asyncio.to_thread(partial(inner.serve, **passed))
+        await send({"type": "http.response.start", "status": int(answer.status[:3]), "headers": []})
+        await send({"type": "http.response.body", "body": b"".join(answer.parts)})
+
+    outer = Observed(bridge, settings, inner.store)
+    assert outer.call(("GET", "/"))[0].text == "inner"
+    assert outer.counted() == {("GET", "", "200", ""): 1}
 
 
 # --- Neighbours -------------------------------------------------------------------------------------------------------
@@ -407,6 +419,16 @@ def test_a_correlation_id_is_taken_bound_and_answered_and_leaves_nothing_behind(
     observed.serve()
     assert instrumentation.correlation_id() == ""
     assert seen[:2] == ["of-7", "of-3"]
+
+
+def test_a_response_that_is_never_closed_hides_no_later_request() -> None:
+    observed = ObservedWSGI(answering(b"part"), parse_settings({"logging": {"enabled": False}}))
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    never_closed = observed.app(environ, lambda *_: None)
+    observed.serve()
+    assert (observed.counted(), instrumentation.correlation_id()) == ({("GET", "", "200", ""): 1}, "")
+    del never_closed
 
 
 def test_the_user_is_found_in_what_the_app_left_in_the_environ() -> None:

@@ -43,7 +43,7 @@ class Service:
         item: A path, and the template that it is counted under.
         nested: As ``item``, in a blueprint, a router or a mount.
         wrong_method: The status and the template of a POST to an item.
-        room: As ``item``, of a websocket; None if the framework has no websockets.
+        room: As ``item``, of a websocket; None for WSGI.
     """
 
     framework: str
@@ -69,7 +69,7 @@ def services() -> list[Service]:
 
 
 def environment(versions: Mapping[str, str]) -> Path:
-    """The folder of the programs of an environment with a framework and the servers; created if it does not exist."""
+    """The folder of an environment's programs; the environment is made if it is not in the cache."""
     ours = (pin for pin in CONSTRAINTS.read_text().splitlines() if pin.partition("==")[0] in {*OURS, *SERVERS})
     wanted = [*(f"{name}=={version}" for name, version in versions.items()), *ours]
     facts = "\n".join((*wanted, sys.version))

@@ -39,7 +39,11 @@ log.info("two")
 log.warning("three")
 structlog.get_logger().warning("four", sku="kettle-7")
 """
-INSTRUMENT = "import instrumentation\ninstrumentation.instrument(lambda scope, receive, send: None)\n"
+INSTRUMENT = """
+import instrumentation
+from starlette.applications import Starlette
+instrumentation.instrument(Starlette())
+"""
 DICT = {
     "version": 1,
     "formatters": {"short": {"format": "%(levelname)s %(name)s %(message)s"}},

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[4]
-INSTRUMENT = "instrumentation.instrument(lambda scope, receive, send: None)\n"
+INSTRUMENT = "instrumentation.instrument(app)\n"
 HEAD = "import asyncio, gc, logging, multiprocessing, sys, threading, traceback, warnings\nimport instrumentation\n"
+APP = "async def app(scope, receive, send): ...\n"
 FAIL = 'def fail():\n    raise ValueError("cannot use password=hunter2")\n'
 
 
@@ -37,7 +38,7 @@ class Ended(NamedTuple):
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Ended]:
     def run(program: str, *, before: str = "", instrument: str = INSTRUMENT) -> Ended:
-        (tmp_path / "program.py").write_text(f"{HEAD}{FAIL}{before}{instrument}{program}")
+        (tmp_path / "program.py").write_text(f"{HEAD}{APP}{FAIL}{before}{instrument}{program}")
         done = subprocess.run(
             [sys.executable, "-W", "default", tmp_path / "program.py"],
             cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False, text=True, timeout=60,
@@ -102,7 +103,7 @@ def test_a_warning_is_one_line(run: Callable[..., Ended]) -> None:
     (line,) = ended.lines
     assert (line["level"], line["logger"]) == ("warning", "py.warnings")
     assert line["event"] == "DeprecationWarning: use of password=*** is deprecated"
-    assert line["warned_at"].endswith("program.py:6")
+    assert line["warned_at"].endswith("program.py:7")
     assert ended.rest == ""
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from flask import Response
 
+instrumentation.configure_logging()  # waitress-serve sets up logging too, and a setup of the service would win
 app = Flask(__name__)
 instrumentation.instrument(app)
 

@@ -7,10 +7,10 @@ import dis
 import functools
 import inspect
 import logging
-import threading
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from instrumentation.offload import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -21,7 +21,8 @@ HOLDS_UP_SECONDS = 0.1
 """How long a check may block the event loop before it is moved to a thread, or a warning is logged."""
 
 _log = logging.getLogger("instrumentation")
-_WAITING = frozenset(("GET_AWAITABLE", "GET_AITER"))  # the bytecode of await, async with and async for
+_THREAD = "sidelight-health"
+_WAITING = frozenset(("GET_AWAITABLE", "GET_AITER"))  # what await, async with and async for are made of
 
 
 class Outcome(NamedTuple):
@@ -72,11 +73,11 @@ class Probing:
 
     async def _value(self) -> object:
         if not self._is_async:
-            value = await _in_thread(self._probe)
+            value = await in_thread(self._probe, _THREAD)
         elif self._is_aside:
             try:
-                value = await _in_thread(self._to_its_end)
-            except RuntimeError:  # it needs the loop: "no running event loop", or the error of _to_its_end
+                value = await in_thread(self._to_its_end, _THREAD)
+            except RuntimeError:  # it needs the loop: "no running event loop", or what _to_its_end raises
                 self._is_aside, self._needs_loop = False, True
                 value = await self._on_loop()
         else:
@@ -149,18 +150,3 @@ def _awaits(probe: Any) -> bool:
         probe = probe.func
     code = getattr(probe if hasattr(probe, "__code__") else getattr(probe, "__call__", None), "__code__", None)  # noqa: B004 - as above
     return code is None or any(instruction.opname in _WAITING for instruction in dis.get_instructions(code))
-
-
-async def _in_thread(work: Callable[[], object]) -> object:
-    """Run a function that may block in a daemon thread, because it may hang forever, and return its result."""
-    future: Future[object] = Future()
-    future.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="sidelight-health", daemon=True).start()
-    return await asyncio.wrap_future(future)

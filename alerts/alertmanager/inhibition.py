@@ -1,0 +1,57 @@
+"""Which alert holds back which other: a critical alert its own warning, ServiceDown the rest of its service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.checking.series import kept_labels
+from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
+from alerts.conditions.service_down import NAME as SERVICE_DOWN
+from alerts.conditions.watchdog import NAME as WATCHDOG
+from alerts.thresholds import SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from alerts.model import RuleGroup
+    from instrumentation.settings import Settings
+
+ADDED_LATER = ("cluster", "namespace", "environment")
+"""Labels that a Prometheus or its operator often adds to every alert it sends, so that no rule shows them.
+
+Alertmanager takes a label that both alerts lack for equal, so they can stand in every ``equal``.
+"""
+
+
+def inhibit_rules(settings: Settings, groups: Iterable[RuleGroup]) -> list[dict[str, object]]:
+    """Alertmanager's ``inhibit_rules`` for all rules made from some settings."""
+    service = tuple(dict.fromkeys([*settings.alerting.group_by, *ADDED_LATER]))
+    kept = kept_labels(groups, settings.alerting.group_by)
+    return [*_own_warnings(kept, service), _rest_of_the_service(service)]
+
+
+def _own_warnings(
+    kept: Mapping[tuple[str, str], frozenset[str]], service: tuple[str, ...]
+) -> Iterator[dict[str, object]]:
+    """One rule for all alerts that keep the same labels: an alert of one queue says nothing of another queue."""
+    critical, warning = SEVERITIES
+    alerts: dict[tuple[str, ...], list[str]] = {}
+    for (name, severity), labels in kept.items():
+        if severity == critical and (name, warning) in kept:
+            own = (labels & kept[name, warning]).difference(service)
+            alerts.setdefault(tuple(sorted(own)), []).append(name)
+    for more, names in alerts.items():
+        these = f'alertname=~"{"|".join(names)}"'
+        yield {
+            "source_matchers": [these, f'severity="{critical}"'],
+            "target_matchers": [these, f'severity="{warning}"'],
+            "equal": ["alertname", *service, *more],
+        }
+
+
+def _rest_of_the_service(service: tuple[str, ...]) -> dict[str, object]:
+    return {
+        "source_matchers": [f'alertname="{SERVICE_DOWN}"', 'severity="critical"'],
+        "target_matchers": [f'alertname!~"{SERVICE_DOWN}|{DEPLOYMENT_COMPLETED}|{WATCHDOG}"'],
+        "equal": [*service],
+    }

@@ -1,0 +1,64 @@
+"""An alert is held back only by what is about the same thing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from alerts import groups
+from alerts.alertmanager.inhibition import inhibit_rules
+from alerts.model import AlertRule, RuleGroup
+from instrumentation.settings import Settings, parse_settings
+
+SETTINGS = parse_settings(
+    {
+        "alerting": {"group_by": ["job", "region"]},
+        "thresholds": {"overrides": [{"match": {"queue": "emails"}, "queue_depth": {"critical": 7000}}]},
+        "budget": {"daily_usd": 7.0},
+    }
+)
+
+
+def compared(settings: Settings, made: list[RuleGroup]) -> dict[str, list[str]]:
+    """Alert to the labels that must be equal for its critical to hold back its warning."""
+    rules: Any = inhibit_rules(settings, made)
+    return {
+        name: rule["equal"]
+        for rule in rules
+        if rule["source_matchers"][0] == rule["target_matchers"][0]
+        for name in rule["source_matchers"][0].removeprefix('alertname=~"').rstrip('"').split("|")
+    }
+
+
+def test_every_alert_with_two_severities_compares_the_labels_of_what_it_is_about() -> None:
+    service = ["alertname", "job", "region", "cluster", "namespace", "environment"]
+    assert compared(SETTINGS, groups(SETTINGS)) == {
+        "HighErrorRate": service,
+        "HighLatencyP95": service,
+        "ServiceDown": service,
+        "DailyCostOverBudget": service,
+        "ErrorBudgetBurn": [*service, "slo"],
+        "QueueBacklogGrowing": [*service, "queue"],
+        "WorkflowFailures": [*service, "workflow"],
+        "CPUSaturated": [*service, "instance"],
+        "MemoryNearLimit": [*service, "instance"],
+        "DiskFillingUp": [*service, "instance", "path"],
+    }
+
+
+def test_an_alert_that_keeps_another_label_compares_it_too() -> None:
+    made = groups(SETTINGS)
+    queues = next(group for group in made if group.name == "sidelight.queues")
+    by_instance = {
+        "job_region_queue:queue_depth:max": "job_region_instance_queue:queue_depth:max",
+        "by (job, region, queue)": "by (job, region, instance, queue)",
+    }
+
+    def changed(rule: Any) -> Any:
+        for old, new in by_instance.items():
+            rule = replace(rule, expr=rule.expr.replace(old, new))
+        return rule if isinstance(rule, AlertRule) else replace(rule, record=by_instance.get(rule.record, rule.record))
+
+    others = [group for group in made if group is not queues]
+    made = [*others, replace(queues, rules=tuple(map(changed, queues.rules)))]
+    assert compared(SETTINGS, made)["QueueBacklogGrowing"][-2:] == ["instance", "queue"]

@@ -1,0 +1,98 @@
+"""The parts that start and stop with the process: each on its own, each failure named."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+import instrumentation
+from instrumentation.errors import Fault, SettingsError
+from instrumentation.http import features
+from instrumentation.http.lifecycle import Lifecycle, Part
+from instrumentation.settings import parse_settings
+from instrumentation.store.local_store import LocalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def failing(error: Exception) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def port_taken(port: int) -> SettingsError:
+    return SettingsError(
+        [Fault(source="sidelight.yaml", path="metrics.port", problem=f"got {port}", allowed="give another")]
+    )
+
+
+def test_a_part_that_fails_to_start_is_named_and_the_others_start(caplog: pytest.LogCaptureFixture) -> None:
+    lifecycle, started = Lifecycle(), list[str]()
+    lifecycle.add(Part("first", lambda: started.append("first")))
+    lifecycle.add(Part("tracing", failing(RuntimeError("no exporter"))))
+    lifecycle.add(Part("last", lambda: started.append("last")))
+    lifecycle.start()
+    assert started == ["first", "last"]
+    (record,) = caplog.records
+    assert record.getMessage() == "sidelight could not start: tracing. The service continues without it"
+    assert "no exporter" in caplog.text
+
+
+def test_a_setting_that_cannot_be_used_is_raised_once_the_others_have_started() -> None:
+    lifecycle, started = Lifecycle(), list[str]()
+    lifecycle.add(Part("metrics port", failing(port_taken(7))))
+    lifecycle.add(Part("health", lambda: started.append("health")))
+    with pytest.raises(SettingsError, match=r"metrics\.port: got 7"):
+        lifecycle.start()
+    assert started == ["health"]
+
+
+def test_of_several_settings_none_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    lifecycle = Lifecycle()
+    lifecycle.add(Part("metrics port", failing(port_taken(7))))
+    lifecycle.add(Part("audit trail", failing(port_taken(3))))
+    with pytest.raises(SettingsError, match="got 7"):
+        lifecycle.start()
+    assert "got 3" in caplog.text
+
+
+def test_a_part_that_fails_to_stop_is_named_and_the_others_stop(caplog: pytest.LogCaptureFixture) -> None:
+    lifecycle, stopped = Lifecycle(), list[str]()
+    lifecycle.add(Part("audit trail", stop=failing(OSError("disk full"))))
+    lifecycle.add(Part("logs", stop=lambda: stopped.append("logs")))
+    lifecycle.stop()
+    assert stopped == ["logs"]
+    assert caplog.records[0].getMessage() == "sidelight could not stop: audit trail"
+
+
+def test_a_feature_that_fails_keeps_no_request_and_no_other_feature(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started = list[str]()
+
+    def broken_feature(app: features.Instrumented) -> features.Feature:  # noqa: ARG001
+        return features.Feature(begin=failing(RuntimeError("seven")))
+
+    def feature_behind(app: features.Instrumented) -> features.Feature:  # noqa: ARG001
+        return features.Feature(begin=lambda: started.append("behind"))
+
+    monkeypatch.setattr("instrumentation.http.FEATURES", (broken_feature, feature_behind))
+    app = FastAPI()
+    app.get("/")(lambda: 7)
+    instrumentation.instrument(app, settings=parse_settings({"logging": {"enabled": False}}), store=LocalStore())
+
+    async def asked() -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+            return (await client.get("/")).status_code
+
+    assert asyncio.run(asked()) == 200
+    assert started == ["behind"]
+    assert "sidelight could not start: broken feature" in caplog.text
+    assert "metrics.port" not in caplog.text
