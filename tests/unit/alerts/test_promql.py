@@ -40,12 +40,12 @@ def test_a_valid_expression_is_accepted(expression: str) -> None:
 
 WRONG = {
     "rate(http_requests_total[5m])": "reads 'http_requests_total', which is in no catalog row and no recording rule",
-    'up{pod="a"}': "up: matches 'pod', which is no label there",
-    "sum by (route) (up)": "aggregates by 'route', which is no label there",
+    'up{pod="a"}': "up: matches 'pod', which is not a label there",
+    "sum by (route) (up)": "aggregates by 'route', which is not a label there",
     "sum without (job) (up)": "aggregates with 'without'; use 'by', so that a new label changes nothing",
-    "up / on (version) target_info": "matches on 'version', which is no label there",
+    "up / on (version) target_info": "matches on 'version', which is not a label there",
     "sum by (job) (up) / up": "joins with '/' two sides that never match: only one has instance, namespace",
-    "histogram_quantile(0.9, up)": "histogram_quantile needs 'le', which is no label there",
+    "histogram_quantile(0.9, up)": "histogram_quantile needs 'le', which is not a label there",
     "sum by (job) (up": "is not PromQL: ",
 }
 

@@ -78,5 +78,5 @@ def test_an_expression_with_a_name_that_no_row_has_is_seen(name: str) -> None:
     _, expression = next(_expressions(dashboard))
     assert faults(expression, catalog_series()) == [
         "reads 'workflows_total', which is in no catalog row and no recording rule",
-        "aggregates by 'worfklow', which is no label there",
+        "aggregates by 'worfklow', which is not a label there",
     ]
