@@ -1,4 +1,4 @@
-"""Trying again what failed for a moment, on stamina: exponential backoff with jitter, a number of attempts, a time budget."""
+"""Retries of transient failures, with stamina: exponential backoff with jitter, a number of attempts, a time budget."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def retry_with_backoff(  # noqa: PLR0913 - the settings of a policy, all but one
     time_budget: float = 30.0,
     store: Store | None = None,
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Try a function or coroutine function again where it fails for a moment.
+    """Retry a function or coroutine function after transient failures.
 
     Permanent failures are never retried, whatever ``exceptions`` says: an ``AppError`` that is the caller's fault, and the
     errors of HTTP clients, such as ``httpx.HTTPStatusError``, with a 4xx status other than 408, 425 and 429. If the

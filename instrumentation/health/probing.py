@@ -1,4 +1,4 @@
-"""Runs a health check of the service, in a thread if it would block the event loop, and catches everything it raises."""
+"""Runs the service's health checks: in a thread if they would block the event loop, and with anything that they raise contained."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Probe: TypeAlias = Callable[[], object | Awaitable[object]]
 
-HOLDS_UP_SECONDS = 0.1
-"""How long a check may block the event loop before it is moved to a thread, or a warning is logged."""
+BLOCKING_SECONDS = 0.1
+"""A check that blocks the event loop for this long is moved to a thread, or a warning is logged."""
 
 _log = logging.getLogger("instrumentation")
 _THREAD = "sidelight-health"
@@ -43,6 +43,8 @@ class Probing:
     A plain function runs in a thread. An async function runs on the event loop, unless it awaits nothing: then it runs
     in a thread too. If an async function has blocked the loop without yielding to it once, it runs in a thread from
     then on, until it needs the loop.
+    in a thread too. If one that awaits blocks the loop and never yields to it, it runs in a thread from then on, until it
+    does need the loop.
 
     Args:
         name: The name of the check.
@@ -59,11 +61,11 @@ class Probing:
 
     @property
     def is_on_loop(self) -> bool:
-        """Whether the check runs on the event loop and can be cancelled."""
+        """Whether it runs on the event loop and so can be cancelled."""
         return not self._is_aside
 
     async def outcome(self) -> Outcome:
-        """Run the check and catch everything it raises, because ``SystemExit`` would end the event loop."""
+        """Run the check and return its result or its exception, since a raised ``SystemExit`` would end the event loop."""
         try:
             return Outcome(await self._value(), None)
         except asyncio.CancelledError:
@@ -100,10 +102,10 @@ class Probing:
         try:
             return await steps
         finally:
-            if steps.longest >= HOLDS_UP_SECONDS:
-                self._hold_up(steps)
+            if steps.longest >= BLOCKING_SECONDS:
+                self._blocked(steps)
 
-    def _hold_up(self, steps: _Steps) -> None:
+    def _blocked(self, steps: _Steps) -> None:
         if not steps.has_waited and not self._needs_loop:
             self._is_aside = True
         if not self._is_said:

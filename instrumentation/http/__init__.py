@@ -19,6 +19,7 @@ from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
 from instrumentation.http.lifecycle import Lifecycle, Part
 from instrumentation.http.lifespan import ending, lasting
+from instrumentation.http.middleware import counting
 from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors, logging_app_errors
@@ -176,7 +177,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
         fallback = FallbackPages(
             {path: page, **pages} if path else pages,
             app=inner,
-            counted=measured(direct=aside),
+            counted=counting(measured(direct=aside)),
             routes=routes,
             metrics_path=path,
             with_metrics=page.added_to(inner),

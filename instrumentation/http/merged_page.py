@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 _OPENMETRICS = "application/openmetrics-text"
 _END = b"# EOF\n"
-_BEGINNINGS = (b"# HELP ", b"# TYPE ")
+_TYPE = b"# TYPE "
+_BEGINNINGS = (b"# HELP ", _TYPE)
 _HEAD = re.compile(rb"^# (?:HELP|TYPE) (\S+)", re.MULTILINE)
 _BODY_HEADERS = frozenset((b"content-type", b"content-length", b"etag"))
 _MARKER = "sidelight_series"  # on a page that shows a registry with our collector
-_NAMES = frozenset(metric.name for metric in METRICS)
 
 
 class BufferedResponse:
@@ -94,20 +95,33 @@ class PageMerger:
         """
         kept = [(name, text) for name, text in _metrics(other.body) if name not in self._exposition.summed]
         present = {name for name, _ in kept}
-        self._log_conflicts(present)
-        stems = {name.removesuffix(suffix) for name in present for suffix in ("_total", "_info")}
+        self._log_conflicts(Counter(_stem(name) for name, text in kept if text.startswith(_TYPE)))
+        stems = {_stem(name) for name in present}
         is_openmetrics = other.content_type.startswith(_OPENMETRICS)
         accept = f"{_OPENMETRICS}; version=1.0.0" if is_openmetrics else "text/plain"
         page = self._exposition.page(accept, names, present=present | stems)
         return Page(b"".join((*(text for _, text in kept), page.body)), other.content_type)
 
-    def _log_conflicts(self, present: set[str]) -> None:
-        conflicts = frozenset() if _MARKER in present else _NAMES & present
-        for name in sorted(conflicts - self._logged):
-            self._logged.add(name)
-            _log.warning(
-                "the app's own metrics page already has %s, so Sidelight's metric of this name is not shown", name
-            )
+    def _log_conflicts(self, shown: Counter[str]) -> None:
+        """Log once which names of Sidelight's metrics another library uses as well.
+
+        Args:
+            shown: How often each metric is on the page, by its name without suffix.
+        """
+        has_ours = _MARKER in shown
+        consequence = "so Sidelight's alerts count both" if has_ours else "so Sidelight's metric is not shown"
+        for stem, name in _NAMES.items():
+            if shown[stem] > has_ours and name not in self._logged:
+                self._logged.add(name)
+                _log.warning("on the app's own metrics page, another library has the metric %s, %s", name, consequence)
+
+
+def _stem(name: str) -> str:
+    """The name as OpenMetrics has it: without the suffix of its type."""
+    return name.removesuffix("_total").removesuffix("_info")
+
+
+_NAMES = {_stem(metric.name): metric.name for metric in METRICS}
 
 
 def _metrics(body: bytes) -> Iterator[tuple[str, bytes]]:

@@ -287,6 +287,16 @@ def promised_bytes(method: str, status: int, headers: Any) -> int | None:
     return None
 
 
+def counting(app: ASGIApp) -> ASGIApp:
+    """An app that counts although the layer outside of it, which sent the request aside, did not."""
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.pop(_SEEN, None)
+        await app(scope, receive, send)
+
+    return counted
+
+
 async def awaiting(awaitable: Awaitable[Any]) -> Any:
     """A coroutine around any other awaitable, which the compiled layer cannot pass messages to by itself."""
     return await awaitable

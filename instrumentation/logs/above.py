@@ -1,4 +1,4 @@
-"""Who writes the records of a process: Sidelight, or the service that sets up logging itself, whenever it does so."""
+"""Decides who writes a process's records: Sidelight, or a service that configures logging itself, at any time."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 _OURS = "instrumentation"
 _EXPORTERS = frozenset(("opentelemetry", "sentry_sdk"))
-"""Packages whose handlers on the root logger send records elsewhere: having one is no setup of logging."""
+"""Packages whose root handlers export records and print nothing; they do not count as logging configuration."""
 
 _SERVICE_WRITES = (
-    "sidelight writes neither log lines nor access lines, since the service has set up logging itself; call "
-    "instrumentation.configure_logging() to have them, or set logging.enabled: false if it should stay so"
+    "sidelight writes neither log lines nor access lines, because the service configures logging itself; call "
+    "instrumentation.configure_logging() to get them, or set logging.enabled: false to keep it so"
 )
 _NOT_ADDED = (
-    "%s was not added to the root logger, since configure_logging() was called and every record would be printed twice; "
-    "leave that call out to have the service print its records itself"
+    "%s was not added to the root logger, because configure_logging() was called and every record would be printed twice; "
+    "remove that call to let the service print its records itself"
 )
 
 
 class _Unseen(list[logging.Handler]):
-    """Handlers that hear records, while ``hasHandlers()`` answers as it would without them."""
+    """Handlers that receive records, although ``hasHandlers()`` returns what it would without them."""
 
     def __bool__(self) -> bool:
         return False
 
 
 class _Level(int):
-    """A level that was set here, to be told from an equal one that the service sets."""
+    """A level set by Sidelight, to distinguish it from an equal one that the service sets."""
 
 
 class Above(logging.Logger):
-    """The parent of the root logger, which hears what reaches the root logger.
+    """The parent of the root logger: its handler receives every record that reaches the root logger.
 
-    A handler of the root logger itself would make ``basicConfig()`` do nothing.
+    A handler on the root logger itself would make ``basicConfig()`` do nothing.
 
     Args:
         lines: The handler.
-        insists: Whether it writes whatever the service sets up, or only until the service does.
+        insists: Whether it keeps writing if the service configures logging itself.
 
     Attributes:
         lines: The handler.
@@ -75,7 +75,7 @@ class Above(logging.Logger):
         self.handlers = _Unseen((lines,))
 
     def take(self, level: str, levels: Mapping[str, str]) -> None:
-        """Write the records from now on.
+        """Start to write records.
 
         Args:
             level: Of the root logger; one that the service has set stays, unless this insists.
@@ -98,7 +98,7 @@ class Above(logging.Logger):
         adopt_echo(self.undo)
 
     def begin(self) -> None:
-        """The process begins to serve: what was going to be set up has been set up, by the server too."""
+        """The process starts to serve: the service and its server have configured what they wanted to."""
         self._has_begun = True
         self.lines.writer.open()
         _configure(cache_logger_on_first_use=True)
@@ -106,7 +106,7 @@ class Above(logging.Logger):
         adopt_echo(self.undo)
 
     def _adopt(self, _: logging.LogRecord | None = None) -> bool:
-        """Take over what servers have set up; as a filter of their loggers too, since some do so once the app has begun."""
+        """Take over the servers' loggers; also a filter of these, since some are configured after the app has started."""
         if self.insists:
             without(prints, logging.root, self.undo)
         for logger in self._servers:
@@ -114,12 +114,12 @@ class Above(logging.Logger):
         return True
 
     def leave(self) -> None:
-        """Write what waits, and give back everything as it was, but for what others have set since."""
+        """Write what is buffered, and restore everything that nobody else has changed since."""
         self.undo.close()
         self.lines.writer.close()
 
     def gives_way(self) -> bool:
-        """Whether the service has set up logging itself; if so, it is left to it."""
+        """Whether the service has configured logging itself; if so, Sidelight stops to write."""
         if self.insists or not is_set_up(self._processors):
             return False
         self.leave()
@@ -128,7 +128,7 @@ class Above(logging.Logger):
         return True
 
     def _add_handler(self, handler: logging.Handler) -> None:
-        """What ``logging.root.addHandler`` is meanwhile: so the service's setup finds everything as it was."""
+        """Replaces ``logging.root.addHandler``, so that the service's configuration finds everything as it was."""
         if self.insists and prints(handler):
             _log.warning(_NOT_ADDED, handler)
         elif not self.insists and _is_setup(handler):
@@ -137,20 +137,20 @@ class Above(logging.Logger):
             _add_handler(handler)
 
     def _leave_to(self, setup: Callable[..., None], /, *args: Any, **kwargs: Any) -> None:
-        """Let the service set up logging, which finds everything as it was before."""
+        """Restore everything, then let the service configure logging."""
         self.leave()
         setup(*args, **kwargs)
         if self._has_begun:
             say_who_writes()
 
     def _writes(self, record: logging.LogRecord) -> bool:
-        """Whether a record becomes a line of ours: not where somebody else has printed it."""
+        """Whether a record becomes a line: not if another handler has printed it already."""
         is_printed = _is_printed(record)
         if not self.gives_way():
             if is_printed and record.name.startswith(ECHO):
                 adopt_echo(self.undo)  # it was loaded since
             return not (is_for_debugging(record) or is_printed)
-        last = logging.lastResort  # which Python did not ask, since there was this handler
+        last = logging.lastResort  # Python did not use it, because it found this handler
         if last is not None and not logging.root.handlers and record.levelno >= last.level:
             last.handle(record)
         return False
@@ -175,7 +175,7 @@ class Above(logging.Logger):
             processors=self._processors,
             wrapper_class=structlog.stdlib.BoundLogger,
             logger_factory=structlog.stdlib.LoggerFactory(),
-            # Before the process serves, the service may still configure structlog itself.
+            # The service may still configure structlog before the process serves.
             cache_logger_on_first_use=self.insists,
         )
 
@@ -187,7 +187,7 @@ class Above(logging.Logger):
 
 
 def current() -> Above | None:
-    """What writes the records of this process; None where the service does."""
+    """What writes the records of this process; None if the service does."""
     above = logging.root.parent
     if type(above) is not Above or (logging.root.handlers and above.gives_way()):
         return None
@@ -195,7 +195,7 @@ def current() -> Above | None:
 
 
 def is_set_up(processors: object = None) -> bool:
-    """Whether the service has set up logging itself: the root logger, or structlog with others than these processors."""
+    """Whether the service configures logging itself: the root logger, or structlog with processors other than these."""
     if any(map(_is_setup, logging.root.handlers)):
         return True
     return structlog.is_configured() and structlog.get_config()["processors"] is not processors
@@ -203,12 +203,12 @@ def is_set_up(processors: object = None) -> bool:
 
 @cache
 def say_who_writes() -> None:
-    """Say that the service writes its records itself, once."""
+    """Log once that the service writes its records itself."""
     _log.warning(_SERVICE_WRITES)
 
 
 def enable_ours() -> None:
-    """Have our own loggers speak: dictConfig() disables by default what is there before it."""
+    """Enable Sidelight's own loggers: ``dictConfig()`` disables existing loggers by default."""
     for name, logger in logging.root.manager.loggerDict.items():
         if isinstance(logger, logging.Logger) and name.partition(".")[0] == _OURS:
             logger.disabled = False

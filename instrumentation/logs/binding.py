@@ -1,4 +1,4 @@
-"""What a request binds to structlog's context, wherever it does so: a dependency, a thread, a task within."""
+"""Notes what a request binds to structlog's context, in dependencies, threads and tasks too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
 
 BOUND = "sidelight.bound"
-"""The key in a scope under which the names and values stand that its request has bound."""
+"""The key in a scope of the names and values that its request has bound."""
 
 _bound: ContextVar[dict[str, Any] | None] = ContextVar("sidelight_bound", default=None)
 
@@ -21,8 +21,8 @@ _bound: ContextVar[dict[str, Any] | None] = ContextVar("sidelight_bound", defaul
 def noting(app: ASGIApp) -> ASGIApp:
     """An ASGI app that notes in the scope of each request what the request binds.
 
-    A thread and a task work on a copy of the context, so what they bind is not seen where the request ends. They share
-    the dict, though.
+    Threads and tasks run in a copy of the context, so what they bind is not visible when the request ends. But the copies
+    share this dict.
 
     Args:
         app: The app within.
@@ -30,7 +30,7 @@ def noting(app: ASGIApp) -> ASGIApp:
     _watch()
 
     def noted(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # a coroutine would cost
-        if BOUND not in scope:  # else it is mounted in one that notes already
+        if BOUND not in scope:  # otherwise it is mounted in an app that notes already
             bound: dict[str, Any] = {}
             scope[BOUND] = bound
             _bound.set(bound)
@@ -41,8 +41,8 @@ def noting(app: ASGIApp) -> ASGIApp:
 
 
 def _watch() -> None:
-    # structlog has no hook, and bind_contextvars may have been imported already. So the variables in its table are
-    # replaced by ones that note what they are set to.
+    # structlog has no hook, and bind_contextvars may already be imported. So the variables in its table are replaced by
+    # variables that note what they are set to.
     table: dict[str, Any] = contextvars._CONTEXT_VARS  # noqa: SLF001 - as above
     if not isinstance(table, _Variables):
         contextvars._CONTEXT_VARS = _Variables(table)  # noqa: SLF001 - as above
@@ -60,7 +60,7 @@ class _Variables(dict[str, Any]):
 
 
 class _Noting:
-    """A context variable that notes for its request what it is set to."""
+    """A context variable that notes its values for the current request."""
 
     def __init__(self, variable: ContextVar[Any]) -> None:
         self._variable = variable

@@ -1,4 +1,4 @@
-"""What libraries say of each single request: how much of it becomes a line."""
+"""Reduces what libraries log about single requests."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WEBSOCKET = re.compile(r'%s - "WebSocket %s" (.*)')
 
 
 def is_for_debugging(record: logging.LogRecord) -> bool:
-    """Whether a record is one about each call of an HTTP client: of httpx, and of what is made from it or like it.
+    """Whether a record is about a single call of an HTTP client: httpx, and libraries based on it.
 
-    ``instrument_client()`` counts calls. The line holds the path, so it is written where the logger's level is debug.
+    ``instrument_client()`` counts calls. The record contains the path, so it is written only if the logger's level is debug.
     """
     return (
         record.levelno < logging.WARNING
@@ -29,9 +29,9 @@ def is_for_debugging(record: logging.LogRecord) -> bool:
 
 
 def without_peer(template: str, args: Args) -> tuple[str, Args]:
-    """A record about a websocket that opens or is refused, without the client, the path and the query.
+    """A record about a websocket that opens or is rejected, without the client, the path and the query string.
 
-    uvicorn says it by ``uvicorn.error``, which has other records that matter.
+    uvicorn logs it in ``uvicorn.error``, together with other records that matter.
     """
     match = _WEBSOCKET.fullmatch(template)
     if match is None or not isinstance(args, tuple):

@@ -39,9 +39,10 @@ def configure_logging(
 ) -> None:
     """Write every log record of the process as a line: structlog's, the standard library's and the server's.
 
-    ``instrument()`` does it by itself for a service that does not set up logging: neither a handler of the root logger
-    nor structlog, before or after. This does it in any case. Handlers that print to the terminal are taken off the root
-    logger and the servers' loggers, and none is added later; all others stay. Doing it again replaces what was there.
+    ``instrument()`` does this for a service that does not configure logging itself, neither before nor after: no handler
+    on the root logger, and structlog not configured. This function does it in any case. Console handlers are removed from
+    the root logger and the servers' loggers, and cannot be added later; all other handlers stay. A second call replaces
+    the first.
 
     Args:
         settings: What ``load_settings()`` gives, by default.
@@ -56,13 +57,13 @@ def configure_logging(
 
 
 def configure_unless_configured(settings: Settings, store: Store) -> None:
-    """Set up logging for a service that has not done so itself, until it does."""
+    """Write the records of a service that does not configure logging itself, until it does."""
     if current() is None and not is_set_up():
         _take(settings, store, (), STDOUT, insists=False)
 
 
 def begin() -> None:
-    """In a process that begins to serve: take over what its server has set up since, or say that the service writes."""
+    """In a process that starts to serve: take over its server's loggers, or log that the service writes its records."""
     enable_ours()
     above = current()
     if above is None or above.gives_way():
@@ -72,20 +73,20 @@ def begin() -> None:
 
 
 def end() -> None:
-    """In a process whose app has shut down: write what waits, and from now on each line at once."""
+    """In a process whose app has shut down: write what is buffered, and from then on each line immediately."""
     above = current()
     if above is not None:
         above.lines.writer.close()
 
 
 def configured() -> Lines | None:
-    """The handler that is in use; None where the service logs in its own way."""
+    """The handler in use; None if the service writes its records itself."""
     above = current()
     return None if above is None else above.lines
 
 
 def leave() -> None:
-    """Write what waits, and give back what was taken."""
+    """Write what is buffered, and restore what was taken over."""
     above = current()
     if above is not None:
         above.leave()
@@ -113,7 +114,7 @@ def _take(
     above.take(settings.logging.level, settings.logging.levels)
     hear(above.undo, configured)
     atexit.unregister(end)
-    atexit.register(end)  # logging's own hook does not know the handler any longer once dictConfig() was called
+    atexit.register(end)  # logging.shutdown() does not know the handler any longer after a call of dictConfig()
 
 
 def set_level(level: str, logger: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The one handler that every record goes through, whoever logged it: read, made safe, rendered, counted, written."""
+"""The one handler of all records, from any logger: reads, masks, renders, counts and writes them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Lines(logging.Handler):
         self._processors = processors
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record; a fault in it or in us changes nothing for whoever logged."""
+        """Write a record; an error in it or in this handler does not reach the caller."""
         level = _level(record.levelno)
         try:
             line = self._line(record, level)
@@ -148,7 +148,7 @@ def _level(number: int) -> str:
 
 
 def _exc_info(given: Any) -> Any:
-    """What ``sys.exc_info()`` gives, of all that may stand under exc_info; None where there is no exception."""
+    """The exception given as ``exc_info``, in the form of ``sys.exc_info()``; None if there is no exception."""
     if isinstance(given, BaseException):
         return type(given), given, given.__traceback__
     found = given if isinstance(given, tuple) else (sys.exc_info() if given else (None,))

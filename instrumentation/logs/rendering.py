@@ -1,4 +1,4 @@
-"""A log record as a line: JSON for machines, or columns for whoever sits at a terminal."""
+"""A log record as a line: JSON for programs, or columns for a terminal."""
 
 from __future__ import annotations
 

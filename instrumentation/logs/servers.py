@@ -1,4 +1,4 @@
-"""The loggers of servers and of SQLAlchemy: what they say becomes our lines, and access lines give way to ours."""
+"""Takes over the loggers of servers and of SQLAlchemy, and switches the servers' access logs off."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _OWN_FORMATS = frozenset(
 
 
 def adopt(logger: logging.Logger, undo: ExitStack, *, insists: bool) -> None:
-    """Take the logger of a server over.
+    """Take over the logger of a server.
 
-    Its access lines end, since ours are there, and since they hold the path and the query as they were sent.
+    Its access lines are switched off: there are access lines already, and the server's contain path and query string.
 
     Args:
         logger: One of ``SERVERS`` or ``ACCESS``.
-        undo: Takes what gives it back.
-        insists: Whether every handler that prints is taken off. Otherwise only those that servers come with: one that
-            an operator has configured, as by ``--log-config``, stays.
+        undo: Receives what restores it.
+        insists: Whether every console handler is removed. Otherwise only those that servers ship with are: a handler that
+            an operator has configured, for example with ``--log-config``, stays.
     """
     without(prints if insists else _is_own, logger, undo)
-    # An access logger that no handler hears makes uvicorn skip its access lines altogether.
+    # uvicorn does not even make its access lines if their logger has no handler.
     _set(logger, "propagate", logger.name in SERVERS, undo)
 
 
 def adopt_echo(undo: ExitStack) -> None:
-    """Take over what SQLAlchemy prints with ``echo=True``, by a handler of its own, beside what it logs.
+    """Remove the console handlers that SQLAlchemy adds with ``echo=True``; its records become lines.
 
-    It has to be done again once it has made more engines; those made after SQLAlchemy was seen here have no such handler.
+    Engines that are made after SQLAlchemy was found here get no such handler. Call it again to find others.
     """
     module = sys.modules.get("sqlalchemy.log")
     if hasattr(module, "_add_default_handler"):
@@ -56,21 +56,21 @@ def adopt_echo(undo: ExitStack) -> None:
 
 
 def without(takes: Callable[[logging.Handler], bool], logger: logging.Logger, undo: ExitStack) -> None:
-    """Take some of the handlers off a logger."""
+    """Remove some of a logger's handlers."""
     kept = [handler for handler in logger.handlers if not takes(handler)]
     if len(kept) < len(logger.handlers):
-        # A new list: gunicorn's worker gives the loggers of uvicorn the very list of its own.
+        # A new list: gunicorn's worker shares the list of its own logger with uvicorn's loggers.
         _set(logger, "handlers", kept, undo)
 
 
 def prints(handler: logging.Handler) -> bool:
-    """Whether a handler writes to the terminal: to stdout or stderr, by itself or through a console of Rich."""
+    """Whether a handler writes to stdout or stderr, directly or through a Rich console."""
     stream = getattr(handler, "stream", None) or getattr(getattr(handler, "console", None), "file", None)
     return any(stream is one for one in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if one is not None)
 
 
 def _is_own(handler: logging.Handler) -> bool:
-    """Whether a handler that prints is one that a server comes with."""
+    """Whether it is a console handler that a server ships with."""
     return prints(handler) and getattr(handler.formatter, "_fmt", None) in _OWN_FORMATS
 
 
@@ -83,7 +83,7 @@ def _add_nothing(logger: logging.Logger) -> None:
 
 
 def _set(owner: object, name: str, value: object, undo: ExitStack) -> None:
-    """Set an attribute, to be set back unless somebody else has set it meanwhile."""
+    """Set an attribute; it is restored later unless it has another value by then."""
     before = getattr(owner, name)
     if before == value:
         return

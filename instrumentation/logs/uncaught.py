@@ -1,4 +1,4 @@
-"""What Python would print by itself becomes a line: exceptions that nobody handles, and warnings."""
+"""Turns what Python prints by itself into lines: uncaught exceptions, and warnings."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     Hook = Callable[..., Any]
 
 _LOGGER = "instrumentation.uncaught"
-_ENDS = "the process ends, since nobody handled an exception"
+_ENDS = "the process ends because of an uncaught exception"
 _WARNINGS = "py.warnings"  # as logging.captureWarnings() calls it
 
 
 def hear(undo: ExitStack, lines: Callable[[], Lines | None]) -> None:
-    """Put hooks where Python has them. One that somebody else has put there is called too.
+    """Install Python's hooks. A hook that is already installed is still called.
 
-    Exceptions of asyncio's tasks that nobody awaits need none: asyncio logs them.
+    Exceptions of asyncio tasks that nothing awaits need no hook: asyncio logs them.
 
     Args:
-        undo: Takes what takes the hooks away again.
-        lines: Gives what writes the records of this process; None where the service does.
+        undo: Receives what removes the hooks again.
+        lines: Returns what writes the records of this process; None if the service does.
     """
     _hook(sys, "excepthook", _of_main, undo, lines)
     _hook(threading, "excepthook", _of_thread, undo, lines)
@@ -48,7 +48,7 @@ def _hook(owner: Any, name: str, hook: Hook, undo: ExitStack, lines: Callable[[]
 
     def hooked(*args: Any, **kwargs: Any) -> None:
         writing = lines()
-        if writing is None:  # somebody has kept this hook, and logging was left to the service
+        if writing is None:  # this hook is still called, although logging was left to the service
             before(*args, **kwargs)
         else:
             hook(writing, before, *args, **kwargs)
@@ -76,17 +76,17 @@ def _of_thread(lines: Lines, before: Hook, args: threading.ExceptHookArgs) -> No
         before(args)
         return
     name = getattr(args.thread, "name", threading.get_ident())
-    _say(lines, logging.ERROR, "a thread ends, since nobody handled an exception", exc_info, ended=name)
+    _say(lines, logging.ERROR, "a thread ends because of an uncaught exception", exc_info, ended=name)
     if before is not threading.__excepthook__:
         text = "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback))
         _chained(before, (args,), f"Exception in thread {name}:\n{text}")
 
 
 def _of_nobody(lines: Lines, before: Hook, args: Any) -> None:
-    """An exception where there is nobody to handle it, such as in ``__del__``."""
+    """An exception that cannot be caught, such as one in ``__del__``."""
     raised_in = getattr(args.object, "__qualname__", type(args.object).__qualname__)
     exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
-    event = "an exception was ignored, since nobody could handle it"
+    event = "an exception was ignored, because it could not be caught"
     _say(lines, logging.ERROR, event, exc_info, raised_in=raised_in)
     if before is not sys.__unraisablehook__:
         before(args)
@@ -110,7 +110,7 @@ def _of_warning(  # noqa: PLR0913, PLR0917 - what Python gives
 
 
 def _of_process(lines: Lines, before: Hook, *args: Any, **kwargs: Any) -> None:
-    """What ends a process of multiprocessing, such as a worker whose app cannot be imported, is printed without a hook."""
+    """An exception that ends a multiprocessing process, such as a failed import of the app: it is printed without a hook."""
     if sys._getframe(2).f_globals.get("__name__") != "multiprocessing.process":  # noqa: SLF001 - print_exc() of others
         before(*args, **kwargs)
         return
@@ -126,7 +126,7 @@ def _say(lines: Lines, level: int, event: str, exc_info: Any, *, logger: str = _
 
 
 def _chained(hook: Hook, args: tuple[Any, ...], printed: str) -> None:
-    """Call somebody else's hook, which may call Python's own in turn: what that prints is a line already."""
+    """Call another hook, which may call Python's own: what that prints is a line already, so it is dropped."""
     written = io.StringIO()
     try:
         with redirect_stderr(written):

@@ -50,7 +50,7 @@ _BLANKS = re.compile(r" *")
 _LOCATED = re.compile(r"\bloc\\*[\"']")
 _INPUT = "input"
 _PLACEHOLDER = re.compile(r"(?:\?|\$\d+|%s|%\(\w+\)s)(?=[,;)]*(?:\s|$))")
-_NUMBERS = {  # under a key with this verdict, whatever is said behind it
+_NUMBERS = {  # under a key with this verdict, with any text after it
     COUNTABLE: re.compile(r"[\d.,_]{1,15}(?![\w.,-]|[^\s\w]{0,80}[\w%])"),
     FEWER: re.compile(r"\d{1,3}(?![\w-]|[^\s\w]{0,80}[\w%])"),
 }
@@ -88,7 +88,7 @@ def _places(text: str, keys: Keys) -> list[_Place]:
         if before and not verdict:
             verdict = keys.with_words_before(key[::-1], before[::-1].lstrip(), quoted=is_quoted)
         if not verdict and closers and key[::-1] == _INPUT and _LOCATED.search(text):
-            verdict = SECRET  # of a fault of pydantic's, whose loc may name a secret
+            verdict = SECRET  # in an error of pydantic, whose loc may contain the name of a secret
         start, at = len(text) - match.start(), len(text) - match.end(2)
         if verdict and not (keys.is_host(key[::-1], text[max(0, at - 3) : at]) and _PORT.match(text, start)):
             stop = "line" if takes_whole_line(key[::-1]) else "quoted" if is_quoted else "prose"
@@ -130,7 +130,7 @@ def _value(text: str, place: _Place) -> tuple[int, int]:
 
 
 def _end_of_block(text: str, key: int, start: int) -> int:
-    """Where the lines end that stand as far to the right as the first, and further than the line of their key."""
+    """Where a block of text ends whose lines are indented as the first, and further than the line of its key."""
     least = _indent(text, text.rfind("\n", 0, key) + 1) + 1
     end = at = start
     is_first = True

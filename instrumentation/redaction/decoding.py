@@ -9,7 +9,7 @@ from urllib.parse import unquote
 DISGUISE = re.compile(r"[%\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
 """What any disguise has in it."""
 
-_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))")
+_ESCAPE = re.compile(r"(?<!\\)(?:\\+u([0-9A-Fa-f]{4})|((?:\\+x[0-9A-Fa-f]{2})+))")
 _UNSEEN = re.compile(
     "\x1b\\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
@@ -36,7 +36,13 @@ def unfolded(text: str) -> str:
 
 
 def _character(match: re.Match[str]) -> str:
-    character = chr(int(match[1] or match[2], 16))
+    if match[2]:  # bytes, of UTF-8 as a rule
+        escaped = bytes.fromhex(match[2].replace("\\", "").replace("x", " "))
+        try:
+            return escaped.decode()
+        except UnicodeDecodeError:
+            return escaped.decode("latin-1")
+    character = chr(int(match[1], 16))
     return "\ufffd" if "\ud800" <= character <= "\udfff" else character  # half of a character cannot be written
 
 

@@ -17,16 +17,13 @@ if TYPE_CHECKING:
 
 KEY = "give the name of a key, such as diagnosis, or *diagnosis* for keys that hold the word anywhere"
 LET_THROUGH = "give a key or a pattern that is masked, such as session_id or email"
-PATTERN = "give a regular expression that RE2 knows and that matches no empty text, such as EMP-[0-9]{6}"
+PATTERN = "give a regular expression that RE2 supports and that does not match an empty text, such as EMP-[0-9]{6}"
 
 NAMES = frozenset((URL_QUERY, *(pattern.name for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table)))
 """Of the patterns."""
 
 _KEY = re.compile(r"\*?[A-Za-z][A-Za-z0-9 _.-]{0,98}\*?")
-_NEEDED = (
-    "Redactor: patterns need the package google-re2, whose time grows with the length of a text and no faster, whatever "
-    "the pattern; install sidelight[patterns]."
-)
+_NEEDED = "Redactor: patterns need the package google-re2, which matches in linear time; install sidelight[patterns]."
 
 
 def is_key(name: object) -> bool:
@@ -40,7 +37,7 @@ def is_let_through(name: object) -> bool:
 
 
 def is_pattern(text: object) -> bool:
-    """Whether it may be one of ``patterns``; where RE2 is not installed, whether Python knows it."""
+    """Whether it may be one of ``patterns``; if RE2 is not installed, whether Python supports it."""
     if not isinstance(text, str):
         return False
     try:
@@ -52,7 +49,7 @@ def is_pattern(text: object) -> bool:
 
 @cache
 def engine() -> Any:
-    """RE2; None where it is not installed."""
+    """RE2; None if it is not installed."""
     try:
         return import_module("re2")
     except ImportError:
@@ -60,11 +57,11 @@ def engine() -> Any:
 
 
 def compiled(text: str) -> Any:
-    """A pattern, for RE2: Python's own engine may take time without end for a pattern that looks harmless.
+    """A pattern for RE2: Python's engine can take exponential time, for patterns that look harmless.
 
     Raises:
         InstrumentationError: ``redaction_engine_missing``.
-        ValueError: RE2 does not know it.
+        ValueError: RE2 does not support it.
     """
     re2 = engine()
     if re2 is None:

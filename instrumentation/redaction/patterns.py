@@ -43,10 +43,10 @@ HARMLESS = (
 """Last words of keys that say something about a secret and not the secret itself: ``token_count``."""
 
 COUNTED = ("*tokens", "*cookies", "sessions", "session", "auth", "sid", "sig", "salt", "csrf", "xsrf", "passport")
-"""Keys that may say how many, or which port: a number of at most 15 characters is let through."""
+"""Keys that may contain a count or a port: a number of at most 15 characters is not masked."""
 
 FEW = ("pass", "pin", "pan")
-"""Keys that may say how many tests pass, or which pin of a chip: a number of at most three digits is let through."""
+"""Keys that may contain a small count, such as of passed tests: a number of at most three digits is not masked."""
 
 WHOLE_LINE = ("*authorization*", "*cookie", "*cookies")
 """Keys whose value in a text ends with its line: these headers hold blanks, commas and semicolons."""

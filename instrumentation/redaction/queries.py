@@ -1,4 +1,4 @@
-"""Masks what stands behind the question mark of an address, whatever it is called: any part of a query may be a secret."""
+"""Masks the query strings of URLs and paths completely, since any part of one may be a secret."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from instrumentation.redaction.patterns import MASK
 
 URL_QUERY = "url_query"
-"""What ``logging.redaction.allow`` calls it."""
+"""The name in ``logging.redaction.allow``."""
 
 KEYS = ("*query string", "query params", "url query")
-"""Keys whose value is a query."""
+"""Keys whose value is a query string."""
 
-# Each begins where a word begins and gives nothing back, so that the time grows with the length of a text and no faster.
+# Each match starts at a word and never backtracks, so the time grows linearly with the length of a text.
 _QUERY = re.compile(r"(?<![^\s\"'<>])([^\s\"'<>?]*+\?)((?:[^\s\"'<>\\]|\\[^\"'])++)")
 _FORM = re.compile(r"(?<![^\s\"'<>(,])[\w.%~\[\]-]++=[^\s&\"'<>]*+(?:&[\w.%~\[\]-]++=[^\s&\"'<>]*+)++")
 _SLASH = re.compile(r"(?<!\w)/")
@@ -23,7 +23,7 @@ _CLOSERS = ").,;:]}"
 
 
 def without_queries(text: str) -> str:
-    """The text without the queries of URLs, of paths, and that stand alone.
+    """The text without the query strings of URLs and paths, and without separate ones.
 
     >>> without_queries('"GET /orders/7?code=x HTTP/1.1" of https://shop.example/a?b')
     '"GET /orders/7?*** HTTP/1.1" of https://shop.example/a?***'
@@ -44,7 +44,7 @@ def _masked(match: re.Match[str]) -> str:
 
 def _is_path(text: str) -> bool:
     slash = _SLASH.search(text)
-    return slash is not None and not _OF_AN_EXPRESSION.search(text, slash.end())  # a regular expression is none
+    return slash is not None and not _OF_AN_EXPRESSION.search(text, slash.end())  # a regular expression is not a path
 
 
 def _form_masked(match: re.Match[str]) -> str:

@@ -47,7 +47,7 @@ _NAME_BEFORE = re.compile(
     r"[\"'(\[]{0,2}\s{0,3}(?:(?:si|saw|ot|sa|>?[:=])\s{0,3})?[\"')\]]{0,3}([\w.$-]{1,80})((?: [\w.-]{1,40}){0,2})"
 )
 _LONGEST_NAME = 200
-_LEFT_OUT = "[its arguments do not fit it, and are left out]"
+_LEFT_OUT = "[arguments left out: they do not match the format]"
 
 
 class _Room:
@@ -73,10 +73,10 @@ class Redactor:
         keys: Names of more keys whose value is masked, such as ``diagnosis``.
         allow: Keys and patterns that are let through, by their whole name.
         patterns: Regular expressions, for RE2; what they match is masked.
-        queries: Whether the queries of URLs are masked as a whole, as in log lines; ``allow`` knows it as ``url_query``.
+        queries: Whether query strings of URLs are masked completely, as in log lines; ``url_query`` in ``allow``.
 
     Raises:
-        InstrumentationError: ``redaction_invalid``; ``redaction_engine_missing`` where there are patterns, and RE2 is not
+        InstrumentationError: ``redaction_invalid``; ``redaction_engine_missing`` if there are patterns and RE2 is not
             installed.
 
     >>> Redactor().value({"user": {"id": 7, "password": "hunter2"}})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CLEAR, SECRET, COUNTABLE, FEWER = 0, 1, 2, 3
-"""Verdicts; where a key is countable, a number is no secret, and where it says how few, a small one is none."""
+"""Verdicts; under a countable key a number is not a secret, and under a key of few a small number is not."""
 
 LONGEST_KEY = 100
 _CACHED = 2048
@@ -117,7 +117,7 @@ class Keys:
         return COUNTABLE if _counted.search(key) else FEWER if _few.search(key) else SECRET
 
     def is_host(self, key: str, before: str) -> bool:
-        """Whether a key with a port behind it is a host: behind ``://``, or of several words of which the last names no secret."""
+        """Whether a key with a port after it is a host: after ``://``, or with several labels of which the last is not a secret's name."""
         if before == "://":
             return True
         return _HOST.fullmatch(key) is not None and not (

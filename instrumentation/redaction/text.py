@@ -107,7 +107,7 @@ class Texts:
         if has_token or has_digits:
             text = _applied(self._numbers, text)
         if self._more:
-            text = text.encode("utf-8", "replace").decode()  # RE2 knows no half of a character
+            text = text.encode("utf-8", "replace").decode()  # RE2 does not accept surrogates
         for pattern in self._more:
             if pattern.search(text):
                 text = pattern.sub(MASK, text)

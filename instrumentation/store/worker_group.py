@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import multiprocessing
 import os
 import re
@@ -12,10 +13,12 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_log = logging.getLogger("instrumentation")
 
 DIRECTORY_VARIABLE = "SIDELIGHT_STORE_DIR"
 _STARTED = 22  # the field of /proc/<pid>/stat with the start time, in ticks since boot (proc(5))
@@ -24,7 +27,7 @@ _STARTED = 22  # the field of /proc/<pid>/stat with the start time, in ticks sin
 def family_folder(environ: Mapping[str, str] | None = None, proc: Path = Path("/proc")) -> Path | None:
     """The folder that this process shares with the other workers of its server; None if it is not a worker.
 
-    uvicorn, hypercorn and granian start workers with multiprocessing, which knows the parent; gunicorn forks them.
+    uvicorn, hypercorn and granian start workers with multiprocessing, which knows its parent; gunicorn and uWSGI fork them.
     """
     environ = os.environ if environ is None else environ
     chosen = environ.get(DIRECTORY_VARIABLE)
@@ -95,7 +98,18 @@ def _server(proc: Path) -> int | None:
         return parent.pid
     if "gunicorn.arbiter" in sys.modules and _is_gunicorn(os.getppid(), proc):
         return os.getppid()  # otherwise this is the arbiter itself, which loads the app if preload_app is set
-    return None
+    return _uwsgi_master(sys.modules.get("uwsgi"))
+
+
+def _uwsgi_master(uwsgi: Any) -> int | None:
+    """The master of a uWSGI worker, by the module that uWSGI has built in."""
+    if uwsgi is None:
+        return None
+    if uwsgi.worker_id() == 0 and uwsgi.numproc > 1:  # the master loads the app, and Python does not see uWSGI fork
+        _log.warning(
+            "each uWSGI worker counts only its own requests; set lazy-apps = true to count all of them together"
+        )
+    return int(uwsgi.masterpid()) or None if uwsgi.worker_id() else None
 
 
 def _is_gunicorn(pid: int, proc: Path) -> bool:

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 import instrumentation
 from instrumentation.errors import InstrumentationError
 from instrumentation.health.monitor import MOST_CHECKS, HealthChecks, checks_of, health_check
-from instrumentation.health.probing import HOLDS_UP_SECONDS
+from instrumentation.health.probing import BLOCKING_SECONDS
 from instrumentation.http.health import health_pages
 from instrumentation.settings import Health, parse_settings
 from instrumentation.shutdown import shutdown
@@ -304,7 +304,7 @@ def test_another_event_loop_of_the_process_runs_the_check_again(store: ProcessSt
 class Thread:
     """Notes in which thread a check runs, and holds that thread up."""
 
-    def __init__(self, seconds: float = 2 * HOLDS_UP_SECONDS) -> None:
+    def __init__(self, seconds: float = 2 * BLOCKING_SECONDS) -> None:
         self.seen: list[threading.Thread] = []
         self._seconds = seconds
 
@@ -400,7 +400,7 @@ def test_one_that_is_quick_or_waits_stays_on_the_loop_without_a_log_line(
     thread = Thread(0.0)
 
     async def check() -> None:
-        await asyncio.sleep(2 * HOLDS_UP_SECONDS)
+        await asyncio.sleep(2 * BLOCKING_SECONDS)
         thread.hold_up()
 
     assert problems(check, 2, store) == ["", ""]

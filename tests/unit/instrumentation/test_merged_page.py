@@ -10,6 +10,9 @@ import prometheus_client
 import pytest
 import starlette_exporter
 from fastapi import FastAPI
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, Counter, Gauge, make_asgi_app
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -19,6 +22,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 import instrumentation
+from instrumentation import workflow
 from instrumentation.exposition.formats import StoreCollector
 from instrumentation.settings import parse_settings
 from tests.unit.instrumentation.test_http import METRICS_ALONE, Observed
@@ -203,12 +207,37 @@ def test_a_metric_that_the_app_already_has_is_not_shown_twice(caplog: pytest.Log
     with caplog.at_level(logging.WARNING, "instrumentation"):
         pages = [observed.page() for _ in range(3)]
     assert families(pages[2])["http_server_request_duration_seconds"].samples[0].value == 7.0
-    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    (warning,) = warnings
+    (warning,) = warnings_of(caplog)
     assert warning == (
-        "the app's own metrics page already has http_server_request_duration_seconds, so Sidelight's metric of this name "
-        "is not shown"
+        "on the app's own metrics page, another library has the metric http_server_request_duration_seconds, so "
+        "Sidelight's metric is not shown"
     )
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
+def test_metrics_that_two_libraries_have_in_one_registry_are_logged_once(
+    accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, registry = fastapi_app(), CollectorRegistry()
+    others = MeterProvider([PrometheusMetricReader(registry=registry)], resource=Resource({"service.name": "shop"}))
+    others.get_meter("shop").create_counter("workflow.executions").add(7, {"workflow": "import"})
+    others.get_meter("shop").create_counter("coffee.cups").add(3)
+    app.mount("/metrics", make_asgi_app(registry))
+    observed = Observed(app, registry=registry)
+    with workflow("import", store=observed.store):
+        pass
+    with caplog.at_level(logging.WARNING, "instrumentation"):
+        pages = [observed.call(("GET", "/metrics/"), headers={"accept": accept})[0].text for _ in range(3)]
+    counts = [line.split()[-1] for line in pages[2].splitlines() if line.startswith("workflow_executions_total{")]
+    assert counts[:2] == ["7.0", "1.0"]
+    assert warnings_of(caplog) == [
+        f"on the app's own metrics page, another library has the metric {name}, so Sidelight's alerts count both"
+        for name in ("workflow_executions_total", "target_info")
+    ]
 
 
 def test_a_collector_that_is_in_both_registries_is_called_once() -> None:

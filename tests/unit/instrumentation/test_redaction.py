@@ -131,6 +131,7 @@ def said(value: Any) -> Iterator[str]:
         (r'{\"loc\":[\"a\"],\"input\":\"hunter2\"}', r'{\"loc\":[\"a\"],\"input\":\"***\"}'),
         ("mot de passe=hunter2, contraseña: hunter2", "mot de passe=***, contraseña: ***"),
         ("пароль=hunter2, 密码: hunter2", "пароль=***, 密码: ***"),
+        (r"{b'has\xc5\x82o': b'hunter2'}", "{b'hasło': b'***'}"),
         ("X-Auth-Token:12345, api-key:12345", "X-Auth-Token:***, api-key:***"),
         ("db.password:12345 pin=1234 otp:123", "db.password:*** pin=*** otp:***"),
     ],
@@ -390,7 +391,7 @@ def test_what_is_assigned_to_a_secrets_name_is_masked_in_every_form(form: str, k
 )
 def test_a_value_without_quotes_is_masked_up_to_the_next_blank(key: str, secret: str, form: str) -> None:
     assume(not re.fullmatch(r"[\d.,_]+[\W_]*", secret))  # a number, which some keys may have
-    assume(secret.strip("*") and secret[0] != ":" and not secret.startswith("--"))
+    assume(secret.strip("*") and secret[0] != ":" and not secret.startswith(("--", '""', "''")))
     assume(not re.search(r"[&;,][\w.\[\]%-]+=", secret))  # looks like the next of several
     assert secret not in REDACTOR.text(form.format(key, secret))
 
@@ -565,9 +566,13 @@ def test_a_traceback_shows_no_secret(secret: str, name: str) -> None:
         ("to %*d", (5, 7), "to     7"),
         ("to %s", ("joe@example.com",), "to ***"),
         ("100 % sure", (), "100 % sure"),
-        ("%d", ("hunter2",), "%d [its arguments do not fit it, and are left out]"),
-        ("login of %s", ("joe", "hunter2"), "login of %s [its arguments do not fit it, and are left out]"),
-        ("%(user)s and %s", ({"token": "hunter2"},), "%(user)s and %s [its arguments do not fit it, and are left out]"),
+        ("%d", ("hunter2",), "%d [arguments left out: they do not match the format]"),
+        ("login of %s", ("joe", "hunter2"), "login of %s [arguments left out: they do not match the format]"),
+        (
+            "%(user)s and %s",
+            ({"token": "hunter2"},),
+            "%(user)s and %s [arguments left out: they do not match the format]",
+        ),
         ("nothing", None, "nothing"),
     ],
 )
@@ -701,11 +706,11 @@ FAULTS = [
     ("keys", "", "give"),
     ("allow", "shipping", "give a key or a pattern that is masked"),
     ("allow", "emial", "give a key or a pattern that is masked"),
-    ("patterns", "a(?=b)", "RE2 knows"),
-    ("patterns", r"(a)\1", "RE2 knows"),
-    ("patterns", "a++", "RE2 knows"),
-    ("patterns", "x*", "matches no empty text"),
-    ("patterns", r"\b", "matches no empty text"),
+    ("patterns", "a(?=b)", "RE2 supports"),
+    ("patterns", r"(a)\1", "RE2 supports"),
+    ("patterns", "a++", "RE2 supports"),
+    ("patterns", "x*", "does not match an empty text"),
+    ("patterns", r"\b", "does not match an empty text"),
     ("patterns", "(", "give a regular expression"),
     ("patterns", "a{2000}", "give a regular expression"),
 ]
@@ -767,7 +772,7 @@ def test_without_re2_only_the_patterns_are_off(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("instrumentation.redaction.options.engine", lambda: None)
     assert Redactor(keys=["diagnosis"]).text("diagnosis=x") == "diagnosis=***"
     parse_settings({"logging": {"redaction": {"patterns": ["EMP-[0-9]+"]}}})  # RE2 is not needed to read the settings
-    with pytest.raises(InstrumentationError, match=r"patterns need the package google-re2.*sidelight\[patterns\]"):
+    with pytest.raises(InstrumentationError, match=r"patterns need the package google-re2, .*sidelight\[patterns\]"):
         Redactor(patterns=["EMP-[0-9]+"])
 
 

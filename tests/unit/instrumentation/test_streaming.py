@@ -352,4 +352,5 @@ def test_plain_responses_if_streams_are_not_counted() -> None:
     """counted as before"""
     observed = Observed(PlainTextResponse("here"), METRICS_ALONE)
     observed.call(("GET", "/"))
+    assert observed.counted() == {("GET", "", "200", ""): 1}
     assert (opened(observed), ended(observed)) == ({}, {})

@@ -10,11 +10,16 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from instrumentation.store import worker_group
 from instrumentation.store.worker_group import family_folder, identity, is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,6 +80,39 @@ def test_an_arbiter_that_loads_the_app_itself_is_not_a_worker(tmp_path: Path, mo
     monkeypatch.setitem(sys.modules, "gunicorn.arbiter", sys)
     monkeypatch.setattr(worker_group.os, "getppid", lambda: 70)
     assert family_folder({}, proc(tmp_path / "proc", p70=("S", 700, "bash start.sh gunicorn"))) is None
+
+
+@pytest.fixture
+def of_uwsgi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int, int], str | None]:
+    """The name of the folder of a process of uWSGI, by its worker id, its master and the number of workers."""
+    monkeypatch.setattr(worker_group, "_root", lambda: tmp_path)
+    processes = proc(tmp_path / "proc", p70=("S", 700, "uwsgi"))
+
+    def folder(worker: int, master: int, workers: int) -> str | None:
+        uwsgi = SimpleNamespace(worker_id=lambda: worker, masterpid=lambda: master, numproc=workers)
+        monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)  # type: ignore[arg-type]
+        found = family_folder({}, processes)
+        return None if found is None else found.name
+
+    return folder
+
+
+def test_a_worker_of_uwsgi_knows_its_master(of_uwsgi: Callable[[int, int, int], str | None]) -> None:
+    assert of_uwsgi(2, 70, 3) == "4026531836-70-700"
+
+
+def test_a_uwsgi_without_a_master_has_no_family(of_uwsgi: Callable[[int, int, int], str | None]) -> None:
+    assert of_uwsgi(1, 0, 1) is None
+
+
+def test_an_app_that_is_loaded_in_the_master_of_several_workers_is_warned_about(
+    of_uwsgi: Callable[[int, int, int], str | None], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (of_uwsgi(0, 70, 1), caplog.messages) == (None, [])
+    assert of_uwsgi(0, 70, 3) is None
+    assert caplog.messages == [
+        "each uWSGI worker counts only its own requests; set lazy-apps = true to count all of them together"
+    ]
 
 
 def test_a_folder_that_is_named_is_taken(tmp_path: Path) -> None:

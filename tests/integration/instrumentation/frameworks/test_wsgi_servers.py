@@ -23,18 +23,28 @@ if TYPE_CHECKING:
     from sidelight.toolchain.processes import Process
 
 WORKERS = 3
+UWSGI = (
+    "uwsgi", "--http-socket", "127.0.0.1:{port}", "--module", "{app}", "--master", "--processes", str(WORKERS),
+    "--lazy-apps", "--enable-threads", "--die-on-term",
+)  # fmt: skip
 KINDS = {
     "sync": ("--worker-class", "sync"),
     "gthread": ("--worker-class", "gthread", "--threads", "4"),
     "sync, app loaded before the fork": ("--worker-class", "sync", "--preload"),
 }
 FLASK = next(each for each in reversed(services()) if each.framework == "Flask")
+PYUWSGI = next(row["versions"] for row in environments.TABLE["wsgi_servers"] if row["server"] == "uWSGI")
 SERVICE = environments.Service(**{**vars(FLASK), "app": "pid_service:app"})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "uWSGI"])
 def test_any_worker_shows_the_sum_also_of_one_that_was_killed(kind: str, tmp_path: Path) -> None:
-    with serving(SERVICE, tmp_path, "--workers", str(WORKERS), *KINDS[kind]) as running:
+    if kind == "uWSGI":
+        service = environments.Service(**{**vars(SERVICE), "versions": {**SERVICE.versions, **PYUWSGI}})
+        server = serving(service, tmp_path, command=UWSGI)
+    else:
+        server = serving(SERVICE, tmp_path, "--workers", str(WORKERS), *KINDS[kind])
+    with server as running:
         pids, asked = ask_until(lambda pids: len(pids) == WORKERS, running.url)
         all_counted(running.url, asked)
         assert {counted(running.url) for _ in range(3 * WORKERS)} == {asked}

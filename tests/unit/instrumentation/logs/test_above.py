@@ -230,7 +230,7 @@ def test_one_warning_says_that_there_are_no_lines_and_how_to_get_them() -> None:
     begin()
     (said,) = own.records
     assert said.levelname == "WARNING"
-    assert "call instrumentation.configure_logging() to have them" in said.getMessage()
+    assert "call instrumentation.configure_logging() to get them" in said.getMessage()
 
 
 def test_the_warning_appears_also_if_logging_is_configured_while_serving() -> None:

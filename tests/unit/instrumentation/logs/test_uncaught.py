@@ -63,10 +63,10 @@ asyncio.run(main())
 IGNORED = "class Broken:\n    def __del__(self):\n        fail()\nBroken()\n"
 WORKER = 'multiprocessing.set_start_method("fork")\nprocess = multiprocessing.Process(target=work)\nprocess.start()\nprocess.join()\n'
 CASES = {
-    "the main thread": ("fail()\n", "critical", "the process ends, since nobody handled an exception"),
-    "a thread": (THREAD, "error", "a thread ends, since nobody handled an exception"),
+    "the main thread": ("fail()\n", "critical", "the process ends because of an uncaught exception"),
+    "a thread": (THREAD, "error", "a thread ends because of an uncaught exception"),
     "a task that nobody awaits": (TASK, "error", "Task exception was never retrieved"),
-    "an exception nobody can handle": (IGNORED, "error", "an exception was ignored, since nobody could handle it"),
+    "an exception nobody can handle": (IGNORED, "error", "an exception was ignored, because it could not be caught"),
 }
 
 
