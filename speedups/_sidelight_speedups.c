@@ -1,21 +1,21 @@
 /* The request path of instrumentation/http/middleware.py in C: what `measuring` does there, at a third of its cost.
 
-   Only the usual request goes this way. Whatever else there is (websocket, lifespan, the page, a mounted app, a scope
-   that is no plain dict) goes to the closure that Python's `measuring` makes of the same arguments, and goes there
-   before anything has been changed. So none of that is written twice.
+   Only usual requests are handled here. Everything else (websocket, lifespan, the page, a mounted app, a scope that is
+   not a plain dict) is passed, unchanged, to the closure that Python's `measuring` returns for the same arguments. So
+   none of that is implemented twice.
 
    Three types:
 
      Measured  what `measuring` returns, an ASGI app.
-     Request   what is known of one request. The `send` and `receive` that the app gets are builtins bound to it.
-     Awaited   an awaitable: of the request as a whole, of its last message, or of a message received. It passes
-               everything on to a coroutine within, and calls a function once that has ended.
+     Request   the state of one request. The `send` and `receive` of the app are builtins bound to it.
+     Awaited   an awaitable: of the whole request, of its last message, or of a received message. It passes
+               everything on to an inner coroutine, and calls a function when that has ended.
 
    References go one way: Awaited -> coroutine -> its frame -> send and receive -> Request -> Measured -> app. So a
    request that is dropped halfway is closed at once, as a coroutine would be.
 
-   A function returns new references and borrows its arguments; where it takes one over, it says "steals". Everything
-   runs under the GIL, which also makes each addition to the buffer whole. */
+   Functions return new references and borrow their arguments; a function that takes one over says "steals". Everything
+   runs under the GIL, which also makes each addition to the buffer atomic. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -26,11 +26,11 @@
 
 #include "_rendering.h"
 
-/* As in instrumentation/speedups.py. Raised when this module and what it asks of instrumentation change together;
-   the major version in pyproject.toml is the same number. */
+/* The same number as in instrumentation/speedups.py, and as the major version in pyproject.toml. Increase it if this
+   module changes together with the parts of instrumentation that it uses. */
 #define REVISION 4
 
-/* ---- What newer Pythons have, under the names that it has there ---- */
+/* ---- Functions of newer Python versions, under their names there ---- */
 
 #if PY_VERSION_HEX < 0x030C0000
 static PyObject *
@@ -72,7 +72,7 @@ PyMapping_GetOptionalItem(PyObject *mapping, PyObject *key, PyObject **value)
 }
 #endif
 
-/* ---- Strings, and what instrumentation.http.middleware has: made once, kept for good ---- */
+/* ---- Strings, and objects of instrumentation.http.middleware: created once, kept forever ---- */
 
 #define STRINGS(X)                                                                                                    \
     X(active, "active") X(begin, "begin") X(body, "http.response.body") X(buffer, "buffer") X(by_id, "by_id")         \
@@ -96,7 +96,7 @@ STRINGS(DECLARE)
 #define DECLARE_KNOWN(name) static PyObject *known_##name;
 KNOWN(DECLARE_KNOWN)
 
-/* ---- Small things ---- */
+/* ---- Helpers ---- */
 
 static double
 now(void) /* the clock of time.perf_counter */
@@ -113,7 +113,7 @@ is(PyObject *object, PyObject *string)
 }
 
 static PyObject *
-get(PyObject *mapping, PyObject *key) /* NULL where it is missing, or cannot be asked for; no exception is set */
+get(PyObject *mapping, PyObject *key) /* NULL if it is missing or cannot be read; no exception is set */
 {
     PyObject *value;
     if (PyMapping_GetOptionalItem(mapping, key, &value) < 0) {
@@ -140,7 +140,7 @@ text_of(PyObject *number) /* str(int(number)) */
     return text;
 }
 
-/* buffer[place] += amount, or -1. The view is given back at once: while one is held, a LocalStore cannot grow. */
+/* buffer[place] += amount, or -1. The view is released at once, because a LocalStore cannot grow while one is held. */
 static int
 add(PyObject *buffer, Py_ssize_t place, double amount)
 {
@@ -156,7 +156,7 @@ add(PyObject *buffer, Py_ssize_t place, double amount)
             return 0;
         }
     }
-    PyErr_Clear(); /* item by item it can be had, or says why not */
+    PyErr_Clear(); /* access by item works, or raises */
     PyObject *key = PyLong_FromSsize_t(place), *step = PyFloat_FromDouble(amount);
     PyObject *old = key != NULL && step != NULL ? PyObject_GetItem(buffer, key) : NULL;
     PyObject *sum = old != NULL ? PyNumber_Add(old, step) : NULL;
@@ -168,10 +168,10 @@ add(PyObject *buffer, Py_ssize_t place, double amount)
     return failed;
 }
 
-/* ---- The types: what they hold ---- */
+/* ---- The types and their fields ---- */
 
-/* Neither Measured nor Request has a tp_clear: like a tuple, each refers to what was there before it, so a cycle
-   through one goes through something else that can be cleared. A builtin bound to a Request always finds it whole. */
+/* Measured and Request have no tp_clear: like tuples, they refer only to objects that existed before them, so every
+   cycle through one contains another object that can be cleared. A builtin bound to a Request always finds it complete. */
 
 #define VISIT(name) Py_VISIT(self->name);
 #define DROP(name) Py_XDECREF(self->name);
@@ -191,25 +191,25 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Measured *measured;
-    PyObject *scope, *receive, *send;   /* as the server gave them */
+    PyObject *scope, *receive, *send;   /* as given by the server */
     PyObject *method, *shard, *buffer;  /* NULL until the request has begun */
-    PyObject *status;                   /* as the app gave it, 0 before */
-    PyObject *stream;                   /* NULL where the response is none */
+    PyObject *status;                   /* as given by the app; 0 before */
+    PyObject *stream;                   /* NULL if the response is not a stream */
     Py_ssize_t active;                  /* the place of the active requests */
-    Py_ssize_t owed;                    /* as in the closure, and UNKNOWN where that has None */
-    double began, ended;                /* ended is 0 until the last byte is out */
+    Py_ssize_t owed;                    /* as in the closure, but UNKNOWN instead of None */
+    double began, ended;                /* ended is 0 until the last byte is sent */
     char trailers, is_held, heeds_parts, is_last, gone, stands, has_failed;
 } Request;
 
 #define UNKNOWN -1
 
-typedef int (*EndedFunction)(Request *, PyObject *result); /* the result is NULL where an exception is set */
+typedef int (*EndedFunction)(Request *, PyObject *result); /* the result is NULL if an exception is set */
 
 typedef struct {
     PyObject_HEAD
     PyObject *inner;      /* a coroutine; NULL before a request has begun, and after the end */
     Request *request;
-    EndedFunction ended;  /* NULL where the request goes to Python's closure, or has not begun */
+    EndedFunction ended;  /* NULL if the request is passed to Python's closure, or has not begun */
     enum { CREATED, SUSPENDED, RUNNING, ENDED } state;
 } Awaited;
 
@@ -217,7 +217,8 @@ static PyTypeObject AwaitedType;
 
 /* ---- A request begins ---- */
 
-/* Whether it is a usual one of which all is known; then it is active from now on. If not, nothing has been changed. */
+/* Whether it is a usual request and everything about it is known; if so, it is active from now on. If not, nothing has
+   been changed. */
 static int
 request_begins(Request *self)
 {
@@ -277,7 +278,7 @@ done:
     return is_usual;
 }
 
-/* ---- Streams: rare enough for calls of Python ---- */
+/* ---- Streams: rare enough to call Python ---- */
 
 static PyObject *
 stream_does(PyObject *stream, PyObject *name, PyObject *message, double at) /* the message may be NULL */
@@ -316,7 +317,7 @@ stream_begins(Request *self, PyObject *start)
 }
 
 static int
-stream_heeds(Request *self, PyObject *message) /* whether it waits for more */
+stream_heeds(Request *self, PyObject *message) /* whether it waits for another message */
 {
     PyObject *heeds = self->stream != NULL ? stream_does(self->stream, str_heed, message, now()) : Py_NewRef(Py_False);
     int is_so = heeds != NULL ? PyObject_IsTrue(heeds) : -1;
@@ -332,9 +333,9 @@ stream_ends(Request *self, double at)
     return ended != NULL ? 0 : -1;
 }
 
-/* ---- A request ends: what it counts as ---- */
+/* ---- A request ends: its labels and its count ---- */
 
-/* The template of the route that answered: what Routes.template says, without the calls in the usual cases. */
+/* The template of the route that answered: the result of Routes.template, in the usual cases without the calls. */
 static PyObject *
 request_template(Request *self)
 {
@@ -347,7 +348,7 @@ request_template(Request *self)
         goto done;
     }
     if (context != NULL && context != Py_None) {
-        /* FastAPI's context knows the prefixes, where it belongs to the route */
+        /* FastAPI's context knows the prefixes, if it belongs to the route */
         PyObject *original = PyObject_GetAttr(context, str_original_route);
         Py_XSETREF(chosen, original != NULL && original == chosen ? Py_NewRef(context) : NULL);
         Py_XDECREF(original);
@@ -357,7 +358,7 @@ request_template(Request *self)
         known = get(measured->by_id, key);
         Py_DECREF(key);
     }
-    /* A Route is a named tuple of the object, the template and more. The id may be that of an object that is gone. */
+    /* A Route is a named tuple of the object, the template and more. The id may belong to a deleted object. */
     if (known != NULL && PyTuple_Check(known) && PyTuple_GET_SIZE(known) > 1 && PyTuple_GET_ITEM(known, 0) == chosen) {
         template = Py_NewRef(PyTuple_GET_ITEM(known, 1));
     }
@@ -400,7 +401,7 @@ request_key(Request *self, PyObject *route)
     return key;
 }
 
-/* Where the histogram of a key is in the buffer, or -1. */
+/* The slot of the histogram of a key in the buffer, or -1. */
 static Py_ssize_t
 request_place(Request *self, PyObject *key)
 {
@@ -415,7 +416,7 @@ request_place(Request *self, PyObject *key)
 }
 
 static int
-request_is_heard(Request *self, PyObject *key, double seconds) /* by the listeners */
+request_is_heard(Request *self, PyObject *key, double seconds) /* set by the listeners */
 {
     PyObject *listeners = self->measured->listeners;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(listeners); i++) {
@@ -429,7 +430,7 @@ request_is_heard(Request *self, PyObject *key, double seconds) /* by the listene
     return 0;
 }
 
-/* The seconds of a request; of a stream, which has ended, those until its first byte. Negative where it raises. */
+/* The seconds of a request; for an ended stream, the seconds until its first byte. Negative if it raises. */
 static double
 request_latency(Request *self, double seconds)
 {
@@ -471,8 +472,8 @@ request_counts(Request *self, double seconds)
     return failed;
 }
 
-/* A fault of ours must not become the service's: it is logged, once. What is no Exception, such as KeyboardInterrupt,
-   goes on. */
+/* An error in Sidelight must not affect the service: it is logged once. Other exceptions than Exception, such as
+   KeyboardInterrupt, are raised. */
 static int
 request_forgives(Request *self)
 {
@@ -486,10 +487,10 @@ request_forgives(Request *self)
     return logged != NULL ? 0 : -1;
 }
 
-/* ---- What the server knows of its client ---- */
+/* ---- Whether the server knows that its client has disconnected ---- */
 
 static PyObject *
-server_attribute(PyObject *send, PyObject *name) /* None where there is none; no exception is set */
+server_attribute(PyObject *send, PyObject *name) /* None without such an attribute; no exception is set */
 {
     PyObject *value = PyMethod_Check(send) ? PyObject_GetAttr(PyMethod_GET_SELF(send), name) : NULL;
     PyErr_Clear();
@@ -507,9 +508,9 @@ client_has_left(PyObject *send) /* or UNKNOWN */
     return has_left == Py_True ? 1 : has_left == Py_False ? 0 : UNKNOWN;
 }
 
-/* ---- EndedFunctions ---- */
+/* ---- Functions that are called at the end ---- */
 
-/* All is sent: the request is active no more, whatever the app does afterwards. */
+/* The whole response is sent: the request is not active any more, whatever the app does afterwards. */
 static int
 request_is_answered(Request *self)
 {
@@ -525,7 +526,7 @@ request_ended(Request *self, PyObject *result)
     int is_cancelled = result == NULL && PyErr_ExceptionMatches(known_CancelledError);
     if (result == NULL) {
         self->has_failed = PyErr_ExceptionMatches(PyExc_Exception) != 0;
-        /* To count is a finally clause: a listener that asks sees the exception being handled. */
+        /* Counting works like a finally clause: listeners can see the exception that is being handled. */
         raised = PyErr_GetRaisedException();
         handled = PyErr_GetHandledException();
         PyErr_SetHandledException(raised);
@@ -569,12 +570,12 @@ receive_ended(Request *self, PyObject *message)
     }
     PyObject *kind = PyObject_GetItem(message, str_type);
     if (kind == NULL) {
-        return request_forgives(self); /* a message without a type is the app's to refuse */
+        return request_forgives(self); /* the app refuses a message without a type */
     }
     int failed = 0;
     if (is(kind, str_disconnect) && self->ended == 0.0) {
         PyObject *disconnected = server_attribute(self->send, str_disconnected);
-        if (self->is_last && disconnected != Py_True) { /* all is sent: see the closure */
+        if (self->is_last && disconnected != Py_True) { /* the response is sent: see the closure */
             failed = request_is_answered(self);
         }
         else {
@@ -586,9 +587,9 @@ receive_ended(Request *self, PyObject *message)
     return failed;
 }
 
-/* ---- Awaited: behaves as a coroutine does ---- */
+/* ---- Awaited: behaves like a coroutine ---- */
 
-/* Steals what is to be awaited, or NULL. Anything but a coroutine gets one around it. */
+/* Steals the object to await, or NULL. Any object but a coroutine is wrapped in one. */
 static PyObject *
 coroutine_of(PyObject *awaitable)
 {
@@ -635,7 +636,7 @@ static PyObject *request_receives(PyObject *, PyObject *);
 static PyMethodDef send_method = {"send", request_sends, METH_O, NULL};
 static PyMethodDef receive_method = {"receive", request_receives, METH_NOARGS, NULL};
 
-/* Call the app, or else Python's closure. */
+/* Call the app, or Python's closure. */
 static int
 awaited_begin(Awaited *self, int is_usual)
 {
@@ -658,7 +659,7 @@ awaited_begin(Awaited *self, int is_usual)
     return self->inner != NULL ? 0 : -1;
 }
 
-/* The inner one has ended: with a result, or with NULL and an exception. */
+/* The inner coroutine has ended: with a result, or with NULL and an exception. */
 static PySendResult
 awaited_over(Awaited *self, PyObject **result)
 {
@@ -686,12 +687,12 @@ awaited_send(Awaited *self, PyObject *value, PyObject **result)
     return PYGEN_NEXT;
 }
 
-/* Steals the result. What a coroutine returns leaves its methods as StopIteration. */
+/* Steals the result. The methods of a coroutine raise its return value as StopIteration. */
 static PyObject *
 as_method(PySendResult sent, PyObject *result)
 {
     if (sent == PYGEN_RETURN) {
-        /* an instance: a tuple alone would become the arguments of the exception */
+        /* an instance, because a plain tuple would become the arguments of the exception */
         PyObject *stop = result != Py_None ? PyObject_CallOneArg(PyExc_StopIteration, result)
                                            : PyObject_CallNoArgs(PyExc_StopIteration);
         Py_CLEAR(result);
@@ -722,7 +723,7 @@ awaited_throw(Awaited *self, PyObject *args)
     }
     self->state = RUNNING;
     PyObject *result = NULL, *throw = NULL;
-    /* A request that never began is not counted; the closure's coroutine, not begun either, raises what is due. */
+    /* A request that never began is not counted; the closure's coroutine, which has not begun either, raises the error. */
     if ((self->inner != NULL || awaited_begin(self, 0) == 0)
         && (throw = PyObject_GetAttr(self->inner, str_throw)) != NULL) {
         result = PyObject_Call(throw, args, NULL);
@@ -753,7 +754,7 @@ awaited_close(Awaited *self, PyObject *Py_UNUSED(nothing))
     }
     self->state = RUNNING;
     PyObject *result = NULL, *closed = PyObject_CallMethodNoArgs(self->inner, str_close);
-    if (closed != NULL) { /* as in a coroutine: what it awaits is closed first, then the await raises */
+    if (closed != NULL) { /* as in a coroutine: the awaited object is closed first, then the await raises */
         Py_DECREF(closed);
         PyErr_SetNone(PyExc_GeneratorExit);
     }
@@ -765,7 +766,7 @@ awaited_close(Awaited *self, PyObject *Py_UNUSED(nothing))
     Py_RETURN_NONE;
 }
 
-/* Dropped before its end. The coroutine within has a finalizer of its own; only a request has something to add. */
+/* Dropped before its end. The inner coroutine has its own finalizer; only a request needs more. */
 static void
 awaited_finalize(Awaited *self)
 {
@@ -809,14 +810,14 @@ static void
 awaited_dealloc(Awaited *self)
 {
     if (self->state != ENDED && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
-        return; /* somebody holds it again */
+        return; /* it was resurrected */
     }
     PyObject_GC_UnTrack(self);
     awaited_clear(self);
     PyObject_GC_Del(self);
 }
 
-/* What inspect.getcoroutinestate, and with it anyio, ask of what they start as a task; trio too. */
+/* Read by inspect.getcoroutinestate, and so by anyio, of every object that they start as a task; by trio too. */
 
 static PyObject *
 awaited_is_in_state(Awaited *self, void *state)
@@ -872,9 +873,9 @@ static PyTypeObject AwaitedType = {
     .tp_getset = awaited_attributes,
 };
 
-/* ---- Request: the send and the receive of the app ---- */
+/* ---- Request: the app's send and receive ---- */
 
-/* What promised_bytes says, without the call for the usual headers; UNKNOWN for None, and less where it raises. */
+/* The result of promised_bytes, for usual headers without the call; UNKNOWN for None, and less if it raises. */
 static Py_ssize_t
 promised_bytes(Request *self, PyObject *headers)
 {
@@ -918,7 +919,7 @@ unusual:;
     PyObject *said = PyObject_CallFunctionObjArgs(
         known_promised_bytes, self->method, self->status, headers != NULL ? headers : Py_None, NULL);
     Py_ssize_t length = said == NULL ? UNKNOWN - 1 : said == Py_None ? UNKNOWN : PyLong_AsSsize_t(said);
-    if (said != NULL && PyErr_Occurred()) { /* more than can ever be sent */
+    if (said != NULL && PyErr_Occurred()) { /* more than any response can have */
         PyErr_Clear();
         length = PY_SSIZE_T_MAX;
     }
@@ -926,7 +927,7 @@ unusual:;
     return length;
 }
 
-/* A start; it may be exchanged for one whose headers can be read twice. */
+/* A start of the response. It may be replaced by one whose headers can be read twice. */
 static int
 request_starts(Request *self, PyObject **message)
 {
@@ -974,7 +975,7 @@ request_starts(Request *self, PyObject **message)
     return 0;
 }
 
-/* A part of the body that is not its last message. */
+/* A message with a part of the body, but not the last one. */
 static int
 request_heeds(Request *self, PyObject *message)
 {
@@ -1009,7 +1010,7 @@ request_heeds(Request *self, PyObject *message)
     return is_so;
 }
 
-/* Notes what a message says. */
+/* Records the contents of a message. */
 static int
 request_sees(Request *self, PyObject *kind, PyObject **message)
 {
@@ -1044,11 +1045,11 @@ static PyObject *
 request_sends(PyObject *bound, PyObject *given)
 {
     Request *self = (Request *)bound;
-    if (self->is_last) { /* what follows a response that is complete changes nothing */
+    if (self->is_last) { /* messages after a complete response change nothing */
         return PyObject_CallOneArg(self->send, given);
     }
     PyObject *message = Py_NewRef(given), *sending = NULL, *kind = PyObject_GetItem(message, str_type);
-    /* a message without a type is the server's to refuse */
+    /* the server refuses a message without a type */
     if ((kind != NULL && request_sees(self, kind, &message) == 0) || request_forgives(self) == 0) {
         int is_last = self->is_last;
         if (is_last) {
@@ -1115,7 +1116,7 @@ measured_call(Measured *self, PyObject *const *args, size_t nargsf, PyObject *na
     request->receive = Py_NewRef(args[1]);
     request->send = Py_NewRef(args[2]);
     request->method = request->shard = request->buffer = request->stream = NULL;
-    request->status = PyLong_FromLong(0); /* one of the small numbers, which exist always */
+    request->status = PyLong_FromLong(0); /* a small integer, which Python caches */
     request->owed = UNKNOWN;
     request->began = request->ended = 0.0;
     request->trailers = request->is_held = request->heeds_parts = 0;
@@ -1169,7 +1170,7 @@ static PyTypeObject MeasuredType = {
 /* ---- The module ---- */
 
 static int
-learn(void) /* on first use, since instrumentation.http may be what imports this module */
+learn(void) /* on first use, because instrumentation.http may be importing this module */
 {
     PyObject *module = PyImport_ImportModule("instrumentation.http.middleware");
     if (module == NULL) {
@@ -1186,7 +1187,7 @@ learn(void) /* on first use, since instrumentation.http may be what imports this
 }
 
 static int
-measured_knows(Measured *self) /* what can be read in advance */
+measured_knows(Measured *self) /* values that can be read in advance */
 {
     PyObject *has_table = PyObject_GetAttr(self->routes, str_has_table);
     PyObject *edges = PyObject_GetAttr(self->recorder, str_edges);
@@ -1223,7 +1224,7 @@ measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
     if (learn() < 0) {
         return NULL;
     }
-    PyObject *python = PyObject_Call(known_measuring, args, names); /* it says which argument is missing or too much */
+    PyObject *python = PyObject_Call(known_measuring, args, names); /* its error names the missing or superfluous argument */
     if (python == NULL
         || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOpOO", keywords, &app, &recorder, &routes, &excluded,
                                         &direct, &other, &aside, &streams, &active_by_route, &exemplars,
@@ -1231,7 +1232,7 @@ measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
         Py_XDECREF(python);
         return NULL;
     }
-    /* To ask each request for its span, or for its route in advance, costs more than is saved here. */
+    /* Looking up the span of each request, or its route in advance, would cost more than this module saves. */
     if (exemplars != Py_None || active_by_route) {
         return python;
     }

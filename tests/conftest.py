@@ -1,4 +1,4 @@
-"""What all tests may rely on."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 

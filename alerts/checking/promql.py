@@ -1,4 +1,4 @@
-"""Does an expression read only series and labels that exist? promtool asks for grammar alone."""
+"""Checks that an expression reads only series and labels that exist; promtool checks only the grammar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AllBut:
-    """Every label there may be, but some: what a series carries of which nothing is known.
+    """All labels except some: the labels of a series about which nothing is known.
 
     >>> "job" in AllBut(), "job" in AllBut(frozenset({"job"}))
     (True, False)
@@ -47,7 +47,7 @@ class AllBut:
 
 Labels = frozenset[str] | AllBut
 
-# What Prometheus itself adds to every target, ALERTS for every rule, and what collectors say of themselves.
+# Series that Prometheus adds for every target, ALERTS of every rule, and the collectors' own metrics.
 _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
     "up": (),
     "scrape_duration_seconds": (),
@@ -72,7 +72,7 @@ _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
 }
 _TARGET_LABELS = ("job", "instance")
 REPLICAS = ("prometheus_replica", "replica", "__replica__")
-"""Labels by which the copies of a highly available pair of Prometheus differ, where a common store keeps both."""
+"""Labels in which the copies of a highly available pair of Prometheus servers differ, if a common store keeps both."""
 _GRAFANA_INTERVAL = re.compile(r"\$(?:__rate_interval|__interval|__range)\b")
 KEEP_EVERY_LABEL = {"topk", "bottomk", "limitk", "limit_ratio"}
 _SET_OPERATORS = {"and", "or", "unless"}
@@ -80,24 +80,24 @@ _SCALARS = {"scalar", "time", "pi"}
 
 
 def catalog_series(group_by: Iterable[str] = ("job",)) -> dict[str, Labels]:
-    """Series name to label names, of the catalog and of Prometheus, target labels included."""
+    """The label names of each series of the catalog and of Prometheus, including target labels."""
     target = {*_TARGET_LABELS, *group_by}
     rows = [*_FROM_PROMETHEUS.items(), *(pair for metric in METRICS for pair in metric.series.items())]
     return {name: frozenset({*labels, *target}) for name, labels in rows}
 
 
 def faults(expression: str, series: Mapping[str, Labels]) -> list[str]:
-    """What is wrong with an expression, one sentence each; empty where it is sound.
+    """The faults of an expression, one sentence each; empty if it is valid.
 
     Args:
-        expression: PromQL; Grafana's interval variables may stand in it.
-        series: Every series that exists, with its labels, as from ``catalog_series``.
+        expression: PromQL, which may contain Grafana's interval variables.
+        series: Every existing series with its labels, such as from ``catalog_series``.
     """
     return check(expression, series).faults
 
 
 def check(expression: str, series: Mapping[str, Labels]) -> Checked:
-    """Walk an expression; gives the labels of its result and every fault."""
+    """Walk an expression; return the labels of its result and all faults."""
     try:
         tree = promql.parse(_GRAFANA_INTERVAL.sub("5m", expression))
     except ValueError as error:
@@ -123,13 +123,13 @@ def is_without(node: Any) -> bool:
 
 
 def check_tree(tree: Any, series: Mapping[str, Labels]) -> Checked:
-    """Does each step of an expression that is parsed already find the labels that it asks for?"""
+    """Check that each step of a parsed expression finds the labels it needs."""
     walk = _Walk(series)
     return Checked(labels=walk.labels(tree), faults=walk.faults)
 
 
 def nodes(node: Any, parents: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """A syntax tree's nodes, each with those around it, the outermost first."""
+    """The nodes of a syntax tree, each with the nodes around it, outermost first."""
     yield node, parents
     children = [getattr(node, name, None) for name in ("expr", "lhs", "rhs", "vector_selector")]
     for child in [*children, *(getattr(node, "args", None) or ())]:
@@ -139,14 +139,14 @@ def nodes(node: Any, parents: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """The result of a check: the labels that the expression's result carries, and what is wrong with it."""
+    """The result of a check: the labels of the expression's result, and its faults."""
 
     labels: Labels = frozenset()
     faults: list[str] = field(default_factory=list)
 
 
 class _Walk:
-    """One pass over a syntax tree, from the selectors up."""
+    """One pass over a syntax tree, from the selectors upwards."""
 
     def __init__(self, series: Mapping[str, Labels]) -> None:
         self.series = series
@@ -154,10 +154,10 @@ class _Walk:
 
     def labels(self, node: Any) -> Labels:
         handler = getattr(self, f"_{type(node).__name__}", None)
-        return handler(node) if handler else frozenset()  # a number or a text carries no labels
+        return handler(node) if handler else frozenset()  # a number or a string has no labels
 
     def _need(self, wanted: Iterable[str], have: Labels, place: str) -> None:
-        self.faults += [f"{place} {label!r}, which is no label there" for label in wanted if label not in have]
+        self.faults += [f"{place} {label!r}, which is not a label there" for label in wanted if label not in have]
 
     def _VectorSelector(self, node: Any) -> Labels:  # noqa: N802 - named after the node
         labels = self.series.get(node.name)
@@ -182,7 +182,7 @@ class _Walk:
         elif is_without(node):
             kept = inner - frozenset(node.modifier.labels)
         else:
-            wanted = frozenset(node.modifier.labels) - frozenset(REPLICAS)  # which only some series have
+            wanted = frozenset(node.modifier.labels) - frozenset(REPLICAS)  # only some series have them
             self._need(sorted(wanted), inner, "aggregates by")
             kept = wanted
         if str(node.op) == "count_values":

@@ -1,4 +1,4 @@
-"""What promtool does not ask of rules: do the series and labels exist that they, and their sentences, read?"""
+"""Checks that promtool does not make: whether the series and labels exist that rules and their sentences read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
 
 
 def series(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> dict[str, Labels]:
-    """Series name to label names, of the catalog and of every recording rule."""
+    """The label names of each series of the catalog and of every recording rule."""
     known = catalog_series(group_by)
     for rule in _rules(groups):
         if isinstance(rule, RecordingRule):
@@ -27,14 +27,14 @@ def series(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> dict[str, La
 
 
 def faults(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> list[str]:
-    """What is wrong with the rules, one sentence each, beginning with the rule's name."""
+    """The faults of the rules, one sentence each, starting with the name of the rule."""
     groups = tuple(groups)
     known = series(groups, group_by)
     return [f"{_name(rule)} {fault}" for rule in _rules(groups) for fault in _faults(rule, known)]
 
 
 def kept_labels(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> dict[tuple[str, str], frozenset[str]]:
-    """Alert and severity to the labels that the expressions of all its rules return."""
+    """The labels that the expressions of all rules of an alert return, by alert and severity."""
     groups = tuple(groups)
     known = series(groups, group_by)
     kept: dict[tuple[str, str], frozenset[str]] = {}

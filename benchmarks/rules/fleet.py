@@ -57,7 +57,7 @@ def edges_of(settings: Settings) -> tuple[str, ...]:
 
 
 def totals(fleet: Fleet, name: str, edges: Sequence[str], seconds: Sequence[int]) -> Iterator[str]:
-    """What the rules recorded of each pod, or of each of its buckets if edges are given, as lines of OpenMetrics."""
+    """The recorded series of each pod, or with edges of each of its buckets, as lines of OpenMetrics."""
     for job in fleet.jobs:
         for pod in range(fleet.pods):
             for edge in [f',le="{edge}"' for edge in edges] or [""]:

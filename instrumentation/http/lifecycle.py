@@ -57,7 +57,7 @@ class Lifecycle:
             except SettingsError as error:
                 faults.append(error)
             except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
-                _log.exception("sidelight could not start: %s. The service goes on without it", part.name)
+                _log.exception("sidelight could not start: %s. The service continues without it", part.name)
         for fault in faults[1:]:
             _log.error("sidelight could not start: %s", fault)
         if faults:

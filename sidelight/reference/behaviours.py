@@ -22,15 +22,15 @@ TESTS = Path(__file__).parents[2] / "tests" / "unit" / "instrumentation"
 GROUPS = (
     "Routes",
     "Statuses and errors",
-    "Clients that go away",
+    "Clients that disconnect",
     "Streams",
     "Websockets",
-    "What is not counted",
+    "Requests that are not counted",
     "The service's own hook",
     "Installing",
     "The page",
-    "What stays bounded",
-    "Faults of Sidelight's own",
+    "Limits",
+    "Errors in Sidelight",
 )
 """The groups of the table, in order. Other sections of the test files are not part of it."""
 

@@ -1,4 +1,4 @@
-"""Ours is cheaper than every peer, by a factor, in one run on one machine."""
+"""Sidelight's overhead is below every peer's by a factor, measured in one run on one machine."""
 
 from __future__ import annotations
 

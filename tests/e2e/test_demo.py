@@ -1,4 +1,4 @@
-"""The main job: `sidelight demo` ends well within four minutes, and however it ends, nothing of it is left."""
+"""`sidelight demo`, the main job, ends well within four minutes and leaves nothing behind, however it ends."""
 
 from __future__ import annotations
 

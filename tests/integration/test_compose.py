@@ -1,4 +1,4 @@
-"""The example for container engines holds together, as far as that can be seen without one."""
+"""The Compose example is consistent, as far as can be checked without a container engine."""
 
 from __future__ import annotations
 

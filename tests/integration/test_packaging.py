@@ -1,4 +1,4 @@
-"""The distributions build, install into empty environments, and leave a service's own packages alone."""
+"""The distributions build, install into empty environments, and do not affect a service's own packages."""
 
 from __future__ import annotations
 

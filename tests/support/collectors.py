@@ -1,4 +1,4 @@
-"""Collectors by their generated files, and spans to send to them."""
+"""Runs collectors with their generated files, and sends spans to them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SECONDS = 60.0
 
 
 class Collector(NamedTuple):
-    """One that runs.
+    """A running collector.
 
     Attributes:
-        process: The process; its URL is that of its own metrics.
-        http: The address where it takes OTLP over HTTP.
-        grpc_port: The port where it takes OTLP over gRPC.
+        process: The process; its URL is the address of its own metrics.
+        http: The address for OTLP over HTTP.
+        grpc_port: The port for OTLP over gRPC.
     """
 
     process: Process
@@ -38,7 +38,7 @@ class Collector(NamedTuple):
     grpc_port: int
 
     def metrics(self) -> dict[str, float]:
-        """What it says of itself: the sum of each series' values, by name."""
+        """The collector's own metrics: the sum over all series, by metric name."""
         found: dict[str, float] = {}
         for line in httpx.get(self.process.url, timeout=SECONDS, trust_env=False).text.splitlines():
             if not line.startswith("#"):
@@ -58,16 +58,16 @@ def running(  # noqa: PLR0913  # as processes.start
     before: Sequence[str] = (),
     program: Path | None = None,
 ) -> Iterator[Collector]:
-    """A collector by its generated file, for as long as the context lasts.
+    """Run a collector with its generated file until the context ends.
 
     Args:
         place: ``sidecar``, ``gateway`` or ``balancer``.
-        folder: Where its file, log and queue stand.
-        sends_to: Where the traces go next.
-        settings: The settings, but for those addresses.
-        env: Further environment.
-        before: A command that starts it, such as one that limits it.
-        program: The program; by default that of the tools.
+        folder: The folder for its file, log and queue.
+        sends_to: The address to which it sends the traces.
+        settings: The settings, without those addresses.
+        env: Additional environment variables.
+        before: A command that starts it, such as one that sets limits.
+        program: The program; by default the one installed by ``make tools``.
     """
     folder.mkdir(exist_ok=True)
     ends = {"gateway_endpoint": sends_to, "traces_endpoint": sends_to, "kept_ratio": 1.0}
@@ -97,7 +97,7 @@ def running(  # noqa: PLR0913  # as processes.start
 
 
 def send(url: str, number: int = 1, attributes: Mapping[str, str] | None = None, *, seed: int = 7) -> bool:
-    """Send spans of one trace each, as any language does, and say whether they were accepted."""
+    """Send spans, each of its own trace, over OTLP; return whether they were accepted."""
     request = ExportTraceServiceRequest()
     scope = request.resource_spans.add().scope_spans.add()
     now = time.time_ns()
@@ -122,10 +122,10 @@ def send(url: str, number: int = 1, attributes: Mapping[str, str] | None = None,
 
 
 def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Wait for a condition, and give what it says."""
+    """Wait until a condition is true, and return its value."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise BenchmarkError(f"nothing came of it within {seconds:g} s", code="condition_not_met")
+            raise BenchmarkError(f"the condition did not become true within {seconds:g} s", code="condition_not_met")
         time.sleep(0.02)
     return found

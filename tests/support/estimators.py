@@ -1,6 +1,6 @@
-"""The estimator without Prometheus, many times over: the original of Flajolet et al. (2007) beside the improved one of Ertl (2017).
+"""Many trials of the estimator without Prometheus: the original of Flajolet et al. (2007) and the improved one of Ertl (2017).
 
-In Python, with random bits in place of hashes: a real Prometheus would need hours for as many trials.
+It is computed in Python, with random bits in place of hashes, because Prometheus would need hours for as many trials.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _BITS = 64
 
 
 def original(ranks: Sequence[int]) -> float:
-    """Figure 3 of Flajolet et al., without its correction for 32 bits."""
+    """The estimate of Flajolet et al. (figure 3), without its correction for 32 bits."""
     size, empty = len(ranks), ranks.count(0)
     raw = 0.7213 / (1 + 1.079 / size) * size**2 / sum(ldexp(1, -rank) for rank in ranks)
     return size * log(size / empty) if empty and raw <= 2.5 * size else raw
 
 
 def improved(ranks: Sequence[int]) -> float:
-    """Algorithm 6 of Ertl, as the recording rules compute it."""
+    """The estimate of Ertl (algorithm 6), as the recording rules compute it."""
     size, empty = len(ranks), ranks.count(0)
     x = empty / size
     sigma = x + sum((1 << k) * x ** (2 << k) for k in range(size.bit_length() + 2))
@@ -37,7 +37,7 @@ def improved(ranks: Sequence[int]) -> float:
 
 
 def table(registers: int = 1024) -> Table:
-    """Bias and spread of both."""
+    """Bias and spread of both estimators."""
     random = Random(7)
     return Table(
         name="estimators",
@@ -48,8 +48,8 @@ def table(registers: int = 1024) -> Table:
             Column(key="trials", title="trials", digits=0),
             Column(key="bias of the original", title="original: bias", digits=2),
             Column(key="spread of the original", title="spread", digits=2),
-            Column(key="bias of ours", title="improved: bias", digits=2),
-            Column(key="spread of ours", title="spread", digits=2),
+            Column(key="bias of the improved", title="improved: bias", digits=2),
+            Column(key="spread of the improved", title="spread", digits=2),
         ),
         rows=tuple(_row(users, trials, registers, random) for users, trials in TRIALS.items()),
     )
@@ -67,7 +67,7 @@ def _row(users: int, trials: int, registers: int, random: Random) -> Row:
 
 
 def _ranks(users: int, registers: int, random: Random) -> list[int]:
-    """The registers after so many different users."""
+    """The registers after this many different users."""
     ranks = [0] * registers
     rank_bits = _BITS + 1 - registers.bit_length()
     for _ in range(users):

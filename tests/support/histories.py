@@ -1,4 +1,4 @@
-"""What a service's histogram of requests holds, scrape by scrape, before, during and after an outage."""
+"""Values of a service's request histogram, scrape by scrape, before, during and after an outage."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _MANY = 50  # so many events are as good as normally distributed
 
 
 class Shares(NamedTuple):
-    """Which part of the requests fails, and which is slow.
+    """The shares of requests that fail and that are slow.
 
     Attributes:
-        failed: Answered with an error, at once.
-        slow: Answered well, but late.
-        seconds: How late.
+        failed: Share of requests that get an immediate error.
+        slow: Share of requests that succeed, but late.
+        seconds: Duration of the slow requests.
     """
 
     failed: float = 0.0
@@ -45,19 +45,21 @@ OUTAGES = {
 }
 USUAL = Shares(failed=0.0002, slow=0.002, seconds=0.6)
 BLIP = Shares(failed=0.2, slow=0.3, seconds=0.6)
-BLIPS = range(2 * HOUR, DAY, 6 * HOUR)  # seconds of the day: with the usual errors, three quarters of the budget
+BLIPS = range(
+    2 * HOUR, DAY, 6 * HOUR
+)  # seconds of the day: together with the usual errors, three quarters of the budget
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service and what befalls it.
+    """A service and its faults over time.
 
     Attributes:
         job: Its name.
         rate: Requests per second.
-        steady: How many seconds it answers well, and as regularly as a clock.
-        seconds: How long its history goes on after that.
-        shares: What becomes of its requests then, by the second.
+        steady: Seconds at the start in which it answers without faults, at regular intervals.
+        seconds: Seconds of history after that.
+        shares: The shares of failed and slow requests for each of these seconds.
     """
 
     job: str
@@ -67,10 +69,12 @@ class Service:
     shares: Callable[[int], Shares]
 
     def series(self) -> Iterator[dict[str, str]]:
-        """Its series as promtool's tests read them."""
+        """Its series in the format of promtool's tests."""
         random, requests = Random(self.job), self.rate * SCRAPE
         scrapes = self.steady // SCRAPE
-        good = [round(requests * scrapes)] * (len(_EDGES) + 1)  # what came within each edge since the start, and all
+        good = [round(requests * scrapes)] * (
+            len(_EDGES) + 1
+        )  # cumulative count per bucket edge since the start, and the total
         bad = [0] * len(good)
         rows = []
         for second in range(0, self.seconds, SCRAPE):
@@ -93,7 +97,7 @@ class Service:
 
 
 def outages() -> Iterator[Service]:
-    """Every outage at every rate, after days without a fault."""
+    """Every outage at every request rate, after days without faults."""
 
     def shares(outage: Shares) -> Callable[[int], Shares]:
         return lambda second: outage if second < OUTAGE else Shares()
@@ -105,12 +109,12 @@ def outages() -> Iterator[Service]:
 
 
 def quiet(days: int, services: int) -> Iterator[Service]:
-    """Services whose faults are noise: some requests fail and some are slow, at random."""
+    """Services with random noise: some requests fail and some are slow."""
     yield from _lasting("quiet ", days, services, lambda _: USUAL)
 
 
 def troubled(days: int, services: int) -> Iterator[Service]:
-    """The same with the short troubles of everyday life, which together stay within the objectives."""
+    """The same with short, everyday faults that together stay within the objectives."""
 
     def shares(second: int) -> Shares:
         return BLIP if any(0 <= second % DAY - start < MINUTE for start in BLIPS) else USUAL
@@ -125,7 +129,7 @@ def _lasting(name: str, days: int, services: int, shares: Callable[[int], Shares
 
 
 def poisson(random: Random, mean: float) -> int:
-    """How many of rare, independent events happen.
+    """The number of rare, independent events that happen.
 
     >>> [poisson(Random(7), mean) for mean in (0, 1000)]
     [0, 992]

@@ -1,4 +1,4 @@
-"""Asking what answers as Prometheus does."""
+"""Queries to servers with Prometheus' HTTP API."""
 
 from __future__ import annotations
 

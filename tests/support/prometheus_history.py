@@ -1,4 +1,4 @@
-"""What a real Prometheus makes of a history: our own rules, evaluated over it by promtool."""
+"""Histories in a real Prometheus: promtool evaluates the generated rules over them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SECONDS = 600.0
 
 
 class Prometheus:
-    """A Prometheus over histories.
+    """A Prometheus that reads stored histories.
 
     Args:
-        folder: Where its data stands.
+        folder: The folder of its data.
         version: ``prometheus`` or ``prometheus-oldest``.
     """
 
@@ -39,7 +39,7 @@ class Prometheus:
         (folder / "prometheus.yml").write_text("{}\n")
 
     def take(self, lines: Iterable[str], *families: str) -> None:
-        """Store a history, given as lines of OpenMetrics."""
+        """Store a history of OpenMetrics lines."""
         file = self._folder / "history.om"
         with file.open("w") as stream:
             stream.writelines(f"# TYPE {family} gauge\n" for family in families)
@@ -49,7 +49,7 @@ class Prometheus:
         file.unlink()
 
     def record(self, rules: Sequence[Rule], interval: int, start: int, end: int) -> None:
-        """Store what recording rules would have recorded; each reads only what was stored before."""
+        """Store the results of recording rules; each rule reads only what was stored before."""
         group = {"name": "recorded", "interval": f"{interval}s", "rules": list(rules)}
         file = self._folder / "rules.yml"
         file.write_text(yaml.safe_dump({"groups": [group]}))
@@ -59,7 +59,7 @@ class Prometheus:
 
     @contextmanager
     def running(self) -> Iterator[httpx.Client]:
-        """Run it, and ask it."""
+        """Run Prometheus and yield an HTTP client for it."""
         flags = ("--storage.tsdb.retention.time=100y",)
         with (
             processes.prometheus(
@@ -77,7 +77,7 @@ class Prometheus:
 
 
 def answer(client: httpx.Client, expression: str, at: int) -> dict[str, float]:
-    """The value for each job at a moment."""
+    """The value for each job at a time."""
     found: Any = client.get("/api/v1/query", params={"query": expression, "time": at}).raise_for_status().json()
     return {series["metric"].get("job", ""): float(series["value"][1]) for series in found["data"]["result"]}
 
@@ -91,7 +91,7 @@ def rules_of(settings: Settings, group: str) -> list[Rule]:
 
 
 def layers(rules: Sequence[Rule]) -> Iterator[list[Rule]]:
-    """Recording rules by what they read of each other: each layer reads the layers before it."""
+    """Recording rules in layers: the rules of a layer read only results of the layers before it."""
     left = list(rules)
     while left:
         names = {rule["record"] for rule in left}
@@ -101,11 +101,11 @@ def layers(rules: Sequence[Rule]) -> Iterator[list[Rule]]:
 
 
 class Cost(NamedTuple):
-    """What an evaluation took, by Prometheus' own account.
+    """The cost of an evaluation, as reported by Prometheus.
 
     Attributes:
-        seconds: How long it worked.
-        samples: How many samples it read.
+        seconds: Its duration.
+        samples: The number of samples it read.
     """
 
     seconds: float
@@ -113,7 +113,7 @@ class Cost(NamedTuple):
 
 
 def cost_of(client: httpx.Client, expression: str, at: int) -> Cost:
-    """What it takes to evaluate an expression once."""
+    """The cost of one evaluation of an expression."""
     parameters: dict[str, str | int] = {"query": expression, "time": at, "stats": "all"}
     found: Any = client.get("/api/v1/query", params=parameters).raise_for_status().json()
     stats = found["data"]["stats"]

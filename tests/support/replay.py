@@ -1,4 +1,4 @@
-"""Replays histories through Prometheus' own rule engine, and says when which alert fired."""
+"""Replays histories through Prometheus' rule engine and reports when each alert fired."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _FAILED = re.compile(r'expr: (?P<expr>"(?:[^"\\]|\\.)*").*?got: \{\} (?P<value>[
 
 
 class Fired(NamedTuple):
-    """What an alert of one severity did for one service; alerts of the same severity count as one.
+    """When alerts of one severity fired for one service; alerts of the same severity count as one.
 
     Attributes:
-        first: Seconds from the start of the history to the first evaluation at which it fired.
-        last: And to the last.
-        times: How often it began to fire.
+        first: Seconds from the start of the history to the first evaluation at which one fired.
+        last: Seconds to the last such evaluation.
+        times: How often one started to fire.
     """
 
     first: float
@@ -41,15 +41,15 @@ class Fired(NamedTuple):
 
 
 def fired(group: Group, services: Iterable[Service], promtool: str = "promtool") -> dict[tuple[str, str], Fired]:
-    """Job and severity to what was fired; nothing of those for which nothing did.
+    """The alerts that fired, by job and severity.
 
     Args:
         group: A group of rules.
-        services: The services whose histories they are evaluated over, each in a process of its own.
+        services: The services over whose histories the rules are evaluated, each in a separate process.
         promtool: ``promtool`` or ``promtool-oldest``.
 
     Raises:
-        BenchmarkError: promtool refuses the rules or the histories.
+        BenchmarkError: promtool rejects the rules or the histories.
     """
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         each = threads.map(lambda service: _fired(group, service, promtool), services)
@@ -61,7 +61,7 @@ def _fired(group: Group, service: Service, promtool: str) -> dict[tuple[str, str
     test = {
         "interval": f"{SCRAPE}s",
         "input_series": list(service.series()),
-        # It is expected that nothing ever fires, and promtool says what did.
+        # The test expects that no alert fires, so promtool's output lists the alerts that did.
         "promql_expr_test": [check for checks in asked.values() for check in checks.values()],
     }
     output = _run({"groups": [group]}, test, promtool)

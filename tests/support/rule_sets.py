@@ -1,4 +1,4 @@
-"""The rules that are compared: ours as they are generated, and the SRE workbook's as its readers write them."""
+"""The rules to compare: Sidelight's generated rules, and those of the SRE workbook as its readers write them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PAIRS = {PAGE: ((14.4, "1h", "5m"), (6, "6h", "30m")), TICKET: ((3, "1d", "2h")
 
 
 def ours(settings: Settings) -> Group:
-    """The group of the HTTP alerts, as ``sidelight build`` writes it."""
+    """The group of HTTP alerts, as ``sidelight build`` writes it."""
     name = HIGH_ERROR_RATE.group
     return {"name": name, "interval": str(settings.alerting.evaluation_interval), "rules": rules_of(settings, name)}
 
 
 def workbook(settings: Settings) -> Group:
-    """Chapter 5's multi-window burn rates, of the same two objectives, with neither ``for`` nor a least number."""
+    """The multi-window burn rates of chapter 5 for the same two objectives, without ``for`` and without a minimum number."""
     name, slo = HTTP_SERVER_REQUEST_DURATION.name, settings.slo
     total, within = f"{name}_count", f'{name}_bucket{{le="{slo.latency.seconds}"}}'
     bad = {

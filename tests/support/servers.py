@@ -1,4 +1,4 @@
-"""The servers that can be soaked, and which of their workers may be killed: not every server starts another."""
+"""The servers for soak tests, and the workers that may be killed: not every server replaces a killed worker."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Server:
     """A server with several workers.
 
     Attributes:
-        arguments: Behind ``python -m``; app, host, port and number of workers are filled in.
-        victims: Which worker is killed, in turn: its place by age. None is where the server starts no other.
+        arguments: The arguments after ``python -m``; app, host, port and number of workers are filled in.
+        victims: The workers to kill in turn, by their order of age. Empty if the server does not replace workers.
     """
 
     arguments: tuple[str, ...]
@@ -40,7 +40,7 @@ SERVERS: Mapping[str, Server] = {
         arguments=("gunicorn", "{app}", "-k", "uvicorn_worker.UvicornWorker", "-w", "{workers}", "-b", "{host}:{port}"),
         victims=(OLDEST, NEWEST),
     ),
-    # It takes the end of the worker that it started last for a crash loop, within 5.5 s, and gives up.
+    # If the newest worker ends within 5.5 s, the server takes it for a crash loop and gives up.
     "granian": Server(
         arguments=(
             "granian", "--interface", "asgi", "{app}", "--host", "{host}", "--port", "{port}", "--workers", "{workers}",
@@ -48,7 +48,7 @@ SERVERS: Mapping[str, Server] = {
         ),
         victims=(OLDEST,),
     ),
-    # A worker that is killed ends the server.
+    # The server ends if a worker is killed.
     "hypercorn": Server(arguments=("hypercorn", "{app}", "-w", "{workers}", "-b", "{host}:{port}")),
 }  # fmt: skip
 
@@ -60,12 +60,12 @@ def serving(server: Server, app: str, *, workers: int, folder: Path, env: Mappin
     Args:
         server: The server.
         app: ``module:attribute``.
-        workers: How many processes serve.
-        folder: The working directory; it takes the log.
+        workers: The number of worker processes.
+        folder: The working directory, which also contains the log.
         env: Changes to the environment.
 
     Raises:
-        ProcessError: It does not start.
+        ProcessError: The server does not start.
     """
     host, port = processes.LOOPBACK, processes.free_port()
     url = f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""Asks the TypeScript compiler, and JavaScript of others, what they make of our JSON."""
+"""Checks our JSON with the TypeScript compiler and with JavaScript libraries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPTIONS = {
     "target": "es2022",
     "types": [],
 }
-# Enumerations of others are texts in JSON.
+# Enumerations of libraries are strings in JSON.
 LITERAL = """\
 type Literal<T> =
   T extends string ? T | `${T}` :
@@ -31,7 +31,7 @@ type Literal<T> =
 
 
 def faults(folder: Path, source: str) -> list[str]:
-    """What the compiler says of a source, one line each."""
+    """The compiler's messages about a source, one per line."""
     _modules(folder)
     (folder / "source.ts").write_text(source)
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": OPTIONS, "files": ["source.ts"]}))
@@ -49,7 +49,7 @@ def faults(folder: Path, source: str) -> list[str]:
 
 
 def answer(folder: Path, program: str, given: object) -> Any:
-    """What a program prints as JSON; it finds what it is given in ``given.json``."""
+    """The JSON printed by a program, which reads its input from ``given.json``."""
     _modules(folder)
     (folder / "given.json").write_text(json.dumps(given))
     (folder / "program.cjs").write_text(program)

@@ -1,4 +1,4 @@
-"""The arrows between the packages, and how light the one is that services import."""
+"""The imports allowed between packages, and how much `import instrumentation` loads."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def all_modules() -> dict[str, Path]:
 
 
 def imported(source: str, known: Container[str]) -> set[str]:
-    """The modules of ours that a module imports: at the top, within functions and for types alike."""
+    """Our own modules that a module imports: at the top, within functions and for types."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -88,7 +88,7 @@ def room(module: str) -> str:
 
 
 @pytest.mark.parametrize("package", ["instrumentation", "alerts", "dashboards", "collector", "sidelight"])
-def test_no_rooms_of_a_package_import_each_other_in_a_circle(package: str) -> None:
+def test_no_subpackages_of_a_package_import_each_other_in_a_circle(package: str) -> None:
     modules = {name: file for name, file in all_modules().items() if name.startswith(f"{package}.")}
     arrows: dict[str, set[str]] = {room(name): set() for name in modules}
     for name, file in modules.items():

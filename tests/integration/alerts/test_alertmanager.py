@@ -1,4 +1,4 @@
-"""A running Alertmanager on the generated configuration: who hears what, what is held back, and how a message reads."""
+"""A real Alertmanager with the generated configuration: routes, inhibition and the text of messages."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def ordered(labels: Iterable[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(labels, key=lambda one: sorted(one.items()))
 
 
-def test_each_severity_and_each_team_hears_its_own(sink: Sink, tmp_path: Path) -> None:
+def test_each_severity_and_each_team_gets_its_own_alerts(sink: Sink, tmp_path: Path) -> None:
     receivers = {"default": hook(sink, "default"), "critical": hook(sink, "pager"), "watchdog": hook(sink, "switch")}
     payments = {"name": "payments", "match": {"job": "checkout"}, "receivers": {"default": hook(sink, "payments")}}
     with alertmanager(tmp_path, receivers=receivers, teams=[payments]) as client:
@@ -156,7 +156,7 @@ def test_each_severity_and_each_team_hears_its_own(sink: Sink, tmp_path: Path) -
         assert sink.until(wanted) == wanted
 
 
-def test_what_is_explained_by_something_worse_is_held_back_and_nothing_else(sink: Sink, tmp_path: Path) -> None:
+def test_only_alerts_explained_by_a_worse_one_are_inhibited(sink: Sink, tmp_path: Path) -> None:
     with alertmanager(tmp_path, receivers={"default": hook(sink, "all")}) as client:
         post(client, labels("HighErrorRate", "critical"), labels("ServiceDown", "critical", "checkout"))
         sink.until({("/all", "HighErrorRate", "firing"), ("/all", "ServiceDown", "firing")})
@@ -356,7 +356,7 @@ def test_a_text_says_what_since_when_and_where_to_look(tmp_path: Path) -> None:
     ]
 
 
-def test_a_text_of_what_is_over_says_from_when_to_when(tmp_path: Path) -> None:
+def test_a_text_of_a_resolved_alert_says_from_when_to_when(tmp_path: Path) -> None:
     over = {**ALERT, "status": "resolved"}
     assert "Over: 2026-11-27 03:12 to 03:47 UTC" in rendered(tmp_path, "text", over)
     assert rendered(tmp_path, "title", over).strip() == "RESOLVED: HighErrorRate of shop"
@@ -369,7 +369,7 @@ def test_an_alert_without_annotations_still_has_its_name(tmp_path: Path) -> None
     assert rendered(tmp_path, "link", bare).strip() == "http://alertmanager.example"
 
 
-def test_of_many_alerts_ten_are_told_and_the_rest_is_counted(tmp_path: Path) -> None:
+def test_of_many_alerts_ten_are_listed_and_the_rest_is_counted(tmp_path: Path) -> None:
     text = rendered(tmp_path, "text", *[ALERT] * 12)
     assert text.count("Since ") == 10
     assert text.rstrip().endswith("These are 10 of 12 alerts; all of them: http://alertmanager.example")

@@ -1,4 +1,4 @@
-"""What the rules cost is Prometheus' own account of the generated rules."""
+"""The measured cost of the rules is what Prometheus reports for the generated rules."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Service:
         lossless: Whether every event is seen by an evaluation, so that the count must be exact.
         copies: How many Prometheus keep their view of it in one store.
         instances: The processes of each instance.
-        missed: Instance and scrape to what Prometheus stores: ``_`` for nothing, ``stale`` for a target that does not answer.
+        missed: What Prometheus stores, by instance and scrape: ``_`` for no sample, ``stale`` for a target without a response.
     """
 
     job: str
@@ -107,7 +107,7 @@ def _lossless(random: Random) -> list[Process]:
 
 
 def _lossy(random: Random) -> list[Process]:
-    """Processes that start anew again and again, of which some say when."""
+    """Processes that restart repeatedly; some report their start time."""
     starts = sorted(random.sample(range(STEPS), random.randint(1, 6)))
     says = random.random() < 0.5
     return [
@@ -249,7 +249,7 @@ def braced(labels: Mapping[str, str]) -> str:
 
 
 def packed(values: list[str]) -> str:
-    """Samples in promtool's notation, in which what repeats stands once."""
+    """Samples in promtool's notation, with runs of equal samples written once."""
     runs = [(value, len(list(same))) for value, same in groupby(values)]
     return " ".join(_run(value, times) for value, times in runs)
 

@@ -1,4 +1,4 @@
-"""What the replay says of an outage is what Prometheus' rule engine does."""
+"""The replay of an outage agrees with Prometheus' rule engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAILING = Service(
 WELL = Service(job="well", rate=1.0, steady=AN_HOUR, seconds=AN_HOUR, shares=lambda _: Shares())
 
 
-def test_an_outage_is_told_within_minutes_and_ends_and_the_well_are_left_alone() -> None:
+def test_an_outage_fires_within_minutes_and_resolves_and_healthy_services_do_not_fire() -> None:
     settings = Settings()
     found = fired(ours(settings), [FAILING, WELL])
     assert {job for job, _ in found} == {"failing"}

@@ -1,4 +1,4 @@
-"""HighErrorRate in the histories that wake people for nothing, or not at all: trickles, gaps, restarts, flapping."""
+"""HighErrorRate in histories that cause false positives or missed alerts: low traffic, gaps, restarts, flapping."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START, OUTAGE = 20 * MINUTE, 20 * MINUTE  # what happens begins then, and lasts 
 
 @dataclass(frozen=True, kw_only=True)
 class Disturbed:
-    """A service whose scrapes fail, or whose process starts anew, at some seconds.
+    """A service whose scrapes fail, or whose process restarts, at some seconds.
 
     Attributes:
         service: The service as it would be without.
@@ -75,7 +75,7 @@ FIRES = {
     "two minutes of every five are missed": Disturbed(
         service=service(5.0, failing(0.2)), missed=lambda second: second % (5 * MINUTE) < 2 * MINUTE
     ),
-    "the process starts anew every three minutes": Disturbed(
+    "the process restarts every three minutes": Disturbed(
         service=service(5.0, failing(0.2)), restarts=tuple(range(3 * MINUTE, HOUR, 3 * MINUTE))
     ),
 }

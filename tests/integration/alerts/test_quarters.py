@@ -1,4 +1,4 @@
-"""Windows of days read every quarter of an hour, and each event once, at whatever pace the rules are evaluated."""
+"""Windows of days, read every quarter of an hour, count each event once, at any evaluation interval of the rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generated files, given to the programs that consume them."""
+"""The programs that read the generated files accept them."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ MUTATIONS = {
             "rate1h > 14.4 and job_slo:error_budget_burn:ratio_rate5m > 14.4",
             "rate1h > 14 and job_slo:error_budget_burn:ratio_rate5m > 14",
         ),
-        "what is over goes on": (" and job_slo:error_budget_burn:ratio_rate30m > 6)", ")"),
+        "a past outage still fires": (" and job_slo:error_budget_burn:ratio_rate30m > 6)", ")"),
         "a ticket needs a faster pace": ("rate3d > 1 ", "rate3d > 1.1 "),
         "what is kept is a ticket": (
             "rate3d > 1 and job_slo:error_budget_burn:ratio_rate6h > 1",
@@ -268,8 +268,8 @@ MUTATIONS = {
             "\n      and predict_linear(job_instance_path:disk_used_per_size:ratio[3h], 14400) > 1",
             "",
         ),
-        "full is no reason": ("\n      or\n      job_instance_path:disk_used_per_size:ratio > 0.95", ""),
-        "full is full": ("per_size:ratio > 0.95", "per_size:ratio >= 0.95"),
+        "a full disk does not fire": ("\n      or\n      job_instance_path:disk_used_per_size:ratio > 0.95", ""),
+        "the limit itself counts as full": ("per_size:ratio > 0.95", "per_size:ratio >= 0.95"),
     },
     ("workflows", "WorkflowFailures|nothing fails any more"): {
         "the warning threshold moves up": ("rate1h > 0.05", "rate1h > 0.0502"),
@@ -279,13 +279,19 @@ MUTATIONS = {
             "\n        and\n        job_instance_workflow:workflow_failures:sum unless",
         ),
         "cancelled counts as failed": ('outcome="failure"', 'outcome!="success"'),
-        "what is over goes on": ("\n      and job_workflow:workflow_failures_per_executions:ratio_rate30m > 0.2", ""),
+        "a past outage still fires": (
+            "\n      and job_workflow:workflow_failures_per_executions:ratio_rate30m > 0.2",
+            "",
+        ),
         "each instance by itself": ("sum by (job, workflow) (\n", "max by (job, workflow) (\n"),
     },
     ("cost", "DailyCostOverBudget"): {
         "the critical threshold moves up": ("increase_today > 10", "increase_today > 10.02"),
         "the warning threshold moves up": ("increase_today > 8", "increase_today > 8.02"),
-        "the first execution costs nothing": ("\n      or\n      0 * max by (job, instance) (target_info)", ""),
+        "the cost of the first execution is not counted": (
+            "\n      or\n      0 * max by (job, instance) (target_info)",
+            "",
+        ),
         "a restart gives money back": ("(increase(job_instance_day", "(delta(job_instance_day"),
         "all that was ever spent counts": (
             "increase(job_instance_day:workflow_cost_usd_total:sum[1d])",
@@ -313,11 +319,11 @@ MUTATIONS = {
         "jobs that are not ours are watched": ("\n      and on (job) job_service_version:target_info:count", ""),
     },
     ("collector", "CollectorDroppingData|spans grows"): {
-        "what does not fit is no loss": (
+        "spans that do not fit are not a loss": (
             "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 0",
             "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 1e9",
         ),
-        "what is refused is no loss": (
+        "refused spans are not a loss": (
             "(increase(otelcol_receiver_refused_spans[5m])) > 0",
             "(increase(otelcol_receiver_refused_spans[5m])) > 1e9",
         ),
@@ -332,7 +338,7 @@ MUTATIONS = {
     },
     ("meta", "Watchdog"): {"the watchdog sleeps": ("vector(1)", "vector(1) < 1")},
 }
-"""The group that a rule stands in and the tests that look at it, to what is changed in the rules."""
+"""Changes to the rules, by the group of the rule and the tests that must notice them."""
 CASES = [(place, name) for place, cases in MUTATIONS.items() for name in cases]
 
 
@@ -352,7 +358,7 @@ def test_a_rule_as_it_is_passes_the_same_tests(place: tuple[str, str], tmp_path:
 
 
 def promtool(folder: Path, place: tuple[str, str], was: str, becomes: str) -> subprocess.CompletedProcess[str]:
-    """Some tests with some groups alone: promtool takes its time for every group at every step."""
+    """Run only some tests with some groups, because promtool evaluates every group at every step."""
     group, tests = place
     files = generated(BUDGET)
     rules = yaml.safe_load(files["rules.yaml"].replace(was, becomes))

@@ -1,4 +1,4 @@
-"""Whoever is on call copies the runbooks' queries into Prometheus: each one runs there, on the oldest and on the newest."""
+"""The runbooks' queries can be copied into Prometheus: each one runs on the oldest and the newest version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A day and a half of a shop's life, written as Prometheus would have scraped it, and what the rules make of it."""
+"""The rules over a day and a half of an example shop, in the format in which Prometheus would have scraped it."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def history() -> list[Series]:
             workflow="report",
             outcome="failure",
         ),
-        # Version 2 needs three hours until it is alone; version 3 is rolled back at once.
+        # Version 2 needs three hours to replace version 1; version 3 is rolled back at once.
         a("target_info", between(FIRST, 9, 1, None), "slow", service_version="1"),
         a("target_info", between(6, LAST, 1, None), "slow", "b", service_version="2"),
         a("target_info", between(12, 12.2, None, 1), "undone", service_version="2"),
@@ -285,7 +285,7 @@ def test_todays_cost_is_true_with_restarts_and_instances_that_come_and_go(client
         assert found[hour] == pytest.approx(true, rel=0.01, abs=0.25), hour
 
 
-def test_yesterdays_cost_is_forgotten_at_midnight_which_a_day_of_24_hours_does_not(client: httpx.Client) -> None:
+def test_yesterdays_cost_ends_at_midnight_unlike_in_a_window_of_24_hours(client: httpx.Client) -> None:
     (today,) = series_of(client, "job:workflow_cost_usd:increase_today", "saver")
     (rolling,) = series_of(client, "job:workflow_cost_usd:increase1d", "saver")
     assert today[8.0] == 0

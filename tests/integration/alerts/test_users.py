@@ -1,4 +1,4 @@
-"""How many users a real Prometheus sees, by the generated rules, in histories of whole services."""
+"""The generated rules in a real Prometheus estimate the number of users in histories of whole services."""
 
 from __future__ import annotations
 

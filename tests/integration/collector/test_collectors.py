@@ -1,4 +1,4 @@
-"""The generated configurations run on the real collector: spans arrive once, masked, and what was accepted survives a kill."""
+"""The generated configurations on the real collector: spans arrive once and masked; accepted spans survive a kill."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_what_python_masks_the_sidecar_masks_too(tmp_path: Path) -> None:
             assert part not in span.attributes[key], (key, span.attributes[key])
 
 
-def test_what_was_accepted_while_nobody_took_it_survives_kill_9_and_arrives(tmp_path: Path) -> None:
+def test_spans_accepted_during_an_outage_of_the_backend_survive_kill_9_and_arrive(tmp_path: Path) -> None:
     port = processes.free_port()
     nobody = f"http://{LOOPBACK}:{port}"
     with running("sidecar", tmp_path, nobody) as sidecar:

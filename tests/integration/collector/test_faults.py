@@ -1,4 +1,4 @@
-"""Whatever breaks, what was accepted arrives; what was not is told, counted, and alerted; and the service does not notice."""
+"""With any fault, accepted spans arrive; lost spans are logged, counted and alerted; the service is not affected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_what_was_accepted_arrives_and_what_was_not_is_told(scenario: Scenario, tmp_path: Path) -> None:
+def test_accepted_spans_arrive_and_lost_spans_are_reported(scenario: Scenario, tmp_path: Path) -> None:
     outcome = scenario.play(tmp_path, 5.0)
     assert outcome.accepted > 0 or scenario.name == "the memory limit is reached"
     assert (outcome.lost, outcome.twice) == (0, 0)
@@ -25,7 +25,7 @@ def test_what_was_accepted_arrives_and_what_was_not_is_told(scenario: Scenario, 
     assert outcome.counted >= outcome.told or outcome.told == 0
 
 
-def test_the_service_answers_as_fast_whatever_becomes_of_its_traces(tmp_path: Path) -> None:
+def test_the_latency_of_the_service_does_not_depend_on_its_traces(tmp_path: Path) -> None:
     found = latencies(tmp_path)
     assert set(found) == {WELL, *BROKEN}
     assert {name: seconds for name, seconds in found.items() if seconds > 1.5 * found[WELL]} == {}

@@ -1,4 +1,4 @@
-"""A real service, its sidecar, a gateway, Prometheus 3 and a place for traces: everything arrives once, named right and masked."""
+"""A real service, its sidecar, a gateway, Prometheus 3 and a trace backend: data arrives once, named and masked."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def everything(folder: Path, mode: str) -> Iterator[tuple[Process, Process, Span
 
 
 def shown(service: Process) -> set[str]:
-    """Names on the service's own page; OpenMetrics' times of creation are none of their own."""
+    """Names on the service's own page, without OpenMetrics' creation times."""
     page = httpx.get(f"{service.url}/metrics", timeout=SECONDS, trust_env=False).text
     return {name for name in re.findall(r"^([a-z_]+)(?:\{| )", page, re.MULTILINE) if not name.endswith("_created")}
 

@@ -1,4 +1,4 @@
-"""Every expression of every panel gives data on a real Prometheus that scrapes a page with every catalog row."""
+"""Every expression of every panel returns data from a real Prometheus that scrapes a page with every catalog row."""
 
 from __future__ import annotations
 

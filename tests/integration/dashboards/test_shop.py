@@ -1,4 +1,4 @@
-"""Every panel shows something that can be read, of what the example shop measures as the demo plays it; none is left out."""
+"""Every panel shows readable data that the example shop produces in the demo."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_everything_can_be_read_on_small_screens_and_on_large_ones(
     assert drawn[f"{page} at {width}"] == []
 
 
-def test_what_cannot_be_read_is_told(drawn: dict[str, list[str]]) -> None:
+def test_what_is_not_readable_is_reported(drawn: dict[str, list[str]]) -> None:
     small, large = (drawn[f"unreadable at {width}"] for width in WIDTHS)
     assert [fault.partition(":")[0] for fault in small] == [
         "A title that nobody will ever read to its end",

@@ -1,4 +1,4 @@
-"""Grafana's own types and code, asked about the generated dashboards."""
+"""The generated dashboards match Grafana's own types and pass its code."""
 
 from __future__ import annotations
 

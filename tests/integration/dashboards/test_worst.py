@@ -1,4 +1,4 @@
-"""Of many services a graph shows those that were worst, over all of its range; also on the oldest Prometheus."""
+"""With many services, a graph shows the worst ones over its whole range; also on the oldest Prometheus."""
 
 from __future__ import annotations
 

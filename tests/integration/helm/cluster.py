@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API server as Helm asks while it renders: what kinds there are, and single objects."""
+"""The part of a Kubernetes API server that Helm queries while rendering: the available kinds, and single objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chart built from settings in a temporary folder, and the real Helm that renders it."""
+"""A chart built from settings in a temporary folder, and the real Helm to render it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Chart:
         return done.stderr
 
     def groups(self, values: Values | None = None) -> list[dict[str, Any]]:
-        """The groups of the PrometheusRule; none where there is no such object."""
+        """The groups of the PrometheusRule; empty without such an object."""
         objects = [one for one in self.rendered(values) if one["kind"] == "PrometheusRule"]
         return [group for one in objects for group in one["spec"]["groups"]]
 

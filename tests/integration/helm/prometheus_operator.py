@@ -1,7 +1,7 @@
-"""What the Prometheus Operator makes of AlertmanagerConfig objects, after its own generator.
+"""Generates Alertmanager's configuration from AlertmanagerConfig objects, like the Prometheus Operator.
 
 The original is ``pkg/alertmanager/amcfg.go`` of the operator's 0.85.0: ``getEnforcer``, ``AddAlertmanagerConfigs`` and what they
-call. ``recorded/`` holds what it answered to the cases of this folder's tests, and ``recorded/main.go`` asks it again.
+call. ``recorded/`` contains its results for the cases of these tests; ``recorded/main.go`` creates them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Alertmanager:
     secrets: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
     def configuration(self, base: Mapping[str, Any], *objects: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration: the objects' routes stand before those of the base, and alerts go on after each.
+        """The configuration: the objects' routes precede those of the base, each with ``continue: true``.
 
         Raises:
             KeyError: A key of a Secret is missing, for which the operator rejects the object.

@@ -1,4 +1,4 @@
-"""Installed as documented, into the clusters that there are: names, kinds that are missing, restricted namespaces, upgrades."""
+"""Installation as documented, into many clusters: names, missing kinds, restricted namespaces, upgrades."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conftest import Chart
 
 ROOT = Path(__file__).parents[3]
-OFFLINE = "--disable-openapi-validation"  # of the cluster that stands in for one
+OFFLINE = "--disable-openapi-validation"  # the fake cluster has no OpenAPI schemas
 
 # --- Names -----------------------------------------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ def labels_of(one: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("release", [LONG, f"{LONG[:-1]}c", "1obs", "obs.prod", "7", "obs"])
 @pytest.mark.parametrize("values", [FULL, PLAIN_GATEWAY], ids=["stateful", "plain"])
-def test_whatever_helm_takes_for_a_release_every_name_is_one_to_kubernetes(
+def test_every_release_name_that_helm_accepts_gives_names_valid_in_kubernetes(
     release: str, values: dict[str, Any], chart: Chart
 ) -> None:
     objects = named(chart, release, values)

@@ -1,4 +1,4 @@
-"""What the chart's monitor of collectors makes Prometheus scrape is what their alerts read."""
+"""The chart's collector monitor makes Prometheus scrape the series that the collector alerts read."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_the_collectors_are_scraped_wherever_they_are_at_the_services_pace(chart
     assert (endpoint["port"], endpoint["interval"]) == ("otelcol-metrics", "1m")
 
 
-def test_a_restricted_gateway_still_shows_its_metrics_to_everybody(chart: Chart) -> None:
+def test_a_restricted_gateway_still_serves_its_metrics_to_all(chart: Chart) -> None:
     policy = {"networkPolicy": {"fromNamespaces": {"matchLabels": {"team": "shop"}}}}
     (one,) = by_kind(chart.rendered({"gateway": {"enabled": True, **policy}}), "NetworkPolicy")
     allowed = [(rule.get("from"), [port["port"] for port in rule["ports"]]) for rule in one["spec"]["ingress"]]
@@ -189,7 +189,7 @@ def test_notes_print_how_to_see_whether_rules_and_dashboards_are_picked_up(build
     assert "kubectl get configmap --namespace monitoring --selector grafana_dashboard=1" in text
 
 
-def test_notes_say_that_a_gateway_is_watched_by_nobody(chart: Chart) -> None:
+def test_notes_warn_about_a_gateway_that_is_not_monitored(chart: Chart) -> None:
     gateway = ("--set", "gateway.enabled=true")
     assert "CollectorQueueFilling never\nfire" in notes(chart, *gateway)
     assert "Collectors:" not in notes(chart, *gateway, "--set", "collectorMonitor.enabled=true")
@@ -200,7 +200,7 @@ def test_notes_do_not_ask_for_a_release_label_that_is_there(chart: Chart) -> Non
     assert "commonLabels.release" not in notes(chart, "--set", "commonLabels.release=monitoring")
 
 
-def test_notes_do_not_speak_of_what_is_not_installed(chart: Chart) -> None:
+def test_notes_do_not_mention_what_is_not_installed(chart: Chart) -> None:
     text = notes(chart, "--set", "rules.enabled=false")
     assert "Rules:" not in text
     assert "Dashboards:" not in text

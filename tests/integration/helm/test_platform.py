@@ -1,4 +1,4 @@
-"""What platform teams set: where pods run, how pods are scraped, what every object and every alert carries."""
+"""Values for platform teams: scheduling of pods, options of scrapes, labels and annotations of all objects and alerts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conftest import Chart
 
 
-def test_pods_of_gateway_and_test_run_where_they_are_told(chart: Chart) -> None:
+def test_pods_of_gateway_and_test_are_scheduled_as_configured(chart: Chart) -> None:
     objects = chart.rendered(PLATFORM)
     found = pods(objects)
     assert len(found) == 2
@@ -38,7 +38,7 @@ def test_the_operator_s_gateway_runs_there_too(chart: Chart) -> None:
     assert {key: one["spec"][key] for key in kept} == kept
 
 
-def test_without_a_word_nothing_is_said_of_scheduling(chart: Chart) -> None:
+def test_by_default_objects_have_no_scheduling_fields(chart: Chart) -> None:
     (pod,) = pods(chart.rendered({"gateway": {"enabled": True}}))
     assert not set(pod) & {*SCHEDULING, "podAnnotations"}
 
@@ -93,7 +93,7 @@ def test_every_alert_has_the_labels_annotations_and_runbook_of_all(chart: Chart)
         assert rule["annotations"]["summary"]
 
 
-def test_what_a_single_alert_says_wins(chart: Chart) -> None:
+def test_labels_and_annotations_of_a_single_alert_take_precedence(chart: Chart) -> None:
     own = {"labels": {"team": "search"}, "annotations": {"runbook_url": "https://wiki.example/ours", "chat": "#search"}}
     rules = alerts(chart, {**PLATFORM, "alerts": {"ServiceDown": own}})
     (rule, *_) = (rule for rule in rules if rule["alert"] == "ServiceDown")

@@ -1,4 +1,4 @@
-"""Quantities are read as Kubernetes writes them, and the collector's limits follow its memory."""
+"""Quantities are read as in Kubernetes, and the collector's limits follow its memory."""
 
 from __future__ import annotations
 

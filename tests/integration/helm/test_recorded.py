@@ -1,4 +1,4 @@
-"""What is recorded for dashboards alone comes and goes with its group."""
+"""Recorded series that only dashboards use are rendered together with their group."""
 
 from __future__ import annotations
 

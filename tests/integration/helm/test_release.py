@@ -1,4 +1,4 @@
-"""``helm test`` asks a real Prometheus, and what the charts render is what was read and approved."""
+"""``helm test`` queries a real Prometheus, and the rendered charts match the approved files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who hears the chart's alerts once the Prometheus Operator has made Alertmanager's configuration of its object."""
+"""Who receives the chart's alerts with the Alertmanager configuration that the Prometheus Operator generates."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_stand_in_answers_as_the_operator_did(case: str, build: Callable[..., Chart]) -> None:
+def test_the_fake_operator_gives_the_results_of_the_real_one(case: str, build: Callable[..., Chart]) -> None:
     """``SIDELIGHT_OPERATOR=program`` asks the operator's own code again: a program built of recorded/main.go."""
     file = RECORDED / f"{case}.json"
     if program := os.environ.get("SIDELIGHT_OPERATOR"):
@@ -227,7 +227,7 @@ def test_by_default_every_alert_arrives_under_every_strategy(
         (NONE, ON_NAMESPACE, "monitoring", "null"),
     ],
 )
-def test_where_another_strategy_is_told_alerts_keep_their_namespace_and_need_it(
+def test_with_another_strategy_alerts_keep_their_namespace_and_need_it(
     told: str, strategy: str, alertmanager: str, heard: str, made: Made
 ) -> None:
     chart, values = made.build(parse_settings(NAMESPACES)), routed(told)
@@ -246,7 +246,7 @@ def test_the_alerts_of_others_are_not_taken(strategy: str, chart: Chart, tmp_pat
     assert hears(config, {"alertname": "Watchdog", "severity": "none"}, tmp_path) == {"null"}
 
 
-def test_two_releases_hear_each_its_own(chart: Chart, tmp_path: Path) -> None:
+def test_each_of_two_releases_gets_only_its_own_alerts(chart: Chart, tmp_path: Path) -> None:
     values = routed()
     objects = {}
     for release in ("obs", "web"):
@@ -421,7 +421,7 @@ def test_the_receivers_of_the_settings_are_those_of_the_chart(build: Callable[..
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
-def test_a_message_says_the_same_by_either_door(kind: str, build: Callable[..., Chart]) -> None:
+def test_a_message_is_the_same_from_the_chart_and_from_the_settings(kind: str, build: Callable[..., Chart]) -> None:
     chart = build(parse_settings(RECEIVERS))
     (one,) = (one for one in chart.rendered(routed(NONE, {})) if one["kind"] == "AlertmanagerConfig")
     theirs = Alertmanager(strategy=NONE, secrets=secrets()).configuration(BASE, one)

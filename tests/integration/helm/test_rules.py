@@ -1,4 +1,4 @@
-"""The rules that a real Helm renders, against the rules that Sidelight generates."""
+"""The rules that a real Helm renders equal the rules that Sidelight generates."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_one_severity_can_be_disabled(chart: Chart) -> None:
     assert list(chart.alerts("HighErrorRate", values)) == ["critical"]
 
 
-def test_a_disabled_warning_is_no_reason_to_refuse_a_lower_critical(chart: Chart) -> None:
+def test_a_lower_critical_is_accepted_if_the_warning_is_disabled(chart: Chart) -> None:
     values = {"alerts": {"HighErrorRate": {"critical": {"threshold": 0.003}, "warning": {"enabled": False}}}}
     assert "> 0.003\n" in chart.alerts("HighErrorRate", values)["critical"]["expr"]
 

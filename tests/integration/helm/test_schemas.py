@@ -1,4 +1,4 @@
-"""Every object of the charts is one that Kubernetes and the operators take: their own schemas say so."""
+"""Every object of the charts is valid for the schemas of Kubernetes and of the operators."""
 
 from __future__ import annotations
 

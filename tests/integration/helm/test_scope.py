@@ -1,4 +1,4 @@
-"""A release judges the services of its scope and no others, so that releases can share a Prometheus."""
+"""A release alerts only on the services of its scope, so several releases can share a Prometheus."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def test_every_series_that_a_rule_reads_is_one_of_the_scope(name: str, build: Ca
         assert ("job", "MatchOp.Re", r"(shop|se\.arch)(-collector)?") in matchers, selector.name
 
 
-def test_without_a_scope_no_place_is_left(chart: Chart) -> None:
+def test_without_a_scope_no_placeholder_is_left(chart: Chart) -> None:
     assert "[[" not in str(chart.groups())
     assert "[[" not in str(chart.groups(scope(job=["shop"])))
 
 
-def test_several_labels_hold_together(build: Callable[..., Chart]) -> None:
+def test_several_labels_of_a_scope_are_combined(build: Callable[..., Chart]) -> None:
     chart = build(parse_settings({"alerting": {"group_by": ["job", "namespace"]}}))
     first = chart.groups(scope(namespace=["a", "b"], job=["shop"]))[0]["rules"][0]["expr"]
     assert '_count{job=~"(shop)(-collector)?",namespace=~"a|b"}[5m]' in first
@@ -109,7 +109,7 @@ TARGET = {"webhook": {"url": "http://switch.example/ping"}}
         ({"job": ["shop"]}, {"enabled": False, "receivers": {"watchdog": TARGET}}, False),
     ],
 )
-def test_watchdog_belongs_to_the_release_without_a_scope_or_to_who_has_somebody_that_waits_for_it(
+def test_watchdog_is_in_the_release_without_a_scope_or_with_a_receiver_for_it(
     scope_: dict[str, Any],
     routing: dict[str, Any],
     chart: Chart,

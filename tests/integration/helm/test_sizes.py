@@ -1,4 +1,4 @@
-"""No object is larger than those who take it accept, however many rules there are."""
+"""No object exceeds the size limits of the cluster, however many rules there are."""
 
 from __future__ import annotations
 

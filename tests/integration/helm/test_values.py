@@ -1,4 +1,4 @@
-"""Values that the chart refuses: each with its path and the reason."""
+"""Values that the chart refuses, each with its path and the reason."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ WRONG = {
         {"alerts": {"HighErrorRate": {"labels": {"severity": "page"}}}},
         "'/alerts/HighErrorRate/labels/severity': false schema",
     ),
-    "a label that is no label": (
+    "an invalid label name": (
         {"alerts": {"HighErrorRate": {"labels": {"my-team": "a"}}}},
         "'/alerts/HighErrorRate/labels': additional properties 'my-team' not allowed",
     ),
@@ -92,7 +92,7 @@ WRONG = {
             "warning at or below critical"
         ),
     ),
-    "a threshold that is no edge": (
+    "a threshold that is not an edge": (
         of("HighLatencyP95", "critical", threshold=0.8),
         (
             "alerts.HighLatencyP95.critical.threshold: got 0.8, which is not in bucketEdges, and only a bucket edge is "
@@ -103,7 +103,7 @@ WRONG = {
         of("HighLatencyP95", "critical", threshold=10),
         "alerts.HighLatencyP95.critical.threshold: got 10, which is the highest of bucketEdges",
     ),
-    "a default that is no edge any more": (
+    "a default that is not an edge any more": (
         {"bucketEdges": [0.1, 0.5, 3]},
         "alerts.HighLatencyP95.critical.threshold: got 1, which is not in bucketEdges",
     ),

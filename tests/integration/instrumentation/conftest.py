@@ -1,4 +1,4 @@
-"""The servers that keep queues and data: real ones, on free ports of loopback, ended whatever happens."""
+"""Real queue and database servers on free ports of the loopback interface, stopped after the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real processes write one trail at once, are killed in the midst, and run into a limit of the system."""
+"""Real processes write one audit trail concurrently, are killed while writing, and reach a limit of the system."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_many_processes_at_once_keep_one_chain_and_lose_nothing(largest: int, tm
         assert [f'"number":{number},' in line for number, line in enumerate(own)] == [True] * 200
 
 
-def test_kill_9_in_the_midst_loses_no_entry_that_was_accepted(tmp_path: Path, writing: Writing) -> None:
+def test_kill_9_while_writing_loses_no_accepted_entry(tmp_path: Path, writing: Writing) -> None:
     path = tmp_path / "audit.log"
     accepted = 0
     survivor = writing(path, "survivor", 400, 50_000)
@@ -112,7 +112,9 @@ def test_kill_9_in_the_midst_loses_no_entry_that_was_accepted(tmp_path: Path, wr
     assert len(entries(path)) >= accepted + 400
 
 
-def test_a_file_that_may_not_grow_refuses_and_is_whole_once_it_may_again(tmp_path: Path, writing: Writing) -> None:
+def test_a_file_at_its_size_limit_is_refused_and_intact_once_it_may_grow_again(
+    tmp_path: Path, writing: Writing
+) -> None:
     path = tmp_path / "audit.log"
     limit = 5_000
     limited = writing(path, "a", 100, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))

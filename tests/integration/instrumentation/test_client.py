@@ -1,4 +1,4 @@
-"""Calls over real sockets: what fails, what streams, what goes through a proxy, and what /metrics says of it."""
+"""Client calls over real sockets: failures, streams, proxies, and their metrics."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_an_answer_counts_and_is_what_was_sent(kind: str, supplier: str, store: 
 @pytest.mark.parametrize(
     ("path", "error"), [("silent", httpx.ReadTimeout), ("broken", httpx.RemoteProtocolError)], ids=["silent", "broken"]
 )
-def test_a_supplier_that_does_not_answer(
+def test_a_server_that_does_not_respond(
     kind: str, path: str, error: type[Exception], supplier: str, store: LocalStore
 ) -> None:
     with pytest.raises(error):
@@ -114,7 +114,7 @@ def test_a_supplier_that_does_not_answer(
 
 
 @KINDS
-def test_nobody_there(kind: str, store: LocalStore) -> None:
+def test_a_port_without_a_server(kind: str, store: LocalStore) -> None:
     with pytest.raises(httpx.ConnectError):
         ask(kind, store, f"http://127.0.0.1:{processes.free_port()}/")
     assert counted(store) == {("127.0.0.1", "GET", "", "ConnectError"): 1}
@@ -166,7 +166,7 @@ instrumentation.instrument(app)
 """
 
 
-def test_the_calls_of_all_workers_stand_on_the_page_of_any(supplier: str, tmp_path: Path) -> None:
+def test_any_worker_serves_the_calls_of_all_workers(supplier: str, tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(SERVICE)
     port = processes.free_port()
     url = f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""A client that goes away from a real server is 499 and no error, where the server knows."""
+"""If the client of a real server disconnects, the request counts as 499 and not as an error, if the server knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real servers run the compiled request path, around a bare app too, and see a client that leaves."""
+"""Real servers run the compiled request path, also around a bare app, and notice clients that disconnect."""
 
 from __future__ import annotations
 

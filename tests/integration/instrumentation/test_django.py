@@ -1,4 +1,4 @@
-"""Pages of a Django service, in a separate environment."""
+"""Sidelight's pages in a Django service, in a separate environment."""
 
 from __future__ import annotations
 

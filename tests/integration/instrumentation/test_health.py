@@ -1,4 +1,4 @@
-"""Checks ask real servers; and a server that is told to end loses no request that it took, no audit entry and no count."""
+"""Health checks of real servers; and a graceful shutdown loses no accepted request, audit entry or count."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def problems(**probes: Probe) -> dict[str, str]:
 # --- Checks -------------------------------------------------------------------------------------------------------------
 
 
-def test_postgresql_is_well_and_one_that_is_not_there_is_not(postgres_url: str) -> None:
+def test_postgresql_is_healthy_and_a_missing_one_is_not(postgres_url: str) -> None:
     url = postgres_url.replace("postgresql:", "postgresql+psycopg:")
     gone = f"postgresql+psycopg://shop@{LOOPBACK}:{processes.free_port()}/postgres"
     assert problems(
@@ -65,7 +65,7 @@ def test_postgresql_is_well_and_one_that_is_not_there_is_not(postgres_url: str) 
     ) == {"plain": "", "asynchronous": "", "gone": "failed", "gone_async": "failed"}
 
 
-def test_redis_is_well_and_one_that_has_ended_is_not(redis: Process) -> None:
+def test_redis_is_healthy_and_a_stopped_one_is_not(redis: Process) -> None:
     client = redis_client.Redis.from_url(redis.url)
 
     async def asynchronous() -> object:
@@ -96,7 +96,7 @@ def test_addresses_and_ports(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "https://user:hunter2@host/", "host"])
-def test_an_address_that_cannot_be_asked_is_refused_and_not_repeated(url: str) -> None:
+def test_an_invalid_address_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(InstrumentationError, match="give an http:// or https:// address") as raised:
         http_check(url)
     assert "hunter2" not in str(raised.value)
@@ -202,7 +202,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_worker_that_is_told_to_end_under_load_takes_nothing_along(server: str, tmp_path: Path) -> None:
+def test_a_shutdown_of_a_worker_under_load_loses_no_count(server: str, tmp_path: Path) -> None:
     with serving(SERVERS[server], tmp_path) as running:
         load = Load(running.url)
         with load.running():
@@ -218,7 +218,7 @@ def test_a_worker_that_is_told_to_end_under_load_takes_nothing_along(server: str
         assert re.fullmatch(r"shut down \d+ ms after SIGTERM", said[0])
 
 
-def test_told_to_end_it_is_not_ready_at_once_takes_requests_for_the_drain_and_answers_all_of_them(
+def test_after_sigterm_it_is_not_ready_at_once_and_answers_all_requests_during_the_drain(
     tmp_path: Path,
 ) -> None:
     with serving(ALONE, tmp_path, drain_seconds=1.5) as running, ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""Under a real server, what the service and the server say is JSON, each request has one access line, and no word is lost."""
+"""On a real server, all log lines are JSON, each request has one access line, and no line is lost."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Served:
 
 
 def until_written(log: Path, text: str, why: str) -> None:
-    """Wait until a text stands in a log twice."""
+    """Wait until a text is in a log twice."""
     deadline = time.monotonic() + SECONDS
     while log.read_text().count(text) < 2:
         assert time.monotonic() < deadline, f"{text}, {why}: {log.read_text()}"
@@ -110,7 +110,7 @@ def test_what_the_service_says_has_the_id(served: Served) -> None:
     assert events == ["of structlog", "of the standard library, password ***", "request"]
 
 
-def test_what_was_sent_and_what_is_secret_stands_nowhere(served: Served) -> None:
+def test_request_bodies_and_secrets_are_in_no_line(served: Served) -> None:
     assert "hunter2" not in served.text
     assert "/items/31" not in served.text
 
@@ -120,7 +120,7 @@ def test_what_the_server_says_of_an_exception_is_json(served: Served) -> None:
     assert not any(line.startswith("Traceback") for line in served.text.splitlines())
 
 
-def test_the_last_words_of_every_worker_are_there(served: Served) -> None:
+def test_the_last_lines_of_every_worker_are_there(served: Served) -> None:
     last = ("Finished server process", "Stopping worker")  # of uvicorn, which ends by the signal itself; of granian
     assert sum(line["event"].startswith(last) for line in served.lines) == 2
 

@@ -1,4 +1,4 @@
-"""A service's own prometheus_client metrics are right on any worker's page, where the environment asks for it."""
+"""A service's own prometheus_client metrics are correct on any worker's page with ``PROMETHEUS_MULTIPROC_DIR``."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def pages(url: str, workers: set[int]) -> list[dict[str, float]]:
         assert time.monotonic() < deadline, f"{found.keys()} answered, not {workers}"
         families = list(parse(asked("GET", f"{url}/metrics").text))
         names = [family.name for family in families]
-        assert len(names) == len(set(names)), "a metric stands twice"
+        assert len(names) == len(set(names)), "a metric is there twice"
         assert "process_cpu_seconds" in names
         assert not any(name.startswith(("python_gc_objects", "python_gc_collections")) for name in names)
         read = {

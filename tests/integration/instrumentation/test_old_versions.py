@@ -1,4 +1,4 @@
-"""The request path on the oldest FastAPI and Starlette that are supported."""
+"""The request path with the oldest supported FastAPI and Starlette."""
 
 from __future__ import annotations
 

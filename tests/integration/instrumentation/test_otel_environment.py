@@ -138,7 +138,7 @@ def test_endpoint_headers_compression_attributes_and_excluded_urls(tmp_path: Pat
     assert any("not supported: OTEL_METRICS_EXPORTER" in line["event"] for line in lines(output))
 
 
-def test_the_variable_of_traces_wins_and_stands_as_it_is(tmp_path: Path) -> None:
+def test_the_variable_for_traces_takes_precedence_and_is_used_unchanged(tmp_path: Path) -> None:
     with collector() as asked:
         run(
             tmp_path,
@@ -175,7 +175,7 @@ def test_without_a_propagator_the_callers_trace_is_not_continued(tmp_path: Path)
     assert len({span.trace_id for span in asked.spans}) == 8
 
 
-def test_no_traces_are_sent_and_nothing_is_loaded_where_none_is_asked_for(tmp_path: Path) -> None:
+def test_without_tracing_nothing_is_sent_and_opentelemetry_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "sidelight.yaml").write_text("tracing: {endpoint: 'http://127.0.0.1:9'}\n")
     with collector() as asked:
         output = run(tmp_path, OTEL_TRACES_EXPORTER="none", OTEL_EXPORTER_OTLP_ENDPOINT=asked.url)

@@ -1,4 +1,4 @@
-"""The page, given to promtool; and the page on a port of its own, with workers that come, go and are killed."""
+"""The metrics page is valid for promtool, and works on a separate port with workers that start, stop and are killed."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def test_the_port_answers_the_metrics_path_alone(opened: list[OwnPort]) -> None:
+def test_the_port_answers_only_the_metrics_path(opened: list[OwnPort]) -> None:
     port = own_port(opened).port
     answer = ask(port, "/metrics?name[]=workflows_created", accept="application/openmetrics-text")
     assert answer.status_code == 200
@@ -173,7 +173,7 @@ def test_an_address_that_is_not_the_machines_stops_the_start(host: str) -> None:
         serve(page, host=host, port=free_port())
 
 
-def test_clients_that_say_nothing_do_not_stop_the_next_and_are_bounded(
+def test_silent_clients_do_not_block_others_and_are_bounded(
     opened: list[OwnPort], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("instrumentation.http.server._Handler.timeout", 10 * SECONDS)  # they stay until they leave
@@ -187,13 +187,13 @@ def test_clients_that_say_nothing_do_not_stop_the_next_and_are_bounded(
     until(lambda: answers(port))
 
 
-def test_a_client_that_says_nothing_is_hung_up_on(opened: list[OwnPort], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_client_is_disconnected(opened: list[OwnPort], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server._Handler, "timeout", 0.1)
     with socket.create_connection((LOOPBACK, own_port(opened).port), timeout=SECONDS) as connection:
         assert connection.recv(7) == b""
 
 
-def test_a_client_that_leaves_is_no_fault(opened: list[OwnPort], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_disconnects_is_not_an_error(opened: list[OwnPort], caplog: pytest.LogCaptureFixture) -> None:
     port = own_port(opened).port
     for _ in range(3):
         with socket.create_connection((LOOPBACK, port)) as connection:

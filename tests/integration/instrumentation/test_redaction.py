@@ -1,4 +1,4 @@
-"""The patterns of redaction are read by RE2, which the OpenTelemetry Collector masks with, as Prometheus' regexes are."""
+"""The patterns of redaction are valid for RE2, which the OpenTelemetry Collector uses for masking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a real Prometheus stores of the example service is what the catalog says."""
+"""The series of the example service in a real Prometheus match the catalog."""
 
 from __future__ import annotations
 

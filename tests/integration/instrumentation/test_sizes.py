@@ -1,4 +1,4 @@
-"""Bytes are counted as real servers move them."""
+"""The counted bytes are those that real servers send and receive."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_head_moves_nothing_although_the_app_answers_as_to_get(server: Process) 
     assert (moved(server, "GET /text"), moved(server, "HEAD /text")) == ([0, 7], [0, 0])
 
 
-def test_a_file_is_its_size_whoever_sends_it(server: Process) -> None:
+def test_the_size_of_a_file_is_counted_whether_app_or_server_sends_it(server: Process) -> None:
     assert len(ask(server, "GET", "/file").content) == FILE_SIZE
     assert moved(server, "GET /file") == [0, FILE_SIZE]
 
@@ -159,7 +159,7 @@ def test_a_client_that_leaves_half_way_got_what_was_sent_until_then(server: Proc
 
 
 @pytest.mark.parametrize("name", ["uvicorn, httptools", "uvicorn, h11"])
-def test_what_uvicorn_drops_without_a_word_to_the_app_was_not_sent(name: str, tmp_path: Path) -> None:
+def test_bytes_that_uvicorn_drops_silently_were_not_sent(name: str, tmp_path: Path) -> None:
     with serving(name, tmp_path) as server:
         leave(server, "/dropped")
         assert moved(server, "GET /dropped") == [0, 3000]

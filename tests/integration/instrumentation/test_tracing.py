@@ -1,4 +1,4 @@
-"""Spans of real servers reach a real receiver, masked and well named; one that is gone or hangs costs requests nothing."""
+"""Spans of real servers reach a real receiver, masked and well named; a missing or hanging one delays no request."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_what_is_not_sampled_is_not_sent_and_a_caller_decides_for_its_own(tmp_pa
 
 
 @pytest.mark.parametrize("server", ["uvicorn, two workers", "gunicorn"])
-def test_told_to_end_under_load_no_span_that_was_sampled_is_lost(server: str, tmp_path: Path) -> None:
+def test_a_shutdown_under_load_loses_no_sampled_span(server: str, tmp_path: Path) -> None:
     with receiving() as spans:
         with serving(SERVERS[server], tmp_path, spans.url) as running:
             with ThreadPoolExecutor(4) as pool:
@@ -261,12 +261,12 @@ def hanging() -> Iterator[str]:
 
 @contextmanager
 def gone() -> Iterator[str]:
-    """An address where nobody listens."""
+    """An address at which no process listens."""
     yield f"http://{LOOPBACK}:{processes.free_port()}"
 
 
 @pytest.mark.parametrize(("collector", "dropped"), [(hanging, 20), (gone, 0)], ids=["hangs", "is gone"])
-def test_a_collector_that_is_of_no_use_costs_no_request_and_what_is_lost_is_counted(
+def test_a_missing_collector_delays_no_request_and_lost_spans_are_counted(
     collector: Any, dropped: int, tmp_path: Path
 ) -> None:
     with collector() as endpoint, serving(UVICORN, tmp_path, endpoint, queue_size=10, timeout_seconds=0.5) as running:

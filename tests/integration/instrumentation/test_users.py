@@ -1,4 +1,4 @@
-"""Any worker of a real server shows the users of all, with no variable set, and those of a worker that was killed."""
+"""Any worker of a real server reports the users of all workers, also of a killed one, without configuration."""
 
 from __future__ import annotations
 

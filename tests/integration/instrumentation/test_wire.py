@@ -1,4 +1,4 @@
-"""What a client really received, and what is counted of it, agree one by one: before, during and after the answer."""
+"""What a client received and what is counted agree for each request: before, during and after the response."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class Exchange:
     Attributes:
         request: Method and path.
         client: What it does.
-        template: Where it is not the path.
+        template: The route template, if it is not the path.
         sends: How much of the body of 100 bytes that it announces; None for no body.
     """
 

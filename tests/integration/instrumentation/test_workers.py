@@ -1,4 +1,4 @@
-"""Any worker of any server shows the sum of all, with no variable set."""
+"""Any worker of any server serves the sum of all, without configuration."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_killed_worker_leaves_its_counts_and_no_files(server: str, tmp_path: P
 
 
 @pytest.mark.parametrize("server", REPLACING)
-def test_workers_that_are_replaced_after_some_requests_take_no_count_along(server: str, tmp_path: Path) -> None:
+def test_workers_that_are_replaced_after_some_requests_lose_no_count(server: str, tmp_path: Path) -> None:
     with serving(server, tmp_path / "service", *REPLACING[server]) as running:
         pids: set[int] = set()
         asked = 0
@@ -209,7 +209,7 @@ class Clients:
                 self.ask(client)
 
 
-def test_a_folder_that_is_removed_under_load_costs_no_count(tmp_path: Path) -> None:
+def test_removing_the_folder_under_load_loses_no_count(tmp_path: Path) -> None:
     with serving("uvicorn", tmp_path / "service") as running:
         pids, asked = ask_until(lambda pids: len(pids) == WORKERS, running.url)
         victim = pids.pop()

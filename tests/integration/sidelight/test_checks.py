@@ -1,4 +1,4 @@
-"""What the real tools refuse, ``sidelight check`` finds as well; and what it knows of PromQL is so."""
+"""``sidelight check`` finds what the real tools refuse, and its knowledge of PromQL is correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules are derived from settings and catalog, and read nothing else."""
+"""Rules are derived only from settings and catalog."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_renaming_a_row_of_the_catalog_breaks_the_rules_that_read_it(monkeypatch
     assert told in faults(made, ["job"])
 
 
-def test_a_sentence_that_reads_a_label_the_rule_loses_is_told() -> None:
+def test_a_sentence_with_a_label_that_the_rule_drops_is_reported() -> None:
     down = replace(rule(Settings(), "ServiceDown", "critical"), description="{{ $labels.instance }} is down.")
     group = RuleGroup(name="x", interval=Settings().alerting.window, rules=(*groups(Settings())[1].rules, down))
     assert faults([group], ["job"]) == [
@@ -69,7 +69,7 @@ def test_a_sentence_that_reads_a_label_the_rule_loses_is_told() -> None:
 
 
 @BOTH
-def test_every_place_has_its_number(settings: Settings) -> None:
+def test_every_placeholder_has_its_number(settings: Settings) -> None:
     for made in alert_rules(settings):
         places = set(re.findall(r"\[\[(\w+)\]\]", made.expr + made.description))
         assert places == set(made.parameters), made.alert
@@ -104,7 +104,7 @@ def test_an_override_may_name_a_queue() -> None:
     assert base.expr.startswith(f'({depth} unless {depth}{{queue="emails"}}) > [[threshold]]\n')
 
 
-def test_a_budget_of_one_service_is_no_budget_of_the_others() -> None:
+def test_a_budget_of_one_service_does_not_apply_to_others() -> None:
     keys = [made.key for made in alert_rules(SEARCH_IS_SLOW) if made.alert == "DailyCostOverBudget"]
     assert keys == ["critical_job_agents", "warning_job_agents"]
     assert rule(SEARCH_IS_SLOW, "DailyCostOverBudget", "warning_job_agents").parameters == {"threshold": 10.4}

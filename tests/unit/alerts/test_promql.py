@@ -1,4 +1,4 @@
-"""The checker knows what an expression reads and returns."""
+"""The checker knows which series an expression reads and which labels its result has."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RETURNED = {
 
 
 @pytest.mark.parametrize("expression", RETURNED)
-def test_a_sound_expression_returns(expression: str) -> None:
+def test_a_valid_expression_is_accepted(expression: str) -> None:
     checked = check(expression, SERIES)
     assert checked.faults == []
     assert checked.labels == RETURNED[expression]
@@ -40,16 +40,16 @@ def test_a_sound_expression_returns(expression: str) -> None:
 
 WRONG = {
     "rate(http_requests_total[5m])": "reads 'http_requests_total', which is in no catalog row and no recording rule",
-    'up{pod="a"}': "up: matches 'pod', which is no label there",
-    "sum by (route) (up)": "aggregates by 'route', which is no label there",
+    'up{pod="a"}': "up: matches 'pod', which is not a label there",
+    "sum by (route) (up)": "aggregates by 'route', which is not a label there",
     "sum without (job) (up)": "aggregates with 'without'; use 'by', so that a new label changes nothing",
-    "up / on (version) target_info": "matches on 'version', which is no label there",
+    "up / on (version) target_info": "matches on 'version', which is not a label there",
     "sum by (job) (up) / up": "joins with '/' two sides that never match: only one has instance, namespace",
-    "histogram_quantile(0.9, up)": "histogram_quantile needs 'le', which is no label there",
+    "histogram_quantile(0.9, up)": "histogram_quantile needs 'le', which is not a label there",
     "sum by (job) (up": "is not PromQL: ",
 }
 
 
 @pytest.mark.parametrize("expression", WRONG)
-def test_a_wrong_expression_is_told(expression: str) -> None:
+def test_an_invalid_expression_is_reported(expression: str) -> None:
     assert faults(expression, SERIES)[0].startswith(WRONG[expression])

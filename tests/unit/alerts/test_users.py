@@ -1,4 +1,4 @@
-"""The rules of active users follow the settings, and their formula is the one that was measured."""
+"""The rules of active users follow the settings, and their formula is the measured one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured is what the tables say."""
+"""The benchmarks measure what their tables claim."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def test_our_label_of_the_nested_route_is_right() -> None:
     assert asyncio.run(once()) == [case.template]
 
 
-def test_comments_and_empty_lines_are_no_series() -> None:
+def test_comments_and_empty_lines_are_not_series() -> None:
     assert series_lines(b'# HELP a A.\na 1\n\nb{c="d"} 2\n') == 2
 
 
-def test_a_fault_in_a_process_reaches_who_asked() -> None:
+def test_an_exception_in_a_process_reaches_its_caller() -> None:
     with (
         workers([BARE], CASES[0]) as (worker,),
         pytest.raises(BenchmarkError, match=r"(?s)bare app: .*ValueError: response"),

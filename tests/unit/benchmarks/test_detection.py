@@ -1,4 +1,4 @@
-"""Histories hold the outages that they say, and the rules that are compared are those that are meant."""
+"""Histories contain the outages that they claim, and the compared rules are the right ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def counts(service: Service, error_type: str) -> list[int]:
 
 
 @pytest.mark.parametrize(("share", "rate"), [(0.1, 10.0), (0.5, 1.0)])
-def test_so_many_requests_fail_as_is_said(share: float, rate: float) -> None:
+def test_as_many_requests_fail_as_configured(share: float, rate: float) -> None:
     service = Service(job="shop", rate=rate, seconds=10_000, shares=lambda _: Shares(failed=share))
     failed, answered = counts(service, "500")[-1], counts(service, "")[-1]
     assert failed / (failed + answered) == pytest.approx(share, rel=0.1)
@@ -46,7 +46,7 @@ def test_every_history_is_the_same_each_time() -> None:
     assert [list(service.series()) for service in quiet(1, 1)] == [list(service.series()) for service in quiet(1, 1)]
 
 
-def test_the_troubles_stay_within_the_objectives() -> None:
+def test_the_everyday_faults_stay_within_the_objectives() -> None:
     settings = Settings()
     for service in troubled(1, 1):
         failed, answered = counts(service, "500"), counts(service, "")

@@ -1,4 +1,4 @@
-"""Results as text, as Markdown, as data and as a picture."""
+"""Results as text, Markdown, data and a picture."""
 
 from __future__ import annotations
 

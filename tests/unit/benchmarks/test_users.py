@@ -1,4 +1,4 @@
-"""Histories hold the users that they say, and rules are recorded after what they read."""
+"""Histories contain the users that they claim, and rules are recorded after the series that they read."""
 
 from __future__ import annotations
 

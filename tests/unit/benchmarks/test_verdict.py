@@ -1,4 +1,4 @@
-"""The soak's judgement: what it must see, and what it must not let pass."""
+"""The soak test's verdict: what it must notice, and what it must not let pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The collectors' configurations follow the settings and hold together, and the manifest brings what they name."""
+"""The collector configurations follow the settings and are consistent, and the manifest has all components they use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dashboards of several settings."""
+"""Dashboards generated from several settings."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A stand-in for a Grafana: its HTTP API over a real socket, with roles, quotas, titles and provisioned dashboards.
+"""A fake Grafana: its HTTP API over a real socket, with roles, quotas, titles and provisioned dashboards.
 
-Grafana's server is not among the packages that a build can have, so this answers in its place. It answers as a Grafana
+Grafana's server is not available as a package for the tests, so this server replaces it. It answers as a Grafana
 9.4 was measured to, and for later versions as Grafana's source says: ``pkg/api/folder.go``, ``pkg/api/dashboard.go``,
 ``pkg/api/apierrors``, ``pkg/services/dashboards/errors.go`` and ``pkg/services/accesscontrol/middleware.go``.
 """
@@ -440,7 +440,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = answer.body.encode()
         for name, value in {"Content-Type": kind, **answer.headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
-        with suppress(ConnectionError):  # whoever asked may have gone
+        with suppress(ConnectionError):  # the client may have disconnected
             self.end_headers()
             self.wfile.write(content)
 
@@ -471,7 +471,7 @@ def denied(action: str) -> Answer:
 
 
 def slug(title: str) -> str:
-    """A title as it stands in an address."""
+    """A title in the form used in addresses."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 

@@ -1,4 +1,4 @@
-"""The catalog alone feeds the panels."""
+"""All series that panels read are in the catalog."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_table_shows_every_label_of_its_result(settings: Settings) -> None:
                 assert check(query.expr, known).labels == set(panel.columns) - {"Value"}, panel.title
 
 
-def test_what_a_dashboard_reads_is_recorded_whatever_becomes_of_the_alerts(settings: Settings) -> None:
+def test_series_of_dashboards_are_recorded_also_if_alerts_are_disabled(settings: Settings) -> None:
     rules = {rule.record: rule for group in groups(settings) for rule in group.rules if isinstance(rule, RecordingRule)}
     queries = "".join(
         query.expr for page in PAGES for row in page.rows(settings) for panel in row.panels for query in panel.queries

@@ -1,4 +1,4 @@
-"""The Fleet dashboard's table: a line for each service, and the way from it to its Operations dashboard."""
+"""The table of the Fleet dashboard: one row per service, with a link to its Operations dashboard."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_each_query_is_a_column_of_one_table(table: dict[str, Any]) -> None:
     assert all((target["instant"], target["format"]) == (True, "table") for target in table["targets"])
 
 
-def test_those_with_alerts_stand_first(table: dict[str, Any]) -> None:
+def test_services_with_alerts_come_first(table: dict[str, Any]) -> None:
     assert table["options"]["sortBy"] == [{"displayName": "Alerts", "desc": True}]
 
 

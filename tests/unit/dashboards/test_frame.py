@@ -1,4 +1,4 @@
-"""What surrounds the panels."""
+"""The parts of a dashboard other than its panels."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_deployments_and_other_alerts_are_annotations_that_need_no_credentials()
     assert deployments["titleFormat"] == "{{job}} now runs {{service_version}}"
 
 
-def test_what_is_counted_since_midnight_shows_that_and_not_the_dashboards_range() -> None:
+def test_panels_that_count_since_midnight_say_so() -> None:
     panels = {panel["title"]: panel for panel in _built("business")["panels"]}
     assert panels["Cost today"]["timeFrom"] == "now/d"
     assert "timeFrom" not in panels["Cost"]

@@ -1,4 +1,4 @@
-"""The stand-in answers as a real Grafana 9.4 did when it was asked the same."""
+"""The fake Grafana answers requests as a real Grafana 9.4 did."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_what_was_published_differs_by_id_and_version_alone(grafana: StandIn) ->
     assert got == {"uid": "shop", "title": "Shop", "panels": [7], "id": 1, "version": 1}
 
 
-def test_a_sub_path_stands_in_what_is_answered_also_where_it_was_not_asked_for(grafana: StandIn) -> None:
+def test_responses_contain_the_sub_path_also_if_the_request_did_not(grafana: StandIn) -> None:
     grafana.sub_path = "/grafana"
     grafana.add_folder("ours", "Ours")
     grafana.admit("token")

@@ -1,4 +1,4 @@
-"""The grid is full, and nothing lies on anything."""
+"""Panels fill the grid and do not overlap."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_panels_share_a_line_evenly(panels: int, widths: list[int]) -> None:
     assert [place.w for _, place in placed([_row(panels)])][1:] == widths
 
 
-def test_rows_stand_below_each_other() -> None:
+def test_rows_are_below_each_other() -> None:
     places = [place for _, place in placed([_row(2), _row(1)])]
     assert [(place.x, place.y, place.h) for place in places] == [(0, 0, 1), (0, 1, 7), (12, 1, 7), (0, 8, 1), (0, 9, 7)]
 

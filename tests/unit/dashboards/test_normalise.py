@@ -1,4 +1,4 @@
-"""Nothing of grafanalib's old forms is left."""
+"""The output contains no outdated forms of grafanalib."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_nothing_is_null_but_the_base_step_of_thresholds(built: dict[str, Any], 
         assert nulls - OF_COLUMNS == {".defaults.thresholds.steps[].value"}
 
 
-def test_the_string_null_stands_nowhere(settings: Settings) -> None:
+def test_the_string_null_appears_nowhere(settings: Settings) -> None:
     assert all('"null"' not in text for text in generated(settings).values())
 
 
@@ -107,7 +107,7 @@ def test_every_data_source_is_a_type_and_a_uid(built: dict[str, Any], walk: Walk
     assert all(set(value) == {"type", "uid"} for value in found)
 
 
-def test_every_target_says_how_it_is_asked(built: dict[str, Any]) -> None:
+def test_every_target_has_a_query_type(built: dict[str, Any]) -> None:
     for dashboard in built.values():
         for panel in dashboard["panels"]:
             for letter, target in zip("ABCDEF", panel.get("targets", ()), strict=False):
@@ -129,7 +129,7 @@ def test_stats_show_the_last_value_and_not_the_mean(built: dict[str, Any]) -> No
         (View.STAT, "rate(http_server_request_duration_seconds_count[5m])", False),
     ],
 )
-def test_exemplars_are_asked_for_on_graphs_of_histograms(view: View, expr: str, expected: bool) -> None:  # noqa: FBT001
+def test_exemplars_are_queried_on_graphs_of_histograms(view: View, expr: str, expected: bool) -> None:  # noqa: FBT001
     panel = Panel(title="A", description="B.", view=view, unit=Unit.COUNT, queries=(Query(expr=expr),))
     drawn = as_json(panel, Place(x=0, y=0, w=24, h=8), "15s")
     assert drawn["targets"][0]["exemplar"] is expected

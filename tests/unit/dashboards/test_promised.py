@@ -1,4 +1,4 @@
-"""What the dashboards promise is there, for a service with a budget."""
+"""The dashboards show everything the documentation promises, for a service with a budget."""
 
 from __future__ import annotations
 

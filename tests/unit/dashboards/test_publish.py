@@ -1,4 +1,4 @@
-"""Publishing, against a stand-in that answers over a real socket as Grafana was measured to."""
+"""Publishing to a fake Grafana that answers over a real socket, as a real one was measured to."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_publishing_again_does_not_create_the_folder_again(server: StandIn) -> N
     assert server.seen.count("POST /api/folders") == 1
 
 
-def test_a_viewer_may_not_create_the_folder_and_hears_which_right_is_missing(server: StandIn) -> None:
+def test_a_viewer_may_not_create_the_folder_and_the_message_names_the_missing_permission(server: StandIn) -> None:
     server.admit(TOKEN, VIEWER)
     with _failing("grafana_token_refused") as caught:
         _publish(server)
@@ -115,7 +115,7 @@ def test_a_viewer_may_not_create_the_folder_and_hears_which_right_is_missing(ser
     )
 
 
-def test_rights_on_one_folder_are_enough_whoever_made_it(server: StandIn) -> None:
+def test_permissions_on_one_folder_are_enough_regardless_of_its_creator(server: StandIn) -> None:
     server.add_folder("Zx7Kq", FOLDER, private=True)
     server.admit(TOKEN, NONE, edits={"Zx7Kq"})
     _publish(server)
@@ -168,7 +168,7 @@ def test_more_folders_than_one_page_of_a_search_holds_are_all_looked_at(server: 
     assert {saved.folder for saved in server.dashboards.values()} == {"f1002"}
 
 
-def test_a_folder_of_ours_that_was_renamed_is_still_ours(server: StandIn) -> None:
+def test_a_renamed_folder_is_still_found(server: StandIn) -> None:
     server.add_folder(OURS, "Operations of the shop")
     _publish(server)
     assert list(server.folders) == [OURS]
@@ -281,7 +281,7 @@ def test_a_dashboard_that_was_moved_away_is_moved_back(server: StandIn) -> None:
     assert server.dashboards["shop"].folder == OURS
 
 
-def test_numbers_that_json_writes_otherwise_are_no_change(server: StandIn) -> None:
+def test_numbers_in_another_json_notation_are_not_a_change(server: StandIn) -> None:
     _publish(server, {"shop": {**SHOP, "panels": [{"max": 1.0, "sizes": (1, 2)}]}})
     assert _publish(server, {"shop": {**SHOP, "panels": [{"max": 1, "sizes": [1, 2]}]}})[0].startswith("unchanged shop")
 
@@ -290,7 +290,7 @@ def test_numbers_that_json_writes_otherwise_are_no_change(server: StandIn) -> No
 
 
 def _refused(server: StandIn, code: str, dashboards: Any = BOTH, **changes: Any) -> str:
-    """What is said, where nothing was sent."""
+    """The message of a refusal; nothing was sent."""
     server.seen.clear()
     with _failing(code) as caught:
         _publish(server, dashboards, **changes)
@@ -300,7 +300,7 @@ def _refused(server: StandIn, code: str, dashboards: Any = BOTH, **changes: Any)
 
 
 @pytest.mark.parametrize("role", [EDITOR, ADMIN])
-def test_a_quota_that_is_too_small_is_told_before_anything_is_sent(server: StandIn, role: str) -> None:
+def test_a_quota_that_is_too_small_is_reported_before_anything_is_sent(server: StandIn, role: str) -> None:
     server.admit(TOKEN, role)
     server.quota = 1
     assert _refused(server, "grafana_quota_reached") == (
@@ -308,7 +308,7 @@ def test_a_quota_that_is_too_small_is_told_before_anything_is_sent(server: Stand
     )
 
 
-def test_a_quota_that_is_just_large_enough_is_no_fault(server: StandIn) -> None:
+def test_a_quota_that_is_just_large_enough_is_accepted(server: StandIn) -> None:
     server.quota = 2
     _publish(server)
     assert set(server.dashboards) == {"shop", "stock"}
@@ -347,7 +347,7 @@ def test_a_title_that_another_dashboard_of_the_folder_has_is_refused(server: Sta
     )
 
 
-def test_the_same_title_in_another_folder_is_no_fault(server: StandIn) -> None:
+def test_the_same_title_in_another_folder_is_accepted(server: StandIn) -> None:
     server.add_folder("attic", "Attic")
     server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": []}, "attic")
     _publish(server)
@@ -364,7 +364,7 @@ def test_a_dashboard_that_is_moved_into_the_folder_may_not_meet_its_title_there(
     )
 
 
-def test_a_title_that_is_taken_while_it_publishes_is_never_written_into(server: StandIn) -> None:
+def test_a_title_that_is_taken_while_publishing_is_never_overwritten(server: StandIn) -> None:
     server.add_folder(OURS, FOLDER)
     server.add_dashboard({"uid": "byhand", "title": "Stock", "panels": [7]}, OURS)
     server.script["/api/search"] = [Answer(body=f'[{{"uid": "{OURS}", "title": "x"}}]'), Answer(body="[]")]
@@ -404,7 +404,7 @@ def test_a_folder_with_a_dashboards_title_is_refused_before_anything_is_sent(ser
     )
 
 
-def test_a_folder_with_a_dashboards_title_is_no_fault_from_11_3_on(server: StandIn) -> None:
+def test_a_folder_with_a_dashboards_title_is_accepted_from_11_3_on(server: StandIn) -> None:
     server.version = "11.3.0"
     server.add_folder("other", "Stock")
     _publish(server)
@@ -427,7 +427,7 @@ def test_a_folder_of_that_title_that_the_token_may_not_see_leaves_nothing_half_p
     assert server.dashboards == {}
 
 
-def test_everything_that_is_wrong_is_told_at_once(server: StandIn) -> None:
+def test_all_problems_are_reported_at_once(server: StandIn) -> None:
     server.quota = 1
     server.add_folder("other", "Shop")
     server.add_dashboard(STOCK | {"panels": [7]}, "other", provisioned=True)
@@ -472,7 +472,7 @@ def test_a_database_that_may_only_be_read_is_named_as_one_cause(server: StandIn)
     )
 
 
-def test_a_database_that_may_only_be_read_is_no_fault_where_nothing_is_to_be_written(server: StandIn) -> None:
+def test_a_read_only_database_is_accepted_if_nothing_changes(server: StandIn) -> None:
     _publish(server)
     server.read_only = True
     assert all(line.startswith("unchanged ") for line in _publish(server))
@@ -490,7 +490,7 @@ def test_where_a_replacement_is_refused_the_line_says_what_was_published_before(
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "replaced"])
-def test_a_save_whose_answer_was_lost_is_none_that_somebody_else_made(
+def test_a_save_whose_response_was_lost_is_not_taken_for_another_users(
     server: StandIn, pauses: list[float], *, is_new: bool
 ) -> None:
     if not is_new:
@@ -511,7 +511,7 @@ def test_a_deletion_whose_answer_was_lost_is_one(server: StandIn, pauses: list[f
     assert len(pauses) == 1
 
 
-def test_a_search_that_fails_is_told_with_grafanas_reason(server: StandIn) -> None:
+def test_a_failed_search_is_reported_with_grafanas_reason(server: StandIn) -> None:
     server.script["/api/search"] = [refusal(500, "Search failed")]
     with _failing("search_refused") as caught:
         _publish(server)
@@ -520,7 +520,7 @@ def test_a_search_that_fails_is_told_with_grafanas_reason(server: StandIn) -> No
     )
 
 
-def test_a_save_that_grafana_only_hands_on_is_not_taken_for_one(server: StandIn) -> None:
+def test_a_save_that_grafana_only_forwards_does_not_count(server: StandIn) -> None:
     pending = '{"status": "pending", "message": "changes were broadcast to the gitops listener"}'
     server.script["/api/dashboards/db"] = [Answer(status=202, body=pending)]
     with _failing("dashboard_refused") as caught:
@@ -548,14 +548,14 @@ def test_a_user_with_a_password_may_publish(server: StandIn) -> None:
     assert set(server.dashboards) == {"shop", "stock"}
 
 
-def test_a_wrong_password_is_told_as_such(server: StandIn) -> None:
+def test_a_wrong_password_is_reported_as_such(server: StandIn) -> None:
     server.admit_user("zoë", PASSWORD)
     with _failing("grafana_token_refused") as caught:
         _publish(server, token="", user="zoe", password=PASSWORD)
     assert "does not accept the user or the password (Invalid API key)" in str(caught.value)
 
 
-def test_where_basic_auth_is_asked_for_the_variables_are_named(server: StandIn) -> None:
+def test_if_basic_auth_is_required_the_variables_are_named(server: StandIn) -> None:
     asked = Answer(status=401, body=HTML, headers={"WWW-Authenticate": 'Basic realm="internal"'})
     server.script["/api/search"] = [asked]
     with _failing("grafana_token_refused") as caught:
@@ -604,27 +604,27 @@ def test_two_teams_may_share_a_folder(server: StandIn) -> None:
     assert len(server.dashboards) == 6
 
 
-def test_the_services_name_is_the_owner_where_none_is_given(server: StandIn) -> None:
+def test_the_services_name_is_the_default_owner(server: StandIn) -> None:
     settings = parse_settings({"service": {"name": "billing"}, "dashboards": {"base_url": server.url}})
     _from_environment(server, settings, GRAFANA_TOKEN=TOKEN)
     assert server.dashboards["sidelight-billing-operations"].data["title"] == "billing: Operations"
 
 
 @pytest.mark.parametrize("owner", ["", "search"], ids=["nobody", "another"])
-def test_what_another_owner_holds_is_not_replaced(server: StandIn, owner: str) -> None:
+def test_another_owners_dashboard_is_not_replaced(server: StandIn, owner: str) -> None:
     _publish(server, owner="payments")
     assert _refused(server, "dashboard_held", {"stock": STOCK}, owner=owner) == (
         f"stock: its uid is used by {server.url}/d/stock/stock, which was published for the owner 'payments'; set dashboards.owner to get other uids, or replace that dashboard with --take-over. Nothing was published."
     )
 
 
-def test_what_somebody_made_by_hand_is_not_replaced(server: StandIn) -> None:
+def test_a_dashboard_made_by_hand_is_not_replaced(server: StandIn) -> None:
     server.add_dashboard({"uid": "stock", "title": "Stock", "panels": [7]})
     said = _refused(server, "dashboard_held")
     assert said.startswith(f"stock: its uid is used by {server.url}/d/stock/stock, which Sidelight did not publish;")
 
 
-def test_what_another_owner_holds_is_replaced_where_that_is_asked_for(server: StandIn) -> None:
+def test_another_owners_dashboard_is_replaced_on_request(server: StandIn) -> None:
     _publish(server, owner="payments")
     server.add_dashboard({"uid": "own", "title": "Own"}, OURS)
     own = {"own": {"uid": "own", "title": "Own", "tags": ["mine", "sidelight:payments"]}}
@@ -635,13 +635,13 @@ def test_what_another_owner_holds_is_replaced_where_that_is_asked_for(server: St
     }
 
 
-def test_what_was_published_before_there_were_owners_is_replaced(server: StandIn) -> None:
+def test_a_dashboard_published_before_owners_existed_is_replaced(server: StandIn) -> None:
     _publish(server)
     _publish(server, owner="search")
     assert server.dashboards["shop"].data["tags"] == ["sidelight", "sidelight:search"]
 
 
-def test_dashboards_that_are_not_published_any_more_are_deleted_where_that_is_asked_for(server: StandIn) -> None:
+def test_dashboards_that_are_not_published_any_more_are_deleted_on_request(server: StandIn) -> None:
     _publish(server, owner="search")
     _publish(server, {"other": {"uid": "other", "title": "Other"}}, owner="payments")
     _publish(server, {"nobodys": {"uid": "nobodys", "title": "Nobody's"}})
@@ -688,13 +688,13 @@ def test_a_dry_run_says_what_would_change_and_sends_nothing(server: StandIn) -> 
     assert server.writes == []
 
 
-def test_a_dry_run_fails_where_publishing_would(server: StandIn) -> None:
+def test_a_dry_run_fails_if_publishing_would(server: StandIn) -> None:
     server.quota = 1
     _refused(server, "grafana_quota_reached", mode=Mode(dry_run=True))
 
 
 @pytest.mark.parametrize("mode", [Mode(diff=True), Mode(diff=True, dry_run=True)], ids=["sent", "dry run"])
-def test_how_a_dashboard_differs_is_told_line_by_line(server: StandIn, mode: Mode) -> None:
+def test_differences_of_a_dashboard_are_printed_line_by_line(server: StandIn, mode: Mode) -> None:
     _publish(server)
     told = _publish(server, {"shop": SHOP, "stock": {**STOCK, "title": "Größe"}}, mode=mode)
     assert told[0] == f"unchanged shop: {server.url}/d/shop/shop"
@@ -713,7 +713,7 @@ def test_how_a_dashboard_differs_is_told_line_by_line(server: StandIn, mode: Mod
     assert len(told) == 3
 
 
-def test_a_check_exits_with_1_where_grafana_has_something_else(server: StandIn) -> None:
+def test_a_check_exits_with_1_if_grafana_differs(server: StandIn) -> None:
     settings, check = _of(server, "search"), Mode(check=True)
     code, lines = _from_environment(server, settings, check, GRAFANA_TOKEN=TOKEN)
     assert (code, lines[-1]) == (1, "differences: 3")
@@ -765,7 +765,7 @@ def test_the_teams_own_dashboards_are_published_beside_ours(server: StandIn, tmp
         ('{"__inputs": [{"name": "DS"}]}', "was exported for sharing externally"),
     ],
 )
-def test_a_file_that_is_no_dashboard_is_named(
+def test_a_file_that_is_not_a_dashboard_is_named(
     server: StandIn, tmp_path: Path, content: str | None, problem: str
 ) -> None:
     if content is not None:
@@ -814,7 +814,7 @@ def test_a_server_that_asks_for_too_long_a_pause_is_not_waited_for(server: Stand
 
 
 @pytest.mark.parametrize("asked", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "nan", "-3"])
-def test_a_pause_that_is_no_number_of_seconds_does_no_harm(server: StandIn, pauses: list[float], asked: str) -> None:
+def test_an_invalid_pause_is_ignored(server: StandIn, pauses: list[float], asked: str) -> None:
     server.script["/api/dashboards/db"] = [Answer(status=503, headers={"Retry-After": asked})]
     _publish(server)
     assert set(server.dashboards) == {"shop", "stock"}
@@ -850,7 +850,7 @@ def test_a_lasting_failure_is_not_tried_again(server: StandIn, pauses: list[floa
     ],
     ids=["a page", "no such page", "another API", "no list", "nothing"],
 )
-def test_what_is_no_grafana_gives_one_clear_line(server: StandIn, answer: Answer) -> None:
+def test_a_server_that_is_not_grafana_gives_one_clear_line(server: StandIn, answer: Answer) -> None:
     server.script["/api/search"] = [answer]
     with _failing("not_grafana") as caught:
         _publish(server)
@@ -860,7 +860,7 @@ def test_what_is_no_grafana_gives_one_clear_line(server: StandIn, answer: Answer
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_to_where_grafana_is_names_that_address(server: StandIn, status: int) -> None:
+def test_a_redirect_to_grafana_names_that_address(server: StandIn, status: int) -> None:
     moved = "https://grafana.example/grafana/api/search?type=dash-folder"
     server.script["/api/search"] = [Answer(status=status, body=HTML, headers={"Location": moved})]
     with _failing("grafana_redirects") as caught:
@@ -870,7 +870,7 @@ def test_a_redirect_to_where_grafana_is_names_that_address(server: StandIn, stat
     )
 
 
-def test_a_redirect_to_a_login_page_is_told_without_its_query(server: StandIn) -> None:
+def test_a_redirect_to_a_login_page_is_reported_without_its_query(server: StandIn) -> None:
     login = "https://someone:planted@sso.example/login?state=planted"
     server.script["/api/search"] = [Answer(status=302, body=HTML, headers={"Location": login})]
     with _failing("grafana_redirects") as caught:
@@ -880,13 +880,13 @@ def test_a_redirect_to_a_login_page_is_told_without_its_query(server: StandIn) -
 
 
 @pytest.mark.parametrize("version", ["9.4.7", "13.2.0"])
-def test_a_grafana_may_live_below_a_path(server: StandIn, version: str) -> None:
+def test_grafana_may_be_below_a_path(server: StandIn, version: str) -> None:
     server.version, server.sub_path, server.redirects = version, "/grafana", True
     assert f"published shop: {server.origin}/grafana/d/shop/shop (uid shop, version 1)" in _publish(server)
     assert f"unchanged shop: {server.origin}/grafana/d/shop/shop" in _publish(server)
 
 
-def test_where_grafana_answers_without_its_sub_path_what_is_printed_has_it(server: StandIn) -> None:
+def test_printed_addresses_have_the_sub_path_if_grafanas_responses_do_not(server: StandIn) -> None:
     server.sub_path = "/grafana"
     settings = parse_settings({"service": {"name": "shop"}})
     environ = {"GRAFANA_URL": server.origin, "GRAFANA_TOKEN": TOKEN}
@@ -900,13 +900,13 @@ def test_where_grafana_answers_without_its_sub_path_what_is_printed_has_it(serve
     ]
 
 
-def test_an_address_that_alerts_do_not_link_to_is_told(server: StandIn) -> None:
+def test_an_address_that_alerts_do_not_link_to_is_reported(server: StandIn) -> None:
     _, lines = _from_environment(server, parse_settings({"service": {"name": "shop"}}), GRAFANA_TOKEN=TOKEN)
     assert lines[-1] == BASE_URL.format(server.url)
     assert _from_environment(server, _of(server, "shop"), GRAFANA_TOKEN=TOKEN)[1][-1].startswith("unchanged ")
 
 
-def test_the_sub_path_that_is_missing_is_named_where_grafana_redirects_to_it(server: StandIn) -> None:
+def test_a_missing_sub_path_is_named_if_grafana_redirects_to_it(server: StandIn) -> None:
     server.sub_path, server.redirects = "/grafana", True
     with _failing("grafana_redirects") as caught:
         _publish(server, url=server.origin)
@@ -923,7 +923,7 @@ def secure() -> Iterator[StandIn]:
         yield grafana
 
 
-def test_a_certificate_of_an_internal_authority_is_told_as_such(secure: StandIn, pauses: list[float]) -> None:
+def test_a_certificate_of_an_internal_authority_is_reported_as_such(secure: StandIn, pauses: list[float]) -> None:
     with _failing("grafana_certificate") as caught:
         _publish(secure, transport=None)
     assert str(caught.value) == (
@@ -951,7 +951,7 @@ def test_a_certificate_of_another_host_is_not_taken_for_one_of_an_unknown_author
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"], ids=["no file", "no certificate"])
-def test_a_file_of_certificates_that_is_none_is_named(
+def test_an_invalid_file_of_certificates_is_named(
     server: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
 ) -> None:
     if content:
@@ -965,7 +965,7 @@ def test_a_file_of_certificates_that_is_none_is_named(
 @pytest.mark.parametrize(
     "proxy", ["carrier-pigeon://user:planted@proxy", "http://user:planted@proxy:port", "socks5://planted:1"]
 )
-def test_a_proxy_that_cannot_be_used_is_told_without_its_address(
+def test_an_unusable_proxy_is_reported_without_its_address(
     server: StandIn, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
@@ -1005,7 +1005,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(server: StandIn, pauses
         ({**STOCK, "panels": {1}}, "has no form as JSON"),
     ],
 )
-def test_nothing_is_sent_where_one_dashboard_is_broken(server: StandIn, broken: Any, problem: str) -> None:
+def test_nothing_is_sent_if_one_dashboard_is_broken(server: StandIn, broken: Any, problem: str) -> None:
     with _failing("dashboard_invalid") as caught:
         _publish(server, {"shop": SHOP, "stock": broken})
     assert problem in str(caught.value)
@@ -1016,7 +1016,7 @@ def test_nothing_is_sent_where_one_dashboard_is_broken(server: StandIn, broken: 
     "url",
     ["shop.example", "ftp://grafana.example", "http://admin:seven@grafana.example", "http://[", "http://a/?b=c"],
 )
-def test_an_address_that_is_none_is_not_repeated_since_it_may_hold_a_password(server: StandIn, url: str) -> None:
+def test_an_invalid_address_is_not_repeated_since_it_may_contain_a_password(server: StandIn, url: str) -> None:
     with _failing("grafana_url_invalid") as caught:
         _publish(server, url=url)
     assert url not in str(caught.value)
@@ -1037,7 +1037,7 @@ def test_a_token_is_not_in_what_the_process_prints(server: StandIn, capfd: pytes
     assert TOKEN not in printed.out + printed.err
 
 
-def test_a_grafana_does_not_show_its_token() -> None:
+def test_the_repr_of_a_grafana_does_not_contain_its_token() -> None:
     assert TOKEN not in repr(Grafana(url="http://grafana.example", token=TOKEN))
 
 
@@ -1064,7 +1064,7 @@ def test_all_dashboards_are_published_from_the_environment(server: StandIn) -> N
     assert server.dashboards["sidelight-business"].messages[0].startswith("Published by Sidelight ")
 
 
-def test_user_and_password_may_stand_in_the_environment(server: StandIn, tmp_path: Path) -> None:
+def test_user_and_password_may_be_in_the_environment(server: StandIn, tmp_path: Path) -> None:
     server.admit_user("ci", PASSWORD)
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     assert _from_environment(server, GRAFANA_USER="ci", GRAFANA_PASSWORD=PASSWORD)[0] == 0
@@ -1077,19 +1077,21 @@ def test_a_token_and_a_user_are_one_too_many(server: StandIn) -> None:
     assert str(caught.value) == "GRAFANA_TOKEN and GRAFANA_USER are both set; give one of them."
 
 
-def test_the_token_may_stand_in_a_file_with_a_line_break_at_its_end(server: StandIn, tmp_path: Path) -> None:
+def test_the_token_may_be_in_a_file_with_a_line_break_at_its_end(server: StandIn, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     assert _from_environment(server, GRAFANA_TOKEN_FILE=str(tmp_path / "token"))[0] == 0
 
 
-def test_without_an_address_nothing_is_published_and_that_is_no_failure() -> None:
+def test_without_an_address_nothing_is_published_and_the_exit_code_is_0() -> None:
     lines: list[str] = []
     assert publish_from_environment(Settings(), {}, lines.append) == 0
     assert lines == ["GRAFANA_URL is not set, so nothing is published."]
 
 
 @pytest.mark.parametrize("environ", [{}, {"GRAFANA_TOKEN": " "}], ids=["none", "blank"])
-def test_an_address_without_a_token_says_where_to_give_one(server: StandIn, environ: dict[str, str]) -> None:
+def test_for_an_address_without_a_token_the_message_says_how_to_set_one(
+    server: StandIn, environ: dict[str, str]
+) -> None:
     with _failing("grafana_token_missing") as caught:
         _from_environment(server, **environ)
     assert str(caught.value) == (
@@ -1098,7 +1100,7 @@ def test_an_address_without_a_token_says_where_to_give_one(server: StandIn, envi
     assert server.seen == []
 
 
-def test_a_user_without_a_password_is_told_where_to_give_one(server: StandIn) -> None:
+def test_for_a_user_without_a_password_the_message_says_how_to_set_one(server: StandIn) -> None:
     with _failing("grafana_token_missing") as caught:
         _from_environment(server, GRAFANA_USER="ci")
     assert "GRAFANA_USER is set, but no password; give one in GRAFANA_PASSWORD" in str(caught.value)

@@ -1,4 +1,4 @@
-"""What the generated dashboards promise beyond what ``sidelight check`` asks of any dashboard."""
+"""Properties of the generated dashboards beyond those that ``sidelight check`` checks."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def test_an_expression_with_a_name_that_no_row_has_is_seen(name: str) -> None:
     _, expression = next(_expressions(dashboard))
     assert faults(expression, catalog_series()) == [
         "reads 'workflows_total', which is in no catalog row and no recording rule",
-        "aggregates by 'worfklow', which is no label there",
+        "aggregates by 'worfklow', which is not a label there",
     ]

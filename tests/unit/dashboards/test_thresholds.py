@@ -1,4 +1,4 @@
-"""Threshold lines come from the settings, and Grafana understands them."""
+"""Threshold lines come from the settings, in a form that Grafana understands."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_sentence_moves_with_the_line() -> None:
     assert _panel(settings, "Error ratio")["description"].endswith("Warning above 2 %, critical above 7 %.")
 
 
-def test_a_line_is_seen_also_when_all_is_well() -> None:
+def test_a_threshold_line_is_visible_also_without_problems() -> None:
     custom = _panel(Settings(), "Error ratio")["fieldConfig"]["defaults"]["custom"]
     assert custom["thresholdsStyle"] == {"mode": "dashed"}
     assert custom["axisSoftMax"] == pytest.approx(0.06)
@@ -100,7 +100,7 @@ def test_a_graph_without_thresholds_draws_no_line() -> None:
     assert "axisSoftMax" not in custom
 
 
-def test_a_ratio_that_is_always_zero_is_no_axis_to_ten_thousand_percent() -> None:
+def test_a_ratio_that_is_always_zero_does_not_stretch_the_axis() -> None:
     assert _panel(Settings(), "CPU throttled")["fieldConfig"]["defaults"]["custom"]["axisSoftMax"] == 0.01
 
 

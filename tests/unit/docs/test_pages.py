@@ -1,4 +1,4 @@
-"""What the documentation says and a program can check: expressions, links, settings, code, keys and commands."""
+"""Checks of the documentation: expressions, links, settings, code, keys and commands."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _refused(text: str) -> tuple[str, ...]:
 
 
 def unmarked_settings(root: Path) -> list[str]:
-    owned = Settings.model_fields.keys() - _chart_values().keys()  # what stands in both may be the chart's
+    owned = Settings.model_fields.keys() - _chart_values().keys()  # a key in both may be the chart's
     return [
         f"{page.name}:{fence.line}: holds settings; mark the block as `yaml sidelight`, so that it is checked"
         for page in pages(root)
@@ -333,14 +333,14 @@ def test_every_path_into_the_repository_that_is_named_exists() -> None:
     assert paths(ROOT) == []
 
 
-def test_every_command_that_a_reader_is_told_to_type_exists() -> None:
+def test_every_command_in_the_documentation_exists() -> None:
     assert commands(ROOT) == []
 
 
 def test_every_page_is_in_the_index() -> None:
     index = Page(ROOT, ROOT / "docs" / "README.md")
     listed = {(index.path.parent / target.partition("#")[0]).resolve() for target in index.targets}
-    # The folder's own index lists what stands in it.
+    # The folder's own index lists its pages.
     folders = ("runbooks", "decisions")
     pages_of_docs = [
         page for page in pages(ROOT) if page.path.is_relative_to(ROOT / "docs") and page.path != index.path

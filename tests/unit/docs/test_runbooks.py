@@ -1,4 +1,4 @@
-"""Every alert has a runbook page that whoever is on call can work through, and every page has its alert."""
+"""Every alert has a runbook with steps to follow, and every runbook has an alert."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_page_leaves_the_numbers_to_the_settings(name: str) -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=NAMES)
-def test_a_page_tells_every_severity_of_its_alert(alert: Alert) -> None:
+def test_a_page_describes_every_severity_of_its_alert(alert: Alert) -> None:
     severities = {rule.severity for rule in alert.rules(BUDGET)}
     assert {severity for severity in severities if f"`{severity}`" not in prose(page(alert.name))} == set()
 
@@ -71,6 +71,6 @@ def test_a_number_that_the_settings_own_is_seen_in_prose(text: str) -> None:
     assert SETTING_IN_PROSE.search(prose(f"It fires {text}"))
 
 
-@pytest.mark.parametrize("text", ["499 is no error", "the p95", "the 95th request", "```promql\nrate(a[5m])\n```"])
-def test_a_number_that_no_setting_owns_may_stand_in_prose(text: str) -> None:
+@pytest.mark.parametrize("text", ["499 is not an error", "the p95", "the 95th request", "```promql\nrate(a[5m])\n```"])
+def test_a_number_without_a_setting_is_allowed_in_prose(text: str) -> None:
     assert not SETTING_IN_PROSE.search(prose(text))

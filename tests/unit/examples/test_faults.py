@@ -1,4 +1,4 @@
-"""The shop fails and slows down exactly as asked, the same every time."""
+"""The shop fails and slows down exactly as requested, the same every time."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_failure_is_an_exception_that_counts_for_the_route_the_router_chose() 
     assert counted["GET", "/items/{sku}", "500", "500"] == 3
 
 
-def test_a_failure_says_that_it_was_asked_for() -> None:
+def test_a_failure_says_that_it_was_requested() -> None:
     async def run() -> None:
         shop = Shop()
         shop.app.state.faults = Faults(error_ratio=1.0)
@@ -125,5 +125,5 @@ def test_a_failure_says_that_it_was_asked_for() -> None:
     "faults",
     [{"error_ratio": 1.01}, {"error_ratio": -0.01}, {"latency_seconds": 11}, {"latency_seconds": -1}, {"latency": 1}],
 )
-def test_faults_that_cannot_be_are_refused(faults: dict[str, float]) -> None:
+def test_impossible_faults_are_refused(faults: dict[str, float]) -> None:
     assert Shop().suffer(**faults) == 422

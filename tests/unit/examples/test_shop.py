@@ -1,4 +1,4 @@
-"""The shop sells, says no clearly, and is measured by route template with two lines."""
+"""The shop sells, refuses with clear errors, and is measured by route template with two lines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_catalog_lists_everything_and_shows_each() -> None:
 
 
 @pytest.mark.parametrize(("sku", "status"), [("sofa", 404), ("SOFA", 422), ("x" * 41, 422)])
-def test_an_item_that_is_not_there_is_not_found_and_one_that_cannot_be_is_refused(sku: str, status: int) -> None:
+def test_a_missing_item_is_not_found_and_an_invalid_one_is_refused(sku: str, status: int) -> None:
     assert request("GET", f"/catalog/items/{sku}").status_code == status
 
 
@@ -78,7 +78,7 @@ def test_a_search_finds_by_name_whatever_the_letter_case() -> None:
 
 
 @pytest.mark.parametrize("query", ["", "q=b", "q=bulb&limit=0", f"q={'b' * 51}"])
-def test_a_search_that_cannot_be_meant_is_refused(query: str) -> None:
+def test_an_invalid_search_is_refused(query: str) -> None:
     assert request("GET", f"/search?{query}").status_code == 422
 
 
@@ -99,7 +99,7 @@ def test_a_checkout_charges_every_line() -> None:
         (None, 422),
     ],
 )
-def test_an_order_that_cannot_be_filled_is_refused_and_costs_nothing(order: object, status: int) -> None:
+def test_an_order_that_cannot_be_filled_is_refused_and_not_charged(order: object, status: int) -> None:
     def refused() -> None:
         assert request("POST", "/checkout", order).status_code == status
 
@@ -136,7 +136,7 @@ def test_health_answers_and_is_not_counted() -> None:
     assert added(ask) == {}
 
 
-def test_faults_are_not_to_be_had_without_asking() -> None:
+def test_faults_are_off_by_default() -> None:
     assert request("PUT", "/faults", {"error_ratio": 1.0}).status_code == 404
 
 
@@ -145,14 +145,14 @@ def test_the_shop_has_what_the_demo_asks_of_it() -> None:
         assert request(method, path, body).status_code in ({404} if GONE in path else {200, 201}), path
 
 
-def test_a_payment_provider_that_is_busy_is_asked_again() -> None:
+def test_a_call_to_a_busy_payment_provider_is_retried() -> None:
     before = page().get(("retries_total",), 0)
     for _ in range(BUSY):
         assert request("POST", "/checkout", ORDER).status_code == 201
     assert page()[("retries_total",)] == before + 1
 
 
-def test_the_stock_is_told_until_the_customer_leaves() -> None:
+def test_the_stock_is_sent_until_the_customer_disconnects() -> None:
     with TestClient(app) as client:
         with client.websocket_connect("/stock") as socket:
             assert socket.receive_json() == {"sku": next(iter(ITEMS)), "left": 40}

@@ -1,4 +1,4 @@
-"""Whatever sends requests, or reads a page, runs both in Python alone and with what is compiled."""
+"""Runs tests that send requests or read a page twice: with pure Python and with the compiled code."""
 
 from __future__ import annotations
 

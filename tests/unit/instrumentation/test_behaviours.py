@@ -1,6 +1,6 @@
-"""What becomes of a request: each case is counted once, and nothing changes for the service.
+"""How each kind of request is counted: once, and without any change for the service.
 
-docs/reference/behaviours.md is made from these names, by section: ``make build`` writes it anew.
+docs/reference/behaviours.md is made from these names, by section; run ``make build`` after a change.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def ran(what: str) -> str:
     return what
 
 
-# One service, three times: on FastAPI, on Starlette alone, and without any framework.
+# One service, three times: on FastAPI, on Starlette without FastAPI, and without any framework.
 
 
 async def item(request: Request) -> Response:
@@ -292,7 +292,7 @@ def caught(make: Callable[[], Any] = fastapi_service) -> Any:
 
 
 class Copying:
-    """A middleware that hands on a copy of the scope, as some do."""
+    """A middleware that passes on a copy of the scope, as some do."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -481,13 +481,13 @@ class Case(NamedTuple):
 
     Attributes:
         asked: Method and path.
-        counted: Method, route, status and error_type; nothing where it is not counted.
-        make: Makes the app; by default it is each of the SERVICES.
-        scope: What is unusual in the scope.
-        says: What the client sends.
-        leaves: After how many messages the client is gone; None: it stays.
-        silent: Whether the server keeps it for itself, until asked, that the client is gone.
-        cancelled: Whether the request is cancelled once the client is gone.
+        counted: Method, route, status and error_type; empty if the request is not counted.
+        make: Makes the app; by default each of the SERVICES.
+        scope: Changes to the usual scope.
+        says: The messages that the client sends.
+        leaves: The number of messages after which the client disconnects; None: it stays.
+        silent: Whether the server reports the disconnect only when the app calls ``receive``.
+        cancelled: Whether the request is cancelled when the client disconnects.
     """
 
     asked: str
@@ -519,7 +519,7 @@ CASES: dict[str, Case] = {
     "a mounted app, the mount's path with a parameter": Case(
         "GET /tenants/acme/v1/a/b/1/c/2/leaf", ("GET", "/tenants/{tenant}/v1/a/b/{b}/c/{c}/leaf", "200", ""), mounted
     ),
-    "a mounted app that matches nothing": Case("GET /tenants/acme/none", ("GET", "", "404", ""), mounted),
+    "a mounted app without a matching route": Case("GET /tenants/acme/none", ("GET", "", "404", ""), mounted),
     "a mounted app with a middleware that copies the scope": Case(
         "GET /tenants/acme/v1/a/b/1/c/2/leaf", ("GET", "/tenants/{tenant}/v1/a/b/{b}/c/{c}/leaf", "200", ""),
         lambda: mounted(within(Copying)),
@@ -536,18 +536,18 @@ CASES: dict[str, Case] = {
         "GET /x/1", ("GET", "/x/{y}", "200", ""), sites, {"headers": [(b"host", b"api.example")]}
     ),
     "a route added to FastAPI by add_route": Case("GET /plain/x", ("GET", "/plain/{name}", "200", ""), added),
-    "a parameter that takes the rest of the path": Case("GET /files/a/b/c", ("GET", "/files/{what}", "200", ""), added),
+    "a parameter for the rest of the path": Case("GET /files/a/b/c", ("GET", "/files/{what}", "200", ""), added),
     "StaticFiles: their mount, never the file": Case(
         "GET /static/test_http.py", ("GET", "/static/{path}", "200", ""), added
     ),
     "StaticFiles, no such file": Case("GET /static/none.css", ("GET", "/static/{path}", "404", ""), added),
     "StaticFiles, on Starlette alone": Case("GET /static/test_http.py", ("GET", "/static/{path}", "200", ""), files),
     "StaticFiles mounted at the root": Case("GET /test_http.py", ("GET", "/{path}", "200", ""), root_mounted),
-    "a route class of your own": Case("GET /timed/7", ("GET", "/timed/{what}", "200", ""), custom_route),
+    "a custom route class": Case("GET /timed/7", ("GET", "/timed/{what}", "200", ""), custom_route),
     "an endpoint that is a class": Case("GET /a/1", ("GET", "/a/{a}", "200", ""), classes),
     "an endpoint that is a partial": Case("GET /b/1", ("GET", "/b/{b}", "200", ""), classes),
     "an endpoint of two routes": Case("GET /d/1", ("GET", "/d/{d}", "200", ""), classes),
-    "a router of your own that says which route it chose": Case("GET /mine/7", ("GET", "/mine/{x}", "200", ""), own_router),
+    "a custom router that puts its route into the scope": Case("GET /mine/7", ("GET", "/mine/{x}", "200", ""), own_router),
     "a middleware that copies the scope": Case(
         "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), lambda: within(Copying)
     ),
@@ -569,29 +569,29 @@ CASES: dict[str, Case] = {
     "a root path that is part of the path": Case(
         "GET /api/v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), deep, {"root_path": "/api"}
     ),
-    "a root path that the proxy has cut off": Case(
+    "a root path that the proxy has removed": Case(
         "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "200", ""), deep, {"root_path": "/api"}
     ),
-    "a root path that the app was given": Case("GET /plain/x", ("GET", "/plain/{name}", "200", ""), behind_a_prefix),
+    "a root path set in the app": Case("GET /plain/x", ("GET", "/plain/{name}", "200", ""), behind_a_prefix),
     "a root path and a mount": Case("GET /api/static/test_http.py", ("GET", "/static/{path}", "200", ""), behind_a_prefix),
     "a path that is not ASCII": Case("GET /größe/日本", ("GET", "/größe/{what}", "200", ""), added),
     "a path of control characters": Case("GET /plain/\x00\n\x7f", ("GET", "/plain/{name}", "200", ""), added),
-    "no path at all": Case("GET ", ("GET", "", "404", ""), deep),
+    "no path": Case("GET ", ("GET", "", "404", ""), deep),
     # --- Statuses and errors ------------------------------------------------------------------------------------------
     "a path that no route matches": Case("GET /wp-login.php", ("GET", "", "404", "")),
-    "a method that the route has not": Case("PUT /items/7", ("PUT", "/items/{item}", "405", ""), fastapi_service),
-    "a method that a route in nested routers has not": Case(
+    "a method that the route does not allow": Case("PUT /items/7", ("PUT", "/items/{item}", "405", ""), fastapi_service),
+    "a method that a route in nested routers does not allow": Case(
         "DELETE /v1/a/b/1/c/2/leaf", ("DELETE", "/v1/a/b/{b}/c/{c}/leaf", "405", ""), deep
     ),
-    "a method that a route of Starlette has not": Case(
+    "a method that a route of Starlette does not allow": Case(
         "PUT /items/7", ("PUT", "/items/{item}", "405", ""), starlette_service
     ),
-    "a method that somebody made up": Case("BREW /items/7", ("_OTHER", "/items/{item}", "405", ""), fastapi_service),
+    "a method that does not exist": Case("BREW /items/7", ("_OTHER", "/items/{item}", "405", ""), fastapi_service),
     "HEAD": Case("HEAD /plain/x", ("HEAD", "/plain/{name}", "200", ""), added),
     "HEAD, on Starlette alone": Case("HEAD /items/7", ("HEAD", "/items/{item}", "200", ""), starlette_service),
     "OPTIONS, on Starlette alone": Case("OPTIONS /items/7", ("OPTIONS", "/items/{item}", "405", ""), starlette_service),
     "OPTIONS": Case("OPTIONS /plain/x", ("OPTIONS", "/plain/{name}", "200", ""), added),
-    "a preflight that CORSMiddleware answers": Case(
+    "a preflight that CORSMiddleware responds to": Case(
         "OPTIONS /v1/a/b/1/c/2/leaf", ("OPTIONS", "/v1/a/b/{b}/c/{c}/leaf", "200", ""),
         lambda: within(CORSMiddleware, allow_origins=["*"]), {"headers": PREFLIGHT},
     ),
@@ -599,12 +599,12 @@ CASES: dict[str, Case] = {
     "a redirect to the path with a slash: no route": Case("GET /slash", ("GET", "", "307", ""), added),
     "a redirect to the path with a slash in a mounted app": Case("GET /sites/7/slash", ("GET", "", "307", ""), sites),
     "a status given as an enum": Case("GET /gateway", ("GET", "/gateway", "502", "502")),
-    "input that does not validate": Case("GET /number/seven", ("GET", "/number/{n}", "422", ""), failing),
+    "invalid input": Case("GET /number/seven", ("GET", "/number/{n}", "422", ""), failing),
     "an HTTPException": Case("GET /unavailable", ("GET", "/unavailable", "503", "503"), failing),
     "an HTTPException in a dependency": Case("GET /refused", ("GET", "/refused", "503", "503"), failing),
     "an exception without a handler": Case("GET /broken", ("GET", "/broken", "500", "500")),
-    "an exception with a handler: what that answers": Case("GET /teapot", ("GET", "/teapot", "418", ""), failing),
-    "an exception with a handler for all: what that answers": Case("GET /broken", ("GET", "/broken", "501", "501"), caught),
+    "an exception with a handler: the handler's response": Case("GET /teapot", ("GET", "/teapot", "418", ""), failing),
+    "an exception with a handler for all: the handler's response": Case("GET /broken", ("GET", "/broken", "501", "501"), caught),
     "an exception with a handler for all, on Starlette alone": Case(
         "GET /broken", ("GET", "/broken", "501", "501"), lambda: caught(starlette_service)
     ),
@@ -621,21 +621,21 @@ CASES: dict[str, Case] = {
         "GET /v1/a/b/1/c/2/leaf", ("GET", "/v1/a/b/{b}/c/{c}/leaf", "500", "500"), lambda: within(Based),
         {"headers": [(b"x-fail", b"1")]},
     ),
-    "a middleware that answers by itself": Case(
+    "a middleware that responds itself": Case(
         "POST /v1/a/b/1/c/2/leaf", ("POST", "/v1/a/b/{b}/c/{c}/leaf", "401", ""), lambda: within(Refusing)
     ),
-    "no response at all: the server answers 500": Case("GET /", ("GET", "", "500", "500"), bare),
+    "no response: the server responds with 500": Case("GET /", ("GET", "", "500", "500"), bare),
     "a background task that fails: the response was sent": Case("GET /later", ("GET", "/later", "200", "")),
-    "headers of the request that are garbage": Case(
+    "headers of the request that are invalid": Case(
         "GET /items/7", ("GET", "/items/{item}", "200", ""), scope={"headers": GARBAGE}
     ),
     "five thousand headers": Case(
         "GET /items/7", ("GET", "/items/{item}", "200", ""), scope={"headers": [(b"x", b"y" * 99)] * 5000}
     ),
-    "headers of the response that are no headers": Case(
+    "headers of the response that are invalid": Case(
         "GET /", ("GET", "", "200", ""), lambda: bare({**START, "headers": [(b"content-length", b"\xff")]}, END)
     ),
-    # --- Clients that go away -----------------------------------------------------------------------------------------
+    # --- Clients that disconnect --------------------------------------------------------------------------------------
     "gone before the response": Case("GET /items/7", ("GET", "/items/{item}", "499", ""), leaves=0),
     "gone before the response, and the request is cancelled": Case(
         "GET /waits", ("GET", "/waits", "499", ""), leaves=0, cancelled=True
@@ -679,10 +679,10 @@ CASES: dict[str, Case] = {
     "a content-length in capitals": Case(
         "GET /", ("GET", "", "200", ""), lambda: sized(b"1", MORE, NOTHING, name=b"Content-Length"), leaves=2
     ),
-    "a content-length that is no number: the last message tells": Case(
+    "a content-length that is not a number: the last message decides": Case(
         "GET /", ("GET", "", "499", ""), lambda: sized(b"one", MORE, NOTHING), leaves=2
     ),
-    "a content-length and trailers: the last trailer tells": Case(
+    "a content-length and trailers: the last trailer decides": Case(
         "GET /", ("GET", "", "499", ""),
         lambda: bare({**TRAILED, "headers": [(b"content-length", b"1")]}, MORE, END, TRAILERS), leaves=3,
     ),
@@ -707,27 +707,27 @@ CASES: dict[str, Case] = {
     "gone before the response, and the app raises instead": Case(
         "GET /", ("GET", "", "499", ""), lambda: raising(BROKEN, bare()), leaves=0
     ),
-    "cancelled by the app's own fault, the client is there: the server answers 500": Case(
+    "cancelled by the app itself while the client waits: the server responds with 500": Case(
         "GET /", ("GET", "", "500", "500"), lambda: raising(asyncio.CancelledError(), bare())
     ),
     # --- Streams ------------------------------------------------------------------------------------------------------
     "a stream": Case("GET /stream", ("GET", "/stream", "200", "")),
-    "a stream that breaks off: the status that was sent, and an error": Case(
+    "a stream that is aborted: the status that was sent, and an error": Case(
         "GET /breaks", ("GET", "/breaks", "200", "response_aborted")
     ),
-    "a start and no body: broken off": Case("GET /", ("GET", "", "200", "response_aborted"), lambda: bare(START)),
-    "a body without its end: broken off": Case("GET /", ("GET", "", "200", "response_aborted"), lambda: bare(START, MORE)),
-    "a fault after all bytes of the content-length: the response was sent": Case(
+    "a start without a body: aborted": Case("GET /", ("GET", "", "200", "response_aborted"), lambda: bare(START)),
+    "a body without its end: aborted": Case("GET /", ("GET", "", "200", "response_aborted"), lambda: bare(START, MORE)),
+    "an exception after all bytes of the content-length: the response was sent": Case(
         "GET /", ("GET", "", "200", ""), lambda: raising(BROKEN, sized(b"1", MORE))
     ),
     "trailers end a response": Case("GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, MORE, END, TRAILERS)),
     "trailers in two parts": Case(
         "GET /", ("GET", "", "200", ""), lambda: bare(TRAILED, END, {**TRAILERS, "more_trailers": True}, TRAILERS)
     ),
-    "announced trailers that never come: broken off": Case(
+    "announced trailers that are never sent: aborted": Case(
         "GET /", ("GET", "", "200", "response_aborted"), lambda: bare(TRAILED, END)
     ),
-    "a FileResponse where the server can send files": Case(
+    "a FileResponse, sent by the server": Case(
         "GET /file", ("GET", "/file", "200", ""), scope={"extensions": {"http.response.pathsend": {}}}
     ),
     "a FileResponse": Case("GET /file", ("GET", "/file", "200", "")),
@@ -739,7 +739,7 @@ CASES: dict[str, Case] = {
         "GET /", ("GET", "", "200", ""), lambda: bare(START, {**ZEROCOPY, "more_body": True}, ZEROCOPY)
     ),
     "early hints before the response": Case("GET /", ("GET", "", "200", ""), lambda: bare(HINT, START, END)),
-    # --- What is not counted ------------------------------------------------------------------------------------------
+    # --- Requests that are not counted --------------------------------------------------------------------------------
     "a route of http.excluded_routes, such as /health": Case("GET /health", (), added),
     "the same behind a root path": Case("GET /api/health", (), behind_a_prefix),
 }  # fmt: skip
@@ -814,10 +814,10 @@ def test_a_route_added_while_the_service_runs() -> None:
     assert observed.counted() == {("GET", "", "404", ""): 1, ("GET", "/late/{x}", "200", ""): 1}
 
 
-# --- Clients that go away ---------------------------------------------------------------------------------------------
+# --- Clients that disconnect ------------------------------------------------------------------------------------------
 
 
-def test_hypercorn_which_tells_who_listens_first_that_all_is_sent() -> None:
+def test_hypercorn_which_first_reports_that_all_is_sent_to_an_app_that_listens() -> None:
     """`GET /stream 200`"""
     observed = Observed(fastapi_service())
     Closed(REQUEST).call(observed.app, scope("/stream"))
@@ -917,10 +917,10 @@ def test_server_sent_events_while_they_flow_and_once_their_client_has_left() -> 
     assert observed.counted() == {("GET", "/events", "200", ""): 1}
 
 
-# --- What is not counted ----------------------------------------------------------------------------------------------
+# --- Requests that are not counted ------------------------------------------------------------------------------------
 
 
-def test_websockets_and_lifespan_are_no_requests() -> None:
+def test_websocket_and_lifespan_scopes_are_not_requests() -> None:
     seen = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -42,10 +42,10 @@ ALLOWED = (
 
 
 class Calls:
-    """Blocking calls by code of ours, even those whose error is caught.
+    """Blocking calls by Sidelight's code, even those whose error is caught.
 
     Attributes:
-        found: The function that blocks, and the last functions of ours on the stack.
+        found: The function that blocks, and the last functions of Sidelight on the stack.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:

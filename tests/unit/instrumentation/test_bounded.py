@@ -1,4 +1,4 @@
-"""What strangers make up, and what a router of the user's own makes up, leaves memory and series where they were."""
+"""Paths and templates invented by clients or routers do not grow memory or the number of series."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def limited(app: Any) -> Observed:
     return Observed(app, parse_settings({"metrics": {"series_limit": LIMIT}}))
 
 
-# --- What stays bounded -----------------------------------------------------------------------------------------------
+# --- Limits -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_million_requests_with_made_up_paths_methods_hosts_and_headers() -> None:
@@ -217,13 +217,13 @@ def test_a_great_many_routes_of_the_app() -> None:
 
 
 def test_hundreds_of_threads_one_after_the_other() -> None:
-    """the numbers of one thread: a new one goes on where one that has ended left off"""
+    """the memory of one thread: a new thread continues the counts of one that has ended"""
     observed, alone = Observed(bare_service), Observed(bare_service)
     ask(alone, made_up(1))
     idents = set()
     try:
         for number in range(300):
-            threading.stack_size((number + 8) * 4096)  # else the system hands on the ident too, which is an address
+            threading.stack_size((number + 8) * 4096)  # otherwise the system reuses the ident too, which is an address
             thread = threading.Thread(target=ask, args=(observed, made_up(1)))
             thread.start()
             idents.add(thread.ident)
@@ -236,8 +236,8 @@ def test_hundreds_of_threads_one_after_the_other() -> None:
     assert held(observed)[1] <= 3 * held(alone)[1]
 
 
-def test_apps_that_are_thrown_away() -> None:
-    """nothing stays of them in memory"""
+def test_apps_that_are_deleted() -> None:
+    """all their memory is freed"""
     first = Observed(bare_service)
 
     def come_and_go(times: int) -> None:
@@ -251,8 +251,8 @@ def test_apps_that_are_thrown_away() -> None:
     assert held(first) == before
 
 
-def test_not_a_byte_for_each_request() -> None:
-    """the bytes stay where they were, every allocation traced"""
+def test_no_memory_is_kept_per_request() -> None:
+    """the same number of bytes, with every allocation traced"""
     observed = Observed(service())
     ask(observed, made_up(WARM))
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""The catalog keeps to the names of the field."""
+"""The catalog follows the naming conventions of the field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from instrumentation.catalog import BY_NAME, METRICS, Kind, Metric, Unit
 ROWS = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 
 
-def test_no_name_stands_twice() -> None:
+def test_no_name_is_there_twice() -> None:
     assert [name for name, times in Counter(metric.name for metric in METRICS).items() if times > 1] == []
     assert len(BY_NAME) == len(METRICS)
 

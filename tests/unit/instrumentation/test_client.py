@@ -1,4 +1,4 @@
-"""Calls to other services are counted and timed, however they end, and are what they were."""
+"""Calls to other services are counted and timed, however they end, and do not change."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_call_that_is_cancelled_is_an_error_and_stays_cancelled(store: LocalSt
 
 
 @KINDS
-def test_what_is_raised_goes_on_as_it_was(kind: str, store: LocalStore) -> None:
+def test_exceptions_are_raised_unchanged(kind: str, store: LocalStore) -> None:
     fault = KeyError("seven")
 
     def fail(_: httpx.Request) -> httpx.Response:
@@ -255,7 +255,7 @@ def test_attempts_that_a_transport_of_the_users_own_hides_are_one_call(store: Lo
 
 
 class Watched(httpx.MockTransport):
-    """Remembers what it was asked for."""
+    """Remembers its requests."""
 
     def __init__(self) -> None:
         super().__init__(answer)
@@ -363,7 +363,7 @@ def test_a_stream_is_timed_to_its_headers_and_flows_as_before(kind: str, store: 
     assert seconds(store) == 0.25
 
 
-def test_made_up_hosts_fold_into_one_and_no_call_is_lost() -> None:
+def test_invented_hosts_fold_into_one_and_no_call_is_lost() -> None:
     store = LocalStore(series_limit=7)
     client = sync_client(store)
     for number in range(50):
@@ -374,7 +374,7 @@ def test_made_up_hosts_fold_into_one_and_no_call_is_lost() -> None:
     assert sum(found.values()) == 50
 
 
-def test_made_up_exceptions_fold_into_one(monkeypatch: pytest.MonkeyPatch, store: LocalStore) -> None:
+def test_invented_exceptions_fold_into_one(monkeypatch: pytest.MonkeyPatch, store: LocalStore) -> None:
     monkeypatch.setattr(instrumented, "_MOST_ERRORS", 3)
     numbers = count()
 
@@ -398,7 +398,7 @@ def test_calls_of_many_threads_are_all_counted(store: LocalStore) -> None:
     assert counted(store) == {("shop", "GET", "200", ""): 400}
 
 
-def test_a_fault_of_ours_is_logged_once_and_changes_no_call(
+def test_an_error_in_sidelight_is_logged_once_and_changes_no_call(
     store: LocalStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instrumented, "observe", None)
@@ -432,7 +432,7 @@ NO_CLIENTS = ["client", None, httpx, httpx.Client, SimpleNamespace(_transport=No
 
 
 @pytest.mark.parametrize("given", NO_CLIENTS, ids=range(len(NO_CLIENTS)))
-def test_what_is_no_client_is_refused(given: object) -> None:
+def test_an_object_that_is_not_a_client_is_refused(given: object) -> None:
     with pytest.raises(
         InstrumentationError, match=r"got \w+; give an httpx.Client or an httpx.AsyncClient\.$"
     ) as error:
@@ -440,7 +440,7 @@ def test_what_is_no_client_is_refused(given: object) -> None:
     assert error.value.code == "client_invalid"
 
 
-def test_httpx_is_loaded_by_who_uses_it_alone() -> None:
+def test_httpx_is_loaded_only_if_it_is_used() -> None:
     program = "import sys, instrumentation\ninstrumentation.instrument_client\nprint('httpx' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"

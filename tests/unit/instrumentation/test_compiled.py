@@ -1,4 +1,4 @@
-"""The compiled request path is taken where it is installed and fits, and any server takes the app that comes of it."""
+"""The compiled request path is used if it is installed and compatible, and any server accepts the resulting app."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def chosen(caplog: pytest.LogCaptureFixture) -> tuple[Any, list[str]]:
     return found.pop(), [record.getMessage() for record in caplog.records]
 
 
-def test_where_it_is_installed_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_used_if_it_is_installed(caplog: pytest.LogCaptureFixture) -> None:
     assert chosen(caplog) == (_sidelight_speedups.measuring, [])
 
 
-def test_where_it_is_not_installed_the_one_in_python_is_taken_and_nothing_said(
+def test_if_it_is_not_installed_python_is_used_without_a_log_line(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, NAME, None)
     assert chosen(caplog) == (middleware.measuring, [])
 
 
-def test_one_of_another_revision_is_not_taken_and_that_is_said_once(
+def test_another_revision_is_not_used_and_logged_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_sidelight_speedups, "REVISION", 7)
@@ -73,7 +73,7 @@ def test_one_of_another_revision_is_not_taken_and_that_is_said_once(
     )
 
 
-def test_one_that_cannot_be_loaded_is_not_taken_and_that_is_said_once(
+def test_one_that_cannot_be_loaded_is_not_used_and_logged_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -119,7 +119,7 @@ def test_a_service_is_measured_by_the_compiled_layer() -> None:
     assert callable(stack().app)
 
 
-def test_where_exemplars_are_asked_for_it_is_python_s() -> None:
+def test_with_exemplars_python_is_used() -> None:
     assert iscoroutinefunction(stack(parse_settings({"metrics": {"exemplars": True}})))
 
 

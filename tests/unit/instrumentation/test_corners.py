@@ -1,4 +1,4 @@
-"""Corners of routing and of ASGI in which counting once went wrong."""
+"""Corner cases of routing and ASGI that were once counted wrongly."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def same_names() -> FastAPI:
     ("path", "labels"),
     [("/static/none.css", ("GET", "/static/{path}", "404", "")), ("/tenants/1/none", ("GET", "", "404", ""))],
 )
-def test_a_parameter_name_that_stands_twice_in_a_template(path: str, labels: Any) -> None:
-    """the template of the mount, or empty where nothing matched"""
+def test_a_parameter_name_that_is_twice_in_a_template(path: str, labels: Any) -> None:
+    """the template of the mount, or empty if no route matched"""
     assert counted(Case(f"GET {path}", labels), same_names()) == {labels: 1}
 
 
-def test_a_parameter_name_that_stands_twice_and_a_copied_scope() -> None:
+def test_a_parameter_name_that_is_twice_in_a_template_and_a_copied_scope() -> None:
     """`/tenants/{id}/items/{id}`"""
     app = same_names()
     app.add_middleware(Copying)
@@ -92,7 +92,7 @@ def test_a_copied_scope_and_a_root_path_that_begins_like_the_path() -> None:
     assert counted(Case("GET /v1/a/b/1/c/2/leaf", labels, scope={"root_path": "/v"}), within(Copying)) == {labels: 1}
 
 
-def test_a_frontend_is_its_mount_never_the_file() -> None:
+def test_the_files_of_a_frontend_have_the_template_of_its_mount() -> None:
     """`/ui/{path}`"""
     app = FastAPI()
     app.frontend("/ui", directory=HERE)
@@ -100,7 +100,7 @@ def test_a_frontend_is_its_mount_never_the_file() -> None:
     assert counted(Case(f"GET /ui/{Path(__file__).name}", labels), app) == {labels: 1}
 
 
-# --- Faults of Sidelight's own ----------------------------------------------------------------------------------------
+# --- Errors in Sidelight ----------------------------------------------------------------------------------------------
 
 
 def test_a_store_without_room_from_the_start(caplog: pytest.LogCaptureFixture) -> None:
@@ -123,8 +123,8 @@ def test_a_span_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("message", [{"type": "http.response.start"}, {}], ids=["no status", "no type"])
-def test_a_message_that_is_none_is_the_servers_to_refuse(message: dict[str, Any]) -> None:
-    """as if nothing stood between app and server"""
+def test_an_invalid_message_reaches_the_server(message: dict[str, Any]) -> None:
+    """nothing: the server refuses it, as without Sidelight"""
     case = Case("GET /", ())
     assert outcome(case, Observed(bare(message, END)).app) == outcome(case, bare(message, END))
 

@@ -1,4 +1,4 @@
-"""A correlation id goes in, through and out; what is hostile is replaced."""
+"""A correlation id is accepted, used, returned and passed on; a hostile one is replaced."""
 
 from __future__ import annotations
 

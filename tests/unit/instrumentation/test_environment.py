@@ -1,4 +1,4 @@
-"""What is missing in the environment, or wrong, stops the start in one message that shows no value."""
+"""Missing or invalid environment variables stop the start with one message that contains no value."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_fault_is_a_sentence(environ: dict[str, str], said: str) -> None:
     assert faults({"PAYMENTS_KEY": "k" * 16, **environ}) == [said]
 
 
-def test_a_file_that_is_no_text_or_far_too_large_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_or_far_too_large_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\xff")
     (tmp_path / "large").write_text("k" * (1 << 21))
     for name, said in (("bytes", "is not UTF-8"), ("large", "is too large")):

@@ -1,4 +1,4 @@
-"""Requests that are left out by a setting; docs/reference/behaviours.md is made from these names."""
+"""Requests excluded by a setting; docs/reference/behaviours.md is made from these names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def settings(**http: Any) -> Settings:
     return parse_settings({"http": http, "logging": {"enabled": False}})
 
 
-# --- What is not counted ----------------------------------------------------------------------------------------------
+# --- Requests that are not counted ------------------------------------------------------------------------------------
 
 
 def test_a_method_of_excluded_methods() -> None:

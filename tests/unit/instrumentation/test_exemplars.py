@@ -1,4 +1,4 @@
-"""A histogram's bucket links the trace of a request that fell into it."""
+"""A histogram bucket links to the trace of a request that fell into it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_trace_of_a_sampled_request_is_linked(outside: bool) -> None:  # noq
 # --- When there are none ----------------------------------------------------------------------------------------------
 
 
-def test_without_the_setting_nothing_is_linked_and_tracing_goes_on() -> None:
+def test_without_the_setting_nothing_is_linked_and_tracing_works() -> None:
     observed, spans = traced(ALWAYS_ON, outside=True, settings=Settings())
     observed.call(("GET", "/items/7"))
     assert linked(observed) == []

@@ -1,4 +1,4 @@
-"""The page of metrics says what the store holds, in both formats, whatever the user's own collectors do."""
+"""The metrics page shows the contents of the store, in both formats, whatever the user's own collectors do."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def a_store() -> LocalStore:
 
 
 class Given(LocalStore):
-    """A store that reads as it is told."""
+    """A store with given series."""
 
     def __init__(self, *series: Series) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def samples(found: Iterable[Family], *, without: str = "_created") -> Samples:
     every = [sample for family in found for sample in family.samples]
     kept = [sample for sample in every if not sample.name.endswith(without)]
     read = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in kept}
-    assert len(read) == len(kept), "a sample stands twice"
+    assert len(read) == len(kept), "a sample is there twice"
     return read
 
 
@@ -107,7 +107,7 @@ def page(
     return Exposition(store, registry or CollectorRegistry(), **options).page(accept, names)
 
 
-# --- What stands on it --------------------------------------------------------------------------------------------------
+# --- Content ------------------------------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -181,12 +181,12 @@ def test_a_gauge_may_be_any_float(accept: str, value: float) -> None:
     assert found == value or (isnan(found) and isnan(value))
 
 
-def test_what_is_not_finite_is_spelt_as_go_spells_it() -> None:
+def test_values_that_are_not_finite_are_spelt_as_in_go() -> None:
     made = page(Given(*(counted(HTTP_SERVER_ACTIVE_REQUESTS, (str(value),), value) for value in (inf, -inf, nan))))
     assert {line.split()[1] for line in made.body.decode().split("\n") if "method=" in line} == {"+Inf", "-Inf", "NaN"}
 
 
-def test_a_label_value_that_is_no_unicode_costs_neither_the_page_nor_its_series() -> None:
+def test_a_label_value_that_is_not_unicode_breaks_neither_the_page_nor_its_series() -> None:
     made = page(Given(counted(WORKFLOWS_CREATED, ("a\udc80b",), 7.0)))
     assert samples(families(made))["workflows_created_total", frozenset({("workflow", "a?b")})] == 7
 
@@ -255,7 +255,7 @@ def test_several_workers_are_counted_and_the_fullest_is_compared_with_the_limit_
         }
 
 
-def test_how_often_workers_folded_is_the_same_on_every_page_and_outlives_them(tmp_path: Path) -> None:
+def test_the_number_of_merges_is_the_same_on_every_page_and_outlives_workers(tmp_path: Path) -> None:
     alive = {"1-0", "2-0", "3-0"}
     first, second, third = (
         SharedStore(tmp_path, series_limit=1, name=f"{number}-0", is_alive=alive.__contains__) for number in (1, 2, 3)
@@ -328,7 +328,7 @@ def test_a_huge_page_lets_others_have_the_interpreter(monkeypatch: pytest.Monkey
 # --- Exemplars ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_exemplar_stands_behind_its_bucket_in_openmetrics_alone() -> None:
+def test_an_exemplar_is_after_its_bucket_and_only_in_openmetrics() -> None:
     labels = ("a", 'say "7"')
     store = Given(counted(WORKFLOW_DURATION, labels, 3.0, 7.0, 12.5, edges=(0.5,)))
     exemplars = {
@@ -347,7 +347,7 @@ def test_an_exemplar_stands_behind_its_bucket_in_openmetrics_alone() -> None:
     assert page(store, exemplars=exemplars) == page(store)
 
 
-def test_an_exemplar_stands_at_its_series_and_at_a_bucket_that_there_is() -> None:
+def test_an_exemplar_is_at_its_series_and_at_an_existing_bucket() -> None:
     rows = [counted(WORKFLOW_DURATION, (str(number), "success"), 3.0, 7.0, 12.5, edges=(0.5,)) for number in range(70)]
     exemplars = {
         (WORKFLOW_DURATION.name, (str(number), "success"), bucket): Exemplar({"trace_id": f"{number}.{bucket}"}, 0.25)
@@ -421,7 +421,7 @@ def test_without_q_the_choice_is_prometheus_clients(accept: str) -> None:
 
 
 @BOTH
-def test_the_users_own_metrics_follow_and_ours_stand_once(accept: str) -> None:
+def test_the_users_own_metrics_follow_and_sidelights_are_there_once(accept: str) -> None:
     store, registry = a_store(), CollectorRegistry()
     register(store, registry)
     register(store, registry)
@@ -487,7 +487,7 @@ def of_no_number(registry: CollectorRegistry) -> None:
         of_no_number,
     ],
 )
-def test_a_broken_collector_is_left_out_and_said_once(
+def test_a_broken_collector_is_left_out_and_logged_once(
     accept: str, break_it: Callable[[CollectorRegistry], object], caplog: pytest.LogCaptureFixture
 ) -> None:
     store, registry = a_store(), CollectorRegistry()
@@ -553,7 +553,7 @@ def test_what_a_collector_keeps_is_not_cut_down() -> None:
     assert lines(page(LocalStore(), "", registry))[-2:] == ["shop_kept_sum 7.0", "shop_kept_count 3.0"]
 
 
-def test_a_collector_that_is_not_wanted_is_not_asked() -> None:
+def test_a_collector_that_is_not_wanted_is_not_called() -> None:
     registry, asked = CollectorRegistry(), iter((3.0, 7.0))
     Gauge("shop_slow", "A gauge.", registry=registry).set_function(lambda: next(asked))
     page(a_store(), "", registry, names=["workflows_created_total"])

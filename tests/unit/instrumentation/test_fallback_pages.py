@@ -172,7 +172,7 @@ def item(item: int) -> int:
     return item
 
 
-def test_a_page_of_the_app_counts_where_it_is_not_excluded() -> None:
+def test_a_page_of_the_app_counts_if_it_is_not_excluded() -> None:
     app = inner()
     observed = Observed(app, settings(http={"excluded_routes": []}))
     observed.call(("GET", "/health"))

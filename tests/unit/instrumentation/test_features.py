@@ -1,4 +1,4 @@
-"""What instrument() makes of an app where more than the duration is asked for."""
+"""The layers that instrument() adds to an app if more than the duration is measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sizes(observed: Observed) -> dict[tuple[str, ...], tuple[int, float]]:
     return {(row.metric.name.split("_")[2], *row.labels): (int(sum(row.slots[:-1])), row.slots[-1]) for row in rows}
 
 
-def test_sizes_are_counted_where_they_are_asked_for() -> None:
+def test_sizes_are_counted_if_configured() -> None:
     app = shop()
 
     @app.post("/echo")
@@ -57,7 +57,7 @@ def test_sizes_of_a_mounted_app_are_counted_once() -> None:
 
 
 @pytest.mark.parametrize("path", ["/items/7", "/nope"])
-def test_sizes_are_not_counted_unasked(path: str) -> None:
+def test_sizes_are_not_counted_by_default(path: str) -> None:
     observed = Observed(shop())
     observed.call(("GET", path))
     assert sizes(observed) == {}

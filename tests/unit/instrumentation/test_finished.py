@@ -1,4 +1,4 @@
-"""The hook that a service is called back with; docs/reference/behaviours.md is made from these names."""
+"""The function that a service is called with for each finished request; docs/reference/behaviours.md is made from these names."""
 
 from __future__ import annotations
 

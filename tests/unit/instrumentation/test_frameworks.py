@@ -1,4 +1,4 @@
-"""Apps within apps are found, and their templates with them; docs/reference/behaviours.md is made from these names."""
+"""Apps within apps, and their route templates, are found; docs/reference/behaviours.md is made from these names."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_a_mounted_app_that_a_bridge_hides_is_matched_by_the_rest_of_the_path(fo
     assert observed.counted() == {("GET", "/old/short", "200", ""): 1, ("GET", "/old/{path}", "200", ""): 1}
 
 
-def test_a_scope_that_a_middleware_copies_is_heard_of(foreign: type[Foreign]) -> None:
+def test_a_template_reported_in_a_copied_scope_is_found(foreign: type[Foreign]) -> None:
     observed = Observed(Copying(foreign()))
     observed.call(("GET", "/things/7"))
     assert observed.counted() == {("GET", "/things/<thing>", "200", ""): 1}

@@ -1,4 +1,4 @@
-"""Probes are told at once what an instance lacks, whatever its checks do; and what they find stands on the page."""
+"""Probes get an immediate response with what an instance lacks, whatever its checks do, and a metric reports it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Asking:
         (lambda: next(iter([broken()])), DOWN),
     ],
 )  # fmt: skip
-def test_a_check_has_failed_where_it_raises_or_says_false(store: ProcessStore, check: Any, expected: Any) -> None:
+def test_a_check_fails_if_it_raises_or_returns_false(store: ProcessStore, check: Any, expected: Any) -> None:
     health_check("database", check, store=store)
     assert found(store) == {"database": expected}
 
@@ -134,7 +134,7 @@ def test_a_check_that_wants_the_process_to_end_has_failed(kind: str, error: Base
         leave(error)
 
     checks = {"a function": lambda: leave(error), "an async function": at_once, "an awaiting function": later}
-    health_check("migrations", checks.get(kind, lambda: later()), store=store)  # noqa: PLW0108 - it is no async function
+    health_check("migrations", checks.get(kind, lambda: later()), store=store)  # noqa: PLW0108 - a lambda is not an async function
     health_check("database", well, store=store)
     with TestClient(service(store)) as client:
         for _ in range(2):
@@ -147,7 +147,9 @@ def test_a_service_without_checks_is_ready(store: ProcessStore) -> None:
     assert asked(service(store)) == (200, {"status": "ready", "checks": {}})
 
 
-def test_an_instance_that_lacks_something_is_not_ready_and_says_what_but_not_why(store: ProcessStore) -> None:
+def test_an_instance_with_a_failed_check_is_not_ready_and_names_the_check_but_not_the_reason(
+    store: ProcessStore,
+) -> None:
     health_check("database", broken, store=store)
     health_check("cache", well, store=store)
     status, page = asked(service(store))
@@ -156,13 +158,13 @@ def test_an_instance_that_lacks_something_is_not_ready_and_says_what_but_not_why
     assert "10.1.2.3" not in json.dumps(page)
 
 
-def test_it_stays_ready_without_what_it_does_not_require(store: ProcessStore) -> None:
+def test_it_stays_ready_if_an_optional_check_fails(store: ProcessStore) -> None:
     health_check("recommendations", broken, required=False, store=store)
     status, page = asked(service(store))
     assert (status, page["checks"]["recommendations"]["status"]) == (200, "down")
 
 
-def test_it_is_alive_whatever_it_lacks(store: ProcessStore) -> None:
+def test_it_is_alive_with_any_failed_check(store: ProcessStore) -> None:
     health_check("database", broken, store=store)
     assert asked(service(store), "/health") == (200, {"status": "alive"})
 
@@ -182,7 +184,7 @@ def test_the_same_name_again_replaces_the_former(store: ProcessStore) -> None:
         ({"name": "a", "check": well, "seconds": True}, "health_check_invalid", "seconds got True"),
     ],
 )
-def test_what_is_no_check_is_refused(arguments: Any, code: str, said: str, store: ProcessStore) -> None:
+def test_an_invalid_check_is_refused(arguments: Any, code: str, said: str, store: ProcessStore) -> None:
     with pytest.raises(InstrumentationError, match=said) as raised:
         health_check(**arguments, store=store)
     assert raised.value.code == code
@@ -237,7 +239,7 @@ def test_checks_run_side_by_side(store: ProcessStore) -> None:
     assert found(store) == {"database": UP, "cache": UP}
 
 
-def test_probes_at_one_time_ask_once(store: ProcessStore) -> None:
+def test_concurrent_probes_run_a_check_once(store: ProcessStore) -> None:
     begun: list[int] = []
 
     async def slow() -> None:
@@ -287,7 +289,7 @@ def checks_row(name: str, probe: Any) -> Any:
     return Check(name, probe, None, is_required=True)
 
 
-def test_another_event_loop_of_the_process_asks_anew(store: ProcessStore) -> None:
+def test_another_event_loop_of_the_process_runs_the_check_again(store: ProcessStore) -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
 
@@ -296,7 +298,7 @@ def test_another_event_loop_of_the_process_asks_anew(store: ProcessStore) -> Non
     assert [asked(app)[0] for _ in range(2)] == [503, 503]
 
 
-# --- Checks that hold up the event loop -----------------------------------------------------------------------------------
+# --- Checks that block the event loop -------------------------------------------------------------------------------------
 
 
 class Thread:
@@ -327,7 +329,7 @@ def problems(check: Any, times: int, store: ProcessStore) -> list[str]:
     return asyncio.run(asked())
 
 
-def test_an_async_check_that_awaits_nothing_runs_aside_from_the_first_time(store: ProcessStore) -> None:
+def test_an_async_check_that_awaits_nothing_runs_in_a_thread_from_the_start(store: ProcessStore) -> None:
     thread = Thread()
 
     async def check() -> bool:
@@ -338,7 +340,7 @@ def test_an_async_check_that_awaits_nothing_runs_aside_from_the_first_time(store
     assert {one.name for one in thread.seen} == {"sidelight-health"}
 
 
-def test_one_that_holds_the_loop_up_and_never_gives_way_runs_aside_from_then_on(
+def test_one_that_blocks_the_loop_and_never_yields_runs_in_a_thread_from_then_on(
     store: ProcessStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     thread = Thread()
@@ -355,7 +357,7 @@ def test_one_that_holds_the_loop_up_and_never_gives_way_runs_aside_from_then_on(
     assert said == "health check database blocked the event loop for 0.2 s; it runs in a thread from now on"
 
 
-def test_one_that_gives_way_too_stays_on_the_loop_and_is_said(
+def test_one_that_blocks_and_yields_stays_on_the_loop_and_is_logged(
     store: ProcessStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     thread = Thread()
@@ -370,7 +372,7 @@ def test_one_that_gives_way_too_stays_on_the_loop_and_is_said(
     assert said.endswith("use a plain function, which runs in a thread")
 
 
-def test_one_that_needs_the_loop_after_all_is_back_on_it(store: ProcessStore) -> None:
+def test_one_that_needs_the_loop_after_all_runs_on_it_again(store: ProcessStore) -> None:
     thread = Thread()
 
     async def check() -> None:
@@ -392,7 +394,7 @@ def test_an_async_function_that_asks_for_its_loop_is_run_on_it(store: ProcessSto
     assert len(loops) == 2
 
 
-def test_one_that_is_quick_or_waits_stays_on_the_loop_and_nothing_is_said(
+def test_one_that_is_quick_or_waits_stays_on_the_loop_without_a_log_line(
     store: ProcessStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     thread = Thread(0.0)
@@ -413,7 +415,7 @@ def gauges(store: ProcessStore) -> dict[str, float]:
     return {row.labels[0]: row.slots[0] for row in store.series() if row.metric.name == "health_check_up"}
 
 
-def test_what_was_found_last_is_on_the_page_and_what_is_old_is_asked_for_meanwhile(store: ProcessStore) -> None:
+def test_the_page_shows_the_last_result_and_an_old_one_is_refreshed_meanwhile(store: ProcessStore) -> None:
     fails = True
 
     async def ask() -> bool:
@@ -443,7 +445,7 @@ def test_the_pages_are_counted_nowhere_and_documented_nowhere(store: ProcessStor
     assert routes <= {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 
 
-def test_a_change_is_said_once_with_its_reason(store: ProcessStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_is_logged_once_with_its_reason(store: ProcessStore, caplog: pytest.LogCaptureFixture) -> None:
     fails = True
 
     async def ask() -> None:

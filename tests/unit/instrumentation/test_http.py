@@ -1,4 +1,4 @@
-"""How requests are counted over time, in one app or several; the page; docs/reference/behaviours.md is made from these names."""
+"""Counting over time, in one app or several; the page; docs/reference/behaviours.md is made from these names."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def _get(app: Any, path: str) -> httpx.Response:
 # --- Streams ----------------------------------------------------------------------------------------------------------
 
 
-def test_background_tasks_are_no_latency() -> None:
+def test_background_tasks_are_not_latency() -> None:
     """the duration until the last byte of the response"""
     app = FastAPI()
     finished = []
@@ -248,7 +248,7 @@ def test_active_requests_fall_once_the_content_length_is_sent() -> None:
     assert observed.active() == {"GET": 0.0}
 
 
-# --- What is not counted ----------------------------------------------------------------------------------------------
+# --- Requests that are not counted ------------------------------------------------------------------------------------
 
 
 def test_reading_the_page() -> None:
@@ -370,8 +370,8 @@ def test_middleware_added_afterwards_is_inside() -> None:
     assert observed.counted() == {("GET", "/items/{item}", "418", ""): 1}
 
 
-def test_an_app_that_is_thrown_away() -> None:
-    """its counts stay, and nothing else of it"""
+def test_an_app_that_is_deleted() -> None:
+    """its counts stay; all its memory is freed"""
     observed = Observed(shop())
     observed.call(("GET", "/items/1"))
     gone = weakref.ref(observed.app)
@@ -407,7 +407,7 @@ def test_a_function_is_returned_wrapped_and_has_no_templates() -> None:
     assert observed.counted() == {("PUT", "", "204", ""): 1}
 
 
-def test_what_is_no_app() -> None:
+def test_an_object_that_is_not_an_app() -> None:
     """`instrument()` raises an `InstrumentationError`"""
     with pytest.raises(InstrumentationError, match="instrument\\(\\) got 'app:app'; give the ASGI or WSGI app"):
         instrumentation.instrument("app:app")
@@ -441,8 +441,8 @@ def test_the_page_is_what_a_prometheus_client_can_parse() -> None:
     assert {"0.5", "1.0", "+Inf"} <= edges
 
 
-def test_openmetrics_is_given_to_who_asks_for_it() -> None:
-    """else the text format"""
+def test_openmetrics_is_served_to_readers_that_accept_it() -> None:
+    """otherwise the text format"""
     observed = Observed(shop())
     page = observed.page("application/openmetrics-text; version=1.0.0")
     assert page.headers["content-type"].startswith("application/openmetrics-text")
@@ -457,8 +457,8 @@ def test_the_page_says_which_service_and_version_this_is() -> None:
     assert 'target_info{deployment_environment_name="staging",service_name="shop",service_version="1.2.3"} 1.0' in page
 
 
-def test_metrics_of_your_own_stand_on_the_same_page() -> None:
-    """what prometheus_client's registry holds"""
+def test_your_own_metrics_are_on_the_same_page() -> None:
+    """the metrics of prometheus_client's registry"""
     observed = Observed(shop())
     Counter("coffee_cups", "Cups.", registry=observed.registry).inc(7)
     assert "coffee_cups_total 7.0" in observed.page().text
@@ -473,7 +473,7 @@ def test_a_path_for_the_page_that_the_app_serves_itself() -> None:
     assert observed.counted() == {}
 
 
-def test_a_path_for_the_page_that_takes_something_else_than_get() -> None:
+def test_a_path_for_the_page_that_accepts_other_methods_than_get() -> None:
     """counted as any other route; the page is answered to GET"""
     app = FastAPI()
     app.add_api_route("/metrics", lambda: "taken", methods=["POST"])
@@ -488,7 +488,7 @@ def test_without_a_path_there_is_no_page() -> None:
     assert Observed(shop(), parse_settings({"metrics": {"path": None}})).page().status_code == 404
 
 
-# --- Faults of Sidelight's own ----------------------------------------------------------------------------------------
+# --- Errors in Sidelight ----------------------------------------------------------------------------------------------
 
 
 class Failing(LocalStore):

@@ -1,4 +1,4 @@
-"""What `instrument()` takes for an app of ASGI, what for one of WSGI, and what it refuses in which sentence."""
+"""Which objects `instrument()` takes for ASGI or WSGI apps, and the messages for those that it refuses."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_what_is_no_app_is_refused(given: Any, sentence: str) -> None:
 
 
 @pytest.mark.parametrize("given", [any_arguments, two_arguments, MagicMock(), int.__add__])
-def test_where_it_cannot_be_told_the_caller_is_asked(given: Callable[..., Any]) -> None:
+def test_if_the_interface_is_ambiguous_the_caller_must_name_it(given: Callable[..., Any]) -> None:
     with pytest.raises(InstrumentationError) as caught:
         interface_of(given)
     assert caught.value.code == "interface_unclear"
@@ -132,7 +132,7 @@ def test_where_it_cannot_be_told_the_caller_is_asked(given: Callable[..., Any]) 
     assert (interface_of(given, "asgi"), interface_of(given, "wsgi")) == ("asgi", "wsgi")
 
 
-def test_what_the_caller_says_wins_but_for_what_cannot_be_called() -> None:
+def test_the_callers_choice_takes_precedence_except_for_objects_that_cannot_be_called() -> None:
     assert interface_of(APIRouter(), "asgi") == "asgi"
     with pytest.raises(InstrumentationError, match="got the class FastAPI"):
         interface_of(FastAPI, "asgi")

@@ -1,4 +1,4 @@
-"""What starts and stops with the process: each part on its own, each failure named."""
+"""The parts that start and stop with the process: each on its own, each failure named."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_part_that_fails_to_start_is_named_and_the_others_start(caplog: pytest
     lifecycle.start()
     assert started == ["first", "last"]
     (record,) = caplog.records
-    assert record.getMessage() == "sidelight could not start: tracing. The service goes on without it"
+    assert record.getMessage() == "sidelight could not start: tracing. The service continues without it"
     assert "no exporter" in caplog.text
 
 

@@ -67,10 +67,10 @@ def page(workers: Workers, registry: CollectorRegistry, *names: str) -> Read:
     register(workers.store, registry)
     text = Exposition(workers.store, registry, files=WorkerFiles(workers.folder)).page("", names).body.decode()
     families = list(parse(text))
-    assert len(families) == len({family.name for family in families}), "a metric stands twice"
+    assert len(families) == len({family.name for family in families}), "a metric is there twice"
     every = [sample for family in families for sample in family.samples if not sample.name.startswith("sidelight")]
     read = {(sample.name, *sample.labels.values()): sample.value for sample in every}
-    assert len(read) == len(every), "a sample stands twice"
+    assert len(read) == len(every), "a sample is there twice"
     return read
 
 

@@ -1,4 +1,4 @@
-"""Cases that older versions of FastAPI and Starlette answer otherwise; the names stand in docs/reference/behaviours.md too."""
+"""Cases in which older versions of FastAPI and Starlette differ; their names are in docs/reference/behaviours.md too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An app that is observed stays the app that it was; docs/reference/behaviours.md is made from these names."""
+"""An observed app keeps its identity; docs/reference/behaviours.md is made from these names."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ def test_routes_that_are_added_to_a_wrapped_app_afterwards() -> None:
     assert observed.counted() == {("GET", "/late/{x}", "200", ""): 1}
 
 
-def test_an_object_that_is_thrown_away() -> None:
-    """its counts stay, and nothing else of it"""
+def test_an_object_that_is_deleted() -> None:
+    """its counts stay; all its memory is freed"""
     observed = Observed(Framework())
     observed.call(("GET", "/"))
     gone = weakref.ref(observed.app)
@@ -203,6 +203,6 @@ def test_an_app_with_a_store_or_a_registry_of_its_own_says_why_it_cannot_be_pick
     assert caught.value.message.startswith("An app that was instrumented with a store or a registry cannot be pickled")
 
 
-def test_the_store_of_the_process_is_no_hindrance() -> None:
+def test_the_processs_store_does_not_prevent_pickling() -> None:
     app = instrumentation.instrument(Framework(), settings=METRICS_ALONE, store=default_store())
     assert pickle.loads(pickle.dumps(app)).answer == "here"  # noqa: S301 - our own

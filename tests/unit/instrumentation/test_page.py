@@ -1,4 +1,4 @@
-"""Who may read the metrics page, and in which form it is sent."""
+"""Access to the metrics page, and the format in which it is sent."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_the_token_must_be_right(given: str | None, status: int, file: Path) -> 
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_a_refusal_asks_for_a_bearer_token_and_gives_nothing_away(method: str, file: Path) -> None:
+def test_a_refusal_asks_for_a_bearer_token_and_reveals_nothing(method: str, file: Path) -> None:
     page = a_page(token_file=str(file))
     missing, wrong = ask(page, method), ask(page, method, authorization="Bearer s7")
     assert missing.status_code == 401
@@ -187,7 +187,7 @@ def test_a_refusal_asks_for_a_bearer_token_and_gives_nothing_away(method: str, f
     assert (missing.headers, missing.content) == (wrong.headers, wrong.content)
 
 
-def test_without_a_token_asked_for_any_is_welcome() -> None:
+def test_without_a_configured_token_any_token_is_accepted() -> None:
     assert ask(a_page(), authorization="Bearer anything").status_code == 200
 
 
@@ -269,7 +269,7 @@ def test_a_page_says_how_long_the_pages_before_it_took(file: Path) -> None:
     assert [scrapes(page, **BEARER) for _ in range(3)] == ["1.0", "2.0", "3.0"]
 
 
-def test_the_time_that_is_said_is_the_time_that_it_took() -> None:
+def test_the_logged_duration_is_the_real_one() -> None:
     registry = CollectorRegistry()
     Gauge("shop_slow", "A gauge.", registry=registry).set_function(lambda: float(threading.Event().wait(0.3)))
     page = a_page(registry=registry)
@@ -290,7 +290,7 @@ def a_slow_gauge(registry: CollectorRegistry, asked: threading.Event, go_on: thr
     Gauge("shop_slow", "A gauge.", registry=registry).set_function(value)
 
 
-def test_a_slow_collector_does_not_hold_up_the_event_loop() -> None:
+def test_a_slow_collector_does_not_block_the_event_loop() -> None:
     registry, asked, go_on = CollectorRegistry(), threading.Event(), threading.Event()
     a_slow_gauge(registry, asked, go_on)
     page = a_page(registry=registry)

@@ -1,4 +1,4 @@
-"""An error becomes a problem document that helps whoever called, and shows nothing of what is inside."""
+"""An error becomes a problem document that helps the caller and shows no internals."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Client:
 
 
 class Service:
-    """A service that raises what it is told."""
+    """A service that raises given exceptions."""
 
     def __init__(self, *, all_documents: bool = True) -> None:
         self.store = LocalStore()
@@ -115,7 +115,7 @@ def test_the_family_is_whole() -> None:
     assert found == {"AppError", *FAMILY}
 
 
-def test_a_code_of_its_own_and_details_are_shown_to_whoever_is_at_fault() -> None:
+def test_the_code_and_details_of_a_client_error_are_shown() -> None:
     service = Service()
     document = service.get(NotFoundError("There is no order 7.", "no_order", {"order": 7, "inner": object()})).json()
     assert (document["code"], document["details"]) == ("no_order", {"order": 7, "inner": "<object>"})
@@ -128,7 +128,7 @@ def test_details_that_json_cannot_say_are_left_out(details: dict[str, Any]) -> N
     assert "details" not in response.json()
 
 
-def test_details_of_our_own_fault_stay_inside_and_are_logged_with_their_cause(caplog: pytest.LogCaptureFixture) -> None:
+def test_details_of_a_server_error_are_not_shown_and_logged_with_their_cause(caplog: pytest.LogCaptureFixture) -> None:
     error = ExternalServiceError("The payment provider is down.", "provider_down", {"host": "10.0.0.7"})
     error.__cause__ = OSError("inner cause")
     with caplog.at_level(logging.ERROR, "instrumentation"):
@@ -139,11 +139,11 @@ def test_details_of_our_own_fault_stay_inside_and_are_logged_with_their_cause(ca
     assert "provider_down" in caplog.text
 
 
-def test_who_asked_too_often_is_told_when_to_come_back() -> None:
+def test_a_rate_limited_client_gets_the_time_to_retry() -> None:
     assert Service().get(RateLimitedError("Slow down.", retry_after=1.2)).headers["retry-after"] == "2"
 
 
-def test_an_exception_that_nobody_handles_shows_nothing_and_goes_on() -> None:
+def test_an_unhandled_exception_shows_nothing_and_is_raised() -> None:
     service = Service()
     response = service.get(KeyError("password=hunter2"))
     assert response.status_code == 500
@@ -184,7 +184,7 @@ def test_an_http_exception_keeps_its_status_text_and_headers() -> None:
     assert service.get(HTTPException(599)).json()["title"] == "Error"
 
 
-def test_instrument_changes_no_answer_but_of_its_own_errors() -> None:
+def test_instrument_changes_only_the_responses_of_its_own_errors() -> None:
     service = Service(all_documents=False)
     assert service.get(HTTPException(404, "no")).json() == {"detail": "no"}
     assert service.get(KeyError()).text == "Internal Server Error"

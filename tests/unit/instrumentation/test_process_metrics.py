@@ -1,4 +1,4 @@
-"""What a process uses is what the standard client says it uses."""
+"""Process metrics equal those of the standard client."""
 
 from __future__ import annotations
 

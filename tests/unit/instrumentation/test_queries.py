@@ -1,4 +1,4 @@
-"""In log lines no query of a URL is printed, whoever logs it and however; what is no query stays."""
+"""Log lines contain no query strings of URLs, from any library and in any form; other text stays."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_query_is_masked_in_a_text(text: str, masked: str) -> None:
         "glob /var/log/?.log",
     ],
 )  # fmt: skip
-def test_what_is_no_query_stays(text: str) -> None:
+def test_other_text_than_queries_stays(text: str) -> None:
     assert LINES.text(text) == text
 
 
@@ -68,7 +68,7 @@ def test_a_query_is_masked_in_data_and_in_objects() -> None:
     assert LINES.message("called %s", (httpx.URL("https://x.example/a?b=c"),)) == "called https://x.example/a?***"
 
 
-def test_it_is_for_lines_alone_and_can_be_let_through() -> None:
+def test_only_lines_are_masked_and_masking_can_be_turned_off() -> None:
     text = "https://x.example/a?page=2&token=x"
     assert Redactor().text(text) == "https://x.example/a?page=2&token=***"
     assert Redactor(queries=True, allow=["url_query"]).text(text) == "https://x.example/a?page=2&token=***"
@@ -110,7 +110,7 @@ CLIENTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_says_each_call_at_debug_alone_and_never_the_query(client: str, address: str, log: Log) -> None:
+def test_a_client_logs_each_call_only_at_debug_and_never_the_query(client: str, address: str, log: Log) -> None:
     CLIENTS[client](f"{address}/old?code=hunter2")
     assert log.lines == []
     log.configure(level="debug")

@@ -1,4 +1,4 @@
-"""Queues are read when the page is made, and one that is slow or broken costs its own number alone."""
+"""Queues are read when the page is built, and a slow or broken queue loses only its own value."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Seven:
 
 
 @pytest.mark.parametrize("depth", [seven, lambda: seven(), partial(seven), Seven()])  # noqa: PLW0108 - as users write it
-def test_what_is_awaitable_is_awaited(store: ProcessStore, loop: asyncio.AbstractEventLoop, depth: Any) -> None:
+def test_awaitables_are_awaited(store: ProcessStore, loop: asyncio.AbstractEventLoop, depth: Any) -> None:
     assert loop.is_running()
     queue("emails", depth=depth, store=store)
     assert depths(store) == {"emails": 7}
@@ -166,7 +166,7 @@ def test_a_queue_that_is_made_on_a_loop_is_awaited_there(store: ProcessStore, lo
     asyncio.run(watch())
 
 
-def test_a_plain_function_holds_up_neither_the_loop_nor_the_thread_of_the_page(
+def test_a_plain_function_blocks_neither_the_loop_nor_the_thread_of_the_page(
     store: ProcessStore, loop: asyncio.AbstractEventLoop
 ) -> None:
     threads: list[threading.Thread] = []
@@ -193,7 +193,7 @@ def test_all_are_read_side_by_side(store: ProcessStore, loop: asyncio.AbstractEv
     assert depths(store) == {"a": 7, "b": 7}
 
 
-def test_without_a_loop_what_is_awaitable_fails_and_says_why(
+def test_without_a_loop_an_awaitable_fails_and_the_log_says_why(
     store: ProcessStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue("emails", depth=seven, store=store)
@@ -203,7 +203,7 @@ def test_without_a_loop_what_is_awaitable_fails_and_says_why(
     ]
 
 
-def test_an_app_that_begins_again_on_another_loop_is_read_there(store: ProcessStore) -> None:
+def test_an_app_that_restarts_on_another_loop_is_read_there(store: ProcessStore) -> None:
     queue("emails", depth=seven, store=store)
     for _ in range(2):
         with running_loop(store):
@@ -224,7 +224,7 @@ def test_a_queue_that_was_made_on_a_loop_that_has_ended_is_awaited_on_the_apps(
         assert depths(store) == {"emails": 7}
 
 
-def test_a_page_that_is_made_on_an_event_loop_does_not_wait_and_says_so_once(
+def test_a_page_built_on_an_event_loop_does_not_wait_and_logs_this_once(
     store: ProcessStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue("emails", depth=lambda: 7, store=store)
@@ -304,7 +304,7 @@ def test_a_coroutine_that_hangs_is_cancelled_at_the_limit(
     assert caplog.messages == ["depth of queue 'emails' cannot be read: took longer than 0.07 s"]
 
 
-def test_a_loop_that_is_held_up_costs_the_page_no_more_than_the_limit(
+def test_a_blocked_loop_delays_the_page_no_longer_than_the_limit(
     store: ProcessStore, loop: asyncio.AbstractEventLoop, hung: threading.Event
 ) -> None:
     queue("emails", depth=seven, store=store)
@@ -337,7 +337,7 @@ def test_two_pages_at_the_same_time_share_one_call(store: ProcessStore) -> None:
 # --- Failing ones -------------------------------------------------------------------------------------------------------
 
 
-def test_a_failure_is_counted_each_time_and_said_once_for_each_kind(
+def test_a_failure_is_counted_each_time_and_logged_once_for_each_kind(
     store: ProcessStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     errors: list[Exception | None] = [
@@ -386,7 +386,7 @@ def test_a_callback_that_wants_the_process_to_end_fails(
     assert "SystemExit: no broker" in caplog.text
 
 
-def test_where_there_are_no_more_threads_the_page_is_served_without_the_queue(
+def test_without_a_free_thread_the_page_is_served_without_the_queue(
     store: ProcessStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_more(_: threading.Thread) -> None:

@@ -1,4 +1,4 @@
-"""No secret is printed, wherever it stands; ordinary text stays as it is."""
+"""No secret is printed, wherever it is; ordinary text does not change."""
 
 from __future__ import annotations
 
@@ -324,7 +324,7 @@ def test_capitals_change_nothing(name: str, chance: Any) -> None:
 
 @UNHURRIED
 @given(st.sampled_from(["token", "session", "password", "card_number", "apiKey"]), st.sampled_from(HARMLESS))
-def test_what_says_something_about_a_secret_is_none(name: str, last: str) -> None:
+def test_names_about_secrets_are_not_secret(name: str, last: str) -> None:
     key = f"{name}_{last.replace(' ', '_')}"
     assert REDACTOR.value({key: "x"}) == {key: "x"}
 
@@ -337,11 +337,11 @@ def test_what_says_something_about_a_secret_is_none(name: str, last: str) -> Non
         "has_password_changed", "token_type", "tokenCount", "monkey", "Sessions_total", "user", "span_id", "trace_id",
     ],
 )  # fmt: skip
-def test_other_names_are_none(key: str) -> None:
+def test_other_names_are_not_secret(key: str) -> None:
     assert REDACTOR.value({key: "x"}) == {key: "x"}
 
 
-def test_nothing_yes_no_and_a_count_are_no_secrets() -> None:
+def test_empty_values_booleans_and_counts_are_not_secret() -> None:
     plain = {"password": None, "has_token": True, "cookie": False, "tokens": 512, "total_tokens": 1.5, "cookies": 3}
     assert REDACTOR.value(plain) == plain
     assert REDACTOR.value({"pin": 1234, "password": "", "tokens": "512"}) == {
@@ -389,7 +389,7 @@ def test_what_is_assigned_to_a_secrets_name_is_masked_in_every_form(form: str, k
         ["the {}={} is", "the {}:{} is", "the {}: {}", "{} = {}\nx = 1", "--{} {} -x", "{}: {}, x: 1"]
     ),
 )
-def test_what_stands_there_without_quotes_is_masked_up_to_the_next_blank(key: str, secret: str, form: str) -> None:
+def test_a_value_without_quotes_is_masked_up_to_the_next_blank(key: str, secret: str, form: str) -> None:
     assume(not re.fullmatch(r"[\d.,_]+[\W_]*", secret))  # a number, which some keys may have
     assume(secret.strip("*") and secret[0] != ":" and not secret.startswith(("--", '""', "''")))
     assume(not re.search(r"[&;,][\w.\[\]%-]+=", secret))  # looks like the next of several
@@ -728,7 +728,7 @@ def test_what_cannot_be_used_is_refused(parameter: str, given: str, allowed: str
         parse_settings({"logging": {"redaction": {parameter: [given]}}})
 
 
-def test_a_text_is_no_list_of_letters() -> None:
+def test_a_text_is_not_taken_for_a_list_of_letters() -> None:
     with pytest.raises(InstrumentationError, match="keys got 'pin'; give a list"):
         Redactor(keys="pin")
 
@@ -764,14 +764,14 @@ def test_the_time_of_a_pattern_grows_with_the_length_and_no_faster(pattern: str,
     assert seconds(long) < 24 * seconds(short) + 0.001  # 8 times the length; 64 times the time if it were squared
 
 
-def test_half_a_character_is_no_fault_of_a_pattern() -> None:
+def test_half_a_character_does_not_break_a_pattern() -> None:
     assert Redactor(patterns=["EMP-[0-9]+"]).text("of EMP-7 \ud800 é") == "of *** ? é"
 
 
-def test_without_re2_there_are_no_patterns_and_all_else_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_re2_only_the_patterns_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("instrumentation.redaction.options.engine", lambda: None)
     assert Redactor(keys=["diagnosis"]).text("diagnosis=x") == "diagnosis=***"
-    parse_settings({"logging": {"redaction": {"patterns": ["EMP-[0-9]+"]}}})  # whoever makes dashboards needs no RE2
+    parse_settings({"logging": {"redaction": {"patterns": ["EMP-[0-9]+"]}}})  # RE2 is not needed to read the settings
     with pytest.raises(InstrumentationError, match=r"patterns need the package google-re2, .*sidelight\[patterns\]"):
         Redactor(patterns=["EMP-[0-9]+"])
 

@@ -1,4 +1,4 @@
-"""A collector of the user's may fail, hang or say nonsense: the page has everything else, in time, and each name once."""
+"""A user's collector may fail, hang or return nonsense: the page has everything else, in time, and each name once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOTH = pytest.mark.parametrize("accept", ["", OPENMETRICS], ids=["text", "OpenMe
 
 
 class Giving:
-    """A collector that gives what it is told."""
+    """A collector with given metrics."""
 
     def __init__(self, *families: Family) -> None:
         self.families = families
@@ -81,7 +81,7 @@ def read(made: Exposition, accept: str = "") -> dict[str, list[float]]:
     text = made.page(accept).body.decode()
     families = list(parse_openmetrics(text) if accept else parse_text(text))  # type: ignore[no-untyped-call]
     names = [family.name for family in families]
-    assert len(names) == len(set(names)), "a metric stands twice"
+    assert len(names) == len(set(names)), "a metric is there twice"
     return {
         family.name: [sample.value for sample in family.samples if not sample.name.endswith("_created")]
         for family in families
@@ -129,7 +129,7 @@ def test_one_that_hangs_is_left_out_and_asked_again_only_once_it_has_answered(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_two_that_hang_cost_two_times_the_patience_and_no_more_than_themselves() -> None:
+def test_two_that_hang_take_two_times_the_limit_and_lose_only_their_own_metrics() -> None:
     first, second = Hanging(), Hanging()
     made = exposition(first, Giving(GaugeMetricFamily("shop_between", "A gauge.", 7.0)), second)
     assert read(made) == OURS | TILLS | {"shop_between": [7.0]}
@@ -137,7 +137,7 @@ def test_two_that_hang_cost_two_times_the_patience_and_no_more_than_themselves()
         hanging.go_on.set()
 
 
-def test_many_that_are_slow_have_the_patience_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_slow_ones_have_the_limit_each(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(Hanging):
         def collect(self) -> Iterator[Family]:
             self.go_on.wait(0.4)
@@ -162,7 +162,7 @@ def test_one_whose_value_wants_the_process_to_end_is_left_out(accept: str) -> No
 
 
 @BOTH
-def test_text_that_is_no_unicode_costs_its_metric_alone(accept: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_text_that_is_not_unicode_loses_only_its_metric(accept: str, caplog: pytest.LogCaptureFixture) -> None:
     wrong = GaugeMetricFamily("shop_wrong", "A gauge.", labels=["file"])
     wrong.add_metric(["caf\udce9"], 7.0)
     with warnings(caplog) as said:
@@ -173,18 +173,18 @@ def test_text_that_is_no_unicode_costs_its_metric_alone(accept: str, caplog: pyt
     assert "shop_wrong" in said[0]
 
 
-def test_what_is_no_metric_is_left_out() -> None:
+def test_other_objects_than_metrics_are_left_out() -> None:
     assert read(exposition(Giving("shop_wrong 7"))) == OURS | TILLS  # type: ignore[arg-type]
 
 
-def test_one_that_makes_up_names_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_that_invents_names_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with warnings(caplog) as said:
         made_up = (GaugeMetricFamily(f"shop_{number}", "A gauge.", "seven") for number in range(700))  # type: ignore[arg-type]
         assert read(exposition(Giving(*made_up))) == OURS | TILLS
     assert len(said) == 100
 
 
-# --- A name stands once -------------------------------------------------------------------------------------------------
+# --- Each name is on the page once --------------------------------------------------------------------------------------
 
 
 def gauge(value: float, name: str = "shop_weight") -> Family:
@@ -211,7 +211,7 @@ def test_metrics_of_one_name_become_one(accept: str) -> None:
         (lambda: (gauge(3.0, "workflows_created_total"),), "a metric of Sidelight has this name"),
     ],
 )
-def test_metrics_of_one_name_that_do_not_go_together_are_left_out_and_said_once(
+def test_incompatible_metrics_of_one_name_are_left_out_and_logged_once(
     accept: str, given: Callable[[], tuple[Family, ...]], why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = exposition(Giving(*given()))

@@ -1,4 +1,4 @@
-"""Only what failed for a moment is tried again, so often, and not for longer than was said."""
+"""Only temporary failures are retried, as often and as long as configured."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def with_retries(failing: Failing, store: LocalStore, **settings: Any) -> Callab
     return call
 
 
-def test_a_passing_failure_is_tried_again_and_counted(store: LocalStore) -> None:
+def test_a_passing_failure_is_retried_and_counted(store: LocalStore) -> None:
     failing = Failing(ConnectionError(), TimeoutError())
     call = with_retries(failing, store)
     assert call() == 7
@@ -97,7 +97,7 @@ def test_a_passing_failure_is_tried_again_and_counted(store: LocalStore) -> None
     assert (name.endswith("with_retries.<locals>.call"), count) == (True, 2.0)
 
 
-def test_the_last_failure_goes_on_as_it_is(store: LocalStore) -> None:
+def test_the_last_failure_is_raised_unchanged(store: LocalStore) -> None:
     last = ConnectionError("third")
     failing = Failing(ConnectionError(), ConnectionError(), last)
     with pytest.raises(ConnectionError) as raised:
@@ -109,7 +109,7 @@ def test_the_last_failure_goes_on_as_it_is(store: LocalStore) -> None:
 @pytest.mark.parametrize(
     "error", [ValueError(), NotFoundError("no"), answered(404), answered(401), of_requests(404), of_urllib(410)]
 )
-def test_what_is_permanent_is_not_tried_again(store: LocalStore, error: Exception) -> None:
+def test_permanent_failures_are_not_retried(store: LocalStore, error: Exception) -> None:
     exceptions: tuple[type[Exception], ...] = (ConnectionError,) if isinstance(error, ValueError) else (Exception,)
     failing = Failing(error)
     with pytest.raises(type(error)) as raised:
@@ -121,7 +121,7 @@ def test_what_is_permanent_is_not_tried_again(store: LocalStore, error: Exceptio
 @pytest.mark.parametrize(
     "error", [answered(503), answered(429), answered(408), of_requests(503), of_urllib(429), RateLimitedError("slow")]
 )
-def test_an_answer_that_may_turn_is_tried_again(store: LocalStore, error: Exception) -> None:
+def test_temporary_failures_are_retried(store: LocalStore, error: Exception) -> None:
     assert with_retries(Failing(error), store, exceptions=Exception)() == 7
 
 

@@ -1,4 +1,4 @@
-"""Settings that name routes: what a pattern matches, and which patterns are refused since no route can match them."""
+"""Settings that name routes: what a pattern matches, and which patterns are refused because they never match."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_long_path_that_nearly_matches_costs_little() -> None:
 
 
 @pytest.mark.parametrize(("pattern", "path"), [("/internal/*", "/internal/a"), ("/a.b", "/a.b")])
-def test_traces_leave_out_what_is_not_counted(pattern: str, path: str) -> None:
+def test_requests_that_are_not_counted_have_no_spans(pattern: str, path: str) -> None:
     excluded = re.compile(_pattern([pattern]))
     assert excluded.search(f"http://shop:8000{path}")
     assert not excluded.search(f"http://shop:8000/v1{path}")

@@ -1,4 +1,4 @@
-"""The user of each request is found and counted, and nothing that goes wrong with it reaches the app or the log."""
+"""The user of each request is found and counted, and errors in doing so affect neither app nor log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_user_of_each_request_is_counted(users: ActiveUsers) -> None:
 
 
 @pytest.mark.parametrize("nobody", [None, ""])
-def test_a_request_of_nobody_is_not_counted(
+def test_a_request_without_a_user_is_not_counted(
     users: ActiveUsers, nobody: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     ask(seeing_users(the_user, users), nobody)
@@ -57,7 +57,7 @@ def test_a_request_of_nobody_is_not_counted(
     assert caplog.records == []
 
 
-def test_a_fault_of_the_finder_is_told_once_without_the_id(
+def test_an_error_in_the_finder_is_logged_once_without_the_id(
     users: ActiveUsers, caplog: pytest.LogCaptureFixture
 ) -> None:
     def find(scope: Scope) -> str:
@@ -84,7 +84,7 @@ def test_a_finder_that_wants_the_process_to_end_ends_nothing(
     assert f"since {type(error).__name__}" in caplog.text
 
 
-def test_what_is_no_id_is_told_and_not_raised(users: ActiveUsers, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_id_is_logged_and_not_raised(users: ActiveUsers, caplog: pytest.LogCaptureFixture) -> None:
     ask(seeing_users(the_user, users), {"name": "ada"})
     assert "since InstrumentationError" in caplog.text
     assert "ada" not in caplog.text
@@ -107,7 +107,7 @@ def test_a_finder_that_cannot_be_called_at_once_is_refused_at_the_start(
 
 @pytest.fixture
 def app() -> FastAPI:
-    """Authentication by a header, as late as in a dependency; ids come from it alone."""
+    """An app with authentication by a header in a dependency; only the dependency knows ids."""
 
     async def authenticated(request: Request, x_user: Annotated[str, Header()] = "") -> None:
         request.state.user = x_user or None
@@ -152,11 +152,11 @@ def test_the_users_of_an_app_are_on_its_page(app: FastAPI) -> None:
     assert asked(app, ("/orders", "ada"), ("/orders", "bob"), ("/orders", "ada"), ("/orders", "")) == 2
 
 
-def test_a_user_whose_request_fails_was_there_all_the_same(app: FastAPI) -> None:
+def test_the_user_of_a_failed_request_is_counted(app: FastAPI) -> None:
     assert asked(app, ("/broken", "ada")) == 1
 
 
-def test_what_is_not_counted_as_a_request_is_no_visit(app: FastAPI) -> None:
+def test_the_user_of_an_uncounted_request_is_not_counted(app: FastAPI) -> None:
     assert asked(app, ("/orders", "ada"), ("/health", "bob")) == 1
 
 

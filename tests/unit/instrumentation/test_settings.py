@@ -159,11 +159,11 @@ OTHER_FAULTS = {
         "alerting: {mute_times: [{name: a, from: '07:00', to: '07:00'}]}",
         'alerting.mute_times.0.from: got "07:00" with to "07:00"; give different times, and 24:00 only as the end.',
     ),
-    "a time of day that is none": (
+    "an invalid time of day": (
         "alerting: {mute_times: [{name: a, from: '7:00'}]}",
         'alerting.mute_times.0.from: got "7:00"; give a time of day in quotes, from "00:00" to "24:00".',
     ),
-    "a place that is none": (
+    "an invalid location": (
         "alerting: {mute_times: [{name: a, location: my desk}]}",
         'alerting.mute_times.0.location: got "my desk"; give a place of the time zone database, such as Europe/Berlin',
     ),
@@ -203,7 +203,7 @@ OTHER_FAULTS = {
         "slo: {overrides: [{match: {team: a}}]}",
         "slo.overrides.0.match.team: got a label that alerting.group_by does not keep; give one of job",
     ),
-    "registers that are no power of 2": (
+    "registers that are not a power of 2": (
         "users: {registers: 1000}",
         "users.registers: got 1000; give a power of 2 from 16 to 16384, such as 1024; each is a series of every instance.",
     ),
@@ -271,7 +271,7 @@ ANYTHING = st.recursive(
 
 @given(data=st.dictionaries(st.sampled_from(list(Settings.model_fields)), ANYTHING, max_size=4))
 @settings(max_examples=300, deadline=None)
-def test_whatever_is_given_a_fault_is_one_short_line(data: dict[str, object]) -> None:
+def test_a_fault_of_any_value_is_one_short_line(data: dict[str, object]) -> None:
     try:
         parse_settings(data)
     except SettingsError as error:
@@ -282,7 +282,7 @@ def test_whatever_is_given_a_fault_is_one_short_line(data: dict[str, object]) ->
 
 @given(text=st.text(max_size=40))
 @settings(max_examples=300, deadline=None)
-def test_whatever_the_file_holds_it_is_settings_or_faults(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_file_gives_settings_or_faults(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_text(text, encoding="utf-8", errors="surrogateescape")
     with suppress(SettingsError):  # anything else is a traceback at start-up
@@ -299,7 +299,7 @@ def test_a_file_that_is_named_and_missing_is_a_fault(tmp_path: Path) -> None:
         load_settings(tmp_path / "absent.yaml", {})
 
 
-def test_a_folder_is_no_settings_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_settings_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"cannot be read \(Is a directory\)"):
         load_settings(tmp_path, {})
 
@@ -362,6 +362,6 @@ def test_a_duration_knows_its_seconds(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0s", "5", "s", "1.5m", "-1m", "m5"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match=r"alerting\.window: got .*; give a duration such as 30s"):
         parse_settings({"alerting": {"window": text}})

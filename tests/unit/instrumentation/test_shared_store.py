@@ -1,4 +1,4 @@
-"""Workers count together: nothing lost, nothing twice, nothing backwards, whoever dies when and whatever is removed."""
+"""A worker group loses no count, counts nothing twice and never goes backwards, whichever worker or file disappears."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_the_counts_of_a_dead_worker_stay_and_its_files_go(workers: Workers) -> 
     assert workers.files() == ["2-0.archive", "2-0.keys", "2-0.values", "lock"]
 
 
-def test_what_a_worker_took_over_outlives_it_too(workers: Workers) -> None:
+def test_counts_that_a_worker_has_merged_outlive_it_too(workers: Workers) -> None:
     for times in (3, 7, 11, 13):
         create(workers.start(), times)
     for alive in (3, 2, 1):
@@ -168,14 +168,14 @@ def test_the_gauges_of_a_dead_worker_vanish(workers: Workers) -> None:
     assert workers.counted()[ACTIVE] == (7.0,)
 
 
-def test_what_every_worker_says_of_the_service_is_not_summed(workers: Workers) -> None:
+def test_gauges_of_the_whole_service_are_not_summed(workers: Workers) -> None:
     labels = ("shop", "1.0", "production")
     for _ in range(3):
         workers.start().pin(catalog.TARGET_INFO, labels, 1.0)
     assert workers.counted()["target_info", labels] == (1.0,)
 
 
-def test_what_processes_use_is_summed_and_cpu_time_outlives_them(workers: Workers) -> None:
+def test_process_metrics_are_summed_and_cpu_time_outlives_processes(workers: Workers) -> None:
     workers.cpu = {1: 3.0, 2: 7.0}
     first, second = workers.start(), workers.start()
     both = counted(second)
@@ -221,7 +221,7 @@ def test_a_worker_that_hangs_with_the_lock_does_not_stop_the_others(
     assert "3-0.keys" not in workers.files()
 
 
-def test_a_lock_in_a_folder_that_is_gone_keeps_nobody_out(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_in_a_removed_folder_blocks_no_worker(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     store, real = workers.start(), shared_store.fcntl.flock
     create(store, 7)
 
@@ -254,7 +254,7 @@ def test_a_child_that_is_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path)
     os.close(heard)
 
 
-def test_with_too_many_files_open_nobody_is_forgotten(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_too_many_open_files_no_worker_is_dropped(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     def too_many(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
@@ -317,7 +317,7 @@ def test_histograms_of_another_generation_are_summed_into_the_edges_of_this_one(
     assert [counted(new)[catalog.HTTP_SERVER_REQUEST_DURATION.name, labels] for _ in range(2)] == [expected] * 2
 
 
-def test_a_sum_is_the_same_whoever_reads_it_and_does_not_change_by_folding(workers: Workers) -> None:
+def test_a_sum_is_the_same_in_every_worker_and_does_not_change_by_merging(workers: Workers) -> None:
     """Added one after the other 0.1, 0.2 and 0.3 make 0.6000000000000001 or 0.6: a reset, for Prometheus."""
     for usd in (0.1, 0.2, 0.3, 1e16, 0.7):
         add(workers.start(), catalog.WORKFLOW_COST, ("import",), usd)
@@ -328,7 +328,7 @@ def test_a_sum_is_the_same_whoever_reads_it_and_does_not_change_by_folding(worke
     assert seen == {(10000000000000002.0,)}
 
 
-def test_a_sum_that_is_infinite_is_no_reason_to_have_no_page(workers: Workers) -> None:
+def test_an_infinite_sum_does_not_break_the_page(workers: Workers) -> None:
     for usd in (1e308, 1e308, float("inf")):
         add(workers.start(), catalog.WORKFLOW_COST, ("import",), usd)
     assert set(workers.counted().values()) == {(float("inf"),)}
@@ -363,7 +363,7 @@ def test_a_folder_that_vanishes_takes_no_count_with_it(workers: Workers) -> None
     assert [counted(store) for store in [*workers.running.values(), workers.start()]] == [{CREATED: (24.0,)}] * 4
 
 
-def test_whoever_is_asked_first_knows_all_before_the_others_are_back(workers: Workers) -> None:
+def test_the_first_worker_read_knows_all_counts_before_the_others_are_back(workers: Workers) -> None:
     first, second = workers.start(), workers.start()
     create(second, 7)
     workers.a_second_passes()
@@ -443,7 +443,7 @@ def test_what_was_taken_over_comes_back_too(workers: Workers) -> None:
     assert [counted(store) for store in (*workers.running.values(), workers.start())] == [{CREATED: (10.0,)}] * 2
 
 
-def test_a_worker_that_had_died_but_was_not_folded_when_the_folder_vanished_counts_once(workers: Workers) -> None:
+def test_a_dead_worker_that_was_not_merged_when_the_folder_vanished_counts_once(workers: Workers) -> None:
     dead, first, second = workers.start(), workers.start(), workers.start()
     create(dead, 7)
     workers.a_second_passes()
@@ -454,7 +454,7 @@ def test_a_worker_that_had_died_but_was_not_folded_when_the_folder_vanished_coun
     assert workers.counted() == {CREATED: (7.0,)}
 
 
-def test_a_worker_that_was_folded_just_before_the_folder_vanished_counts_once(workers: Workers) -> None:
+def test_a_worker_that_was_merged_just_before_the_folder_vanished_counts_once(workers: Workers) -> None:
     dead, heir, other = workers.start(), workers.start(), workers.start()
     create(dead, 7)
     workers.a_second_passes()
@@ -466,7 +466,7 @@ def test_a_worker_that_was_folded_just_before_the_folder_vanished_counts_once(wo
     assert [counted(store) for store in (other, heir, workers.start())] == [{CREATED: (7.0,)}] * 3
 
 
-def test_a_worker_that_was_folded_by_one_that_was_folded_counts_once(workers: Workers) -> None:
+def test_a_worker_merged_by_a_merged_worker_counts_once(workers: Workers) -> None:
     dead, heir, heirs_heir, other = (workers.start() for _ in range(4))
     create(dead, 7)
     workers.a_second_passes()
@@ -518,7 +518,7 @@ def keep_after_a_while(workers: Workers, store: SharedStore) -> None:
     store.keep()
 
 
-def test_where_all_is_as_it_was_nothing_is_read(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_nothing_has_changed_nothing_is_read(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     store = workers.start()
     keep_after_a_while(workers, store)
     with monkeypatch.context() as patched:
@@ -530,7 +530,7 @@ def test_where_all_is_as_it_was_nothing_is_read(workers: Workers, monkeypatch: p
     assert counted(store) == {CREATED: (7.0,)}
 
 
-def test_what_the_disk_had_no_room_for_is_mended_though_nobody_came_or_went(workers: Workers) -> None:
+def test_lines_missing_because_of_a_full_disk_are_written_later_without_a_change_of_workers(workers: Workers) -> None:
     first, second = workers.start(), workers.start()
     keep_after_a_while(workers, first)
     with full_disk():
@@ -551,7 +551,7 @@ def until(condition: Callable[[], object]) -> None:
     pytest.fail("it does not happen")
 
 
-def test_a_worker_that_nobody_scrapes_comes_back_by_itself(workers: Workers) -> None:
+def test_a_worker_comes_back_without_a_scrape(workers: Workers) -> None:
     store = workers.start()
     create(store, 7)
     file_watchdog.look_after(store, seconds=0.01)
@@ -561,7 +561,7 @@ def test_a_worker_that_nobody_scrapes_comes_back_by_itself(workers: Workers) -> 
     assert counted(workers.start()) == {CREATED: (7.0,)}
 
 
-def test_dead_workers_are_folded_though_nobody_scrapes(workers: Workers) -> None:
+def test_dead_workers_are_merged_without_a_scrape(workers: Workers) -> None:
     first = workers.start()
     file_watchdog.look_after(first, seconds=0.01)
     dead = workers.start()
@@ -582,13 +582,13 @@ def test_the_keeper_ends_with_its_store(tmp_path: Path) -> None:
     assert not thread.is_alive()
 
 
-def test_a_keeper_that_fails_says_so_once_and_goes_on(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_keeper_logs_this_once_and_continues(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
     store = workers.start()
     asked = []
 
     def keep() -> None:
         asked.append(7)
-        raise RuntimeError("a fault of ours")
+        raise RuntimeError("an error in Sidelight")
 
     store.keep = keep  # type: ignore[method-assign]
     file_watchdog.look_after(store, seconds=0.001)
@@ -614,7 +614,7 @@ def test_a_worker_that_may_start_no_thread_counts_all_the_same(
 # --- A full disk ------------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_folds_later_and_loses_nothing(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_merges_later_and_loses_nothing(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
     first, second = workers.start(), workers.start()
     create(first, 3)
     add(first, catalog.HTTP_SERVER_ACTIVE_REQUESTS, ("GET",), 1.0)
@@ -633,7 +633,7 @@ def test_a_full_disk_folds_later_and_loses_nothing(workers: Workers, caplog: pyt
 
 
 @pytest.mark.parametrize("step", ["posix_fallocate", "open", "rename"])
-def test_without_room_a_worker_counts_alone_and_says_so_once(
+def test_on_a_full_disk_a_worker_counts_alone_and_logs_this_once(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = os.open
@@ -656,7 +656,7 @@ def test_without_room_a_worker_counts_alone_and_says_so_once(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_series_the_disk_has_no_room_for_is_counted_and_seen_by_others_later(workers: Workers) -> None:
+def test_a_series_without_room_on_the_disk_is_counted_and_seen_by_others_later(workers: Workers) -> None:
     first, second = workers.start(), workers.start()
     with full_disk():
         create(first, 7)
@@ -721,7 +721,7 @@ def test_a_line_that_was_half_written_is_not_read(workers: Workers) -> None:
         b"[" * 100_000 + b"\n",
     ],
 )
-def test_behind_a_line_of_garbage_nothing_is_believed(garbage: bytes, workers: Workers) -> None:
+def test_lines_after_garbage_are_ignored(garbage: bytes, workers: Workers) -> None:
     first, second = workers.start(), workers.start()
     create(first, 3)
     with (workers.folder / "1-0.keys").open("ab") as stream:
@@ -742,7 +742,7 @@ def test_series_of_another_version_are_left_out_and_those_behind_them_are_not(wo
 
 
 @pytest.mark.parametrize("left", [b"", b"7", b"1234567" * 3])
-def test_a_values_file_that_is_torn_is_no_reason_to_have_no_page(left: bytes, workers: Workers) -> None:
+def test_a_torn_values_file_does_not_break_the_page(left: bytes, workers: Workers) -> None:
     dead, reader = workers.start(), workers.start()
     create(dead, 3)
     create(reader, 7)
@@ -753,7 +753,7 @@ def test_a_values_file_that_is_torn_is_no_reason_to_have_no_page(left: bytes, wo
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{}", b"\0" * 4096, b'00000000\n{"folded": []}\n\n'])
-def test_a_torn_archive_is_named_and_what_was_read_of_it_before_counts(
+def test_a_torn_archive_is_named_and_its_earlier_values_count(
     garbage: bytes, workers: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
     dead, heir, reader = workers.start(), workers.start(), workers.start()
@@ -774,7 +774,7 @@ def test_a_torn_archive_is_named_and_what_was_read_of_it_before_counts(
     assert [counted(store) for store in workers.running.values()] == [{CREATED: (10.0,)}] * 4
 
 
-def test_a_torn_archive_of_a_dead_worker_costs_what_is_in_it_and_no_more(workers: Workers) -> None:
+def test_a_torn_archive_of_a_dead_worker_loses_only_its_own_values(workers: Workers) -> None:
     dead, heir, reader = workers.start(), workers.start(), workers.start()
     create(dead, 7)
     create(heir, 3)
@@ -815,7 +815,7 @@ def ends_at_every_step(act: Callable[[int, Workers], bool], folder: Path) -> int
     return next(step for step in count(1) if not act(step, Workers(folder / str(step))))
 
 
-def test_killed_between_any_two_steps_of_a_fold(tmp_path: Path) -> None:
+def test_killed_between_any_two_steps_of_a_merge(tmp_path: Path) -> None:
     def fold(step: int, workers: Workers) -> bool:
         first, second, heir, other = (workers.start() for _ in range(4))
         for store, times in ((first, 3), (second, 7), (heir, 11)):
@@ -878,7 +878,7 @@ def test_killed_between_any_two_steps_of_the_start(tmp_path: Path) -> None:
     assert ends_at_every_step(start, tmp_path) > 5
 
 
-def test_a_child_does_not_count_where_its_parent_does(tmp_path: Path) -> None:
+def test_a_child_does_not_write_into_the_files_of_its_parent(tmp_path: Path) -> None:
     store = ProcessStore(lambda: tmp_path)
     store.pin(catalog.TARGET_INFO, ("shop", "1", "test"), 1.0)
     add(store, catalog.WORKFLOWS_CREATED, ("import",), 3.0)

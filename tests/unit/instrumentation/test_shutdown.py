@@ -1,4 +1,4 @@
-"""The first signal is noticed and handed on to whoever heard signals before, once, and after the drain where there is one."""
+"""The first signal is noticed, and passed once to the previous handler, after the drain if one is configured."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_signal_is_noticed_and_the_server_hears_it_once(ending: Shutdown, hear
     assert (ending.has_begun, heard) == (True, [number])
 
 
-def test_the_next_signals_are_the_server_s_alone(ending: Shutdown, heard: list[int]) -> None:
+def test_the_next_signals_go_only_to_the_server(ending: Shutdown, heard: list[int]) -> None:
     ending.begin(0.0)
     for _ in range(3):
         os.kill(os.getpid(), TERM)
@@ -71,9 +71,7 @@ def test_during_the_drain_it_has_begun_and_the_server_does_not_know(ending: Shut
 
 
 @pytest.mark.parametrize("numbers", [[INT], [TERM, TERM]], ids=["Ctrl-C", "a second SIGTERM"])
-def test_whoever_is_impatient_does_not_wait_for_the_drain(
-    ending: Shutdown, heard: list[int], numbers: list[int]
-) -> None:
+def test_a_second_signal_ends_the_drain(ending: Shutdown, heard: list[int], numbers: list[int]) -> None:
     async def story() -> None:
         ending.begin(600.0)
         for number in numbers:
@@ -84,7 +82,7 @@ def test_whoever_is_impatient_does_not_wait_for_the_drain(
     assert heard == numbers[-1:]
 
 
-def test_where_the_loop_has_ended_nothing_is_drained(ending: Shutdown, heard: list[int]) -> None:
+def test_without_a_loop_nothing_is_drained(ending: Shutdown, heard: list[int]) -> None:
     async def story() -> None:
         ending.begin(600.0)
 
@@ -110,7 +108,7 @@ def test_signals_that_a_loop_handles_reach_it(ending: Shutdown) -> None:
     assert ending.has_begun
 
 
-def test_whoever_takes_the_signal_later_keeps_it(ending: Shutdown) -> None:
+def test_a_later_signal_handler_stays(ending: Shutdown) -> None:
     later: list[int] = []
     ending.begin(0.0)
     signal.signal(TERM, lambda number, _: later.append(number))
@@ -150,7 +148,7 @@ def test_the_last_line_says_how_long_it_took(heard: list[int], caplog: pytest.Lo
     assert heard == [TERM]
 
 
-def test_an_end_without_a_signal_is_said_too(ending: Shutdown, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_shutdown_without_a_signal_is_logged_too(ending: Shutdown, caplog: pytest.LogCaptureFixture) -> None:
     ending.begin(0.0)
     with caplog.at_level(logging.INFO, "instrumentation"):
         ending.end()
@@ -165,7 +163,7 @@ def test_a_server_that_begins_again_has_not_begun_to_end(ending: Shutdown) -> No
     assert not ending.has_begun
 
 
-def test_a_loop_that_handles_signals_hears_each_once(ending: Shutdown) -> None:
+def test_a_loop_that_handles_signals_gets_each_once(ending: Shutdown) -> None:
     told: list[int] = []
 
     async def story() -> None:
@@ -184,7 +182,7 @@ def test_a_loop_that_handles_signals_hears_each_once(ending: Shutdown) -> None:
     assert told == [1]
 
 
-def test_where_nobody_heard_it_the_process_ends_by_it() -> None:
+def test_without_a_handler_the_signal_ends_the_process() -> None:
     program = (
         "import os, signal; from instrumentation.shutdown import Shutdown; ending = Shutdown(); ending.begin(0.0); "
     )

@@ -1,4 +1,4 @@
-"""Body sizes are the bytes that moved, whatever the headers say and however the request ends."""
+"""Body sizes are the bytes that were transferred, whatever the headers say and however the request ends."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ SENT = {
         3,
     ),
     "a file that is not there": ([{"type": "http.response.pathsend", "path": "/nowhere/seven"}], 0),
-    "a path that is none": ([{"type": "http.response.pathsend", "path": None}], 0),
+    "an invalid path": ([{"type": "http.response.pathsend", "path": None}], 0),
 }
 
 
@@ -146,7 +146,7 @@ def test_a_request_is_the_bytes_that_were_received(messages: list[dict[str, Any]
     assert moved(reads, Server(*messages), "POST") == (size, 0)
 
 
-def test_what_the_app_does_not_take_was_not_received() -> None:
+def test_a_body_that_the_app_does_not_read_was_not_received() -> None:
     assert moved(sends(body(b"no")), Server(part(b"x" * 7000)), "POST") == (0, 2)
 
 
@@ -175,7 +175,7 @@ def test_what_the_server_refuses_was_not_sent() -> None:
         moved(sends(body(b"abc")), Server(refuses="http.response.body"))
 
 
-def test_a_part_that_the_server_refuses_does_not_count_where_the_app_goes_on() -> None:
+def test_a_part_that_the_server_refuses_does_not_count_if_the_app_continues() -> None:
     async def app(_: Any, __: Any, send: Any) -> None:
         await send(START)
         await send(body(b"abc", more=True))
@@ -191,7 +191,7 @@ def test_what_uvicorn_drops_after_its_client_has_left_was_not_sent() -> None:
     assert moved(sends(*parts), Server()) == (0, 12)
 
 
-def test_what_an_app_sends_after_it_heard_that_its_client_has_left_was_not_sent() -> None:
+def test_what_an_app_sends_after_the_disconnect_was_not_sent() -> None:
     async def app(_: Any, receive: Any, send: Any) -> None:
         await send(START)
         await send(body(b"abc", more=True))
@@ -224,7 +224,7 @@ def test_a_part_on_its_way_while_the_end_is_heard_was_sent() -> None:
     assert moved(app, Slow(GONE)) == (0, 3)
 
 
-def test_a_request_that_is_cancelled_keeps_what_moved_until_then() -> None:
+def test_a_cancelled_request_keeps_the_bytes_counted_until_then() -> None:
     sent = asyncio.Event()
 
     async def app(_: Any, receive: Any, send: Any) -> None:
@@ -247,7 +247,7 @@ def test_a_request_that_is_cancelled_keeps_what_moved_until_then() -> None:
     assert counting.ended == [(7, 3)]
 
 
-def test_an_exception_goes_on_and_keeps_what_moved_until_then() -> None:
+def test_an_exception_is_raised_and_keeps_the_bytes_counted_until_then() -> None:
     async def app(_: Any, __: Any, send: Any) -> None:
         await send(START)
         await send(body(b"abc", more=True))
@@ -296,7 +296,7 @@ def test_requests_side_by_side_do_not_mix() -> None:
 
 
 class Copying:
-    """A middleware that hands on a copy of the scope, as some do."""
+    """A middleware that passes on a copy of the scope, as some do."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -319,7 +319,7 @@ def test_middleware_that_copies_the_scope_or_reads_the_body_first_changes_nothin
     assert counting.ended == [(7, 14)]
 
 
-def test_an_app_that_counts_and_stands_within_one_that_counts_does_nothing() -> None:
+def test_an_instrumented_app_within_an_instrumented_one_does_not_count() -> None:
     inner = counting_bytes(sends(body(b"abc", more=True)))
 
     async def outer(scope: Any, receive: Any, send: Any) -> None:
@@ -334,7 +334,7 @@ def test_an_app_that_counts_and_stands_within_one_that_counts_does_nothing() -> 
     assert counting.ended == [(7, 14)]
 
 
-def test_what_is_no_request_passes_by() -> None:
+def test_other_scopes_than_requests_are_ignored() -> None:
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -421,7 +421,7 @@ def _together(work: Any, shards: Iterable[int]) -> None:
         thread.join()
 
 
-def test_the_store_is_asked_for_a_place_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slots_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     store = LocalStore()
     recorder = SizeRecorder(store)
     recorder.record(7, store.buffer, KEY, sizes_of(3, 0))
@@ -452,7 +452,7 @@ def test_places_of_a_store_that_became_another_are_forgotten() -> None:
 # --- The setting ------------------------------------------------------------------------------------------------------
 
 
-def test_sizes_are_asked_for() -> None:
+def test_sizes_are_turned_on() -> None:
     assert Settings().http.body_sizes is False
     assert parse_settings({"http": {"body_sizes": True}}).http.body_sizes is True
 

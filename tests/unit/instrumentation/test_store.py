@@ -1,4 +1,4 @@
-"""A store keeps each series once, whole and bounded."""
+"""A store keeps each series once, complete and bounded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_new_histogram_is_whole_and_zero() -> None:
     assert slots(store) == {("GET", "/", "500", "500"): (0.0, 0.0, 0.0, 0.0)}
 
 
-def test_over_the_limit_new_series_become_one_and_old_ones_go_on() -> None:
+def test_over_the_limit_new_series_are_folded_and_old_ones_continue() -> None:
     store = LocalStore(series_limit=2)
     for name in ("a", "b", "c", "d", "a"):
         add(store, WORKFLOWS_CREATED, (name,), 1.0)

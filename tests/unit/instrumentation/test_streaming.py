@@ -101,7 +101,7 @@ def test_parts_of_a_stream_without_a_byte_are_not_its_first_byte() -> None:
 
 
 def test_a_stream_in_a_single_message() -> None:
-    """the duration until that"""
+    """the duration until that message"""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         del scope, receive
@@ -159,7 +159,7 @@ NO_STREAMS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("make", "http"), NO_STREAMS.values(), ids=NO_STREAMS)
-def test_what_is_no_stream(make: Callable[[], Any], http: dict[str, Any]) -> None:
+def test_a_response_that_is_not_a_stream(make: Callable[[], Any], http: dict[str, Any]) -> None:
     """the duration until its last byte"""
     observed = Observed(make(), settings(**http))
     observed.call(("GET", "/chat/1"))
@@ -218,7 +218,7 @@ def test_the_route_of_a_stream_has_every_prefix(make: Callable[[Any], Any]) -> N
     assert [*ended(observed)] == [f"{template}/v2/{{shop}}/chat/{{room}}"]
 
 
-# --- Clients that go away ---------------------------------------------------------------------------------------------
+# --- Clients that disconnect ------------------------------------------------------------------------------------------
 
 
 def endless(path: str = "/events") -> FastAPI:
@@ -295,7 +295,7 @@ def test_a_stream_that_the_service_ends_without_a_last_message() -> None:
     assert observed.counted() == {("GET", "", "200", ""): 1}
 
 
-def test_errors_before_a_stream_starts_are_counted_as_ever() -> None:
+def test_errors_before_a_stream_starts_are_counted_as_usual() -> None:
     """`GET /chat 500`, error `500`; `GET /chat 429`"""
     app = FastAPI()
 
@@ -310,7 +310,7 @@ def test_errors_before_a_stream_starts_are_counted_as_ever() -> None:
     assert observed.counted() == {("GET", "/chat", "500", "500"): 1, ("GET", "/chat", "429", ""): 1}
 
 
-# --- What stays bounded -----------------------------------------------------------------------------------------------
+# --- Limits -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_second_start_opens_no_second_stream() -> None:
@@ -320,7 +320,7 @@ def test_a_second_start_opens_no_second_stream() -> None:
     assert opened(observed) == {"": 0.0}
 
 
-# --- Faults of Sidelight's own ----------------------------------------------------------------------------------------
+# --- Errors in Sidelight ----------------------------------------------------------------------------------------------
 
 
 def test_a_stream_that_cannot_be_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -336,7 +336,7 @@ def test_a_stream_that_cannot_be_counted(caplog: pytest.LogCaptureFixture) -> No
 
 
 @pytest.mark.parametrize("headers", [[(b"content-type",)], [7], [("content-type", EVENTS)], [(b"content-type", None)]])
-def test_headers_that_are_none_change_nothing(headers: list[Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_headers_change_nothing(headers: list[Any], caplog: pytest.LogCaptureFixture) -> None:
     """the request is counted"""
     observed = Observed(bare({**START, "headers": headers}, MORE, NOTHING))
     client = Client()
@@ -348,7 +348,8 @@ def test_headers_that_are_none_change_nothing(headers: list[Any], caplog: pytest
     assert caplog.records == []
 
 
-def test_without_streams_plain_responses_are_as_ever() -> None:
+def test_plain_responses_if_streams_are_not_counted() -> None:
+    """counted as before"""
     observed = Observed(PlainTextResponse("here"), METRICS_ALONE)
     observed.call(("GET", "/"))
     assert observed.counted() == {("GET", "", "200", ""): 1}

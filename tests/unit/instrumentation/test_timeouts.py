@@ -1,4 +1,4 @@
-"""What takes too long is given up, by name."""
+"""Work that takes too long is abandoned, and the error names it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def never() -> None:
     await asyncio.Event().wait()
 
 
-def test_what_takes_too_long_is_given_up_by_name() -> None:
+def test_slow_work_is_abandoned_and_the_error_names_it() -> None:
     async def run() -> None:
         async with time_limit(0.01, "the payment provider"):
             await never()
@@ -36,7 +36,7 @@ def test_it_is_a_decorator_too() -> None:
             asyncio.run(slow())
 
 
-def test_a_timeout_from_within_goes_on_as_it_is() -> None:
+def test_a_timeout_raised_inside_is_not_changed() -> None:
     inner = TimeoutError("inner")
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""Without an endpoint OpenTelemetry is not loaded; what is missing stops the start; spans are bounded, masked and counted."""
+"""Without an endpoint OpenTelemetry is not loaded; missing packages stop the start; spans are bounded, masked and counted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ print(*(name for name in set(sys.modules) - before if name.startswith(("opentele
 """
 
 
-def test_without_an_endpoint_nothing_of_it_is_loaded() -> None:
+def test_without_an_endpoint_opentelemetry_is_not_loaded() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
@@ -58,7 +58,7 @@ def test_without_an_endpoint_nothing_of_it_is_loaded() -> None:
         ("grpc", "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", "tracing-grpc"),
     ],
 )
-def test_what_is_not_installed_is_named_at_the_start(
+def test_missing_packages_are_named_at_the_start(
     protocol: str, missing: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
@@ -86,7 +86,7 @@ class Exporter(InMemorySpanExporter):
 
 
 class Sending:
-    """A provider whose spans wait until they are asked for."""
+    """A provider that sends spans only on request."""
 
     def __init__(self, most: int = 3) -> None:
         self.store, self.exporter = LocalStore(), Exporter()
@@ -112,7 +112,7 @@ class Sending:
 
 @pytest.fixture
 def sending(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("instrumentation.tracing.export.BATCH_SECONDS", 600.0)  # nothing is sent until it is asked for
+    monkeypatch.setattr("instrumentation.tracing.export.BATCH_SECONDS", 600.0)  # nothing is sent before a flush
     monkeypatch.setattr("instrumentation.tracing.export.LARGEST_BATCH", 1000)
     made: list[Sending] = []
 
@@ -131,7 +131,7 @@ def test_counts_are_born_at_0(sending: Any) -> None:
 
 
 @pytest.mark.parametrize("answers", [SpanExportResult.FAILURE, ConnectionError("refused")], ids=["no", "a fault"])
-def test_a_batch_that_is_not_taken_is_counted_and_said_once_until_it_is_again(
+def test_a_refused_batch_is_counted_and_logged_once_until_a_batch_is_accepted(
     sending: Any, answers: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     each = sending()
@@ -150,7 +150,7 @@ def test_a_batch_that_is_not_taken_is_counted_and_said_once_until_it_is_again(
     ]
 
 
-def test_no_more_wait_than_may_and_the_oldest_stay(sending: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_spans_wait_than_allowed_and_the_oldest_stay(sending: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     each = sending(most=1000)
     monkeypatch.setattr(each.export, "_most", 5)
     each.spans(12)

@@ -1,4 +1,4 @@
-"""Users are counted once, wherever and however often they come, and nobody can tell who they are."""
+"""Users are counted once, wherever and however often they appear, and cannot be identified."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_registers_stand_for_the_number_of_users(many: int, within: float) -> No
     assert estimate(seen(range(many))) == pytest.approx(many, rel=within)
 
 
-def test_a_user_who_comes_again_changes_nothing() -> None:
+def test_a_repeated_visit_changes_nothing() -> None:
     assert seen(["ada", "bob"] * 7) == seen(["bob", "ada"])
 
 
@@ -94,7 +94,7 @@ def test_a_uuid_and_its_text_are_one_user() -> None:
     assert seen([UUID(int=7)]) == seen(["00000000-0000-0000-0000-000000000007"])
 
 
-def test_an_id_that_is_no_valid_unicode_is_counted() -> None:
+def test_an_id_that_is_not_valid_unicode_is_counted() -> None:
     assert len(seen(["\ud800"])) == 1
 
 
@@ -262,7 +262,7 @@ def test_a_page_while_a_file_goes_away_is_whole(tmp_path: Path, monkeypatch: pyt
     assert ranks(first) == seen(["ada"])
 
 
-def test_where_there_is_no_room_this_worker_counts_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_if_the_disk_is_full_this_worker_counts_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     users = counter(home=partial(Home, tmp_path / "gone", "7-1"))
     users.saw("ada")
     assert ranks(users) == seen(["ada"])
@@ -302,7 +302,7 @@ def test_registers_are_on_the_page_and_count_for_no_series_limit() -> None:
     assert "sidelight_series_folded_total 0.0" in text
 
 
-def test_the_process_shows_users_without_being_told_to() -> None:
+def test_the_process_reports_users_without_configuration() -> None:
     store = ProcessStore(lambda: None)
     users = users_of(store)
     users.settle(Settings(), KEY)
@@ -320,7 +320,7 @@ def test_a_second_app_of_a_process_changes_nothing_that_was_counted() -> None:
     assert ranks(users) == seen(["ada", "bob"])
 
 
-def test_other_registers_begin_anew() -> None:
+def test_another_number_of_registers_starts_from_zero() -> None:
     users = counter()
     users.saw("ada")
     users.settle(parse_settings({"users": {"registers": 16}}), KEY)
@@ -365,11 +365,11 @@ def test_version_and_environment_of_a_service_do_not_matter() -> None:
     assert seen(["ada"], data=service) == seen(["ada"])
 
 
-def test_a_guessable_key_is_told_once_where_it_matters(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_guessable_key_is_logged_once_if_users_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     for environ, environment in ((KEY, "production"), ({}, "development"), ({}, "production")):
         assert caplog.records == []
         users = counter({"service": {"environment": environment}}, environ)
-        assert caplog.records == []  # a service that counts no users is told nothing
+        assert caplog.records == []  # no warning for a service that counts no users
         users.saw("ada")
         users.reset()
         users.saw("bob")
@@ -422,7 +422,7 @@ def test_a_key_that_cannot_be_used_stops_the_start(environ: dict[str, str], data
     ("wrong", "given"),
     [(None, "NoneType"), ("", "an empty string"), (True, "bool"), ({"id": 7}, "dict"), (7.0, "float")],
 )
-def test_what_is_no_id_is_refused_without_repeating_it(wrong: Any, given: str) -> None:
+def test_an_invalid_id_is_refused_without_repeating_it(wrong: Any, given: str) -> None:
     with pytest.raises(InstrumentationError) as caught:
         counter().saw(wrong)
     assert caught.value.code == "user_id_invalid"

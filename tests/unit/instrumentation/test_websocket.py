@@ -131,7 +131,7 @@ def test_a_websocket_that_is_refused_or_matched_by_no_route(path: str) -> None:
 
 
 def test_a_websocket_whose_handler_fails() -> None:
-    """its end, with a duration; the exception goes on"""
+    """its end, with a duration; the exception is raised as before"""
     observed = Observed(service())
     with pytest.raises(RuntimeError) as caught:
         connect(observed.app, "/fail")
@@ -166,7 +166,7 @@ def test_a_websocket_that_is_cancelled() -> None:
     assert ended(observed) == {"/v1/rooms/{room}/talk": 1.0}
 
 
-def test_a_websocket_is_no_request() -> None:
+def test_a_websocket_is_not_a_request() -> None:
     observed = Observed(service())
     connect(observed.app, "/v1/rooms/7/talk")
     assert observed.counted() == {}
@@ -184,7 +184,7 @@ def test_a_websocket_of_an_excluded_route(make: Callable[[], Any], excluded: str
     assert (active(observed), ended(observed)) == ({}, {})
 
 
-# --- Faults of Sidelight's own ----------------------------------------------------------------------------------------
+# --- Errors in Sidelight ----------------------------------------------------------------------------------------------
 
 
 def test_a_websocket_that_cannot_be_counted(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Workers find each other by the server that started them, and nobody else."""
+"""Workers find only the other workers of their own server."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_worker_of_gunicorn_knows_its_arbiter(command: str, tmp_path: Path, mo
     assert folder == tmp_path / "4026531836-70-700"
 
 
-def test_the_arbiter_that_loads_the_app_itself_is_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arbiter_that_loads_the_app_itself_is_not_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gunicorn.arbiter", sys)
     monkeypatch.setattr(worker_group.os, "getppid", lambda: 70)
     assert family_folder({}, proc(tmp_path / "proc", p70=("S", 700, "bash start.sh gunicorn"))) is None
@@ -171,7 +171,7 @@ def test_this_process_is_alive() -> None:
     assert is_alive(identity(os.getpid()))
 
 
-def test_what_servers_that_have_ended_left_is_removed_and_other_containers_folders_stay(
+def test_leftovers_of_stopped_servers_are_removed_and_other_containers_folders_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_group.multiprocessing, "parent_process", lambda: type("Parent", (), {"pid": 70}))

@@ -42,7 +42,7 @@ def test_a_success_is_counted_timed_and_priced(store: LocalStore) -> None:
     assert read(store, "workflow_cost_usd_total") == {("import",): 0.75}
 
 
-def test_an_exception_is_a_failure_and_goes_on(store: LocalStore) -> None:
+def test_an_exception_is_a_failure_and_is_raised(store: LocalStore) -> None:
     with pytest.raises(KeyError), workflow("import", store=store):
         raise KeyError
     assert executions(store) == {"success": 0, "failure": 1, "cancelled": 0}
@@ -247,13 +247,13 @@ def test_one_object_may_be_used_again_but_not_twice_at_a_time(store: LocalStore)
     assert executions(store) == {"success": 3, "failure": 1, "cancelled": 0}
 
 
-def test_a_failure_that_was_handled_may_be_said(store: LocalStore) -> None:
+def test_a_handled_failure_may_be_reported(store: LocalStore) -> None:
     with workflow("import", store=store) as run:
         run.fail()
     assert executions(store) == {"success": 0, "failure": 1, "cancelled": 0}
 
 
-def test_what_is_no_function_is_refused(store: LocalStore) -> None:
+def test_other_objects_than_functions_are_refused(store: LocalStore) -> None:
     with pytest.raises(InstrumentationError, match="cannot decorate int; give a function"):
         workflow("import", store=store)(7)  # type: ignore[type-var]
 

@@ -273,7 +273,7 @@ def test_a_file_that_the_server_sends_by_itself(tmp_path: Path) -> None:
     assert observed.sizes()[HTTP_SERVER_RESPONSE_BODY_SIZE.name] == 7.0
 
 
-# --- Clients that go away ---------------------------------------------------------------------------------------------
+# --- Clients that disconnect ------------------------------------------------------------------------------------------
 
 
 def test_a_client_of_a_wsgi_server_leaves_while_it_streams() -> None:
@@ -315,7 +315,7 @@ def test_a_wsgi_server_that_asks_for_no_more_than_it_needs(
     assert observed.counted() == {(method, "", status[:3], ""): 1}
 
 
-# --- What is not counted ----------------------------------------------------------------------------------------------
+# --- Requests that are not counted ------------------------------------------------------------------------------------
 
 
 def test_the_pages_of_a_wsgi_app() -> None:

@@ -1,4 +1,4 @@
-"""The prose linter finds phrases where people read them, on the right line, and nothing in code."""
+"""The prose linter finds phrases in prose, on the right line, and ignores code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sidelight audit verify`` says whether a trail is whole, and by its exit code too."""
+"""``sidelight audit verify`` reports whether a trail is intact, also by its exit code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("named", [(), ("audit",), ("audit/audit.log",)], ids=["settings", "folder", "file"])
-def test_a_whole_trail_is_said_to_be_whole_with_its_head(named: tuple[str, ...], folder: Path) -> None:
+def test_an_intact_trail_is_reported_as_intact_with_its_head(named: tuple[str, ...], folder: Path) -> None:
     ended = verifying(*named, cwd=folder)
     head = (folder / "head").read_text()
     lines = 20 + len(rotated(folder / "audit/audit.log")) + 1
@@ -65,7 +65,7 @@ def test_a_head_that_was_recorded_elsewhere_finds_that_trail_and_head_were_both_
     assert "is missing: entry 999 was recorded, but the last one is" in ended.stderr
 
 
-def test_a_trail_without_its_head_is_not_said_to_be_whole_unless_that_is_asked_for(folder: Path) -> None:
+def test_a_trail_without_its_head_is_intact_only_with_the_option_for_it(folder: Path) -> None:
     head_path(folder / "audit/audit.log").unlink()
     ended = verifying(cwd=folder)
     assert ended.returncode == 1
@@ -74,7 +74,7 @@ def test_a_trail_without_its_head_is_not_said_to_be_whole_unless_that_is_asked_f
     assert verifying("--head", (folder / "head").read_text(), cwd=folder).returncode == 0
 
 
-def test_a_head_that_was_changed_is_no_head(folder: Path) -> None:
+def test_a_changed_head_is_invalid(folder: Path) -> None:
     block = bytearray(head_path(folder / "audit/audit.log").read_bytes())
     block[8] ^= 1
     head_path(folder / "audit/audit.log").write_bytes(block)
@@ -83,7 +83,7 @@ def test_a_head_that_was_changed_is_no_head(folder: Path) -> None:
     assert ended.stderr.startswith("audit/audit.log.head has been changed")
 
 
-def test_archived_files_are_verified_by_themselves(folder: Path) -> None:
+def test_archived_files_are_verified_on_their_own(folder: Path) -> None:
     every = [str(file) for _, file in rotated(folder / "audit/audit.log")]
     assert verifying(*every, "--without-head", cwd=folder).returncode == 0
     assert verifying(*every[1:], "--without-head", cwd=folder).returncode == 1

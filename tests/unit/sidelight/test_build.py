@@ -1,4 +1,4 @@
-"""Everything generated is current, follows the settings, and is written whole or not at all."""
+"""Generated files are current, follow the settings, and are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_one_threshold_changes_rule_sentence_test_line_chart_and_buckets() -> No
     assert rule(now, "warning") == rule(was, "warning")
 
 
-def test_a_build_elsewhere_is_whole(tmp_path: Path) -> None:
+def test_a_build_into_another_folder_is_complete(tmp_path: Path) -> None:
     build(Settings(), tmp_path)
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert written == {path for name in DEFAULT_PARTS for path in PARTS[name].files(Settings())}

@@ -1,4 +1,4 @@
-"""What the chart's files hold, without Helm."""
+"""The contents of the chart's files, without Helm."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_group_has_its_switch() -> None:
     assert [f"sidelight.{key}" for key in values(Settings())["rules"]["groups"]] == names
 
 
-def test_every_place_has_a_number_in_the_values() -> None:
+def test_every_placeholder_has_a_number_in_the_values() -> None:
     for alert in ALERTS:
         for rule in alert.rules(Settings()):
             own = values(Settings())["alerts"][alert.name][rule.key]
@@ -68,7 +68,7 @@ def test_a_latency_threshold_is_marked_as_one_that_must_be_an_edge() -> None:
     assert all(rule.parameters[place] in Settings().duration_edges for rule in rules for place in rule.on_edge)
 
 
-def test_places_stay_open_in_the_rules() -> None:
+def test_placeholders_stay_in_the_rules() -> None:
     settings = parse_settings({"thresholds": {"error_ratio": {"critical": 0.0537}}})
     text = chart_files(settings)["files/rules.yaml"]
     rules = [rule for alert in ALERTS for rule in alert.rules(settings) if "threshold" in rule.parameters]

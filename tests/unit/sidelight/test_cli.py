@@ -1,4 +1,4 @@
-"""The command tells faults in sentences and by its exit code."""
+"""The command reports faults in sentences and by its exit code."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_broken_file_is_one_line_and_exit_2(text: bytes, command: str, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sidelight.yaml"]
 
 
-def test_sound_settings_are_said_to_be_sound(tmp_path: Path) -> None:
+def test_valid_settings_have_no_findings(tmp_path: Path) -> None:
     (tmp_path / "sidelight.yaml").write_text("service: {name: shop}")
     ended = sidelight("check", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (0, "settings: no findings\n")
@@ -74,7 +74,7 @@ def test_publishing_without_a_grafana_says_how(tmp_path: Path) -> None:
     assert "GRAFANA_URL" in ended.stdout + ended.stderr
 
 
-def test_publishing_to_nobody_is_a_sentence_and_exit_1(tmp_path: Path) -> None:
+def test_publishing_to_an_unreachable_server_is_a_sentence_and_exit_1(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "sidelight.cli", "publish"],
         cwd=tmp_path,

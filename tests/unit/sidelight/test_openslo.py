@@ -1,4 +1,4 @@
-"""OpenSLO documents become the section ``slo``, or one sentence says why not."""
+"""OpenSLO documents become the section ``slo``, or one sentence explains why not."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_objectives_of_one_service_in_two_documents_are_one_override(tmp_path: P
         ("kind: SLO", "kind: SLI", "spec.timeWindow: got ''; give at least one document of kind SLO and openslo/v1."),
     ],
 )
-def test_what_cannot_be_carried_over_is_said_in_one_sentence(
+def test_what_cannot_be_converted_is_reported_in_one_sentence(
     tmp_path: Path, was: str, becomes: str, sentence: str
 ) -> None:
     assert was in CHECKOUT
@@ -109,13 +109,13 @@ def test_a_period_that_objectives_may_not_have_is_a_fault_of_the_settings(tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a: [", b"x" * (2 << 20)], ids=["binary", "broken", "large"])
-def test_a_file_that_is_none_of_openslo_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_openslo_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.yaml").write_bytes(content)
     with pytest.raises(OpenSloError, match=r"x\.yaml: the file: got"):
         imported([tmp_path / "x.yaml"])
 
 
-def test_the_command_prints_the_section_and_nothing_of_a_file_that_is_missing(tmp_path: Path) -> None:
+def test_the_command_prints_the_section_and_nothing_for_a_missing_file(tmp_path: Path) -> None:
     (path,) = written(tmp_path, CHECKOUT)
     assert CliRunner().invoke(app, ["slo", "import", str(path)]).stdout == imported([path])
     missing = CliRunner().invoke(app, ["slo", "import", str(path), str(tmp_path / "missing.yaml")])

@@ -1,4 +1,4 @@
-"""``sidelight init`` finds out what it can, writes what works, and overwrites nothing."""
+"""``sidelight init`` detects what it can, writes files that work, and overwrites nothing."""
 
 from __future__ import annotations
 
@@ -105,14 +105,14 @@ def test_the_workflow_runs_what_there_is(repository: Path) -> None:
     }
 
 
-def test_what_is_no_project_file_is_told(repository: Path) -> None:
+def test_an_invalid_project_file_is_reported(repository: Path) -> None:
     (repository / "pyproject.toml").write_text("[project\n")
     with pytest.raises(SidelightError, match=r"pyproject\.toml: cannot be read"):
         init(repository)
     assert list(repository.iterdir()) == [repository / "pyproject.toml"]
 
 
-def test_a_name_that_is_none_is_told_and_nothing_is_left(repository: Path) -> None:
+def test_an_invalid_name_is_reported_and_no_files_are_left(repository: Path) -> None:
     (repository / "pyproject.toml").write_text(f'[project]\nname = "{"a" * 300}"\n')
     with pytest.raises(SettingsError, match=r"service\.name"):
         init(repository)

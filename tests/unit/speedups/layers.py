@@ -1,4 +1,4 @@
-"""A layer of either kind around a bare app, and what it counted."""
+"""A layer of either kind around a bare app, with what it counted."""
 
 from __future__ import annotations
 

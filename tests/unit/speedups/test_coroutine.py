@@ -1,4 +1,4 @@
-"""What the compiled layer returns behaves as a coroutine does, at every moment of its life."""
+"""The object that the compiled layer returns behaves like a coroutine, at every moment of its life."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_an_exception_of_the_app_comes_out_as_it_is_with_its_own_frames(kind: st
     assert [frame.name for frame in traceback.extract_tb(error.__traceback__)][-1] == "app"
 
 
-def test_a_fault_of_the_servers_send_reaches_the_app(kind: str) -> None:
+def test_an_exception_in_the_servers_send_reaches_the_app(kind: str) -> None:
     seen = []
 
     async def refusing(message: Any) -> None:
@@ -354,7 +354,7 @@ def test_any_awaitable_will_do(kind: str, kind_of_awaitable: Callable[..., Await
     assert layer.counted() == {OK: 1}
 
 
-def test_an_awaitable_that_is_no_coroutine_can_be_cancelled(kind: str) -> None:
+def test_an_awaitable_that_is_not_a_coroutine_can_be_cancelled(kind: str) -> None:
     layer = Layer(kind, answering)
 
     async def call() -> None:
@@ -431,7 +431,7 @@ def test_anyio_cancels_a_receive_that_it_started(kind: str) -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         async def nothing() -> None:
-            """The body was asked for already."""
+            """The body was already received."""
 
         async with anyio.create_task_group() as group:
             group.start_soon(receive)
@@ -552,7 +552,7 @@ def test_a_listener_sees_the_exception_that_ends_the_request(kind: str, error: B
     assert sys.exception() is None
 
 
-def test_a_listener_that_fails_is_said_once_and_changes_nothing(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_listener_is_logged_once_and_changes_nothing(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     def broken(*_: Any) -> None:
         raise LookupError("listener")
 
@@ -563,7 +563,7 @@ def test_a_listener_that_fails_is_said_once_and_changes_nothing(kind: str, caplo
     assert ["listener" in str(record.exc_info) for record in caplog.records] == [True]
 
 
-def test_an_interrupt_while_a_listener_runs_goes_on(kind: str) -> None:
+def test_an_interrupt_while_a_listener_runs_is_raised(kind: str) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -576,7 +576,7 @@ def test_an_interrupt_while_a_listener_runs_goes_on(kind: str) -> None:
 # --- Messages and scopes of other kinds -------------------------------------------------------------------------------
 
 
-def test_a_scope_and_messages_that_are_no_dicts(kind: str) -> None:
+def test_a_scope_and_messages_that_are_not_dicts(kind: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         del scope
         assert (await receive())["type"] == "http.request"
@@ -594,7 +594,7 @@ def test_a_scope_and_messages_that_are_no_dicts(kind: str) -> None:
 
 
 @pytest.mark.parametrize("message", [None, {}, {"type": "http.response.start"}], ids=str)
-def test_what_is_no_message_is_handed_on_and_said_once(
+def test_an_invalid_message_is_passed_on_and_logged_once(
     kind: str, message: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sent = []
@@ -615,7 +615,7 @@ def test_what_is_no_message_is_handed_on_and_said_once(
 
 
 @pytest.mark.parametrize("message", [None, {}, 7], ids=str)
-def test_what_a_server_gives_and_is_no_message_is_the_apps_to_refuse(
+def test_an_invalid_message_from_the_server_reaches_the_app(
     kind: str, message: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard = []
@@ -634,7 +634,7 @@ def test_what_a_server_gives_and_is_no_message_is_the_apps_to_refuse(
     assert len(caplog.records) == 1
 
 
-def test_a_message_of_an_unknown_type_is_handed_on(kind: str) -> None:
+def test_a_message_of_an_unknown_type_is_passed_on(kind: str) -> None:
     sent = []
 
     async def keep(message: Any) -> None:
@@ -679,7 +679,7 @@ def test_called_by_keywords_and_with_too_little(kind: str) -> None:
         layer.app(scope(), receive)
 
 
-def test_the_root_path_is_no_part_of_what_is_answered_directly(kind: str) -> None:
+def test_pages_are_matched_without_the_root_path(kind: str) -> None:
     sent = []
 
     async def keep(message: Any) -> None:

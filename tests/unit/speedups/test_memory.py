@@ -1,4 +1,4 @@
-"""A hundred thousand requests, some of every kind, leave memory and reference counts as they were."""
+"""A hundred thousand requests of every kind leave memory and reference counts unchanged."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def nested(asked: Any, receive: Any, send: Any) -> None:
 
 
 async def patient(asked: Any, receive: Any, send: Any) -> str:
-    """Takes what is thrown in, and goes on."""
+    """Catches exceptions that are thrown in, and continues."""
     del asked, receive, send
     with suppress(ValueError):
         await pause()
@@ -212,7 +212,7 @@ CASES: dict[str, tuple[Callable[..., None], Any, tuple[Any, ...]]] = {
 @pytest.mark.parametrize(("case", "app", "listeners"), CASES.values(), ids=CASES)
 def test_memory_and_reference_counts_stay(case: Callable[..., None], app: Any, listeners: tuple[Any, ...]) -> None:
     layer = Layer("compiled", app, listeners=listeners)
-    for number in range(100):  # so that the places of the request are no small numbers, which exist always
+    for number in range(100):  # so that the slot numbers are not small integers, which Python caches
         layer.store.place(HTTP_SERVER_REQUEST_DURATION, ("GET", f"/{number}", "200", ""))
     everything = (app, receive, send, layer.app, layer.recorder, layer.routes, CHOSEN, NESTED)
     everything += (*scope().values(), *START.values(), *MORE.values(), *END.values(), "sidelight", 499, 500)

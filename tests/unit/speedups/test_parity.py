@@ -1,4 +1,4 @@
-"""Whatever an app, a server and who drives them do, both layers let through the same and count the same."""
+"""Both layers pass on the same messages and count the same, whatever app, server and event loop do."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Chosen:
 
 @dataclass(repr=False)
 class Server:
-    """The other side: suspends, takes errors, refuses or knows that the client has gone, as it was told."""
+    """The server: it suspends, throws errors, refuses messages or reports a disconnect, as configured."""
 
     suspends: bool
     takes: bool
@@ -126,7 +126,7 @@ SERVERS = st.tuples(st.booleans(), st.booleans(), st.integers(0, 5), st.integers
 
 @dataclass
 class App:
-    """Does what it was told, and notes what it sees."""
+    """An app that follows a script and records what it receives."""
 
     actions: list[Any]
     trace: list[Any]

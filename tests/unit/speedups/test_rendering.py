@@ -1,4 +1,4 @@
-"""The compiled text of histograms is Python's own, whatever the numbers are, and leaves nothing in memory."""
+"""The compiled text of histograms equals Python's, for any numbers, and leaks no memory."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_both_write_the_same(rows: list[tuple[Any, Any, float]], data: st.DataOb
     assert speedups.module() is _sidelight_speedups
 
 
-def test_no_rows_are_no_text() -> None:
+def test_without_rows_the_text_is_empty() -> None:
     assert _sidelight_speedups.histograms(b"a", (b"+Inf",), []) == b""
 
 
@@ -90,7 +90,7 @@ def test_no_rows_are_no_text() -> None:
         ((b"a", (b"+Inf",), [((1.0, 1.0), "", b"")]), TypeError, "bytes"),
     ],
 )
-def test_what_is_no_histogram_is_refused(arguments: Any, error: type[Exception], said: str) -> None:
+def test_other_metrics_than_histograms_are_refused(arguments: Any, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         _sidelight_speedups.histograms(*arguments)
 

@@ -1,4 +1,4 @@
-"""The compiled layer writes into any buffer that Python's does, and leaves the same numbers there."""
+"""The compiled layer writes into every buffer that Python's does, with the same result."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_one_of_memory(kind: str) -> None:
     assert (layer.counted(), layer.active()) == ({OK: 3}, 0)
 
 
-def test_one_of_items_alone(kind: str) -> None:
+def test_a_buffer_of_items_only(kind: str) -> None:
     layer = Layer(kind, answering, store=Changed(Items))
     ask(layer)
     assert (layer.counted(), layer.active()) == ({OK: 3}, 0)
@@ -84,7 +84,7 @@ def test_one_that_grows_while_a_request_is_served(kind: str) -> None:
     [lambda _: array("d"), lambda _: array("f"), lambda _: memoryview(bytes(800)).cast("d"), lambda _: ()],
     ids=["too short", "of other numbers", "read only", "no buffer"],
 )
-def test_one_that_cannot_be_written_is_said_once_and_the_app_answers(
+def test_a_buffer_that_cannot_be_written_is_logged_once_and_the_app_responds(
     kind: str, change: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sent = []
@@ -99,7 +99,7 @@ def test_one_that_cannot_be_written_is_said_once_and_the_app_answers(
     assert len(caplog.records) == 1
 
 
-def test_one_that_goes_away_while_a_request_is_served_is_said_once_and_the_app_answers(
+def test_a_buffer_released_during_a_request_is_logged_once_and_the_app_responds(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     sent = []
@@ -109,7 +109,7 @@ def test_one_that_goes_away_while_a_request_is_served_is_said_once_and_the_app_a
 
     async def last(asked: Any, receive: Any, send: Any) -> None:
         await answering(asked, receive, send)
-        layer.store.buffer.release()  # a view of a file that is closed: whoever writes gets a ValueError
+        layer.store.buffer.release()  # a view of a closed file: each write raises ValueError
 
     layer = Layer(kind, last, store=Changed(lambda _: memoryview(bytearray(800)).cast("d")))
     finish(layer.app(scope(), receive, keep))

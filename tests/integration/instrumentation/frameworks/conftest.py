@@ -1,3 +1,3 @@
-"""The services run in environments of their own, so what they import is not here."""
+"""Excludes the services from collection: they import packages that only their own environments have."""
 
 collect_ignore = ["services"]

@@ -1,4 +1,4 @@
-"""Services of frameworks, each in an environment of its own, in a cache outside the repository."""
+"""Services of other frameworks, each in a separate environment, cached outside the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An instrumented FastAPI app goes through cloudpickle, as Ray Serve sends it to another process."""
+"""An instrumented FastAPI app survives cloudpickle, with which Ray Serve sends it to another process."""
 
 from __future__ import annotations
 

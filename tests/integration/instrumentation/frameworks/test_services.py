@@ -1,4 +1,4 @@
-"""Services of frameworks that others wrote, on real servers: each request is counted as it was answered, by its route."""
+"""Services of other frameworks on real servers: each request is counted by its route and the status that was sent."""
 
 from __future__ import annotations
 

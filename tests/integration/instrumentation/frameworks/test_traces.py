@@ -1,4 +1,4 @@
-"""Services without FastAPI, of ASGI and of WSGI, send a span for each request, named by its template."""
+"""ASGI and WSGI services without FastAPI send a span for each request, named by its route template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A WSGI service on its servers: any worker shows the sum of all, and each request counts as it went over the wire."""
+"""A WSGI service on its servers: any worker serves the sum of all, and counts match what was sent."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_response_is_timed_to_its_last_part_and_counts_as_it_ended(kind: str, 
 
 
 @pytest.mark.parametrize("server", environments.TABLE["wsgi_servers"], ids=lambda row: row["server"])
-def test_requests_at_one_time_are_counted_and_logged_one_by_one(server: dict[str, Any], tmp_path: Path) -> None:
+def test_concurrent_requests_are_counted_and_logged_one_by_one(server: dict[str, Any], tmp_path: Path) -> None:
     service = environments.Service(**{**vars(SERVICE), "versions": {**SERVICE.versions, **server["versions"]}})
     with serving(service, tmp_path, command=server["command"]) as running:
         with ThreadPoolExecutor(12) as pool:

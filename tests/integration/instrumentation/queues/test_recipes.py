@@ -1,4 +1,4 @@
-"""The recipes of docs/how-to/watch-queues.md, word for word, against the real servers."""
+"""The recipes of docs/how-to/watch-queues.md, verbatim, with the real servers."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_redis_list(redis: Process, tmp_path: Path) -> None:
         assert read(url) == {"queue_depth": 0, "queue_oldest_age_seconds": 0, "queue_read_failures_total": 0}
 
 
-def test_a_redis_that_hangs_costs_its_own_samples_and_the_limit_and_comes_back(redis: Process, tmp_path: Path) -> None:
+def test_a_hanging_redis_loses_only_its_own_samples_and_recovers(redis: Process, tmp_path: Path) -> None:
     with serving(recipe("Redis list"), tmp_path, limit=1.0, REDIS_URL=redis.url) as url:
         until(lambda: "queue_depth" in read(url))
         redis.send(signal.SIGSTOP)
@@ -116,7 +116,7 @@ def log(folder: Path) -> str:
     return (folder / "log").read_text()
 
 
-def test_a_redis_that_is_gone_costs_its_own_samples_alone(redis: Process, tmp_path: Path) -> None:
+def test_a_missing_redis_loses_only_its_own_samples(redis: Process, tmp_path: Path) -> None:
     with serving(recipe("Redis list"), tmp_path, REDIS_URL=redis.url) as url:
         assert read(url)["queue_depth"] == 0
         redis.stop()

@@ -1,4 +1,4 @@
-"""The servers of the tests and the demo start, answer, and end."""
+"""The servers of the tests and the demo start, answer and stop."""
 
 from __future__ import annotations
 

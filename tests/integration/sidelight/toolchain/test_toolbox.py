@@ -1,4 +1,4 @@
-"""The real programs of the table run and have the version that their row promises."""
+"""The real programs of the table run and have the version in their row."""
 
 from __future__ import annotations
 

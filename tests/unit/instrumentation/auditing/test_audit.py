@@ -1,4 +1,4 @@
-"""What is audited stands in the trail, and what could not be written is not lost in silence."""
+"""Every audited action is in the trail, and an entry that cannot be written is never lost silently."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_an_actor_is_a_text_a_number_or_a_uuid(actor: Any, trail: Trail) -> None
         ({"text": "x" * 70_000}, "audit_entry_too_large", "give one of at most 65"),
     ],
 )
-def test_what_cannot_be_an_entry_is_refused_at_the_call(
+def test_an_invalid_entry_is_refused_at_the_call(
     given_: dict[str, Any], code: str, sentence: str, trail: Trail
 ) -> None:
     with pytest.raises(InstrumentationError) as caught:
@@ -197,7 +197,7 @@ def test_the_loop_is_free_while_the_disk_is_waited_for(trail: Trail, monkeypatch
     assert len(trail.entries) == 1
 
 
-def test_a_cancelled_task_takes_no_entry_along(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_task_loses_no_entry(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     may_write = threading.Event()
     append = AuditTrail.append
 
@@ -289,7 +289,7 @@ def test_the_number_of_the_last_entry_is_a_metric(trail: Trail) -> None:
     ("error", "reason"),
     [(FULL, "disk_full"), (TimeoutError(errno.ETIMEDOUT, "busy"), "locked"), (OSError(errno.EIO, "I/O"), "unwritable")],
 )
-def test_an_entry_that_is_lost_is_logged_and_counted_and_the_request_goes_on(
+def test_a_lost_entry_is_logged_and_counted_and_the_request_continues(
     error: OSError, reason: str, trail: Trail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(AuditTrail, "append", refusing(error))
@@ -299,7 +299,7 @@ def test_an_entry_that_is_lost_is_logged_and_counted_and_the_request_goes_on(
     assert "an entry of 'user.login' is lost" in caplog.text
 
 
-def test_the_call_fails_where_that_is_asked_for(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_call_fails_if_configured(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     trail.settle(on_failure="raise")
     monkeypatch.setattr(AuditTrail, "append", refusing(FULL))
     with pytest.raises(AuditError, match=r"the entry was not written: No space left on device\.") as caught:
@@ -309,7 +309,7 @@ def test_the_call_fails_where_that_is_asked_for(trail: Trail, monkeypatch: pytes
         asyncio.run(trail.audit_async())
 
 
-def test_a_disk_that_refuses_to_sync_is_said(
+def test_a_disk_that_refuses_to_sync_is_logged(
     trail: Trail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trail.audit()
@@ -320,7 +320,7 @@ def test_a_disk_that_refuses_to_sync_is_said(
     assert "the disk may not have the last entries" in caplog.text
 
 
-def test_a_trail_that_cannot_be_opened_is_said_at_the_start_and_stops_nobody(
+def test_a_trail_that_cannot_be_opened_is_logged_at_the_start_and_does_not_stop_it(
     trail: Trail, caplog: pytest.LogCaptureFixture
 ) -> None:
     trail.path.mkdir()
@@ -334,7 +334,9 @@ def test_a_trail_that_cannot_be_opened_is_said_at_the_start_and_stops_nobody(
     }
 
 
-def test_without_a_path_it_is_said_once_and_counted_each_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_path_it_is_logged_once_and_counted_each_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     trail = Trail(tmp_path)
     trail.auditor.settle(parse_settings({}), {})
     trail.audit()
@@ -424,16 +426,14 @@ def test_a_request_is_audited_with_its_correlation_id_and_the_metrics_say_how_ma
     assert "audit_entries 2.0" in page
 
 
-def test_it_settles_by_itself_where_nobody_instruments(environment: Path) -> None:
+def test_it_configures_itself_without_instrument(environment: Path) -> None:
     made = Auditor(LocalStore())
     made.write(Given("user.login", "7f3c", "success", {}))
     made.settle(parse_settings({}))
     assert len((environment / "audit.log").read_text().splitlines()) == 2
 
 
-def test_settings_that_cannot_be_used_are_said_and_fail_no_request(
-    environment: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_invalid_settings_are_logged_and_fail_no_request(environment: Path, caplog: pytest.LogCaptureFixture) -> None:
     (environment / "sidelight.yaml").write_text("audit: {pth: audit.log}")
     store = LocalStore()
     Auditor(store).write(Given("user.login", "7f3c", "success", {}))

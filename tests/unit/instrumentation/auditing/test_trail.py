@@ -1,4 +1,4 @@
-"""Whatever happened to the files of a trail, the next entry finds its place, and what was done to them stays seen."""
+"""Whatever happens to the files of a trail, the next entry continues the chain, and changes remain detectable."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def events(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("torn", [1, 7, 100, 183])
-def test_a_torn_line_is_mended_and_shown_and_the_trail_is_whole(torn: int, trail: AuditTrail, path: Path) -> None:
+def test_a_torn_line_is_repaired_and_reported_and_the_trail_is_intact(torn: int, trail: AuditTrail, path: Path) -> None:
     line = path.read_bytes().splitlines(keepends=True)[-1]
     with path.open("ab") as stream:
         stream.write(line[: min(torn, len(line) - 2)])
@@ -77,7 +77,7 @@ def test_a_torn_line_is_mended_and_shown_and_the_trail_is_whole(torn: int, trail
     assert events(path)[-3:] == [MENDED, "user.login", "user.login"]
 
 
-def test_mended_remains_cannot_be_changed_afterwards(trail: AuditTrail, path: Path) -> None:
+def test_repaired_remains_cannot_be_changed_afterwards(trail: AuditTrail, path: Path) -> None:
     whole = path.read_bytes()
     with path.open("ab") as stream:
         stream.write(b'{"seq":4,"ti')
@@ -92,7 +92,7 @@ def test_mended_remains_cannot_be_changed_afterwards(trail: AuditTrail, path: Pa
         assert fault.line == 4
 
 
-def test_what_somebody_adds_is_not_mended_away(trail: AuditTrail, path: Path) -> None:
+def test_added_lines_are_not_removed_by_a_repair(trail: AuditTrail, path: Path) -> None:
     with path.open("ab") as stream:
         stream.write(b'{"seq":4,"event":"user.login"}\n' * 2)
     trail.append(ENTRY)
@@ -112,7 +112,7 @@ def test_an_entry_that_was_written_without_its_head_counts(trail: AuditTrail, pa
 
 
 @pytest.mark.parametrize("left", [0, 1, 50])
-def test_a_first_line_that_was_torn_is_written_anew(left: int, path: Path) -> None:
+def test_a_torn_first_line_is_written_again(left: int, path: Path) -> None:
     first = another(path)
     first.append(ENTRY)
     first.close()
@@ -227,7 +227,7 @@ def test_a_trail_of_a_key_that_is_not_given_is_left_alone(trail: AuditTrail, pat
 # --- Others who write -------------------------------------------------------------------------------------------------
 
 
-def test_whoever_holds_the_lock_too_long_costs_an_entry_and_not_the_service(trail: AuditTrail, path: Path) -> None:
+def test_a_lock_held_too_long_loses_an_entry_and_does_not_block_the_service(trail: AuditTrail, path: Path) -> None:
     trail.patience = 0.05
     with head_path(path).open("rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

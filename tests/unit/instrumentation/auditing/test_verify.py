@@ -1,4 +1,4 @@
-"""Whatever is done to a trail without its key is found, and the first line that is not sound is named."""
+"""Every change of a trail without its key is found, and the first changed line is named."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def heads(trail: Path) -> dict[int, bytes]:
     return recorded(trail)
 
 
-def test_a_trail_as_it_was_written_is_whole(trail: Path) -> None:
+def test_an_unchanged_trail_is_intact(trail: Path) -> None:
     report = read(trail)
     assert (report.fault, report.notes, report.lines, report.files) == (None, (), 6, 1)
     assert report.head == str(read_head(trail, KEYS))
@@ -150,7 +150,7 @@ def test_a_head_recorded_elsewhere_finds_another_history_of_the_same_length(tmp_
     assert str(fault) == f"{other}:6 differs from the recorded entry 6."
 
 
-def test_a_head_of_earlier_is_no_fault(tmp_path: Path) -> None:
+def test_an_earlier_head_is_accepted(tmp_path: Path) -> None:
     path = written(tmp_path / "audit.log")
     earlier = recorded(path)
     assert read(written(path), earlier).fault is None
@@ -189,7 +189,7 @@ def many(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_chain_goes_on_through_all_files(many: Path) -> None:
+def test_the_chain_continues_through_all_files(many: Path) -> None:
     report = read(many)
     files = len(rotated(many)) + 1
     assert (report.fault, report.files, report.lines) == (None, files, 30 + files)
@@ -213,7 +213,7 @@ def test_every_file_that_is_removed_or_renamed_is_found(many: Path) -> None:
     )
 
 
-def test_between_two_files_the_trail_is_what_was_rotated(many: Path) -> None:
+def test_missing_rotated_files_between_two_files_are_found(many: Path) -> None:
     files, heads = len(rotated(many)), recorded(many)
     many.rename(many.with_name(f"{many.name}.{files + 1:06}"))
     assert read(many, heads).fault is None
@@ -223,7 +223,7 @@ def test_between_two_files_the_trail_is_what_was_rotated(many: Path) -> None:
         verify([rotated(many)[0][1], many], KEYS, heads)
 
 
-def test_files_that_were_archived_are_left_out_only_where_that_is_said(many: Path) -> None:
+def test_archived_files_are_skipped_only_with_the_option_for_it(many: Path) -> None:
     heads = recorded(many)
     rotated(many)[0][1].unlink()
     assert read(many, heads).fault is not None
@@ -255,7 +255,7 @@ def test_an_older_key_does_not_come_back(tmp_path: Path) -> None:
 # --- Cost ---------------------------------------------------------------------------------------------------------------
 
 
-def test_progress_is_told_of_every_byte(many: Path) -> None:
+def test_progress_is_reported_for_every_byte(many: Path) -> None:
     told: list[int] = []
     read(many, progress=told.append)
     assert sum(told) == sum(file.stat().st_size for file in many.parent.glob("audit.log*") if file.suffix != ".head")
@@ -280,7 +280,7 @@ JSON = st.recursive(
 
 @given(values=st.lists(JSON, max_size=8), max_bytes=st.none() | st.integers(1, 2000))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-def test_whatever_is_written_is_read_again(values: list[Any], max_bytes: int | None, tmp_path: Path) -> None:
+def test_every_entry_is_read_back(values: list[Any], max_bytes: int | None, tmp_path: Path) -> None:
     for file in tmp_path.iterdir():
         file.unlink()
     path = tmp_path / "audit.log"

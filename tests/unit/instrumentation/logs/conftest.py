@@ -1,4 +1,4 @@
-"""A process's logging, taken over into a file and given back."""
+"""Configures logging to write into a file, and restores it after the test."""
 
 from __future__ import annotations
 

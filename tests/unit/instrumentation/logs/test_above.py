@@ -1,4 +1,4 @@
-"""A service that sets up logging itself has it as without Sidelight, whenever it does so; otherwise Sidelight writes."""
+"""A service that configures logging itself, at any time, has it as without Sidelight; otherwise Sidelight writes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ SETUPS = {
     "basicConfig": "logging.basicConfig(level=logging.INFO)",
     "basicConfig by force": "logging.basicConfig(stream=sys.stdout, level=logging.INFO, force=True)",
     "basicConfig with handlers": 'logging.basicConfig(handlers=[logging.FileHandler("service.log")], level="DEBUG")',
-    "a handler that is no stream": f"{OWN_HANDLER}\nlogging.basicConfig(handlers=[Own()], level=0)",
+    "a handler that is not a stream": f"{OWN_HANDLER}\nlogging.basicConfig(handlers=[Own()], level=0)",
     "dictConfig": f"import logging.config; logging.config.dictConfig({DICT})",
     "fileConfig": f"import io, logging.config; logging.config.fileConfig(io.StringIO({FILE!r}))",
     "a handler that is added": 'logging.getLogger().addHandler(logging.FileHandler("service.log"))',
@@ -140,7 +140,7 @@ def instrumented() -> None:
     instrumentation.instrument(shop(), settings=JSON)
 
 
-def test_instrument_sets_up_logging_where_nobody_has(capfd: pytest.CaptureFixture[str]) -> None:
+def test_instrument_configures_logging_if_the_service_has_not(capfd: pytest.CaptureFixture[str]) -> None:
     instrumented()
     handler = configured()
     assert handler is not None
@@ -151,7 +151,7 @@ def test_instrument_sets_up_logging_where_nobody_has(capfd: pytest.CaptureFixtur
     assert '"event":"seven"' in capfd.readouterr().out
 
 
-def test_what_was_taken_is_given_back_once_the_service_sets_up_logging() -> None:
+def test_the_original_logging_is_restored_when_the_service_configures_its_own() -> None:
     level, server, access = logging.root.level, logging.getLogger("uvicorn"), logging.getLogger("uvicorn.access")
     printing = logging.StreamHandler()
     printing.setFormatter(logging.Formatter("%(levelprefix)s %(message)s", validate=False))
@@ -211,17 +211,17 @@ def test_a_logger_that_writes_elsewhere_is_in_the_lines_too(log: Log) -> None:
     assert (len(log.lines), len(own.records)) == (1, 1)
 
 
-def test_a_handler_that_exports_to_opentelemetry_is_no_setup() -> None:
+def test_a_handler_that_exports_to_opentelemetry_is_not_a_configuration() -> None:
     instrumented()
     exporter = type("LoggingHandler", (Heard,), {"__module__": "opentelemetry.sdk._logs"})()
     logging.root.addHandler(exporter)
     assert configured() is not None
 
 
-# --- What is said about it --------------------------------------------------------------------------------------------
+# --- The warning ------------------------------------------------------------------------------------------------------
 
 
-def test_the_service_hears_once_that_it_has_no_lines_and_how_to_have_them() -> None:
+def test_one_warning_says_that_there_are_no_lines_and_how_to_get_them() -> None:
     own = Heard()
     logging.root.addHandler(own)
     instrumented()
@@ -233,7 +233,7 @@ def test_the_service_hears_once_that_it_has_no_lines_and_how_to_have_them() -> N
     assert "call instrumentation.configure_logging() to get them" in said.getMessage()
 
 
-def test_a_service_that_sets_up_logging_while_it_serves_hears_so_too() -> None:
+def test_the_warning_appears_also_if_logging_is_configured_while_serving() -> None:
     instrumented()
     begin()
     own = Heard()
@@ -241,12 +241,12 @@ def test_a_service_that_sets_up_logging_while_it_serves_hears_so_too() -> None:
     assert len(own.records) == 1
 
 
-def test_where_we_write_nothing_is_said(log: Log) -> None:
+def test_there_is_no_warning_if_sidelight_writes(log: Log) -> None:
     begin()
     assert log.text == ""
 
 
-def test_our_own_loggers_speak_after_a_dictconfig_that_disables_what_is_there(log: Log) -> None:
+def test_sidelights_loggers_write_after_a_dictconfig_that_disables_existing_loggers(log: Log) -> None:
     logging.getLogger("instrumentation.access").info("before")
     logging.getLogger("instrumentation.access").disabled = True
     begin()
@@ -257,7 +257,7 @@ def test_our_own_loggers_speak_after_a_dictconfig_that_disables_what_is_there(lo
 # --- configure_logging() ----------------------------------------------------------------------------------------------
 
 
-def test_whoever_asks_takes_over_what_prints_and_leaves_the_rest(log: Log) -> None:
+def test_configure_logging_replaces_handlers_that_print_and_keeps_others(log: Log) -> None:
     own, printing = Heard(), logging.StreamHandler()
     logging.root.handlers = [own, printing]
     log.configure()
@@ -266,7 +266,7 @@ def test_whoever_asks_takes_over_what_prints_and_leaves_the_rest(log: Log) -> No
     assert (len(log.lines), len(own.records)) == (1, 1)
 
 
-def test_whoever_asked_gets_no_second_print_later_and_hears_why(log: Log) -> None:
+def test_after_configure_logging_a_later_printing_handler_is_removed_with_a_warning(log: Log) -> None:
     logging.basicConfig(level=logging.DEBUG, force=True)
     own = Heard()
     logging.root.addHandler(own)

@@ -1,4 +1,4 @@
-"""Each request has an access line, which says what it was and never what was sent."""
+"""Each request has one access line, which describes the request without its content."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_level_holds_for_it_too(log: Log) -> None:
     assert [line["status"] for line in lines(log)] == [500]
 
 
-def test_there_is_none_where_it_is_not_wanted(log: Log) -> None:
+def test_there_is_no_access_line_if_it_is_turned_off(log: Log) -> None:
     observed(log, access=False).call(("GET", "/items/7"))
     observed(log, enabled=False).call(("GET", "/items/7"))
     assert lines(log) == []

@@ -1,4 +1,4 @@
-"""What a request binds to structlog's context is on its access line, wherever it was bound, and on no other."""
+"""Values that a request binds to structlog's context are on its access line only, wherever they were bound."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ EVERYTHING = {"tenant": "acme", "plan": "gold", "session_kind": "ended", "cursor
 
 
 def bound(log: Log) -> list[dict[str, Any]]:
-    """What stands on each access line beside what always does."""
+    """The fields of each access line, without the usual ones."""
     usual = {"timestamp", "level", "event", "logger", "correlation_id", "service", "version", "environment"}
     usual |= {"method", "route", "status", "error_type", "duration_ms"}
     return [{key: value for key, value in line.items() if key not in usual} for line in lines(log)]
@@ -134,7 +134,7 @@ def test_what_tasks_bind_is_there_and_what_is_cleared_at_the_end_and_what_failed
     assert bound(log) == [{"order": 31}]
 
 
-def test_what_is_taken_back_is_not(log: Log) -> None:
+def test_unbound_values_are_not_on_the_line(log: Log) -> None:
     observed(log).call(("GET", "/taken-back"))
     assert bound(log) == [{"step": 1}]
 
@@ -189,7 +189,7 @@ def test_a_terminal_has_it_too(log: Log) -> None:
     assert "order=31" in log.text
 
 
-def test_structlog_goes_on_as_before(log: Log) -> None:
+def test_structlog_works_as_before(log: Log) -> None:
     observed(log)
     tokens = bind_contextvars(tenant="acme", order=31)
     assert get_contextvars() == {"tenant": "acme", "order": 31}

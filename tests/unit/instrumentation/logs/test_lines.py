@@ -1,4 +1,4 @@
-"""Whoever logs and whatever it is, it becomes one JSON object on one line."""
+"""Every log record, from any logger and of any type, becomes one JSON object on one line."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_what_is_bound_to_the_context_is_in_every_record(log: Log) -> None:
     assert [line["tenant"] for line in log.lines] == ["acme", "acme"]
 
 
-def test_a_field_with_a_name_of_ours_gets_an_underscore(log: Log) -> None:
+def test_a_field_with_a_reserved_name_gets_an_underscore(log: Log) -> None:
     structlog.get_logger("shop").info("e", level="high", timestamp=7, service="other")
     assert (log.last["level"], log.last["level_"], log.last["timestamp_"], log.last["service_"]) == (
         "info", "high", 7, "other",
@@ -97,7 +97,7 @@ def test_secrets_are_masked_in_events_arguments_fields_and_exceptions(log: Log) 
     assert "hunter2" not in log.text
 
 
-def test_what_the_settings_call_a_secret_is_masked_too(log: Log) -> None:
+def test_keys_of_the_settings_are_masked_too(log: Log) -> None:
     log.configure(redaction={"keys": ["diagnosis"], "patterns": ["EMP-[0-9]{6}"]})
     shop.info("of EMP-123456", extra={"diagnosis": "flu"})
     assert (log.last["event"], log.last["diagnosis"]) == ("of ***", "***")
@@ -128,7 +128,7 @@ NASTY = st.recursive(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(event=st.text(st.characters()), value=NASTY)
-def test_whatever_is_logged_is_one_line_of_valid_json(log: Log, event: str, value: object) -> None:
+def test_every_record_is_one_line_of_valid_json(log: Log, event: str, value: object) -> None:
     before = len(log.lines)
     structlog.get_logger("shop").info(event, value=value)
     shop.info(event, extra={"value": value})
@@ -158,7 +158,7 @@ def test_a_line_has_a_largest_size_and_keeps_what_matters(log: Log, fields: dict
     assert log.last["level"] == "error"
 
 
-def test_a_record_that_cannot_be_read_is_said_and_raises_nothing(log: Log) -> None:
+def test_an_unreadable_record_is_logged_as_such_and_raises_nothing(log: Log) -> None:
     def broken(_logger: object, _name: str, _event: object) -> Any:
         raise KeyError("password=hunter2")
 
@@ -211,7 +211,7 @@ def test_levels_of_single_loggers_are_settings(log: Log) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["[accepted]", "403", "%d"])
-def test_a_websocket_is_said_without_client_path_and_query(log: Log, outcome: str) -> None:
+def test_a_websocket_is_logged_without_client_path_and_query(log: Log, outcome: str) -> None:
     more = (418,) if "%" in outcome else ()
     template = f'%s - "WebSocket %s" {outcome}'
     logging.getLogger("uvicorn.error").info(template, "10.0.0.7:51", "/ws/4711?ticket=x", *more)

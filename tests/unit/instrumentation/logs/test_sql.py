@@ -1,4 +1,4 @@
-"""What SQLAlchemy says of a statement is a line without its parameters, and it prints nothing beside the lines."""
+"""SQLAlchemy's log lines about statements have no parameters, and it prints nothing besides."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_echo_goes_through_the_lines_and_prints_nothing_beside_them(
     assert "hunter2" not in log.text
 
 
-def test_an_engine_that_printed_before_sqlalchemy_was_known_prints_no_more_once_the_service_begins(
+def test_an_engine_that_printed_before_the_start_stops_printing_when_the_service_starts(
     log: Log, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave()

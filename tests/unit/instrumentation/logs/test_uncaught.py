@@ -1,4 +1,4 @@
-"""What Python would print by itself is one line, masked, and hooks of others are called as before."""
+"""Output that Python itself would print becomes one masked log line, and existing hooks are called as before."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ CASES = {
     "the main thread": ("fail()\n", "critical", "the process ends because of an uncaught exception"),
     "a thread": (THREAD, "error", "a thread ends because of an uncaught exception"),
     "a task that nobody awaits": (TASK, "error", "Task exception was never retrieved"),
-    "where there is nobody": (IGNORED, "error", "an exception was ignored, because it could not be caught"),
+    "an exception nobody can handle": (IGNORED, "error", "an exception was ignored, because it could not be caught"),
 }
 
 
@@ -131,7 +131,7 @@ warnings.showwarning = lambda message, *more: print("warning", message, file=sys
 """
 
 
-def test_hooks_that_were_there_are_called_and_what_they_have_python_print_is_not_printed_again(
+def test_existing_hooks_are_called_and_their_output_is_not_printed_again(
     run: Callable[..., Ended],
 ) -> None:
     ended = run(f'{THREAD}{IGNORED}warnings.warn("careful")\nfail()\n', before=OTHERS)

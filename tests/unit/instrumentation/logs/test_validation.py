@@ -1,4 +1,4 @@
-"""What FastAPI and pydantic say of a request or an answer that does not fit holds no value, as text and as data."""
+"""Validation errors of FastAPI and pydantic are logged without values, as text and as data."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_request_or_an_answer_that_does_not_fit_leaves_no_value(path: tuple[st
 
 
 @pytest.mark.parametrize("way", [*WAYS, "json"])
-def test_pydantic_alone_leaves_no_value(way: str, log: Log) -> None:
+def test_pydantic_without_fastapi_leaves_no_value(way: str, log: Log) -> None:
     with pytest.raises(ValidationError) as raised:
         Login.model_validate(SENT)
     if way == "json":
@@ -85,7 +85,7 @@ def test_pydantic_alone_leaves_no_value(way: str, log: Log) -> None:
     assert "hunter2" not in log.text
 
 
-def test_as_data_what_names_no_secret_stays(log: Log) -> None:
+def test_fields_with_ordinary_names_stay(log: Log) -> None:
     with pytest.raises(ValidationError) as raised:
         Login.model_validate({**SENT, "user": "joe from Köln"})
     shop.error("refused", extra={"faults": raised.value.errors(include_url=False, include_context=False)})

@@ -1,4 +1,4 @@
-"""A reader who is slow, dead or gone holds up nobody, and what he does not get is counted."""
+"""A slow, dead or missing reader of the logs blocks nothing, and lost lines are counted."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_lines_arrive_whole_and_in_order(pipe: Pipe) -> None:
     writer.close()
 
 
-def test_a_reader_who_does_not_read_costs_nobody_time_and_no_memory(pipe: Pipe) -> None:
+def test_a_reader_who_does_not_read_takes_neither_time_nor_memory(pipe: Pipe) -> None:
     writer = Writer(pipe.writer, pipe.lose, most_bytes=100_000)
     began = time.monotonic()
     for _ in range(10_000):
@@ -96,10 +96,10 @@ def test_a_reader_who_is_always_behind_but_keeps_up_loses_nothing(pipe: Pipe) ->
         pipe.read(100)
     assert pipe.lost == 0
     os.close(pipe.reader)
-    assert writer.flush()  # else the rest goes to whoever gets the descriptor next
+    assert writer.flush()  # otherwise the rest goes to the next owner of the descriptor
 
 
-def test_a_reader_that_is_gone_is_a_loss_and_no_error(pipe: Pipe) -> None:
+def test_a_missing_reader_loses_lines_without_an_error(pipe: Pipe) -> None:
     os.close(pipe.reader)
     writer = Writer(pipe.writer, pipe.lose)
     writer.put(LINE)
@@ -107,7 +107,7 @@ def test_a_reader_that_is_gone_is_a_loss_and_no_error(pipe: Pipe) -> None:
     assert pipe.lost == 1
 
 
-def test_a_full_disk_is_a_loss_and_no_error(pipe: Pipe) -> None:
+def test_a_full_disk_loses_lines_without_an_error(pipe: Pipe) -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     writer = Writer(descriptor, pipe.lose)
     writer.put(LINE)
@@ -178,7 +178,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("arguments", [[], ["fork"]])
-def test_nothing_is_lost_where_a_process_ends(arguments: list[str], tmp_path: Path) -> None:
+def test_nothing_is_lost_when_a_process_ends(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(ENDING)
     done = subprocess.run(
         [sys.executable, tmp_path / "program.py", *arguments],

@@ -1,4 +1,4 @@
-"""What a hung reading waits for."""
+"""An event that a hung reading waits for."""
 
 from __future__ import annotations
 

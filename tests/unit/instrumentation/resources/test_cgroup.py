@@ -65,7 +65,7 @@ def test_usage_and_limits_are_those_of_the_tree(root: Path, tree: str, found: di
     assert read(root) == {"cpu_available_cores": found.get(CORES, 4), **found}
 
 
-def test_where_there_are_no_cgroups_the_cores_are_those_of_the_machine(root: Path) -> None:
+def test_without_cgroups_the_cores_are_those_of_the_machine(root: Path) -> None:
     assert read(root) == {"cpu_available_cores": 4}
 
 
@@ -92,7 +92,7 @@ def test_of_equal_limits_the_outermost_counts_since_it_holds_more(root: Path) ->
         ("/sys/fs/cgroup/cpu.stat", "usage_usec 7\n", THROTTLED),
     ],
 )
-def test_what_has_no_limit_or_cannot_be_read_has_no_series_and_the_rest_stays(
+def test_without_a_limit_or_if_unreadable_there_is_no_series_and_the_rest_stays(
     root: Path, path: str, text: str, gone: str
 ) -> None:
     plant(root, "v2-docker")
@@ -157,7 +157,7 @@ def test_cpu_and_its_accounting_may_be_mounted_apart(root: Path) -> None:
 @pytest.mark.parametrize(
     ("tree", "path", "seconds"), [("v2-docker", "/../workers", 2.05), ("v2-kubernetes", "/another/container", 1.65)]
 )
-def test_where_namespaces_hide_the_way_it_is_the_cgroup_that_is_mounted(
+def test_if_namespaces_hide_the_path_the_mounted_cgroup_is_read(
     root: Path, tree: str, path: str, seconds: float
 ) -> None:
     plant(root, tree)

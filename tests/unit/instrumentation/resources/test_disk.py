@@ -1,4 +1,4 @@
-"""How full a disk is, for the service: what is kept for root is no room."""
+"""Disk usage as the service sees it: space reserved for root is not free."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def watch(store: ProcessStore, path: str, statvfs: Callable[[str], os.statvfs_re
     assert store.sources.watch(("disk", path), disk(path, statvfs))
 
 
-def test_used_and_size_are_as_df_reckons(store: ProcessStore) -> None:
+def test_used_and_size_are_computed_like_df(store: ProcessStore) -> None:
     watch(store, "/data", statvfs(blocks=1000, free=300, available=250))
     assert read(store) == {
         ("disk_used_bytes", "/data"): 700 * 1024,
@@ -80,7 +80,7 @@ def test_one_that_cannot_be_read_has_no_series_but_a_count_and_a_line(
     assert caplog.messages[0].startswith(sentence)
 
 
-def test_a_file_server_that_is_gone_does_not_hold_up_the_page(store: ProcessStore, released: threading.Event) -> None:
+def test_a_missing_file_server_does_not_block_the_page(store: ProcessStore, released: threading.Event) -> None:
     store.sources.seconds = 0.07
 
     def hangs(path: str) -> os.statvfs_result:

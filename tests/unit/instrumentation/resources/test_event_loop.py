@@ -1,4 +1,4 @@
-"""The event loop's lag is what somebody who comes at any moment waits."""
+"""The lag of the event loop is the delay of a task that becomes ready at any moment."""
 
 from __future__ import annotations
 
@@ -112,11 +112,11 @@ def test_another_loop_takes_over_and_the_end_is_the_end(store: LocalStore, loop:
     assert another.timers == []
 
 
-def test_a_real_loop_that_is_held_up_is_seen_and_ends_without_a_trace(store: LocalStore) -> None:
+def test_a_blocked_real_loop_is_measured_and_ends_cleanly(store: LocalStore) -> None:
     async def serve() -> None:
         LoopLag(store, interval=0.01).begin(asyncio.get_running_loop())
         time.sleep(0.3)  # noqa: ASYNC251 - the fault that is to be seen
-        for _ in range(2):  # the loop sees what is due, and runs it
+        for _ in range(2):  # the loop notices the due callbacks, and runs them
             await asyncio.sleep(0)
 
     asyncio.run(serve())

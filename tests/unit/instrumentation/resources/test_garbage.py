@@ -1,4 +1,4 @@
-"""Every garbage collection is timed, by generation, whatever it interrupts."""
+"""Every garbage collection is timed, by generation, whatever code it interrupts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_collection_in_the_middle_of_the_stores_own_work_does_not_hang(
     assert counts(store)["0"] == 1
 
 
-def test_a_forked_child_writes_nothing_until_it_begins_anew(store: LocalStore, pauses: GarbagePauses) -> None:
+def test_a_forked_child_writes_nothing_until_it_is_started_again(store: LocalStore, pauses: GarbagePauses) -> None:
     pauses.begin()
     pauses.reset()
     gc.collect(0)
@@ -84,9 +84,7 @@ def test_a_forked_child_writes_nothing_until_it_begins_anew(store: LocalStore, p
     assert counts(store)["0"] == 1
 
 
-def test_an_end_whose_start_nobody_saw_and_a_generation_nobody_knows_are_no_error(
-    store: LocalStore, pauses: GarbagePauses
-) -> None:
+def test_an_end_without_a_start_and_an_unknown_generation_are_ignored(store: LocalStore, pauses: GarbagePauses) -> None:
     pauses.begin()
     pauses._note("stop", {"generation": 3})
     assert counts(store) == {"0": 0, "1": 0, "2": 0}

@@ -1,4 +1,4 @@
-"""What the service asks for at its start is read by whoever answers, and measured where requests are served."""
+"""The resources that a service requests at its start are read by any worker, and measured where requests are served."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_store_of_a_test_shows_nothing_of_the_machine() -> None:
     assert names(store) == []
 
 
-def test_a_source_that_fails_is_left_out_and_said_once(store: ProcessStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_source_is_left_out_and_logged_once(store: ProcessStore, caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         def collect(self) -> Iterable[object]:
             yield object()

@@ -1,4 +1,4 @@
-"""Whatever stands in a file, the checks say something or nothing, and never fall over it."""
+"""The checks never crash, whatever a file contains."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def places(data: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def put(data: Any, place: tuple[Any, ...], value: object) -> None:
-    """Put a value where it may still stand; what came before may have taken the place away."""
+    """Put a value at a place, unless an earlier change has removed the place."""
     with suppress(IndexError, KeyError, TypeError):
         for key in place[:-1]:
             data = data[key]

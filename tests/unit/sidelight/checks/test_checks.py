@@ -1,4 +1,4 @@
-"""What ``sidelight check`` reads, leaves out and says."""
+"""What ``sidelight check`` reads, skips and reports."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_finding_names_file_line_and_rule(tmp_path: Path) -> None:
     )
 
 
-def test_how_often_is_scraped_stands_in_the_settings(tmp_path: Path) -> None:
+def test_the_scrape_interval_comes_from_the_settings(tmp_path: Path) -> None:
     assert names(put(tmp_path, RULE), settings=parse_settings({"metrics": {"scrape_interval": "5s"}})) == []
 
 
@@ -96,7 +96,7 @@ def test_a_prometheus_rule_of_the_operator_is_read(tmp_path: Path) -> None:
     assert [finding.line for finding in find([put(tmp_path, text)], Settings())[1]] == [9]
 
 
-def test_several_documents_stand_in_one_file(tmp_path: Path) -> None:
+def test_several_documents_may_be_in_one_file(tmp_path: Path) -> None:
     path = put(tmp_path, f"{RULE}---\n{RULE.replace('foo', 'bar')}")
     assert [finding.line for finding in find([path], Settings())[1]] == [5, 13]
 
@@ -110,12 +110,12 @@ def test_of_a_folder_only_what_can_be_checked_is_read(tmp_path: Path) -> None:
     assert [finding.path.name for finding in find([tmp_path], Settings())[1]] == ["rules.yml"]
 
 
-def test_a_file_of_another_kind_is_told_where_it_is_named(tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_reported_if_it_is_named(tmp_path: Path) -> None:
     (finding,) = find([put(tmp_path, "a: 1\n")], Settings())[1]
     assert finding.sentence == "contains no rules, dashboard or collector configuration; give a file that contains one."
 
 
-def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_reported_with_its_line(tmp_path: Path) -> None:
     path = put(tmp_path, RULE.replace("    rules:", "    interval: 1m\n    interval: 2m\n    rules:"))
     first = find([path], Settings())[1][0]
     assert (first.line, first.message) == (4, "has the key 'interval' twice")
@@ -174,7 +174,7 @@ def test_the_exit_status_is_a_linters(arguments: list[str], status: int, tmp_pat
     assert CliRunner().invoke(app, ["check", str(put(tmp_path, RULE)), *arguments]).exit_code == status
 
 
-def test_what_is_mild_need_not_fail(tmp_path: Path) -> None:
+def test_mild_findings_need_not_fail(tmp_path: Path) -> None:
     path = put(tmp_path, RULE.replace("job:things:rate5m", "things").replace("30s", "5m"))
     failing = [CliRunner().invoke(app, ["check", str(path), "--fail-on", severity]) for severity in ("note", "warning")]
     assert [ended.exit_code for ended in failing] == [1, 0]

@@ -65,7 +65,7 @@ def test_what_was_found_is_shown_line_by_line(tmp_path: Path) -> None:
     assert found.count("3" * 32) == 2
 
 
-def test_an_answer_that_fails_on_purpose_is_asked_for_again(tmp_path: Path) -> None:
+def test_a_request_that_fails_on_purpose_is_repeated(tmp_path: Path) -> None:
     answers = iter([FAILED, FAILED, document(None), b"the metrics"])
     with shop(lambda _: next(answers)) as url:
         assert followed_by(url, tmp_path, json.dumps(LINE), [SPAN]).document["status"] == 404
@@ -88,7 +88,7 @@ def test_an_answer_without_the_id_is_a_fault(tmp_path: Path) -> None:
         followed_by(url, tmp_path, json.dumps(LINE), [SPAN])
 
 
-def test_a_secret_that_stands_anywhere_is_a_fault(tmp_path: Path) -> None:
+def test_a_secret_anywhere_is_a_fault(tmp_path: Path) -> None:
     def leaking(request: BaseHTTPRequestHandler) -> bytes:
         if "password" in request.path:
             (tmp_path / "metrics.bin").write_bytes(b"\xff" + request.headers["cookie"].encode())

@@ -1,4 +1,4 @@
-"""The demo says at once what it lacks, cleans up, and goes on running only where that was asked for."""
+"""The demo reports missing requirements at once, cleans up, and continues to run only on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def complete(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """A machine that has everything; gives which tools were asked for."""
+    """A machine with everything installed; returns the tools that were requested."""
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(main, "ensure", asked.append)
     return asked
@@ -51,9 +51,7 @@ def test_a_missing_shop_is_named(
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_the_files_stay_only_where_that_was_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keep: bool
-) -> None:
+def test_the_files_stay_only_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keep: bool) -> None:
     monkeypatch.setattr(main.tempfile, "tempdir", str(tmp_path))
     with main._folder(keep=keep) as folder:
         (folder / "shop.log").write_text("7")
@@ -89,13 +87,13 @@ def stay(checks: int, signal_after: int) -> str:
     return output.getvalue()
 
 
-def test_what_is_kept_goes_on_until_a_signal_and_tells_where_it_is() -> None:
+def test_a_kept_demo_runs_until_a_signal_and_prints_its_addresses() -> None:
     printed = stay(checks=13, signal_after=7)
     assert "until you press Ctrl-C" in printed
     assert "http://127.0.0.1:7/alerts" in printed
 
 
-def test_what_is_kept_says_so_when_it_breaks() -> None:
+def test_a_kept_demo_reports_when_a_part_ends() -> None:
     with pytest.raises(DemoError, match="Prometheus ended"):
         stay(checks=3, signal_after=7)
 

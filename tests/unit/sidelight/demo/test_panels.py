@@ -1,4 +1,4 @@
-"""The demo asks for every panel, waits for those that need a moment, and names those that stay silent."""
+"""The demo queries every panel, waits for slow ones, and lists those without data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTINGS = parse_settings(document("http://127.0.0.1:7/alerts", "audit.log", "ht
 
 
 class Watch:
-    """Shows everything but what some words stand in."""
+    """Shows all panels whose queries do not contain certain words."""
 
     def __init__(self, *missing: str) -> None:
         self.missing = missing
@@ -34,7 +34,7 @@ def seen(watch: Any, pause: Callable[[float], None] = lambda _: None) -> panels.
     return panels.seen(watch, SETTINGS, pause=pause)
 
 
-def test_every_query_is_asked_without_a_variable_of_grafanas() -> None:
+def test_every_query_is_sent_without_grafanas_variables() -> None:
     watch = Watch()
     found = seen(watch)
     assert found.faults == []
@@ -43,7 +43,7 @@ def test_every_query_is_asked_without_a_variable_of_grafanas() -> None:
     assert str(found) == f"All panels have data; they run {found.shown} queries."
 
 
-def test_what_limits_a_container_is_no_fault_where_nothing_does() -> None:
+def test_panels_of_container_limits_may_be_empty_without_limits() -> None:
     found = seen(Watch("container_memory_limit_bytes"))
     assert found.faults == []
     assert str(found).startswith(
@@ -51,13 +51,13 @@ def test_what_limits_a_container_is_no_fault_where_nothing_does() -> None:
     )
 
 
-def test_a_panel_that_stays_silent_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panel_without_data_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panels, "SECONDS", 0.0)
     found = seen(Watch("retries_total", "container_cpu_throttled"))
     assert found.faults == ["The panel operations/Retries has no data."]
 
 
-def test_a_panel_that_needs_a_moment_gets_it() -> None:
+def test_a_panel_that_needs_a_moment_is_queried_again() -> None:
     watch = Watch("retries_total", "queue_depth")
 
     def pause(_: float) -> None:

@@ -1,4 +1,4 @@
-"""The demo's own parts: customers who do not wait, a webhook that remembers, a watch that reads, signals that are kept."""
+"""The demo's parts: customers who do not wait, a webhook that stores messages, a watch, and signals."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_webhook_remembers_what_was_posted_and_gives_it_once() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{}", b"[]", posted({"status": "odd", "labels": {}}), b"\xff"])
-def test_the_webhook_refuses_what_is_no_notification(body: bytes) -> None:
+def test_the_webhook_refuses_other_bodies_than_notifications(body: bytes) -> None:
     with listening(lambda: 7.0) as webhook:
         assert httpx.post(webhook.url, content=body, trust_env=False).status_code == 400
         assert list(webhook.take()) == []
@@ -76,7 +76,7 @@ def test_the_webhook_refuses_a_body_without_bounds(length: str) -> None:
 
 
 class Shop:
-    """Notes what it is asked; after some requests the stream is to end.
+    """Records its requests; after some requests the stream must end.
 
     Args:
         answers: Whether it answers, or keeps everyone waiting.
@@ -234,7 +234,11 @@ def test_an_instance_is_scraped_or_down_or_unknown(rows: list[dict[str, Any]], e
         ([], False, False),
     ],
 )
-def test_what_shows_is_a_number_now_or_at_any_moment(rows: list[dict[str, Any]], now: bool, shown: bool) -> None:  # noqa: FBT001
+def test_a_panel_shows_data_if_it_has_a_number_now_or_at_any_time(
+    rows: list[dict[str, Any]],
+    now: bool,  # noqa: FBT001
+    shown: bool,  # noqa: FBT001
+) -> None:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -246,7 +250,7 @@ def test_what_shows_is_a_number_now_or_at_any_moment(rows: list[dict[str, Any]],
     assert dict(asked[0].url.params) == {"query": "up", **span}
 
 
-def test_a_prometheus_that_is_silent_is_named() -> None:
+def test_a_prometheus_that_does_not_respond_is_named() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
 

@@ -1,4 +1,4 @@
-"""A phase ends as soon as what it must cause was seen, and in vain when its time is up."""
+"""A phase ends as soon as its expected effects were seen, and fails when its time is over."""
 
 from __future__ import annotations
 

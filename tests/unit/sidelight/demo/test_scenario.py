@@ -1,4 +1,4 @@
-"""The demo is the ordinary stack with shorter times, and its phases ask for what the rules can give."""
+"""The demo is the ordinary stack with shorter times, and its phases expect only alerts that the rules can fire."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_each_fault_lies_between_the_thresholds_of_the_severity_it_causes(settin
     assert p95.critical < by_key[Key("HighLatencyP95", "critical")].latency_seconds
 
 
-def test_alerts_resolve_only_when_the_shop_is_well() -> None:
+def test_alerts_resolve_only_when_the_shop_is_healthy() -> None:
     for phase in PHASES:
         if phase.resolves:
             assert (phase.error_ratio, phase.latency_seconds) == (0, 0)

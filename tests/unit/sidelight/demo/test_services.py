@@ -1,4 +1,4 @@
-"""A rollout loses nobody: the new version serves before the old one goes, and Prometheus forgets before it ends."""
+"""A rollout fails no request: the new version serves before the old one stops, and Prometheus drops the old one first."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_shop_that_takes_no_faults_is_named(parts: Parts, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("part", "name"), [("shop", "The shop"), ("prometheus", "Prometheus"), ("alertmanager", "Alertmanager")]
 )
-def test_a_part_that_ended_is_named_with_the_end_of_its_log(parts: Parts, part: str, name: str) -> None:
+def test_a_stopped_part_is_named_with_the_end_of_its_log(parts: Parts, part: str, name: str) -> None:
     parts.stage.check()
     process: Any = parts.stage.shop.process if part == "shop" else getattr(parts.stage, part)
     process.running = False

@@ -1,4 +1,4 @@
-"""People see every alert with its times: in a terminal of 80 columns and 24 lines, and in a log."""
+"""Every alert is shown with its times, in a terminal of 80 columns and 24 lines, and in a log."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_live_picture_shows_the_thresholds_of_the_settings() -> None:
     assert "warning above 3 %, critical above 5 %" in "\n".join(live(SCENE, settings=settings))
 
 
-def test_the_live_picture_says_where_there_is_no_data_yet() -> None:
+def test_the_live_picture_marks_missing_data() -> None:
     assert "\n".join(live(replace(SCENE, measured=Measured()))).count("no data") == 3
 
 
@@ -146,7 +146,7 @@ def test_the_report_names_every_fault() -> None:
     assert last.startswith("Failed for the reasons above;")
 
 
-def test_where_there_is_no_terminal_the_view_is_plain() -> None:
+def test_without_a_terminal_the_view_is_plain() -> None:
     screen = console()
     with showing(screen, Settings(), lambda: 33.0) as view:
         view.show(SCENE)

@@ -1,4 +1,4 @@
-"""What Prometheus and the webhook saw becomes the episodes of each alert."""
+"""Observations of Prometheus and the webhook become the episodes of each alert."""
 
 from __future__ import annotations
 

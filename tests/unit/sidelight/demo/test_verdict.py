@@ -1,4 +1,4 @@
-"""The demo is as it should be only if every alert did everything in its phase, and no other did anything."""
+"""The demo succeeds only if every alert did everything in its phase, and no other alert did anything."""
 
 from __future__ import annotations
 
@@ -70,24 +70,24 @@ def test_a_phase_waits_for_the_next_thing_each_alert_has_to_do(
 
 
 @pytest.mark.parametrize("key", [WARNING, DEPLOYED])
-def test_nobody_waits_to_hear_the_end_of_an_event_or_of_a_warning_that_critical_may_silence(key: Key) -> None:
+def test_no_phase_waits_for_the_end_of_an_event_or_of_a_warning_that_critical_may_inhibit(key: Key) -> None:
     phase = next(phase for phase in PHASES if key in phase.resolves)
     assert waiting(phase, key, replace(GOOD[key], cleared=None)) == []
 
 
-def test_a_phase_that_waits_in_vain_names_what_is_missing_and_later_phases_are_not_missed() -> None:
+def test_a_phase_that_times_out_names_what_is_missing_and_later_phases_are_not_reported() -> None:
     late = Span(phase=WIND, began=10, ended=70, waits=("HighErrorRate warning to fire",))
     faults = verdict(PHASES, [SPANS[0], late], {ALIVE: (GOOD[ALIVE],)})
     assert faults == ["In 'wind', these did not happen within 60 s: HighErrorRate warning to fire."]
 
 
-def test_an_alert_that_nobody_expects_is_a_fault() -> None:
+def test_an_unexpected_alert_is_a_fault() -> None:
     assert judged({DOWN: Episode(pending=21, fired=24.5)}) == [
         "ServiceDown critical fired at 24.5 s, in 'storm'; it should never."
     ]
 
 
-def test_an_alert_that_nobody_expects_is_no_fault_while_it_is_only_pending() -> None:
+def test_an_unexpected_alert_is_accepted_while_it_is_only_pending() -> None:
     assert judged({DOWN: Episode(pending=21)}) == []
 
 

@@ -1,4 +1,4 @@
-"""The table of behaviours says what the tests say."""
+"""The table of behaviours follows the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CASES: dict[str, Case] = {
     # --- Routes -----------------------------------------------------------------
     "a plain route": Case("GET /x", ("GET", "/x", "200", "")),
     "a mount": Case("GET /m/x", ("GET", "/m/{x}", "503", "503"), mounted),
-    # --- What is not counted ----------------------------------------------------
+    # --- Requests that are not counted ------------------------------------------
     "health": Case("GET /health", (), added),
 }
 OTHER = {"x": 7, **CASES}
@@ -53,7 +53,7 @@ def test_cases_and_functions_are_rows_of_their_section() -> None:
     assert read_behaviours("test_x.py", SOURCE) == [
         Behaviour("Routes", "A plain route", "`GET /x 200`", "test_x.py", everywhere=True),
         Behaviour("Routes", "A mount", "`GET /m/{x} 503`, error `503`", "test_x.py"),
-        Behaviour("What is not counted", "Health", "nothing", "test_x.py"),
+        Behaviour("Requests that are not counted", "Health", "nothing", "test_x.py"),
         Behaviour("Streams", "A stream of FastAPI", "the whole of it", "test_x.py"),
         Behaviour("Streams", "Two of them", '`GET /a 200`, `GET "" 404`', "test_x.py"),
         Behaviour("Streams", "None", "nothing", "test_x.py"),
@@ -66,7 +66,7 @@ def test_every_group_has_rows_and_every_row_says_what_is_recorded() -> None:
     assert [row.case for row in rows if not row.recorded] == []
 
 
-def test_no_case_stands_twice_in_a_group() -> None:
+def test_no_case_is_in_a_group_twice() -> None:
     assert max(Counter((row.group, row.case) for row in behaviours()).values()) == 1
 
 

@@ -1,4 +1,4 @@
-"""A process is there when its context begins, and gone with its children when the context ends."""
+"""A process runs while its context is open, and is gone with its children afterwards."""
 
 from __future__ import annotations
 
@@ -158,6 +158,6 @@ def test_only_a_200_counts_as_an_answer(server: str) -> None:
     assert not answers(f"http://{LOOPBACK}:{free_port()}/up")
 
 
-def test_a_proxy_in_the_environment_is_passed_by(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_in_the_environment_is_ignored(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://{LOOPBACK}:{free_port()}")
     assert answers(f"{server}/up")

@@ -1,4 +1,4 @@
-"""How a program is found, brought and refused; no network, and no real program."""
+"""How a program is found, installed and refused; without network or real programs."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_each_release_says_one_line(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("file", HAMMER.files)
-def test_a_version_on_the_path_that_serves_is_used(bench: Bench, smith: Smith, file: str) -> None:
+def test_a_suitable_version_on_the_path_is_used(bench: Bench, smith: Smith, file: str) -> None:
     bench.commands.prints(file, "7.2.0")
     on_path = executable(bench.folder / "path" / file)
     executable(bench.folder / "path" / "nails")
@@ -180,7 +180,7 @@ def test_a_version_on_the_path_that_serves_is_used(bench: Bench, smith: Smith, f
 
 
 @pytest.mark.parametrize("version", ["7.1.9", "8.0.0", "0.7.3"])
-def test_a_version_on_the_path_that_does_not_serve_is_passed_by(bench: Bench, smith: Smith, version: str) -> None:
+def test_an_unsuitable_version_on_the_path_is_skipped(bench: Bench, smith: Smith, version: str) -> None:
     bench.commands.prints("debian-hammer", version)
     executable(bench.folder / "path" / "debian-hammer")
     executable(bench.folder / "path" / "nails")
@@ -188,7 +188,7 @@ def test_a_version_on_the_path_that_does_not_serve_is_passed_by(bench: Bench, sm
     assert smith.made == 1
 
 
-def test_a_broken_program_on_the_path_is_passed_by(bench: Bench, smith: Smith) -> None:
+def test_a_broken_program_on_the_path_is_skipped(bench: Bench, smith: Smith) -> None:
     executable(bench.folder / "path" / "debian-hammer")
     tool("hammer", toolbox=bench.toolbox)
     assert smith.made == 1
@@ -200,7 +200,7 @@ def test_programs_of_one_release_are_not_mixed_from_two_places(bench: Bench, smi
     assert smith.made == 1
 
 
-def test_the_next_source_is_asked_when_one_has_nothing(bench: Bench, smith: Smith) -> None:
+def test_the_next_source_is_tried_if_one_has_nothing(bench: Bench, smith: Smith) -> None:
     bench.sources = (Closed(), smith)
     assert tool("nails", toolbox=bench.toolbox).is_file()
     assert bench.cached == ["forge-7.3.1"]
@@ -283,7 +283,7 @@ def test_a_fault_of_the_network_is_tried_three_times_with_growing_pauses(bench: 
     assert (len(bench.commands.seen), bench.pauses) == (3, [2.0, 4.0])
 
 
-def test_a_network_that_recovers_is_forgiven(bench: Bench) -> None:
+def test_a_network_that_recovers_is_no_failure(bench: Bench) -> None:
     bench.commands.answers["fetch"] = [
         Outcome(status=1, output="connection reset by peer"),
         Outcome(status=0, output="7"),
@@ -336,7 +336,7 @@ def test_a_version_is_read_from_what_a_program_prints(printed: str, version: tup
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
-def test_the_pinned_version_would_serve_itself(release: Release) -> None:
+def test_the_pinned_version_is_suitable_itself(release: Release) -> None:
     oldest, first_too_new = map(_version, release.serves)
     assert oldest <= _version(release.version) < first_too_new
 

@@ -1,4 +1,4 @@
-"""A service of BlackSheep."""
+"""A BlackSheep service."""
 
 from __future__ import annotations
 

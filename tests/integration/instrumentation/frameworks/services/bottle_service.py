@@ -1,4 +1,4 @@
-"""A service of Bottle."""
+"""A Bottle service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service of Django and Channels."""
+"""A service with Django and Channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The URLconf of the services of Django."""
+"""The URLconf of the Django services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service of Django, as WSGI."""
+"""A Django service over WSGI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service of Falcon, as ASGI and as WSGI."""
+"""A Falcon service over ASGI and WSGI."""
 
 from __future__ import annotations
 

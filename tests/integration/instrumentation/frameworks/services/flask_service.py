@@ -1,4 +1,4 @@
-"""A service of Flask."""
+"""A Flask service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service of Litestar."""
+"""A Litestar service."""
 
 from __future__ import annotations
 

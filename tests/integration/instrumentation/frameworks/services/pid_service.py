@@ -1,4 +1,4 @@
-"""A service of Flask that says which worker answers, and that streams for long."""
+"""A Flask service with the worker's process id in its responses, and long streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service of Quart."""
+"""A Quart service."""
 
 from __future__ import annotations
 

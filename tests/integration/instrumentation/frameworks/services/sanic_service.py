@@ -1,4 +1,4 @@
-"""A service of Sanic."""
+"""A Sanic service."""
 
 from __future__ import annotations
 
