@@ -149,6 +149,7 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.COUNT,
             queries=(Query(expr=total(select(catalog.HTTP_SERVER_ACTIVE_REQUESTS.name), *by), legend=legend(*by)),),
         ),
+        *(_active_by_route() if settings.http.active_requests_by_route else ()),
         graph(
             title="Active websockets",
             description="Open websocket connections at the time of a scrape, by service.",
@@ -185,6 +186,22 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
 
 def _p95(metric: Metric, by: tuple[str, ...]) -> str:
     return promql.quantile(_P95, rate(promql.bucket(metric), ROUTE), *by)
+
+
+def _active_by_route() -> tuple[Panel, ...]:
+    return (
+        graph(
+            title="Active requests by route",
+            description="Requests in progress at the time of a scrape, by the route that their path matches.",
+            unit=Unit.COUNT,
+            queries=(
+                Query(
+                    expr=total(select(catalog.HTTP_SERVER_ACTIVE_REQUESTS_BY_ROUTE.name, ROUTE), "http_route"),
+                    legend=legend("http_route"),
+                ),
+            ),
+        ),
+    )
 
 
 def _own_thresholds(settings: Settings, override: Override) -> Row:

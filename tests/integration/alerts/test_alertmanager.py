@@ -19,7 +19,7 @@ from alerts import ALERTS, generated, groups
 from alerts.alertmanager import messages
 from alerts.checking.series import kept_labels
 from instrumentation.settings import parse_settings
-from sidelight.chart.alertmanager import alertmanager_parts
+from sidelight.chart.alertmanager import NAMESPACE, alertmanager_parts
 from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def as_operator_writes(rules: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "source_matchers": matchers(rule["sourceMatch"]),
             "target_matchers": matchers(rule["targetMatch"]),
-            "equal": rule["equal"],
+            "equal": ["namespace" if label == NAMESPACE else label for label in rule["equal"]],
         }
         for rule in rules
     ]

@@ -68,8 +68,8 @@ def test_another_revision_is_not_used_and_logged_once(
     found, (said,) = chosen(caplog)
     assert found is middleware.measuring
     assert said == (
-        "sidelight-speedups has revision 7 where 4 is needed; requests are counted without it. "
-        "Install sidelight[speedups] anew."
+        "sidelight-speedups has revision 7, but 4 is needed; requests are counted without it. "
+        "Reinstall sidelight[speedups]."
     )
 
 

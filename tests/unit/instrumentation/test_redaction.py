@@ -588,7 +588,7 @@ def test_no_secret_comes_through_an_argument(secret: str, place: str) -> None:
     assert secret not in REDACTOR.message(record.msg, record.args)
 
 
-# --- Limits ----------------------------------------------------------------------------------------------------------
+# --- Bounds ----------------------------------------------------------------------------------------------------------
 
 
 def test_circles_are_masked() -> None:

@@ -224,9 +224,9 @@ EXAMPLES = {
     ),
     "promql/features": Example(record("sum(info(foo))"), record("sum(foo)"), "info() needs --enable-feature"),
     "promql/performance": Example(
-        alert("sum by (job) (rate(http_server_request_duration_seconds_count[5m])) > 3"),
-        alert("job:http_server_requests:rate5m > 3"),
-        "computes what job:http_server_requests:rate5m records",
+        alert("max by (job, queue) (queue_depth) > 3"),
+        alert("job_queue:queue_depth:max > 3"),
+        "computes what job_queue:queue_depth:max records",
     ),
     "dashboard/datasource-variable": Example(
         board(templating__list__0__query="loki"), board(), "has no variable for its data source"
