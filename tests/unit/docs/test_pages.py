@@ -26,11 +26,14 @@ from alerts.checking.series import series
 from instrumentation.errors import SettingsError
 from instrumentation.settings import Section, Settings, parse_settings
 from sidelight import cli
+from tests.support import other_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from markdown_it.token import Token
+
+    from alerts.checking.promql import Labels
 
 ROOT = Path(__file__).parents[3]
 MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -77,14 +80,17 @@ class Page:
     def inline(self) -> Iterator[Token]:
         return (child for token in self.tokens for child in token.children or ())
 
-    def fences(self, *words: str) -> list[Fence]:
-        """The blocks whose info string is exactly these words."""
-        every = [
+    @cached_property
+    def blocks(self) -> list[Fence]:
+        return [
             Fence(tuple(token.info.split()), token.content, token.map[0] + 2)
             for token in self.tokens
             if token.type == "fence" and token.map
         ]
-        return [fence for fence in every if fence.words == words]
+
+    def fences(self, *words: str) -> list[Fence]:
+        """The blocks whose info string is exactly these words."""
+        return [fence for fence in self.blocks if fence.words == words]
 
     @property
     def targets(self) -> list[str]:
@@ -120,13 +126,23 @@ def pages(root: Path) -> list[Page]:
 
 def expressions(root: Path) -> list[str]:
     settings = parse_settings({"budget": {"daily_usd": 7.3}})  # with it there is every rule
-    known = series(groups(settings), settings.alerting.group_by)
+    ours = series(groups(settings), settings.alerting.group_by)
     return [
         f"{page.name}:{fence.line}: {fault}"
         for page in pages(root)
-        for fence in page.fences("promql")
-        for fault in faults(fence.text, known)
+        for fence in page.blocks
+        if fence.words[:1] == ("promql",)
+        for fault in _promql_faults(fence, ours)
     ]
+
+
+def _promql_faults(fence: Fence, ours: Mapping[str, Labels]) -> list[str]:
+    library = " ".join(fence.words[1:])
+    if not library:
+        return faults(fence.text, ours)
+    if library not in other_libraries.LIBRARIES:
+        return [f"{library} is not a library of tests/support/other_libraries.py"]
+    return faults(fence.text, other_libraries.series(library))
 
 
 def links(root: Path) -> list[str]:
@@ -370,6 +386,13 @@ def test_the_checks_have_something_to_check() -> None:
         (expressions, "```promql\nsum by (nope) (up)\n```", "aggregates by 'nope'"),
         (expressions, "```promql\nsum(up\n```", "is not PromQL"),
         (expressions, "- in a list:\n\n  ```promql\n  max(health_chek_up)\n  ```", "reads 'health_chek_up'"),
+        (
+            expressions,
+            "```promql starlette-exporter\nsum(rate(starlette_request_total[5m]))\n```",
+            "reads 'starlette_req",
+        ),
+        (expressions, "```promql starlette-exporter\nsum by (route) (starlette_requests_total)\n```", "by 'route'"),
+        (expressions, "```promql starlet\nsum(up)\n```", "starlet is not a library"),
         (links, "[there](gone.md)", "gone.md: leads nowhere"),
         (links, "![picture](gone.svg)", "gone.svg: leads nowhere"),
         (links, "[there][1]\n\n[1]: gone.md", "gone.md: leads nowhere"),
