@@ -44,7 +44,7 @@ types: setup ## Check the types.
 test: setup tools ## Run all tests; ARGS='-k name' selects some.
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-demo: setup tools ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
+demo: setup ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
 	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)
 
 build: setup ## Generate all files from the catalog and sidelight.yaml.
