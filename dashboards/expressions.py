@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from alerts.errors import ANSWERED, errors
+
 if TYPE_CHECKING:
     from instrumentation.catalog import Metric
     from instrumentation.settings import Settings
@@ -20,7 +22,6 @@ RANGE = "$__range"
 _TARGET = ('job=~"$job"', 'instance=~"$instance"')
 ROUTE = 'http_route=~"$route"'
 MATCHED = 'http_route!=""'
-ERROR = 'error_type!=""'
 SUCCESS = 'outcome="success"'
 FAILURE = 'outcome="failure"'
 
@@ -102,6 +103,22 @@ def quantile(ratio: float, histogram: str, *by: str) -> str:
 def share(part: str, whole: str, *by: str) -> str:
     """One sum divided by another: 0 (not absent) without the part, absent (not NaN) without the whole."""
     return f"({total(part, *by)} or 0 * {total(whole, *by)}) / ({total(whole, *by)} > 0)"
+
+
+def failed(series: str, window: str, *matchers: str, of: str = "rate", statuses: str = ANSWERED) -> str:
+    """The requests of one series that are errors, per second, or as an increase within a window.
+
+    >>> failed("a", "5m", of="increase").partition(" or ")[0]
+    'increase(a{job=~"$job",instance=~"$instance",error_type!=""}[5m])'
+
+    Args:
+        series: A counter of requests.
+        window: The range.
+        matchers: What else the requests must match.
+        of: ``rate`` or ``increase``.
+        statuses: As for ``errors``.
+    """
+    return errors(lambda *which: f"{of}({select(series, *matchers, *which)}[{window}])", statuses)
 
 
 def per(amount: str, whole: str, *by: str) -> str:

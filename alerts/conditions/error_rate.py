@@ -67,8 +67,8 @@ def _history(moments: Clock, level: Level, labels: Mapping[str, str], above: boo
     )
 
 
-def _count(labels: Mapping[str, str], error_type: str, values: str) -> Series:
-    own = {"instance": "a", "http_route": "/", "http_response_status_code": error_type or "200"}
+def _count(labels: Mapping[str, str], error_type: str, values: str, *, status: str = "") -> Series:
+    own = {"instance": "a", "http_route": "/", "http_response_status_code": status or error_type or "200"}
     name = f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_count"
     return Series(name=name, labels={**labels, **own, "error_type": error_type}, values=values)
 
@@ -76,15 +76,23 @@ def _count(labels: Mapping[str, str], error_type: str, values: str) -> Series:
 def _ratio_tests(settings: Settings) -> Iterator[RuleTest]:
     ratio, labels = recorded(settings).error_ratio, service_labels(settings)
     moments = clock(settings, high_error_rate(settings))
-    for name, good, bad, value in (
-        ("no request ever failed: the error ratio is 0, not absent", 20, None, 0.0),
-        ("no request at all: the error ratio is absent, not NaN", 0, 0, None),
-        ("one request in four fails: the error ratio is a quarter", 3, 1, 0.25),
-    ):
-        series = [_count(labels, "", moments.counter(good, good))]
-        series += [] if bad is None else [_count(labels, "500", moments.counter(bad, bad))]
+    for name, value, requests in _RATIOS:
+        series = (
+            _count(labels, error_type, moments.counter(each, each), status=status)
+            for (status, error_type), each in requests.items()
+        )
         check = Value(seconds=moments.fires, expr=ratio, labels=labels, value=value)
         yield RuleTest(name=name, series=tuple(series), values=(check,))
+
+
+_RATIOS: tuple[tuple[str, float | None, Mapping[tuple[str, str], int]], ...] = (
+    ("no request ever failed: the error ratio is 0, not absent", 0, {("200", ""): 20}),
+    ("no request at all: the error ratio is absent, not NaN", None, {("200", ""): 0, ("500", "500"): 0}),
+    ("one request in four fails: the error ratio is a quarter", 0.25, {("200", ""): 3, ("500", "500"): 1}),
+    ("a status of 503 without an error_type is in the error ratio, 404 is not", 0.25, {("404", ""): 3, ("503", ""): 1}),
+    ("what breaks off is in the error ratio", 0.25, {("200", ""): 3, ("200", "response_aborted"): 1}),
+)
+"""What happens, the error ratio, and how many requests have which status and error_type."""
 
 
 def _burst(labels: Mapping[str, str], bad: int, jump: Callable[[int], str]) -> tuple[Series, ...]:

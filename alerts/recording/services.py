@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alerts.errors import errors
 from alerts.model import RecordingRule
 from alerts.recording.counting import added, totals, within
 from alerts.thresholds import matchers
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 MEMORY = "1d"  # how far back rules look for what is no more, such as a service or a version
 
 _DURATION = catalog.HTTP_SERVER_REQUEST_DURATION.name
-_ERROR = '{error_type!=""}'
 _INFO = catalog.TARGET_INFO.name
 _COST = catalog.WORKFLOW_COST.name
 
@@ -277,7 +277,7 @@ def slower(settings: Settings, buckets: str, edge: str, match: Mapping[str, str]
 def http_rules(settings: Settings) -> list[RecordingRule]:
     """Counts, rates, error ratio and p95. Every histogram is read once; what follows is computed from what was recorded."""
     of = recorded(settings)
-    failed = f"{_DURATION}_count{_ERROR}"
+    failed = errors(lambda *which: f"{_DURATION}_count{matchers({}, *which)}")
     return [
         RecordingRule(
             record=of.request_totals,

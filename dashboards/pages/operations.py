@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alerts.conditions.error_budget import BURNS
+from alerts.errors import CALLED
 from alerts.recording.services import recorded as names
 from alerts.recording.users import active_users
 from dashboards import expressions as promql
-from dashboards.expressions import ERROR, RANGE, RATE, ROUTE, legend, rate, select, total
+from dashboards.expressions import RANGE, RATE, ROUTE, legend, rate, select, total
 from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph, heatmap, said, stat, table, traffic_light
 from instrumentation import catalog
 
@@ -267,7 +268,9 @@ def _routes(settings: Settings) -> tuple[Panel, ...]:
     by, duration = promql.service(settings), catalog.HTTP_SERVER_REQUEST_DURATION
     route = {**_headings(*by), "http_route": "Route"}
     slow = promql.increase(promql.bucket(duration), RANGE, ROUTE)
-    failed = promql.increase(promql.count(duration), RANGE, ROUTE, ERROR)
+    failed = promql.failed(promql.count(duration), RANGE, ROUTE, of="increase")
+    # Where the SDK says no error_type, the status says how.
+    failed = f'label_replace({failed}, "error_type", "$1", "http_response_status_code", "(5..)")'
     slowest = promql.top(_LISTED, promql.quantile(_P95, slow, *by, "http_route"))
     failing = promql.top(_LISTED, f"{total(failed, *by, 'http_route', 'error_type')} > 0")
     return (
@@ -294,7 +297,7 @@ def _routes(settings: Settings) -> tuple[Panel, ...]:
 def _dependencies(settings: Settings) -> tuple[Panel, ...]:
     by, calls = promql.service(settings), catalog.HTTP_CLIENT_REQUEST_DURATION
     to, thresholds = (*by, "server_address"), settings.thresholds
-    failed = promql.share(rate(promql.count(calls), ERROR), rate(promql.count(calls)), *to)
+    failed = promql.share(promql.failed(promql.count(calls), RATE, statuses=CALLED), rate(promql.count(calls)), *to)
     return (
         graph(
             title="Dependency call rate",
@@ -564,7 +567,8 @@ def _rate(*matchers: str) -> str:
 
 
 def _error_ratio(by: tuple[str, ...], *matchers: str) -> str:
-    return promql.share(_rate(ERROR, *matchers), _rate(*matchers), *by)
+    failed = promql.failed(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION), RATE, ROUTE, *matchers)
+    return promql.share(failed, _rate(*matchers), *by)
 
 
 def _latency(ratio: float, by: tuple[str, ...], *matchers: str) -> str:

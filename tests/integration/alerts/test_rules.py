@@ -142,6 +142,12 @@ MUTATIONS = {
     },
     ("http", "the error ratio"): {
         "errors are absent, not 0": ("\n      or\n      0 * job_instance:http_server_requests:sum", ""),
+        "only an error_type is an error": (
+            ' or http_server_request_duration_seconds_count{error_type="", http_response_status_code=~"5.."}',
+            "",
+        ),
+        "whatever breaks off is well": ('{error_type!=""}', '{error_type="500"}'),
+        "a client's fault is an error": ('=~"5.."', '=~"[45].."'),
         "idle services divide by 0": (
             "(job:http_server_requests:increase5m > 0)",
             "job:http_server_requests:increase5m",
