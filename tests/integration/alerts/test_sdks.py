@@ -124,7 +124,7 @@ def fired(folder: Path, series: Series) -> dict[str, set[str]]:
     command = [str(tool("promtool")), "test", "rules", "test.yaml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     output = done.stdout + done.stderr
-    assert "got:" in output, output  # nothing is expected, so what fires stands there; Watchdog always does
+    assert "got:" in output, output  # nothing is expected, so the output lists what fires; Watchdog always does
     found: dict[str, set[str]] = {}
     for alert, severity in re.findall(r'\{alertname="(\w+)", severity="(\w+)"\}', output):
         found.setdefault(alert, set()).add(severity)
@@ -169,7 +169,7 @@ def test_a_page_of_good_requests_raises_nothing(name: str, tmp_path: Path) -> No
 
 @pytest.mark.anyio
 async def test_the_first_failures_of_our_own_services_are_seen(tmp_path: Path) -> None:
-    """Whatever they are: no series of theirs is there before."""
+    """None of these series exists before the first failure."""
     app = FastAPI()
 
     @app.get("/pay")
