@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 import instrumentation
 from instrumentation.errors import Fault, SettingsError
@@ -18,6 +19,9 @@ from instrumentation.store.local_store import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+SETTINGS = parse_settings({"logging": {"enabled": False}})
 
 
 def failing(error: Exception) -> Callable[[], None]:
@@ -86,7 +90,7 @@ def test_a_feature_that_fails_keeps_no_request_and_no_other_feature(
     monkeypatch.setattr("instrumentation.http.FEATURES", (broken_feature, feature_behind))
     app = FastAPI()
     app.get("/")(lambda: 7)
-    instrumentation.instrument(app, settings=parse_settings({"logging": {"enabled": False}}), store=LocalStore())
+    instrumentation.instrument(app, settings=SETTINGS, store=LocalStore(), registry=CollectorRegistry())
 
     async def asked() -> int:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:

@@ -60,7 +60,7 @@ def test_any_worker_shows_the_sum_also_of_one_that_was_killed(kind: str, tmp_pat
 def test_a_response_is_timed_to_its_last_part_and_counts_as_it_ended(kind: str, tmp_path: Path) -> None:
     with serving(SERVICE, tmp_path, *KINDS[kind]) as running:
         assert httpx.get(f"{running.url}/slow", trust_env=False).text == "partpartpart"
-        assert httpx.get(f"{running.url}/file", trust_env=False).text.startswith('"""A service')
+        assert httpx.get(f"{running.url}/file", trust_env=False).text.startswith('"""A Flask service')
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(f"{running.url}/breaks", trust_env=False)
         leave_while_it_streams(running)
