@@ -15,6 +15,8 @@ import structlog
 import uvicorn
 from blockbuster import blockbuster
 from fastapi import BackgroundTasks, FastAPI, WebSocket
+from opentelemetry import trace
+from opentelemetry.util._once import Once
 from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import connect
 
@@ -39,6 +41,13 @@ ALLOWED = (
     ("os.write", "instrumentation/store/worker_files.py", "publish"),  # a new series' name, once, to a file in memory
     ("os.path.abspath", "structlog/tracebacks.py", "extract"),  # of a path that is absolute already
 )
+
+
+@pytest.fixture(autouse=True)
+def own_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider of traces is the process's own; FastAPI wraps every later app where one is left behind."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
 
 
 class Calls:
