@@ -42,8 +42,8 @@ types: setup ## Check the types.
 	@$(BIN)/mypy
 
 test: setup tools ## Run all tests; ARGS='-k name' selects some.
-	@$(BIN)/pytest -m alone $(ARGS) || [ $$? -eq 5 ]  # 5: none was selected
-	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'not alone' $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/pytest -m serial $(ARGS) || [ $$? -eq 5 ]  # 5: none was selected
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'not serial' $(ARGS) || [ $$? -eq 5 ]
 
 demo: setup ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
 	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)

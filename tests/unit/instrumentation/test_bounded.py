@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from instrumentation.catalog import Metric
 
-pytestmark = pytest.mark.alone  # what other tests leave running would be counted as memory
+pytestmark = pytest.mark.serial  # what other tests leave running would be counted as memory
 
 MANY = 500_000  # on each of the two request paths: a million in all
 SOME = 10_000  # where each costs more

@@ -20,7 +20,7 @@ from tests.unit.speedups.layers import END, GONE, MORE, START, Layer, answering,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.alone  # what other tests leave running would be counted as memory
+pytestmark = pytest.mark.serial  # what other tests leave running would be counted as memory
 
 MANY = 100_000
 WARM = 100
