@@ -45,7 +45,7 @@ ALLOWED = (
 
 @pytest.fixture(autouse=True)
 def own_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The provider of traces is the process's own; FastAPI wraps every later app where one is left behind."""
+    """Keep the provider of traces to the test: FastAPI wraps every later app if one is left behind."""
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
 
