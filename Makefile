@@ -42,8 +42,9 @@ types: setup ## Check the types.
 	@$(BIN)/mypy
 
 test: setup tools ## Run all tests; ARGS='-k name' selects some.
-	@$(BIN)/pytest -m serial $(ARGS) || [ $$? -eq 5 ]  # 5: none was selected
-	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'not serial' $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/pytest -m serial $(ARGS); first=$$?; [ $$first -eq 0 ] || [ $$first -eq 5 ] || exit $$first; \
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'not serial' $(ARGS); second=$$?; \
+	[ $$second -eq 5 ] && exit $$first; exit $$second  # 5: none was selected; that fails only if both say it
 
 demo: setup ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
 	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import signal
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-# A machine under load must not fail a test: an example may take as long as it takes, and hypothesis may be slow to find one.
-settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+# A machine under load must not fail a test: an example may take as long as it takes.
+settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 # Shells start what runs in the background with Ctrl-C ignored, and a process hands that down to those it starts.
