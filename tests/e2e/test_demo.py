@@ -114,5 +114,5 @@ def test_a_part_that_dies_is_named_and_nothing_is_left(demo: Demo) -> None:
     os.kill(demo.processes()["prometheus"], signal.SIGKILL)
     last = demo.reads("the demo says no such thing")
     assert demo.popen.wait(FOUR_MINUTES) == 1
-    assert any(line.startswith("Prometheus ended in the middle of the demo; the end of its log:") for line in last)
+    assert any(line.startswith("Prometheus stopped during the demo; the end of its log:") for line in last)
     assert demo.leaves_nothing()

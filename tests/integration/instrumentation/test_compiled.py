@@ -33,6 +33,9 @@ assert fastest().__module__ == "_sidelight_speedups"
 async def bare(scope, receive, send):
     if scope["type"] != "http":
         raise RuntimeError("no lifespan")
+    if scope["path"] not in ("/", "/wait"):
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        return await send({"type": "http.response.body"})
     message = await receive()
     while scope["path"] == "/wait" and message["type"] != "http.disconnect":
         message = await receive()
