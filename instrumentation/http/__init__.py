@@ -17,6 +17,7 @@ from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.interfaces import interface_of
+from instrumentation.http.labels import request_labels
 from instrumentation.http.lifecycle import Lifecycle, Part
 from instrumentation.http.lifespan import ending, lasting
 from instrumentation.http.middleware import counting
@@ -36,13 +37,14 @@ from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.finished import Hook
     from instrumentation.http.interfaces import Interface
+    from instrumentation.http.labels import FindLabel
     from instrumentation.http.page import MetricsPage
     from instrumentation.http.users import FindUser
     from instrumentation.settings import Settings
@@ -61,6 +63,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     registry: CollectorRegistry = REGISTRY,
     user_id: FindUser | None = None,
     on_request: Hook | None = None,
+    labels: Mapping[str, FindLabel] | None = None,
     interface: Interface | None = None,
 ) -> _App:
     """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` if the app does not.
@@ -77,12 +80,14 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
             ``saw_user``. For a WSGI app the scope holds the environ as ``wsgi.environ``.
         on_request: Called with a ``FinishedRequest`` for each request that was counted. What it raises is logged once.
+        labels: Additional labels of request durations: name to a function of the scope that returns the value, as for
+            ``user_id``; see ``http.labels``.
         interface: ``"asgi"`` or ``"wsgi"``, where the app does not tell by how it is called.
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
         InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``bucket_edges_differ``,
-            ``user_id_finder_invalid``, ``request_hook_invalid``.
+            ``user_id_finder_invalid``, ``request_hook_invalid``, ``label_invalid``, ``labels_differ``.
     """
     if is_observed(app):
         return app
@@ -98,6 +103,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         registry=registry,
         user_id=user_id,
         on_request=on_request,
+        labels=labels,
         interface=interface,
         instrument=instrument,
     )
@@ -109,6 +115,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     if isinstance(store, ProcessStore):
         store.turn(on=True)
     store.series_limit = settings.metrics.series_limit
+    labels = request_labels(settings, given.labels or {})
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
     announce(store, settings.service)
@@ -121,6 +128,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     recorder = HttpRecorder(
         store,
         settings.duration_edges,
+        labels=labels.names if labels else (),
         expected=excluded.expected,
         starting=lifecycle.start,
     )
@@ -136,10 +144,12 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
 
-    measuring = fastest()
     has_exemplars = settings.metrics.exemplars
     if has_exemplars is None:
         has_exemplars = settings.tracing.endpoint is not None
+    by_route = settings.http.active_requests_by_route
+    only_python = {"http.labels": labels, "metrics.exemplars": has_exemplars, "http.active_requests_by_route": by_route}
+    measuring = fastest(*(name for name, is_used in only_python.items() if is_used))
 
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -168,7 +178,8 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
             excluded=uncounted,
             aside=excluded.aside(inner, within),
             streams=streams,
-            active_by_route=settings.http.active_requests_by_route,
+            active_by_route=by_route,
+            labels=labels,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,
