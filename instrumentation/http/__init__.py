@@ -27,8 +27,8 @@ from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
 from instrumentation.http.streaming import Streams
 from instrumentation.http.websocket import measuring_websockets
-from instrumentation.settings import load_settings
-from instrumentation.settings.opentelemetry import log_once, problems, unsupported
+from instrumentation.settings import load_settings, settings_source
+from instrumentation.settings.announcing import log_settings
 from instrumentation.settings.route_patterns import RoutePatterns
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
@@ -88,6 +88,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         return app
     interface = interface_of(app, interface)
     given_store, store = store, store or default_store()
+    source = "" if settings else settings_source()
     settings = settings or (None if is_disabled(os.environ) else load_settings())
     if settings is None or not settings.enabled or is_disabled(os.environ):
         _stay_off(app, store, settings)
@@ -101,10 +102,10 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         interface=interface,
         instrument=instrument,
     )
-    return _instrumented(app, store, registry, given)
+    return _instrumented(app, store, registry, given, source)
 
 
-def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: Given) -> _App:
+def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: Given, source: str) -> _App:
     settings, user_id = given.settings, given.user_id
     if isinstance(store, ProcessStore):
         store.turn(on=True)
@@ -127,7 +128,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     features = [
         make(Instrumented(app, routes, settings, store, recorder, user_id, given.on_request)) for make in FEATURES
     ]
-    log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
+    log_settings(settings, source)
     parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
     lifecycle.add(Part("metrics port", lambda: _open_own_port(page, settings)))
     lifecycle.add(*(Part(name, feature.begin, feature.flush, feature.end) for name, feature in parts.items()))
