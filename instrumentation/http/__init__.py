@@ -6,7 +6,7 @@ import os
 from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from prometheus_client.registry import REGISTRY
+from prometheus_client.registry import REGISTRY, CollectorRegistry
 
 from instrumentation.auditing import auditor_of
 from instrumentation.errors import AppError
@@ -16,7 +16,8 @@ from instrumentation.http.exclusions import Exclusions
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
-from instrumentation.http.interfaces import interface_of
+from instrumentation.http.finished import Hook  # noqa: TC001 - for typing.get_type_hints
+from instrumentation.http.interfaces import Interface, interface_of
 from instrumentation.http.lifecycle import Lifecycle, Part
 from instrumentation.http.lifespan import ending, lasting
 from instrumentation.http.middleware import counting
@@ -26,11 +27,12 @@ from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
 from instrumentation.http.streaming import Streams
+from instrumentation.http.users import FindUser  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.http.websocket import measuring_websockets
-from instrumentation.settings import load_settings, settings_source
+from instrumentation.settings import Settings, load_settings, settings_source
 from instrumentation.settings.announcing import log_settings
 from instrumentation.settings.route_patterns import RoutePatterns
-from instrumentation.store import default_store
+from instrumentation.store import Store, default_store
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
@@ -38,15 +40,8 @@ from instrumentation.target_info import announce
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prometheus_client.registry import CollectorRegistry
-
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
-    from instrumentation.http.finished import Hook
-    from instrumentation.http.interfaces import Interface
     from instrumentation.http.page import MetricsPage
-    from instrumentation.http.users import FindUser
-    from instrumentation.settings import Settings
-    from instrumentation.store import Store
 
 __all__ = ["instrument", "uninstrument"]
 

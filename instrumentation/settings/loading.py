@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping  # noqa: TC003 - for typing.get_type_hints
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -14,10 +15,6 @@ from instrumentation.settings.faults import as_faults, shown
 from instrumentation.settings.model import Settings
 from instrumentation.settings.opentelemetry import read_attributes, read_tracing
 from instrumentation.settings.service import RESOURCE_KEYS, Service
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 DEFAULT_FILE = "sidelight.yaml"
 FILE_VARIABLE = "SIDELIGHT_CONFIG"

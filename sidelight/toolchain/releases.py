@@ -282,6 +282,19 @@ RELEASES = (
         edition=3,
     ),
     Release(
+        name="pyright",
+        version="1.1.414",
+        serves=("1.1.400", "2"),
+        programs=(Program(name="pyright", files=("pyright",)),),
+        sources=(
+            Npm(
+                packages={"pyright": "1.1.414"},
+                scripts={"pyright": 'exec "$node" "$root/node_modules/pyright/index.js" "$@"'},
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
         name="go",
         version="1.26.6",
         serves=("1.26", "2"),
