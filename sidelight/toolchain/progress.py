@@ -24,7 +24,7 @@ class Step(Protocol):
 
 @contextmanager
 def on_terminal(text: str, *, total: int | None = None) -> Iterator[Advance]:
-    """Show a step on stderr with its elapsed time, and a download with its megabytes; nothing if stderr is no terminal."""
+    """Show a step on stderr with its elapsed time, and a download with its megabytes; nothing in a log."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import instrumentation
 from tests.unit.dashboards.grafana_stand_in import StandIn, running
 
 ROOT = Path(__file__).parents[3]
@@ -65,6 +66,11 @@ def test_a_check_of_nothing_is_not_a_success(tmp_path: Path) -> None:
         f"({tmp_path}/sidelight.yml has another name and is not read) and SIDELIGHT_CONFIG is not set. "
         "Give --config, files or folders.\n"
     )
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    ended = sidelight("--version", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, f"sidelight {instrumentation.__version__}\n")
 
 
 def test_build_says_what_it_wrote(tmp_path: Path) -> None:
