@@ -203,6 +203,10 @@ MUTATIONS = {
         ),
         "slow is not bad": ('"slo", "latency", "", "")\n', '"slo", "availability", "", "")\n'),
         "another objective": ("+ 0.999,", "+ 0.99,"),
+        "one incident is two pages": (
+            "\n      unless on (job, slo) (\n",
+            "\n      unless on (job, slo) (absent(vector(1)) and\n",
+        ),
         "one bad request is a page": ("bad:increase[6h]) >= 3", "bad:increase[6h]) >= 1"),
         "one bad request more is needed": ("bad:increase[6h]) >= 3", "bad:increase[6h]) >= 4"),
         "an average stands for a count": (
