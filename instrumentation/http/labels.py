@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from instrumentation.asgi import Scope
 from instrumentation.errors import Fault, InstrumentationError, SettingsError
 from instrumentation.redaction import Redactor
 from instrumentation.settings.request_labels import RESERVED, RequestLabel
 from instrumentation.store.interface import OVERFLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from instrumentation.settings import Settings
 
-    Scope: TypeAlias = Mapping[str, Any]
-    FindLabel: TypeAlias = Callable[[Scope], object]
+FindLabel: TypeAlias = Callable[[Scope], object]
 
 OTHER = "_OTHER"
 """The value for all values that ``values`` does not list."""
