@@ -78,7 +78,7 @@ def _of_main(lines: Lines, before: Hook, *exc_info: Any) -> None:
 def _is_of_main(trace: TracebackType | None) -> bool:
     """Whether an exception left the main program, so that Python ends.
 
-    A server that embeds Python, such as uWSGI, calls the same hook for an exception of a request, and goes on.
+    A server that embeds Python, such as uWSGI, calls the same hook for an exception of a request, and continues.
     """
     if trace is None:  # a program that cannot be compiled
         return True
