@@ -282,6 +282,7 @@ def http_rules(settings: Settings) -> list[RecordingRule]:
         RecordingRule(
             record=of.request_totals,
             expr=f"{totals(settings, f'{_DURATION}_count')}\nor\n0 * max by ({of.by_with('instance')}) ({_INFO})",
+            shown=True,
         ),
         RecordingRule(
             record=of.error_totals,
@@ -314,6 +315,7 @@ def deployment_rules(settings: Settings) -> list[RecordingRule]:
         RecordingRule(
             record=of.replaced,
             expr=f"max by ({of.by}) (max_over_time({of.alone}[{MEMORY}]) unless {of.versions})",
+            shown=True,
         ),
     ]
 
@@ -361,6 +363,7 @@ def workflow_rules(settings: Settings) -> list[RecordingRule]:
         RecordingRule(
             record=of.execution_totals,
             expr=f"{totals(settings, name)}\nor\n0 * max by ({of.by_with('instance')}) ({_INFO})",
+            shown=True,
         ),
         RecordingRule(record=of.workflow_totals, expr=totals(settings, name, part)),
         RecordingRule(
