@@ -14,6 +14,7 @@ from sidelight.commands.demo import demo
 from sidelight.commands.init import init
 from sidelight.commands.publish import publish
 from sidelight.commands.tools import tools
+from sidelight.commands.view import view
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,7 +22,7 @@ app = typer.Typer(
     help="Generate and check alert rules, dashboards, collector configurations and the Helm chart.",
 )
 
-for command in (build, check, init, tools, publish, demo):
+for command in (build, check, init, tools, publish, view, demo):
     app.command()(command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(slo.app, name="slo")
