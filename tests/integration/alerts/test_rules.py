@@ -334,7 +334,7 @@ MUTATIONS = {
         ),
     },
     ("losses", "AuditEntriesLost"): {
-        "one lost entry is none": (
+        "one lost entry does not count": (
             "audit_failures:increase[599999ms]) >= 1",
             "audit_failures:increase[599999ms]) >= 2",
         ),
