@@ -43,7 +43,23 @@ HARMLESS = (
 """Last words of keys that say something about a secret and not the secret itself: ``token_count``."""
 
 COUNTED = ("*tokens", "*cookies", "sessions", "session", "auth", "sid", "sig", "salt", "csrf", "xsrf", "passport")
-"""Keys that may contain a count or a port: a number of at most 15 characters is not masked."""
+"""Keys that may contain a count or a port: a number of at most 15 characters is not masked. In a text, three or more ordinary
+words after such a key and a colon are not masked either: ``session: opened for user 7``."""
+
+NUMBERED = (
+    "*card number", "card no", "credit card", "debit card", "cc number", "ccnum", "cvv", "cvv2", "cvc", "cvc2",
+    "iban", "*account number", "routing number", "sort code", "ssn", "social security", "social security number",
+    "tax id", "national id", "passport number",
+)  # fmt: skip
+"""Keys of numbers: in a text, a value without a digit is not masked: ``sort code: python``."""
+
+STATEMENTS = (
+    "must", "should", "may", "has", "have", "had", "cannot", "required", "missing", "invalid", "expired", "incorrect", "wrong",
+    "changed", "reset", "updated", "loaded", "opened", "closed", "valid", "failed", "denied", "rejected", "accepted",
+    "received", "verified", "disabled", "enabled", "check", "checked", "passed", "found", "does",
+)  # fmt: skip
+"""Words that say something about a secret. In a text, such a word after a key and a colon, and ordinary words after it, are
+not masked: ``password: must have 12 characters``."""
 
 FEW = ("pass", "pin", "pan")
 """Keys that may contain a small count, such as of passed tests: a number of at most three digits is not masked."""
@@ -127,7 +143,7 @@ PATTERNS = (
     Pattern(
         name="url_code",
         hides="codes and keys in a query: `?code=`, `&key=`, `&ticket=`",
-        regex=r"([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]+",
+        regex=r"([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]{4,}",
         needs=("code=", "key=", "ticket=", "assertion=", "samlre"),
     ),
     Pattern(
@@ -152,19 +168,39 @@ PATTERNS = (
     ),
     Pattern(
         name="email",
-        hides="e-mail addresses",
+        hides="e-mail addresses, but not `git@host:` of a repository",
         regex=rf"[^{_NO_MAIL}]{{0,64}}[^\s@,;:<>()\"\[\]\\*]@(?:[^{_NO_MAIL}.]{{1,63}}\.){{1,15}}[^{_NO_MAIL}.0-9][^{_NO_MAIL}.]{{1,62}}",
         needs=("@",),
+        judged=True,
     ),
 )
 """Forms of which any text may hold one, in the order in which they are looked for."""
 
+CARDS = (
+    (r"4", (16,)),  # Visa
+    (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
+    (r"3[47]", (15,)),  # American Express
+    (r"30[0-59]|36|3[89]", (14,)),  # Diners Club
+    (r"6[05]|64[4-9]", (16, 19)),  # Discover, RuPay
+    (r"35(?:2[89]|[3-8])", (16, 19)),  # JCB
+    (r"62", (16, 17, 18, 19)),  # UnionPay
+    (r"50(?:18|20|38)|5893|6304|6759|676[1-3]", (16, 18, 19)),  # Maestro
+    (r"220[0-4]", (16, 19)),  # Mir
+    (r"9792", (16,)),  # Troy
+)
+"""First digits and lengths of card numbers. Source: the issuers' ranges of ISO/IEC 7812, as the brands publish them."""
+
 NUMBERS = (
     Pattern(
         name="card",
-        hides="card numbers: 13 to 19 digits, also in groups, that pass Luhn's check; those that begin with 0 or 1 are none",
-        regex=r"[2-9][0-9]{3}(?:[\s-]?[0-9]{4}[\s-]?[0-9]{4}[\s-]?[0-9]{1,4}(?:[\s-]?[0-9]{1,3})?|[\s-]?[0-9]{6}[\s-]?[0-9]{4,5}"
-        r"|\.[0-9]{4}\.[0-9]{4}\.[0-9]{1,7}|\.[0-9]{6}\.[0-9]{4,5})",
+        hides="card numbers of the usual brands that pass Luhn's check, in one piece or in the brand's groups",
+        regex="|".join(
+            (
+                r"[2-9][0-9]{13,18}",
+                *(rf"[2-9][0-9]{{3}}(?:{s}[0-9]{{4}}){{3}}(?:{s}[0-9]{{3}})?" for s in (r"\s", "-", r"\.")),
+                *(rf"3[0-9]{{3}}{s}[0-9]{{6}}{s}[0-9]{{4,5}}" for s in (r"\s", "-", r"\.")),
+            )
+        ),
         needs=("",),
         judged=True,
     ),

@@ -87,7 +87,7 @@ processors:
     - (\[(?:generated in|cached since|caching disabled|no key|raw sql|dialect|insertmanyvalues)[^\]\n]{0,80}\]
       |\b(?:Row|Col) |; args=|functools\.partial\()[(\[{<](?s:.*)$$
     - (?i)(\b(?:identified\s{1,9}(?:with\s{1,9}[\w.\"'`]{1,60}\s{1,9})?(?:by|as)|password)\s{1,9}(?:password\s{1,9})?['\"])(?:[^'\"\\]|\\.|''|\"\")*
-    - ([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]+
+    - ([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]{4,}
     - (input_value=)(?s:.{0,300}?)(, input_type=)
     - (?i)(\bbearer\s{1,9})[a-z0-9._~+/=-]{6,}
     - (?i)(\bbasic\s{1,9})[a-z0-9+/_-]{7,}={0,2}
