@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 # Read backwards, from the sign to the key: a search forwards would try each word of the text as a key.
 _BACKWARDS = re.compile(
-    r"(?:>=|=:|==?|(?<!:):(?!:))[ \t]{0,3}([\"'\\)\]]{0,6})([\w.$\[-]{1,80})((?: [\w.-]{1,40}){0,4})"
+    r"(?:>=|=[:?.+|]{1,3}|==?|(?<!:):(?!:))[ \t]{0,3}([\"'\\)\]]{0,6})([\w.$\[-]{1,80})((?: [\w.-]{1,40}){0,4})"
 )
 _PAIR = re.compile(r"[(\[]b?([\"'][\w.-]{1,80})[\"'],\s{0,2}(?=b?[\"'])")
 _LAST_PAIR = re.compile(r"', b?('[\w.-]{1,80})', (?=b?'[^'\n]{0,2000}'\))")
 _OPTION = re.compile(r"(--\w[\w.-]{1,60})(?:[\"'],\s{0,2}(?=[\"'])|[ \t]{1,3}(?!--))")
-_ELEMENT = re.compile(r"<([\w:.-]{1,80})(?:\s[^<>]{0,200})?>(?:<!\[CDATA\[)?(?=[^<\s])")
+_ELEMENT = re.compile(r"<([\w:.-]{1,80})(?:\s[^<>]{0,200})?>\s{0,80}(?:<!\[CDATA\[)?(?=[^<\s])")
 
 _OTHERS = (
     ("',", _PAIR, "quoted"),
@@ -43,7 +43,7 @@ _STOPS = {
     "prose": re.compile(rf"\n|,\s{{1,3}}[\w.-]{{1,80}}\s?[:=]|{_CLOSED}"),
     "word": re.compile(r"\s|[&;,](?=[\w.\[\]%-]{1,80}=)|[\"'](?=[\s,;:)\]}>]|$)"),
 }
-_NOTHING = re.compile(r"(?:[Nn]one|null|nil|[Tt]rue|[Ff]alse|\*+|)")
+_NOTHING = re.compile(r"(?:[Nn]one|null|nil|[Tt]rue|[Ff]alse|\*+|\{\}|\[\]|\(\)|)")
 _STATEMENT = re.compile(rf"(?i:{'|'.join(STATEMENTS)})\b")
 _ORDINARY = re.compile(  # a word, a number or a time, a path, or a name with a value
     r"[(\[\"']?(?:[A-Za-z][a-z'-]{0,19}|[A-Z]{1,19}|(?:[A-Z][a-z]+){1,6}|[\d.:/%_-]{1,24}|/[\w./-]{1,80}|[\w.-]{1,40}=[\w./:-]{0,40})"

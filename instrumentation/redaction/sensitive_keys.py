@@ -88,6 +88,7 @@ _whole_line = re.compile(key_pattern(WHOLE_LINE))
 _phrases = [name.strip("*") for name in KEYS if " " in name]
 _prose = re.compile(rf"{_START}(?i:{'|'.join(map(_any_case, _phrases))})$")
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*[.-][A-Za-z]{2,}")
+_TYPES = frozenset(("string", "String", "str", "text", "bytes"))  # of a declaration: var token string = "..."
 _LAST_WORDS = frozenset(phrase.split()[-1] for phrase in _phrases)
 
 
@@ -131,7 +132,7 @@ class Keys:
         """As ``verdict``, for a key in a text with the words before it: ``"api key"`` is one, and so is ``password 2``."""
         if quoted:
             return self.verdict(f"{before} {key}")
-        if len(key) == 1 and key.isdigit():
+        if key in _TYPES or (len(key) == 1 and key.isdigit()):
             return self.verdict(before.rsplit(maxsplit=1)[-1])
         phrase = f"{before} {key}"
         if self._more and _ends_with(self._more, phrase):

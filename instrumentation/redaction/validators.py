@@ -125,6 +125,11 @@ def _email(match: re.Match[str]) -> int:
     return 0 if is_repository else match.end()
 
 
+def _curl(match: re.Match[str]) -> int:
+    password = match[0][match.end(1) - match.start() :]
+    return 0 if password.startswith("$") else match.end()  # a variable of the shell
+
+
 def _bearer(match: re.Match[str]) -> int:
     return 0 if match[0][match.end(1) - match.start() :].lower() in _WORDS_BEHIND_BEARER else match.end()
 
@@ -139,6 +144,6 @@ def _basic(match: re.Match[str]) -> int:
 
 
 JUDGES: Mapping[str, Callable[[re.Match[str]], int]] = {
-    "card": _card, "iban": _iban, "bearer": _bearer, "basic": _basic, "email": _email,
+    "card": _card, "iban": _iban, "bearer": _bearer, "basic": _basic, "curl": _curl, "email": _email,
 }  # fmt: skip
 """By the name of a pattern: where the secret ends that begins with a match; 0 where there is none."""
