@@ -25,7 +25,7 @@ LONGEST_TEXT = 32_000
 # A text without any of these holds no secret. A search for each is faster than one search for any.
 _SIGN = re.compile(r"[=:@%\\<(\[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
 _TOKEN = re.compile(r"[A-Zg-z_][A-Za-z0-9_.+/=-]{12}")
-_DIGITS = re.compile(r"[0-9][0-9 \t\r\n.-]{11}")
+_DIGITS = re.compile(r"[0-9][0-9 \t\r\n.-]{13}")
 _WORDS = ("bearer", "basic", "password", "identified")
 _SHORTEST_WITHOUT_SIGN = 13
 _IDENTIFIER_SIZES = (32, 36)
