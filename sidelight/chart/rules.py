@@ -32,7 +32,7 @@ def chart_rules(settings: Settings) -> dict[str, object]:
     """
     every = groups(settings)
     rules = [rule for group in every for rule in group.rules]
-    known = series(every, settings.alerting.group_by)
+    known = series(every, settings.alerting.group_by, settings.http.labels)
     _check_sizes(rules)
     return {
         "groups": [_group(group, rules, known) for group in every],
