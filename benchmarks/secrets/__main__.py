@@ -31,7 +31,7 @@ HEAD = f"""\
 <!-- Written by `python -m benchmarks.secrets`; change the code it is made from, not this page. -->
 
 *Found* is measured on the test vectors of [gitleaks](https://github.com/gitleaks/gitleaks) {VERSION} (MIT licence), which its own
-generator makes anew in each run: texts with one secret each, in many notations. A secret counts as found if it is no longer in
+generator makes for each run: texts with one secret each, in many notations. A secret counts as found if it is no longer in
 the masked text. *Changed* is measured on random identifiers and on lines in the formats of well-known programs, {SAMPLES:,} of
 each kind. Public log corpora, such as loghub, are not included: they are not in any package registry."""
 
