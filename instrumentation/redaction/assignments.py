@@ -30,7 +30,7 @@ _OTHERS = (
 
 _LEAD = re.compile(
     r"[ \t]*(?:\r?\n(?:[ \t]+|(?![\w.-]{1,80}\s?[:=]|\s)))?"
-)  # the next line too, if it is no other key's
+)  # the next line too, unless it begins with another key
 _QUOTE = re.compile(r"[bBfFrRuU]{0,2}(?P<escape>\\*)(?P<quote>\"{3}|'{3}|\"|')")
 _OPENING = re.compile(r"[\w.]{0,80}[(\[{]")
 _BRACKET = re.compile(r"\"(?:[^\"\\]|\\.)*+(?:\"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|[()\[\]{}]", re.DOTALL)
@@ -113,7 +113,7 @@ def _places(text: str, keys: Keys) -> list[_Place]:
 
 
 def _value(text: str, place: _Place) -> tuple[int, int]:
-    """From where to where the value goes; the same twice where it is none."""
+    """Start and end of the value; equal if there is no secret."""
     lead = _LEAD.match(text, place.start)
     start = lead.end() if lead else place.start
     if _PLACEHOLDER.match(text, start):
@@ -186,7 +186,7 @@ def _closing(text: str, opening: re.Match[str]) -> int:
 
 
 def _closed(text: str, opening: int) -> int:
-    """Where what a bracket opens has ended; the end of the text where it has not."""
+    """The position after the matching closing bracket; the end of the text if there is none."""
     depth = 0
     for match in _BRACKET.finditer(text, opening):
         depth += (match[0] in "([{") - (match[0] in ")]}")

@@ -27,8 +27,8 @@ KEYS = (
     "iban", "*account number", "routing number", "sort code",
     "ssn", "social security", "social security number", "tax id", "national id", "passport", "passport number",
 )  # fmt: skip
-"""Keys whose value is masked, whatever it holds. A blank stands for any separator or none, ``*`` for letters before or
-behind; case and camelCase do not matter. Without ``*`` the words stand alone: ``pin`` is not in ``shipping``."""
+"""Keys whose value is always masked. A blank stands for any separator or none, ``*`` for letters before or
+behind; case and camelCase do not matter. Without ``*`` only the whole word counts: ``pin`` is not in ``shipping``."""
 
 HARMLESS = (
     "count", "counts", "total", "length", "len", "size", "limit", "min", "max", "used", "usage", "remaining", "budget",

@@ -155,5 +155,5 @@ def _judged(regex: re.Pattern[str], judge: Callable[[re.Match[str]], int], text:
 
 
 def _whole_words(text: str) -> str:
-    """The text without its last word: half of a secret cannot be told from a word."""
+    """The text without its last word, because half of a secret looks like a word."""
     return text[: max(map(text.rfind, " \n\t")) + 1]

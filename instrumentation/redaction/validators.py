@@ -146,4 +146,4 @@ def _basic(match: re.Match[str]) -> int:
 JUDGES: Mapping[str, Callable[[re.Match[str]], int]] = {
     "card": _card, "iban": _iban, "bearer": _bearer, "basic": _basic, "curl": _curl, "email": _email,
 }  # fmt: skip
-"""By the name of a pattern: where the secret ends that begins with a match; 0 where there is none."""
+"""By the name of a pattern: the end of the secret that begins with a match; 0 if there is no secret."""
