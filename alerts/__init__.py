@@ -14,7 +14,9 @@ from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
 from alerts.conditions.disk import DISK_FILLING_UP
 from alerts.conditions.error_budget import ERROR_BUDGET_BURN, slo_rules
 from alerts.conditions.error_rate import HIGH_ERROR_RATE
+from alerts.conditions.health_checks import HEALTH_CHECK_FAILING
 from alerts.conditions.latency import HIGH_LATENCY_P95
+from alerts.conditions.losses import AUDIT_ENTRIES_LOST, LOG_LINES_LOST, QUEUE_READ_FAILING, loss_rules
 from alerts.conditions.memory import MEMORY_NEAR_LIMIT
 from alerts.conditions.queue_backlog import QUEUE_BACKLOG_GROWING
 from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED
@@ -45,12 +47,16 @@ ALERTS = (
     DEPLOYMENT_COMPLETED,
     SERVICE_DOWN,
     SERVICE_ABSENT,
+    HEALTH_CHECK_FAILING,
     QUEUE_BACKLOG_GROWING,
     CPU_SATURATED,
     MEMORY_NEAR_LIMIT,
     DISK_FILLING_UP,
     WORKFLOW_FAILURES,
     DAILY_COST_OVER_BUDGET,
+    QUEUE_READ_FAILING,
+    AUDIT_ENTRIES_LOST,
+    LOG_LINES_LOST,
     SERIES_LIMIT_REACHED,
     SCRAPES_SLOW,
     COLLECTOR_DROPPING_DATA,
@@ -68,6 +74,7 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "resources": resource_rules,
     "workflows": workflow_rules,
     "cost": cost_rules,
+    "losses": loss_rules,
 }
 
 

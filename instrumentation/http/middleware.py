@@ -13,6 +13,7 @@ from time import perf_counter
 from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
+from instrumentation.http.connection import client_has_left, server_method
 from instrumentation.http.exemplars import sampled_span
 from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, SERVER_ERROR
 from instrumentation.http.routes import local_path
@@ -86,9 +87,11 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         if answer is None and aside is not None:
             answer = aside(scope["method"], path)
         if answer is not None:
-            scope[_SEEN] = send
+            scope[_SEEN] = True
             return await answer(scope, receive, send)
-        scope[_SEEN] = send  # the server's own, for layers within that ask whether its client is there
+        method_of_server = server_method(send, receive)
+        server = getattr(method_of_server, "__self__", None)
+        scope[_SEEN] = server  # for layers within that ask whether its client is there
         method = METHODS.get(scope["method"], OTHER_METHOD)
         try:
             shard = shards.get(get_ident()) or recorder.shard(get_ident())
@@ -124,7 +127,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 
         async def last(message: Message) -> None:
             nonlocal gone, is_last
-            gone = gone or client_has_left(send) is True
+            gone = gone or client_has_left(server) is True
             try:
                 await send(message)
             except Exception:
@@ -163,10 +166,12 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                         message = with_lasting_headers(message)
                         headers = message.get("headers")
                     owed = None if trailers else promised_bytes(method, status, headers)
-                    is_held = isinstance(send, BuiltinMethodType)  # granian sends it with the first part of the body
+                    is_held = isinstance(
+                        method_of_server, BuiltinMethodType
+                    )  # granian sends it with the first part of the body
                     is_last = owed == 0 and not is_held
                     if owed is None or names_routes or status >= SERVER_ERROR:
-                        gone = gone or client_has_left(send) is True
+                        gone = gone or client_has_left(server) is True
                         if streams is not None and stream is None and owed != 0 and not gone:
                             stream = streams.begin(scope, message, perf_counter(), is_sized=owed is not None)
                         stands = (status >= SERVER_ERROR or stream is not None) and not (gone or is_held)
@@ -188,7 +193,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                 if message["type"] == "http.disconnect" and not ended:
                     # While the last message is being sent it says that all is sent: hypercorn tells who listens first,
                     # and they may then cancel who sends. uvicorn drops what waited for a client that left.
-                    if is_last and getattr(getattr(send, "__self__", None), "disconnected", False) is not True:
+                    if is_last and getattr(server, "disconnected", False) is not True:
                         end()
                     else:
                         gone = True
@@ -200,7 +205,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         try:
             await app(scope, heard, watched)
         except CancelledError:
-            gone = gone or not (ended or client_has_left(send) is False)
+            gone = gone or not (ended or client_has_left(server) is False)
             raise
         except Exception:
             has_failed = True
@@ -213,7 +218,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             latency = seconds if stream is None else stream.first_byte - began
             try:
                 if not is_answered:
-                    gone = gone or client_has_left(send) is True
+                    gone = gone or client_has_left(server) is True
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")
                 nested = scope.get("fastapi")
@@ -250,16 +255,6 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 
     sidelight.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return sidelight
-
-
-def client_has_left(send: Send) -> bool | None:
-    """Whether the server knows that nobody hears the response; None where it cannot be asked.
-
-    uvicorn knows it, and drops what is sent. So does hypercorn, whose streams are also closed by the end of a response.
-    """
-    server = getattr(send, "__self__", None)
-    has_left = getattr(server, "disconnected", None)
-    return getattr(server, "closed", None) if has_left is None else has_left
 
 
 def with_lasting_headers(message: Message) -> Message:
