@@ -1236,24 +1236,24 @@ static PyObject *
 measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
 {
     static char *keywords[] = {
-        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "streams", "active_by_route", "exemplars", "listeners",
-        NULL};
+        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "streams", "active_by_route", "labels", "exemplars",
+        "listeners", NULL};
     PyObject *app, *recorder, *routes, *excluded, *direct, *other, *aside = Py_None, *streams = Py_None;
-    PyObject *exemplars = Py_None, *listeners = NULL;
+    PyObject *labels = Py_None, *exemplars = Py_None, *listeners = NULL;
     int active_by_route = 0;
     if (learn() < 0) {
         return NULL;
     }
     PyObject *python = PyObject_Call(known_measuring, args, names); /* its error names the missing or superfluous argument */
     if (python == NULL
-        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOpOO", keywords, &app, &recorder, &routes, &excluded,
-                                        &direct, &other, &aside, &streams, &active_by_route, &exemplars,
-                                        &listeners)) {
+        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOpOOO", keywords, &app, &recorder, &routes, &excluded,
+                                        &direct, &other, &aside, &streams, &active_by_route, &labels,
+                                        &exemplars, &listeners)) {
         Py_XDECREF(python);
         return NULL;
     }
-    /* Looking up the span of each request, or its route in advance, would cost more than this module saves. */
-    if (exemplars != Py_None || active_by_route) {
+    /* Labels and the span of each request, or its route in advance, would cost more than this module saves. */
+    if (labels != Py_None || exemplars != Py_None || active_by_route) {
         return python;
     }
     Measured *self = PyObject_GC_New(Measured, &MeasuredType);

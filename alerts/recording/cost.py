@@ -42,11 +42,13 @@ def cost_rules(settings: Settings) -> list[RecordingRule]:
     cost = f"sum by ({by}) ({catalog.WORKFLOW_COST.name})\nor\n0 * max by ({by}) ({catalog.TARGET_INFO.name})"
     today = f"increase({of.cost_by_day}[1d]) and on (day) {_TODAY}"
     budgets = [level for level in cost_levels(settings) if level.severity == "critical"]
+    # The last 24 hours hold today, but both are extrapolated: what is spent is the least that the day can cost.
+    forecast = f"sum by ({of.by}) (increase({of.cost}[1d])) > {of.cost_today}\nor\n{of.cost_today}"
     spent = "\nor\n".join(f"{level.of(of.cost_today)} / {number(level.further['daily_usd'])}" for level in budgets)
     return [
         RecordingRule(record=of.cost, expr=cost),
         RecordingRule(record=of.cost_by_day, expr=f"{of.cost} * on () group_left (day) {_TODAY}"),
         RecordingRule(record=of.cost_today, expr=f"sum by ({of.by}) ({today})", shown=True),
         RecordingRule(record=of.budget_spent, expr=spent, shown=True),
-        RecordingRule(record=of.cost_forecast, expr=f"sum by ({of.by}) (increase({of.cost}[1d]))", shown=True),
+        RecordingRule(record=of.cost_forecast, expr=forecast, shown=True),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping  # noqa: TC003 - for typing.get_type_hints
 from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -18,6 +19,7 @@ from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
 from instrumentation.http.finished import Hook  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.http.interfaces import Interface, interface_of
+from instrumentation.http.labels import FindLabel, request_labels
 from instrumentation.http.lifecycle import Lifecycle, Part
 from instrumentation.http.lifespan import ending, lasting
 from instrumentation.http.middleware import counting
@@ -56,6 +58,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     registry: CollectorRegistry = REGISTRY,
     user_id: FindUser | None = None,
     on_request: Hook | None = None,
+    labels: Mapping[str, FindLabel] | None = None,
     interface: Interface | None = None,
 ) -> _App:
     """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` if the app does not.
@@ -72,12 +75,14 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
             ``saw_user``. For a WSGI app the scope holds the environ as ``wsgi.environ``.
         on_request: Called with a ``FinishedRequest`` for each request that was counted. What it raises is logged once.
+        labels: Additional labels of request durations: name to a function of the scope that returns the value, as for
+            ``user_id``; see ``http.labels``.
         interface: ``"asgi"`` or ``"wsgi"``, where the app does not tell by how it is called.
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
         InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``bucket_edges_differ``,
-            ``user_id_finder_invalid``, ``request_hook_invalid``.
+            ``user_id_finder_invalid``, ``request_hook_invalid``, ``label_invalid``, ``labels_differ``.
     """
     if is_observed(app):
         return app
@@ -94,6 +99,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         registry=registry,
         user_id=user_id,
         on_request=on_request,
+        labels=labels,
         interface=interface,
         instrument=instrument,
     )
@@ -105,6 +111,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     if isinstance(store, ProcessStore):
         store.turn(on=True)
     store.series_limit = settings.metrics.series_limit
+    labels = request_labels(settings, given.labels or {})
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
     announce(store, settings.service)
@@ -117,6 +124,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     recorder = HttpRecorder(
         store,
         settings.duration_edges,
+        labels=labels.names if labels else (),
         expected=excluded.expected,
         starting=lifecycle.start,
     )
@@ -132,10 +140,12 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
 
-    measuring = fastest()
     has_exemplars = settings.metrics.exemplars
     if has_exemplars is None:
         has_exemplars = settings.tracing.endpoint is not None
+    by_route = settings.http.active_requests_by_route
+    only_python = {"http.labels": labels, "metrics.exemplars": has_exemplars, "http.active_requests_by_route": by_route}
+    measuring = fastest(*(name for name, is_used in only_python.items() if is_used))
 
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,7 +174,8 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
             excluded=uncounted,
             aside=excluded.aside(inner, within),
             streams=streams,
-            active_by_route=settings.http.active_requests_by_route,
+            active_by_route=by_route,
+            labels=labels,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Key = tuple[str, str, int, str]
     """Method, template, status and error type."""
     Listener = Callable[[Scope, Key, float], None]
+    FindLabels = Callable[[Scope], tuple[str, ...]]
     Aside = Callable[[str, str], ASGIApp | None]
 
 _SEEN = "sidelight"
@@ -50,6 +51,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     aside: Aside | None = None,
     streams: Streams | None = None,
     active_by_route: bool = False,
+    labels: FindLabels | None = None,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp:
@@ -65,6 +67,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         aside: Gives the app that answers a method and path, uncounted, where ``direct`` has none.
         streams: Recognises streamed responses; without it, there are none.
         active_by_route: Whether active requests are counted by route too, which is matched by path before it is known.
+        labels: Finds the values of additional labels of the duration; None without any.
         exemplars: Where the traces behind the durations are kept; None where they are not.
         listeners: Called once a request has been counted, with its scope, its series and the seconds it took
             from the first byte of the request to the end of the response.
@@ -239,14 +242,15 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                         # A stream ends when its client leaves, or the service ends it. It fails only if the app does.
                         is_whole = is_answered or (stream is not None and (gone or not has_failed))
                         key = (method, route, status, "" if is_whole else ABORTED)
-                    place = shard.durations.get(key)
+                    series: tuple[Any, ...] = key if labels is None else (*key, *labels(scope))
+                    place = shard.durations.get(series)
                     if place is None:
-                        place = recorder.duration(shard, key)
+                        place = recorder.duration(shard, series)
                     bucket = bisect_left(edges, latency)
                     buffer[place + bucket] += 1.0
                     buffer[place + total] += latency
                     if exemplars is not None and span is not None:
-                        exemplars.keep(span, (method, route, str(int(key[2])), key[3]), bucket, latency)
+                        exemplars.keep(span, (method, route, str(int(key[2])), *series[3:]), bucket, latency)
                     for listen in listeners:
                         listen(scope, key, seconds)
             except Exception as fault:  # noqa: BLE001 - a fault of ours must not become the service's

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SETTINGS: dict[str, object] = {
+    "labels of requests": {
+        "http": {
+            "labels": {"tenant": {"header": "x-tenant", "rules": True}, "region": {"state": "region", "rules": True}}
+        },
+        "alerting": {"group_by": ["job", "namespace"]},
+    },
     "a budget": {"budget": {"daily_usd": 10.0}},
     "other thresholds": {
         "thresholds": {
@@ -328,7 +334,7 @@ MUTATIONS = {
         ),
     },
     ("losses", "AuditEntriesLost"): {
-        "one lost entry is none": (
+        "one lost entry does not count": (
             "audit_failures:increase[599999ms]) >= 1",
             "audit_failures:increase[599999ms]) >= 2",
         ),

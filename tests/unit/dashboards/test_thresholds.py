@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dashboards import DASHBOARDS, generated
+from dashboards import DASHBOARDS, generated, panels_of
 from instrumentation.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ OVERRIDE = {"match": {"job": "search"}, "error_ratio": {"warning": 0.03}, "laten
 
 def _panel(settings: Settings, title: str, slug: str = "operations") -> dict[str, Any]:
     dashboard: Any = DASHBOARDS[slug](settings)
-    return next(panel for panel in dashboard["panels"] if panel["title"] == title)
+    return next(panel for panel in panels_of(dashboard) if panel["title"] == title)
 
 
 def _lines(settings: Settings, title: str, slug: str = "operations") -> list[float]:
