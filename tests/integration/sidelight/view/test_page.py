@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.pictures.browser import browse
 from instrumentation.settings import load_settings
 from sidelight.demo.scenario import PHASES
 from sidelight.toolchain import processes
 from sidelight.view.boards import Boards
-from tests.support.browser import browse
 from tests.support.demo_history import END, PHASE, SCRAPE, START, demo_history
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ OPEN = """
 async function opened(address, options = {}) {
   const page = await open(address, { height: 24000, ...options });
   await page.waitForSelector('.panel');
-  for (const row of await page.locator('.row > h2 > button[aria-expanded="false"]').all()) await row.click();
+  await page.locator('.row > h2 > button[aria-expanded="false"]').evaluateAll((rows) => rows.forEach((row) => row.click()));
   await page.waitForFunction(() => [...document.querySelectorAll('.panel')].every((panel) => ['ready', 'empty', 'error'].includes(panel.dataset.state)));
   return page;
 }
@@ -226,7 +226,7 @@ def test_it_can_be_read_from_a_phone_to_a_large_screen_in_light_and_dark(viewed:
         const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
         for (let node = walker.nextNode(); node; node = walker.nextNode()) {{
           const element = node.parentElement;
-          if (!node.textContent.trim() || !element.checkVisibility() || element.closest('.unseen, .tooltip, .skip, script, noscript, :disabled')) continue;
+          if (!node.textContent.trim() || !element.checkVisibility() || element.closest('.visually-hidden, .tooltip, .skip, script, noscript, :disabled')) continue;
           const [text, ground] = [light(parsed(getComputedStyle(element).color).slice(0, 3)), light(behind(element))];
           const contrast = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
           if (contrast < 4.5) faults.push(`${{node.textContent.trim().slice(0, 30)}}: contrast ${{contrast.toFixed(1)}}`);
@@ -302,7 +302,7 @@ def test_it_can_be_used_with_the_keyboard_and_heard(viewed: Viewed, tmp_path: Pa
 
 
 def test_threshold_lines_annotations_and_series_are_painted(viewed: Viewed, tmp_path: Path) -> None:
-    """Of each colour there are pixels where they must be, and the tooltip names the alert that fired there."""
+    """Pixels have the colours of the thresholds and of the curve, and the tooltip names the alert that fired."""
     board = viewed.boards.board("sidelight-operations")
     program = f"""{OPEN}
     const page = await opened(given.address, {{ colorScheme: 'dark' }});

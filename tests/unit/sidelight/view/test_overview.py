@@ -90,7 +90,6 @@ def test_the_values_of_a_variable_depend_on_those_before_it(page: Page, promethe
     assert {each["name"]: (each["values"], each["chosen"]) for each in found} == {
         "job": (["search", "shop"], ["shop", 'a"b']),
         "instance": (["10.0.0.1:8000"], ["$__all"]),
-        "route": (["/orders/{id}"], ["$__all"]),
     }
     asked = dict(prometheus.asked)["label/instance/values"]
     assert asked["match[]"] == 'target_info{job=~"(shop|a\\"b)"}'
