@@ -122,8 +122,10 @@ def _variables_page() -> str:
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
-    yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
+    section = section_of(field.annotation) or Section
+    several = section is not field.annotation  # a list of them
+    yield f"## {name}\n\n{_first_line(section)}"
+    yield _table(_KEY_HEAD, _keys(section, f"{name}[]." if several else f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
