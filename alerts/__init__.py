@@ -29,6 +29,7 @@ from alerts.recording.users import users_rules
 from alerts.rule_tests.counting_tests import counting_tests
 from alerts.rule_tests.promtool import to_test_file
 from alerts.rule_tests.users_tests import users_tests
+from alerts.signals import signal_alerts, signal_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from alerts.rule_tests.promtool import RuleTest
     from instrumentation.settings import Settings
 
-__all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "generated", "groups"]
+__all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "every_alert", "generated", "groups"]
 
 ALERTS = (
     HIGH_ERROR_RATE,
@@ -74,7 +75,13 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
 def groups(settings: Settings) -> list[RuleGroup]:
     """Every rule group: an alert stands in one group with what it reads, so both are of one moment."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
-    return [group for group in (_group(settings, name) for name in names) if group.rules]
+    ours = [group for group in (_group(settings, name) for name in names) if group.rules]
+    return [*ours, *signal_groups(settings)]
+
+
+def every_alert(settings: Settings) -> tuple[Alert, ...]:
+    """Sidelight's own alerts, and those on the signals that a team has declared."""
+    return (*ALERTS, *signal_alerts(settings))
 
 
 def _group(settings: Settings, name: str) -> RuleGroup:
@@ -100,5 +107,5 @@ def generated(settings: Settings) -> dict[str, str]:
 
 def _test_file(settings: Settings, *more: RuleTest, pace: Callable[[Settings], Settings] | None = None) -> str:
     paced = pace(settings) if pace else settings
-    tests = [test for alert in ALERTS if alert.pace == pace for test in alert.tests(paced)]
+    tests = [test for alert in every_alert(settings) if alert.pace == pace for test in alert.tests(paced)]
     return to_test_file([*tests, *more], paced, "rules.yaml")

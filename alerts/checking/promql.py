@@ -15,6 +15,8 @@ from instrumentation.catalog import METRICS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from instrumentation.catalog import Metric
+
 
 @dataclass(frozen=True)
 class AllBut:
@@ -79,10 +81,11 @@ _SET_OPERATORS = {"and", "or", "unless"}
 _SCALARS = {"scalar", "time", "pi"}
 
 
-def catalog_series(group_by: Iterable[str] = ("job",)) -> dict[str, Labels]:
-    """The label names of each series of the catalog and of Prometheus, including target labels."""
+def catalog_series(group_by: Iterable[str] = ("job",), declared: Iterable[Metric] = ()) -> dict[str, Labels]:
+    """The label names of each series of the catalog, of declared metrics and of Prometheus, including target labels."""
     target = {*_TARGET_LABELS, *group_by}
-    rows = [*_FROM_PROMETHEUS.items(), *(pair for metric in METRICS for pair in metric.series.items())]
+    metrics = (*METRICS, *declared)
+    rows = [*_FROM_PROMETHEUS.items(), *(pair for metric in metrics for pair in metric.series.items())]
     return {name: frozenset({*labels, *target}) for name, labels in rows}
 
 

@@ -19,7 +19,8 @@ _LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
 
 def series(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> dict[str, Labels]:
     """The label names of each series of the catalog and of every recording rule."""
-    known = catalog_series(group_by)
+    groups = tuple(groups)
+    known = catalog_series(group_by, {metric for group in groups for metric in group.metrics})
     for rule in _rules(groups):
         if isinstance(rule, RecordingRule):
             known[rule.record] = check(rule.expr, known).labels

@@ -320,6 +320,11 @@ def _dependencies(settings: Settings) -> tuple[Panel, ...]:
         _queue_graph("Queue depth", by, thresholds.queue_depth),
         _age_graph("Oldest item in queue", by, thresholds.queue_oldest_age_seconds),
         _counted("Queue read failures", "Failed reads of queues per second.", by, catalog.QUEUE_READ_FAILURES),
+        *(
+            [_counted("Signal read failures", "Failed reads of gauges per second.", by, catalog.SIGNAL_READ_FAILURES)]
+            if settings.signals
+            else []
+        ),
         _counted("Retries", "Retries after a transient failure, per second.", by, catalog.RETRIES),
         _counted("Errors by code", "AppErrors raised by the service, per second.", by, catalog.APP_ERRORS),
     )

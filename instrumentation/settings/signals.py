@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from instrumentation import catalog
 from instrumentation.catalog import Kind, Metric, Unit
 from instrumentation.settings.faults import Allowed, fault, raise_all, shown
+from instrumentation.settings.signal_alerts import SignalAlert
 from instrumentation.settings.types import LabelName, PrometheusDuration, Section, Text
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Signal(Section):
     buckets: _Edges | None = None  # of a histogram or of a job's duration
     every: PrometheusDuration | None = None  # how often a job is to succeed
     emitted_by: Annotated[Literal["sidelight", "other"], Allowed(text="give sidelight or other")] = "sidelight"
+    alerts: Annotated[tuple[SignalAlert, ...], Field(strict=False), Allowed(text="give a list of alerts")] = ()
 
     @property
     def text(self) -> str:
@@ -126,10 +128,21 @@ class Signal(Section):
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """The bucket edges of a histogram or of a job's duration."""
-        if self.kind == "job":
-            return self.buckets or catalog.WORKFLOW_DURATION.buckets
-        return self.buckets or _EDGES.get(self.unit, ())
+        """The bucket edges of a histogram or of a job's duration, with every threshold of a quantile among them.
+
+        A quantile is compared exactly with a value if and only if the value is an edge, but never with the last one.
+        """
+        declared = self.buckets or (
+            catalog.WORKFLOW_DURATION.buckets if self.kind == "job" else _EDGES.get(self.unit, ())
+        )
+        judged = {threshold for alert in self.alerts if alert.quantile for threshold in _thresholds(alert)}
+        edges = sorted({*declared, *judged})
+        return (*edges, 2 * edges[-1]) if edges and edges[-1] in judged else tuple(edges)
+
+    @property
+    def own_labels(self) -> frozenset[str]:
+        """The labels of what its alerts read."""
+        return frozenset(self.labels or (("outcome",) if self.kind == "job" else ()))
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -163,6 +176,8 @@ class Signal(Section):
                 problem="got nothing",
             )
         yield from _labelled(self)
+        for index, alert in enumerate(self.alerts):
+            yield from _alerting(self, alert, f"alerts.{index}")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -212,6 +227,60 @@ def _labelled(signal: Signal) -> Iterator[PydanticCustomError]:
             key="labels",
             problem=f"got values that make {series} series",
         )
+
+
+def _thresholds(alert: SignalAlert) -> Iterator[float]:
+    for levels in (alert.levels, *alert.overrides):
+        yield from levels.given.values()
+
+
+_KINDS_OF_FORMS: Mapping[str, tuple[str, ...]] = {
+    "rate": ("counter", "histogram", "job"),
+    "ratio": ("counter", "histogram", "job"),
+    "value": ("gauge",),
+    "growth": ("gauge",),
+    "age": ("gauge",),
+    "quantile": ("histogram", "job"),
+    "late": ("job",),
+}
+
+
+def _alerting(signal: Signal, alert: SignalAlert, key: str) -> Iterator[PydanticCustomError]:
+    kinds = _KINDS_OF_FORMS.get(alert.form, (signal.kind,))
+    if signal.kind not in kinds:
+        yield fault(
+            f"give one of {', '.join(form for form, fit in _KINDS_OF_FORMS.items() if signal.kind in fit)}, absent or expr",
+            key=f"{key}.{alert.form}",
+            problem=f"got a form that does not fit a {signal.kind}",
+        )
+    if alert.late is not None and signal.every is None:
+        yield fault("give every, the time between two runs", key="every", problem="got nothing")
+    selected = alert.ratio.of if alert.ratio else {}
+    for label, values in selected.items():
+        allowed = signal.closed.get(label, catalog.OUTCOMES if signal.kind == "job" else ())
+        if label not in signal.own_labels:
+            yield _unknown_label(signal, f"{key}.ratio.of", label)
+        elif label not in signal.limits and not {*as_tuple(values)} <= {*allowed, OTHER}:
+            yield fault(
+                f"give some of {', '.join(allowed)}", key=f"{key}.ratio.of.{label}", problem=f"got {shown(values)}"
+            )
+    for index, label in enumerate(alert.by):
+        if label not in signal.own_labels | {"instance"}:
+            yield _unknown_label(signal, f"{key}.by.{index}", label, "instance")
+
+
+def as_tuple(values: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One value or several, as several."""
+    return (values,) if isinstance(values, str) else values
+
+
+def _unknown_label(signal: Signal, key: str, label: str, *more: str) -> PydanticCustomError:
+    labels = ", ".join([*sorted(signal.own_labels), *more])
+    return fault(
+        f"give one of {labels}" if labels else "leave it out, because the signal has no labels",
+        key=key,
+        problem=f"got {shown(label)}",
+    )
 
 
 def _counter(signal: Signal) -> Iterator[Metric]:
@@ -285,6 +354,7 @@ def check_together(signals: Sequence[Signal], group_by: Sequence[str]) -> None:
 
 def _problems_together(signals: Sequence[Signal], group_by: Sequence[str]) -> Iterator[PydanticCustomError]:
     owners: dict[str, str] = {}
+    alerts: dict[str, str] = {}
     names = Counter(signal.name for signal in signals)
     for index, signal in enumerate(signals):
         key = f"signals.{index}"
@@ -293,10 +363,52 @@ def _problems_together(signals: Sequence[Signal], group_by: Sequence[str]) -> It
             what = "declared twice" if names[signal.name] > 1 else f"and {owners[clash]} has {clash} too"
             yield fault("give each signal another name", key=f"{key}.name", problem=f"got {shown(signal.name)}, {what}")
         owners.update(dict.fromkeys(names_of(signal.metrics), signal.name))
+        yield from _alerts_together(signals, index, group_by, alerts)
         for label in signal.labels:
             if label in group_by:
                 yield fault(
                     "give another name, since alerting.group_by has this label of targets",
                     key=f"{key}.labels.{label}",
                     problem=f"got the label {shown(label)}",
+                )
+
+
+def _alerts_together(
+    signals: Sequence[Signal], index: int, group_by: Sequence[str], seen: dict[str, str]
+) -> Iterator[PydanticCustomError]:
+    counters = {signal.name: signal for signal in signals if signal.kind == "counter"}
+    for number, alert in enumerate(signals[index].alerts):
+        key = f"signals.{index}.alerts.{number}"
+        if alert.slug in seen:
+            yield fault(
+                "give each alert another name",
+                key=f"{key}.alert",
+                problem=f"got {shown(alert.alert)} and {seen[alert.slug]}",
+            )
+        seen[alert.slug] = alert.alert
+        to = alert.ratio.to if alert.ratio else None
+        if to is not None and to not in counters:
+            yield fault(
+                f"give the name of a counter: {', '.join(counters) or 'none is declared'}",
+                key=f"{key}.ratio.to",
+                problem=f"got {shown(to)}",
+            )
+        elif to is not None and not set(alert.by) <= counters[to].own_labels | {"instance"}:
+            yield fault(f"give labels that {to} has too", key=f"{key}.by", problem=f"got {shown(alert.by)}")
+        allowed = [*group_by, *alert.by]
+        for place, override in enumerate(alert.overrides):
+            for label in override.match:
+                if label not in allowed:
+                    yield fault(
+                        f"give one of {', '.join(allowed)}, or add it to by",
+                        key=f"{key}.overrides.{place}.match.{label}",
+                        problem="got a label that the alert does not keep",
+                    )
+        matches = [override.match for override in alert.overrides]
+        for place, match in enumerate(matches):
+            if match in matches[:place]:
+                yield fault(
+                    "give each match once, since the first counts",
+                    key=f"{key}.overrides.{place}.match",
+                    problem=f"got {shown(match)} again",
                 )

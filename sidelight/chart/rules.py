@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from alerts import ALERTS, groups
+from alerts import every_alert, groups
 from alerts.checking.promql import check
 from alerts.checking.series import series
 from alerts.model import AlertRule, RecordingRule
@@ -36,7 +36,7 @@ def chart_rules(settings: Settings) -> dict[str, object]:
     return {
         "groups": [_group(group, rules, known) for group in every],
         "labels": list(settings.alerting.group_by),
-        "order": [pair for alert in ALERTS for pair in _order(alert, settings)],
+        "order": [pair for alert in every_alert(settings) for pair in _order(alert, settings)],
     }
 
 
@@ -172,7 +172,7 @@ def alerts_values(settings: Settings) -> Block:
         "seconds, items or US dollars; the alert text follows it. for is how long the condition must hold, keep_firing_for "
         "how long the alert keeps firing afterwards (null: not at all). Alertmanager routes by severity. On the command line, "
         "set numbers with --set-json, because --set makes 0.1 a string.",
-        members=tuple(_alert(alert, rules) for alert in ALERTS if (rules := alert.rules(settings))),
+        members=tuple(_alert(alert, rules) for alert in every_alert(settings) if (rules := alert.rules(settings))),
     )
 
 
@@ -204,7 +204,8 @@ def _check_keys(alert: Alert, rules: Iterable[AlertRule]) -> None:
 def _alert_rule(rule: AlertRule) -> Iterator[Value]:
     yield flag("enabled")
     for place, default in rule.parameters.items():
-        yield Value(key=place, default=default, schema=may_be(_kind(rule, place)))
+        edges = rule.edges if place == _THRESHOLD else ()  # compared with a histogram, so only an edge is exact
+        yield Value(key=place, default=default, schema={"enum": list(edges)} if edges else may_be(_kind(rule, place)))
     yield Value(key="for", default=str(rule.for_), schema=may_be("duration"))
     if rule.keep_firing_for:
         kept = str(rule.keep_firing_for)
@@ -215,6 +216,8 @@ def _alert_rule(rule: AlertRule) -> Iterator[Value]:
 def _kind(rule: AlertRule, place: str) -> str:
     if isinstance(rule.parameters[place], int):
         return "count"
+    if rule.is_signed:
+        return "number"
     # A number that the text shows as a percentage is a ratio; 5 instead of 0.05 would never be exceeded.
     return "share" if f'"[[{place}]]" | humanizePercentage' in rule.description else "positive"
 

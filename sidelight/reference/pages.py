@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_origin
 
-from alerts import ALERTS, groups
+from alerts import every_alert, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
@@ -13,6 +13,7 @@ from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, section_of
 from instrumentation.settings.opentelemetry import VARIABLES
+from instrumentation.settings.signal_alerts import Example, SignalAlert, SignalOverride
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sidelight.reference.compatibility import Compatibility
 
 _KEY_HEAD = ("key", "default", "allowed")
+_LISTED = (Override, ObjectivesOverride, Team, MuteTime, SignalAlert, SignalOverride, Example)
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -137,7 +139,7 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
             yield _key(key, field, inner)
-        if inner in (Override, ObjectivesOverride, Team, MuteTime):
+        if inner in _LISTED:
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")
@@ -195,7 +197,10 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 
 
 def _runbooks_page(settings: Settings) -> str:
-    rows = [(f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning) for alert in ALERTS]
+    rows = [
+        (f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning)
+        for alert in every_alert(settings)
+    ]
     return _page(
         "Runbooks", "One page per alert: what it means, what to look at, and what to do.",
         _table(("alert", "severity", "meaning"), rows),
