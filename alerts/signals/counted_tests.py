@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from alerts.model import number
-from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
+from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, service_labels
-from alerts.signals.histories import OLD, Grid, chosen, info, labelled, process, sides, silent
+from alerts.signals.histories import OLD, Grid, chosen, info, is_firing, labelled, process, sides, silent
 from instrumentation.catalog import Kind
 
 if TYPE_CHECKING:
@@ -179,42 +179,32 @@ def _ratio_stories(subject: Subject, moments: Clock) -> RuleTest:
 
 def _enough(subject: Subject, moments: Clock, rules: Sequence[AlertRule]) -> list[RuleTest]:
     """As many events as are needed, at once, where the window still holds them when the alert has waited."""
-    labels = {**labelled(subject, {}), **_plain(subject)}
-    base = [(level, rule) for level, rule in zip(subject.levels, rules, strict=True) if not level.match]
-    at = moments.grace + 2 * moments.step
-    end = at + max(rule.for_.seconds for _, rule in base) + moments.grace
-    if end - at >= subject.window.seconds:
+    own, at = service_labels(subject.settings), moments.grace + 2 * moments.step
+    waiting = [
+        rule
+        for level, rule in zip(subject.levels, rules, strict=True)
+        if not level.match and rule.for_.seconds + moments.grace < subject.window.seconds
+    ]
+    if not waiting:
         return []
-    is_below, steps = subject.alert.direction == "below", at // moments.step
-    values, none = f"0x{steps - 1} {subject.minimum}x{end // moments.step}", f"0x{end // moments.step}"
-    series = (
-        _shared(subject, labels, none, values, values) if is_below else _shared(subject, labels, values, none, values)
-    )
-    checks = tuple(
-        Value(
-            seconds=end,
-            expr=f'count by (alertname) (ALERTS{{alertname="{rule.alert}", alertstate="firing", severity="{rule.severity}"}})',
-            labels={"alertname": rule.alert},
-            value=1,
-        )
-        for _, rule in base
-    )
-    known = info(_plain(subject), f"1x{end // moments.step}")
-    born = (replace(series[0], values=values.replace(f"0x{steps - 1}", f"_x{steps}")), *series[1:])
-    stories = {"": series, ", the first of their series": () if is_below else born}
+    end = at + max(rule.for_.seconds for rule in waiting) + moments.grace
+    steps, rest = at // moments.step, end // moments.step
+    events, born, none = f"0x{steps - 1} {subject.minimum}x{rest}", f"_x{steps} {subject.minimum}x{rest}", f"0x{rest}"
+    if subject.alert.direction == "below":
+        chosen_of_all = _shared(subject, own, none, events, events)
+        stories = {"all of them of the other kind": chosen_of_all, "none ever of this kind": chosen_of_all[1:]}
+    else:
+        chosen_of_all = _shared(subject, own, events, none, events)
+        first = replace(chosen_of_all[0], values=born)
+        stories = {"all of this kind": chosen_of_all, "the first of this kind": (first, *chosen_of_all[1:])}
     return [
         RuleTest(
-            name=f"{subject.alert.alert} fires: {subject.minimum} events at once{what}, all of them wrong",
-            series=(known, *one),
-            values=checks,
+            name=f"{subject.alert.alert} fires: {subject.minimum} events at once, {name}",
+            series=(info(own, f"1x{rest}"), *series),
+            values=tuple(is_firing(rule, end) for rule in waiting),
         )
-        for what, one in stories.items()
-        if one
+        for name, series in stories.items()
     ]
-
-
-def _plain(subject: Subject) -> dict[str, str]:
-    return service_labels(subject.settings)
 
 
 def quantile_tests(subject: Subject, rules: Sequence[AlertRule], name: str) -> list[RuleTest]:

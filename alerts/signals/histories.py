@@ -6,8 +6,9 @@ from math import gcd
 from typing import TYPE_CHECKING
 
 from alerts.model import number
-from alerts.rule_tests.promtool import At, Firing, RuleTest, Series
+from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, Value
 from alerts.rule_tests.threshold_tests import Measured, never, service_labels
+from alerts.thresholds import matchers
 from instrumentation import catalog
 from instrumentation.catalog import OUTCOMES
 
@@ -162,3 +163,10 @@ def silent(
         series=tuple(series),
         values=(never(alert, until, "job", names),),
     )
+
+
+def is_firing(rule: AlertRule, at: int, *, expected: bool = True) -> Value:
+    """Whether alerts of a rule fire at a moment, in seconds from the start."""
+    labels = {"alertname": rule.alert, "alertstate": "firing", "severity": rule.severity, **rule.labels}
+    alerts = f"count by (alertname) (ALERTS{matchers(labels)})"
+    return Value(seconds=at, expr=alerts, labels={"alertname": rule.alert}, value=1 if expected else None)

@@ -179,8 +179,12 @@ def _growth_tests(subject: Subject) -> list[RuleTest]:
     def history(level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
         each = level.threshold * ((1 + _NEAR) / min(found) if above else (1 - _NEAR) / max(found))
         first, second = moments.fires // moments.step + 1, moments.resolved // moments.step
-        values = f"0+{number(each)}x{first} {number(each * first)}x{second}"
-        return Measured(series=(_gauge(subject, labels, values),), value=each * steps_between(moments.fires))
+        is_sum = subject.signal.combine == "sum" and "instance" not in subject.parts
+        instances = ("a", "b") if is_sum else ("a",)
+        own = each / len(instances)
+        values = f"0+{number(own)}x{first} {number(own * first)}x{second}"
+        series = tuple(_gauge(subject, {**labels, "instance": instance}, values) for instance in instances)
+        return Measured(series=series, value=each * steps_between(moments.fires))
 
     worst, steps = 9 * max(level.threshold for level in subject.levels), moments.fires // moments.step
     short, half = max(window // 2 // moments.step, 1), steps // 2

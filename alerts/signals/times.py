@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.model import RecordingRule
-from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, Value
+from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series
 from alerts.signals.form import Form
-from alerts.signals.histories import info, labelled, own_labels, silent
+from alerts.signals.histories import info, is_firing, labelled, own_labels, silent
 from alerts.signals.subject import HIGH
 from instrumentation.catalog import Kind
 from instrumentation.settings import Duration
@@ -110,9 +110,9 @@ def _grown_old(subject: Subject, level: Level, rule: AlertRule, rules: list[Aler
             series=(Series(name=_series(subject), labels=labelled(subject, labels), values=later),),
             alerts=tuple(_sentences(subject, rules, labels, fires, when)),
             values=(
-                _severity(rule, crossed - moments.grace, is_firing=False),
-                _severity(rule, fires, is_firing=True),
-                _severity(rule, resolved, is_firing=False),
+                is_firing(rule, crossed - moments.grace, expected=False),
+                is_firing(rule, fires),
+                is_firing(rule, resolved, expected=False),
             ),
         )
 
@@ -133,13 +133,6 @@ def _sentences(subject: Subject, rules: list[AlertRule], labels: Mapping[str, st
         if level.judges(labels) and at >= due:
             firing.append(Firing(rule=rule, labels=labels, value=last - when))
     yield At(seconds=at, alert=subject.alert.alert, firing=tuple(firing))
-
-
-def _severity(rule: AlertRule, at: int, *, is_firing: bool) -> Value:
-    more = "".join(f', {name}="{value}"' for name, value in rule.labels.items())
-    alerts = f'ALERTS{{alertname="{rule.alert}", alertstate="firing", severity="{rule.severity}"{more}}}'
-    labels = {"alertname": rule.alert}
-    return Value(seconds=at, expr=f"count by (alertname) ({alerts})", labels=labels, value=1 if is_firing else None)
 
 
 def _always_fresh(subject: Subject, rules: list[AlertRule]) -> RuleTest:
@@ -234,9 +227,9 @@ def _gone(subject: Subject, level: Level, rule: AlertRule, rules: list[AlertRule
         series=(_time(subject, labels, values), _up(labels, f"1x{resolved // moments.step + 1}")),
         alerts=tuple(_sentences(subject, rules, labels, fires, last)),
         values=(
-            _severity(rule, crossed - moments.grace, is_firing=False),
-            _severity(rule, fires, is_firing=True),
-            _severity(rule, resolved, is_firing=False),
+            is_firing(rule, crossed - moments.grace, expected=False),
+            is_firing(rule, fires),
+            is_firing(rule, resolved, expected=False),
         ),
     )
 

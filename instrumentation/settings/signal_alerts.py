@@ -20,22 +20,12 @@ if TYPE_CHECKING:
 SEVERITIES = ("critical", "warning")
 OURS = frozenset(
     {
-        *(
-            "CPUSaturated",
-            "CollectorDroppingData",
-            "CollectorQueueFilling",
-            "DailyCostOverBudget",
-            "DeploymentCompleted",
-        ),
-        *(
-            "DiskFillingUp",
-            "ErrorBudgetBurn",
-            "HighErrorRate",
-            "HighLatencyP95",
-            "MemoryNearLimit",
-            "QueueBacklogGrowing",
-        ),
-        *("ScrapeSlow", "SeriesLimitReached", "ServiceAbsent", "ServiceDown", "Watchdog", "WorkflowFailures"),
+        *("AuditEntriesLost", "CPUSaturated", "CollectorDroppingData", "CollectorQueueFilling"),
+        *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
+        *("HealthCheckFailing", "HighErrorRate", "HighLatencyP95", "LogLinesLost"),
+        *("MemoryNearLimit", "QueueBacklogGrowing", "QueueReadFailing", "ScrapeSlow"),
+        *("SeriesLimitReached", "ServiceAbsent", "ServiceDown", "Watchdog"),
+        *("WorkflowFailures",),
     }
 )
 """The names of Sidelight's own alerts."""

@@ -84,7 +84,7 @@ def changes(rules: str, form: str) -> Iterator[tuple[str, str]]:
         changed = compared.sub(lambda found: f"{found[1]}{_shifted(float(found[2]), factor)}", rules)  # noqa: B023
         yield f"the thresholds are {name}", changed
     yield "comparisons turn round", compared.sub(lambda found: f" {'<' if '>' in found[1] else '>'} {found[2]}", rules)
-    yield "one event is enough", re.sub(r">= (\d+)\n", ">= 1\n", rules) if form in {"ratio", "quantile"} else rules
+    yield "one event is enough", re.sub(r">= (\d+)\n", ">= 1\n", rules) if form in ("ratio", "quantile") else rules
     yield "one event more is needed", _more(rules) if form == "ratio" else rules
     for name, was in {
         "what an old process shows for the first time counts": r" and on \([^)]*\) process_start_time_seconds > time\(\) - \d+",
@@ -113,7 +113,15 @@ def _more(rules: str) -> str:
     return re.sub(r">= (\d+)\n", lambda found: f">= {int(found[1]) + 1}\n", rules)
 
 
-WRONG = [name for name in NAMES if name not in {"BackupOdd"}]  # an expression has the tests that its author gives it
+WRONG = [name for name in NAMES if name != "BackupOdd"]  # an expression has the tests that its author gives it
+
+
+HARMLESS = {
+    # More events than there were make no alert on too few. A small gap is within what the tests of both sides allow.
+    "OrdersStopped": ("what an old process shows for the first time counts", "a gap counts as nothing"),
+    "PoolOdd": ("one instance is all",),  # it keeps instances apart
+}
+"""Changes that are none for an alert."""
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -121,14 +129,13 @@ def test_a_rule_that_is_wrong_fails_its_tests(name: str, tmp_path: Path) -> None
     settings = parse_settings({"signals": DECLARED})
     (form,) = (subject.alert.form for subject in subjects(settings) if subject.alert.alert == name)
     tests = files(tmp_path, settings, name)
-    right = yaml.safe_dump(yaml.safe_load((tmp_path / "rules.yaml").read_text()), width=10_000, sort_keys=False)
-    right = right.replace("\n\n", "\n")
+    right = _in_lines((tmp_path / "rules.yaml").read_text())
     tried = {}
-    for change, text in changes(_in_lines(right), form):
-        if text != _in_lines(right):
+    for change, text in changes(right, form):
+        if text != right and change not in HARMLESS.get(name, ()):
             (tmp_path / "rules.yaml").write_text(text)
             tried[change] = promtool(tmp_path, "test", "rules", *tests)
-    assert len(tried) >= 4  # noqa: PLR2004 - at least these were possible
+    assert len(tried) >= 4
     assert [
         change
         for change, ended in tried.items()
