@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from alerts.signals.times import ABSENT, AGE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from alerts.model import AlertRule
+    from alerts.model import AlertRule, RecordingRule
     from alerts.rule_tests.promtool import RuleTest
     from alerts.signals.form import Form
     from instrumentation.settings import Settings
@@ -67,10 +68,23 @@ def signal_groups(settings: Settings) -> list[RuleGroup]:
         RuleGroup(
             name=f"sidelight.{subject.alert.slug}",
             interval=settings.alerting.evaluation_interval,
-            rules=(*FORMS[subject.alert.form].recording(subject), *FORMS[subject.alert.form].rules(subject)),
+            rules=(*_recording(subject), *FORMS[subject.alert.form].rules(subject)),
             metrics=metrics,
         )
         for subject in subjects(settings)
+    ]
+
+
+def judged_series(subject: Subject) -> str:
+    """The recorded series that an alert judges, and its panel shows; empty for an expression."""
+    return FORMS[subject.alert.form].value(subject)
+
+
+def _recording(subject: Subject) -> list[RecordingRule]:
+    shown = judged_series(subject)
+    return [
+        replace(rule, shown=True) if rule.record == shown else rule
+        for rule in FORMS[subject.alert.form].recording(subject)
     ]
 
 

@@ -105,6 +105,7 @@ RATE = Form(
     recording=_rate_recording,
     rules=_rate_rules,
     tests=lambda subject: counted_tests.rate_tests(subject, _rate_rules(subject)),
+    value=lambda subject: f"{subject.series('events', 'increase')}{_per(subject)}",
     reach=lambda subject: _per(subject).seconds,
 )
 
@@ -158,6 +159,7 @@ RATIO = Form(
     recording=_ratio_recording,
     rules=_ratio_rules,
     tests=lambda subject: counted_tests.ratio_tests(subject, _ratio_rules(subject)),
+    value=_ratio,
     reach=lambda subject: subject.window.seconds,
 )
 
@@ -165,8 +167,7 @@ RATIO = Form(
 # --- quantile --------------------------------------------------------------------------------------------------------
 
 
-def quantile_name(subject: Subject) -> str:
-    """The series with the quantile."""
+def _quantile(subject: Subject) -> str:
     return f"{subject.series('quantile', 'rate')}{subject.window}"
 
 
@@ -182,7 +183,7 @@ def _quantile_recording(subject: Subject) -> list[RecordingRule]:
         RecordingRule(record=new, expr=added(settings, total, "le", *subject.parts, seen=known[0].record)),
         RecordingRule(record=f"{new}{window}", expr=within(new, window)),
         # Without observations the quantile is NaN, for which no comparison holds.
-        RecordingRule(record=quantile_name(subject), expr=f"histogram_quantile({q:g}, {new}{window}) >= 0"),
+        RecordingRule(record=_quantile(subject), expr=f"histogram_quantile({q:g}, {new}{window}) >= 0"),
     ]
 
 
@@ -194,7 +195,7 @@ def _quantile_rules(subject: Subject) -> list[AlertRule]:
     return [
         subject.rule(
             level,
-            expr=f"{level.of(quantile_name(subject))} > [[{HIGH}]]\nand\n{every} - {fast} >= [[minimum_events]]",
+            expr=f"{level.of(_quantile(subject))} > [[{HIGH}]]\nand\n{every} - {fast} >= [[minimum_events]]",
             summary=f"Too many values of {name} are high.",
             description=f"In the last {subject.window}, {share} of the values of {name} of {subject.where} were at most "
             f"{subject.shown('$value')}; the limit is {subject.limit()}.",
@@ -207,6 +208,7 @@ def _quantile_rules(subject: Subject) -> list[AlertRule]:
 QUANTILE = Form(
     recording=_quantile_recording,
     rules=_quantile_rules,
-    tests=lambda subject: counted_tests.quantile_tests(subject, _quantile_rules(subject), quantile_name(subject)),
+    tests=lambda subject: counted_tests.quantile_tests(subject, _quantile_rules(subject)),
+    value=_quantile,
     reach=lambda subject: subject.window.seconds,
 )

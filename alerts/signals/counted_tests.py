@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from alerts.model import number
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock
-from alerts.rule_tests.threshold_tests import SAMPLES, Measured, service_labels
-from alerts.signals.histories import OLD, Grid, chosen, info, is_firing, labelled, process, sides, silent
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured
+from alerts.signals.histories import OLD, Grid, chosen, info, is_firing, labelled, own_labels, process, sides, silent
 from instrumentation.catalog import Kind
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _ratio_stories(subject: Subject, moments: Clock) -> RuleTest:
 
 def _enough(subject: Subject, moments: Clock, rules: Sequence[AlertRule]) -> list[RuleTest]:
     """As many events as are needed, at once, where the window still holds them when the alert has waited."""
-    own, at = service_labels(subject.settings), moments.grace + 2 * moments.step
+    own, at = own_labels(subject), moments.grace + 2 * moments.step
     waiting = [
         rule
         for level, rule in zip(subject.levels, rules, strict=True)
@@ -207,7 +207,7 @@ def _enough(subject: Subject, moments: Clock, rules: Sequence[AlertRule]) -> lis
     ]
 
 
-def quantile_tests(subject: Subject, rules: Sequence[AlertRule], name: str) -> list[RuleTest]:
+def quantile_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
     """Above and below every threshold; few high values, and services that are idle, new or restarted."""
     window, q = subject.window.seconds, subject.alert.quantile.q if subject.alert.quantile else 0
     moments = clock(subject.settings, rules, range_=window, memory=window)
@@ -261,7 +261,6 @@ def quantile_tests(subject: Subject, rules: Sequence[AlertRule], name: str) -> l
         },
         moments.fires,
     )
-    del name
     return [
         *sides(subject, judged, history, moments=moments, is_wrong=lambda level, value: value > level.threshold),
         stories,

@@ -43,4 +43,4 @@ def _tests(subject: Subject) -> list[RuleTest]:
     ]
 
 
-EXPRESSION = Form(recording=lambda _: [], rules=_rules, tests=_tests, reach=lambda _: 0)
+EXPRESSION = Form(recording=lambda _: [], rules=_rules, tests=_tests, value=lambda _: "", reach=lambda _: 0)

@@ -21,10 +21,12 @@ class Form:
         recording: The series that its rules read.
         rules: Its rules, one for each level.
         tests: The promtool tests that prove where they fire.
+        value: The recorded series that its rules judge; empty if there is none.
         reach: How far back the rules read, in seconds; tests of more than an hour are evaluated less often.
     """
 
     recording: Callable[[Subject], list[RecordingRule]]
     rules: Callable[[Subject], list[AlertRule]]
     tests: Callable[[Subject], list[RuleTest]]
+    value: Callable[[Subject], str]
     reach: Callable[[Subject], int]

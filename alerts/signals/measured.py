@@ -129,7 +129,13 @@ def _gauge(subject: Subject, labels: Mapping[str, str], values: str, **more: str
     return Series(name=subject.metric(Kind.GAUGE).name, labels=labelled(subject, labels, **more), values=values)
 
 
-VALUE = Form(recording=lambda subject: [_combined(subject)], rules=_value_rules, tests=_value_tests, reach=lambda _: 0)
+VALUE = Form(
+    recording=lambda subject: [_combined(subject)],
+    rules=_value_rules,
+    tests=_value_tests,
+    value=_value_name,
+    reach=lambda _: 0,
+)
 
 
 # --- growth ----------------------------------------------------------------------------------------------------------
@@ -213,5 +219,6 @@ GROWTH = Form(
     recording=_growth_recording,
     rules=_growth_rules,
     tests=_growth_tests,
+    value=_growth_name,
     reach=lambda subject: subject.alert.growth.per.seconds if subject.alert.growth else 0,
 )

@@ -30,7 +30,7 @@ def _age_name(subject: Subject) -> str:
 
 
 def _series(subject: Subject) -> str:
-    """The series whose value is a time, or whose presence is asked for."""
+    """The series whose value is a time, or whose presence counts."""
     if subject.alert.form == "late":
         return subject.metric(Kind.GAUGE, 1).name
     return subject.metric(Kind.GAUGE).name if subject.alert.form == "age" else _any_series(subject)
@@ -169,7 +169,13 @@ def _moments(subject: Subject, rules: list[AlertRule]) -> Clock:
     return Clock(settings=subject.settings, longest_for=max(rule.for_.seconds for rule in rules), range_=0, memory=0)
 
 
-AGE = Form(recording=_age_recording, rules=_age_rules, tests=_age_tests, reach=lambda subject: _memory(subject).seconds)
+AGE = Form(
+    recording=_age_recording,
+    rules=_age_rules,
+    tests=_age_tests,
+    value=_age_name,
+    reach=lambda subject: _memory(subject).seconds,
+)
 
 
 # --- absent ----------------------------------------------------------------------------------------------------------
@@ -242,5 +248,6 @@ ABSENT = Form(
     recording=_absent_recording,
     rules=_absent_rules,
     tests=_absent_tests,
+    value=_age_name,
     reach=lambda subject: _memory(subject).seconds,
 )

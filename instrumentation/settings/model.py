@@ -86,7 +86,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _signals_fit_together(self) -> Self:
-        check_together(self.signals, self.alerting.group_by)
+        check_together(self.signals, self.alerting.group_by, self.dashboards.pages)
         return self
 
     @model_validator(mode="after")

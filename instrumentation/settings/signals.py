@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from pydantic_core import PydanticCustomError
 
+    from instrumentation.settings.dashboards import OwnPage
+
 OTHER = "_OTHER"
 """The value of a label whose value was not declared."""
 
@@ -104,6 +106,7 @@ class Signal(Section):
     buckets: _Edges | None = None  # of a histogram or of a job's duration
     every: PrometheusDuration | None = None  # how often a job is to succeed
     emitted_by: Annotated[Literal["sidelight", "other"], Allowed(text="give sidelight or other")] = "sidelight"
+    dashboard: Annotated[Literal["business", "operations"], Allowed(text="give business or operations")] = "business"
     alerts: Annotated[tuple[SignalAlert, ...], Field(strict=False), Allowed(text="give a list of alerts")] = ()
 
     @property
@@ -343,13 +346,30 @@ def names_of(metrics: Sequence[Metric]) -> Iterator[str]:
 _TAKEN = frozenset(names_of(catalog.METRICS))
 
 
-def check_together(signals: Sequence[Signal], group_by: Sequence[str]) -> None:
-    """Refuse signals with the same series, and labels that Prometheus adds to every target.
+def check_together(signals: Sequence[Signal], group_by: Sequence[str], pages: Sequence[OwnPage]) -> None:
+    """Refuse signals with the same series, labels that Prometheus adds to every target, and panels without a signal.
 
     Raises:
         ValidationError: With every fault.
     """
-    raise_all(_problems_together(signals, group_by))
+    raise_all((*_problems_together(signals, group_by), *_problems_of_pages(signals, pages)))
+
+
+def _problems_of_pages(signals: Sequence[Signal], pages: Sequence[OwnPage]) -> Iterator[PydanticCustomError]:
+    known = {signal.name: signal for signal in signals}
+    for index, page in enumerate(pages):
+        key = f"dashboards.pages.{index}"
+        if page.slug in [other.slug for other in pages[:index]]:
+            yield fault("give each page another title", key=f"{key}.title", problem=f"got {shown(page.title)} again")
+        for place, panel in enumerate(page.panels):
+            signal = known.get(panel.signal)
+            if signal is None:
+                allowed = f"give one of {', '.join(known)}" if known else "declare it under signals"
+                yield fault(allowed, key=f"{key}.panels.{place}", problem=f"got {shown(panel.signal)}")
+            else:
+                for label in panel.by or ():
+                    if label not in signal.own_labels:
+                        yield _unknown_label(signal, f"{key}.panels.{place}.by", label)
 
 
 def _problems_together(signals: Sequence[Signal], group_by: Sequence[str]) -> Iterator[PydanticCustomError]:

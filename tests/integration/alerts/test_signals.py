@@ -121,7 +121,7 @@ HARMLESS = {
     "OrdersStopped": ("what an old process shows for the first time counts", "a gap counts as nothing"),
     "PoolOdd": ("one instance is all",),  # it keeps instances apart
 }
-"""Changes that are none for an alert."""
+"""Changes that do not make the rules of an alert wrong."""
 
 
 @pytest.mark.parametrize("name", WRONG)
