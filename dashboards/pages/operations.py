@@ -12,6 +12,7 @@ from alerts.recording.users import active_users
 from dashboards import expressions as promql
 from dashboards.expressions import RANGE, RATE, ROUTE, legend, rate, select, total
 from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph, heatmap, said, stat, table, traffic_light
+from dashboards.pages.signals import signal_rows
 from instrumentation import catalog
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Alerts and versions", panels=_watchers(settings)),
         Row(title="Health and audit", panels=_health_and_audit(settings)),
         Row(title="Sidelight itself", panels=_itself()),
+        *signal_rows(settings, "operations"),
     )
 
 

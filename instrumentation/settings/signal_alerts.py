@@ -30,6 +30,9 @@ OURS = frozenset(
 )
 """The names of Sidelight's own alerts."""
 
+_ACTION = re.compile(
+    r"""\$labels\.\w+|\$value( *\| *(humanize|humanizePercentage|humanizeDuration|printf "%\.[012]f"))?"""
+)
 _ALERT_NAME = "give a name such as OrdersStopped: letters and digits, starting with a capital letter"
 _THRESHOLD = "give a number, a duration such as 2h, or for outside two numbers such as [10, 90]"
 
@@ -202,7 +205,11 @@ class SignalAlert(Section):
         for key, users in _USED_BY.items():
             if getattr(self, "for_" if key == "for" else key) and forms[0] not in users:
                 yield fault("leave it out", key=key, problem=f"got a key that the form {forms[0]} does not use")
-        yield from _expression(self) if self.expr is not None else _levels(self)
+        if self.expr is not None:
+            yield from _expression(self)
+        else:
+            yield from _texts(self)
+            yield from _levels(self)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -261,6 +268,19 @@ def _expression(alert: SignalAlert) -> Iterator[PydanticCustomError]:
             key="examples",
             problem=f"got {len(alert.examples)} examples" if alert.examples else "got nothing",
         )
+
+
+def _texts(alert: SignalAlert) -> Iterator[PydanticCustomError]:
+    """Texts whose templates the generated tests can render, since they compare the sentence that a person reads."""
+    for key in ("summary", "description"):
+        for action in re.findall(r"\{\{(.*?)\}\}", getattr(alert, key) or ""):
+            if not _ACTION.fullmatch(action.strip()):
+                yield fault(
+                    "give {{ $labels.job }}, {{ $value }}, or {{ $value | humanize }}, humanizePercentage, humanizeDuration "
+                    'or printf "%.2f"',
+                    key=key,
+                    problem=f"got the template {shown(action.strip())}",
+                )
 
 
 def _levels(alert: SignalAlert) -> Iterator[PydanticCustomError]:

@@ -396,39 +396,43 @@ def _problems_together(signals: Sequence[Signal], group_by: Sequence[str]) -> It
 def _alerts_together(
     signals: Sequence[Signal], index: int, group_by: Sequence[str], seen: dict[str, str]
 ) -> Iterator[PydanticCustomError]:
-    counters = {signal.name: signal for signal in signals if signal.kind == "counter"}
     for number, alert in enumerate(signals[index].alerts):
         key = f"signals.{index}.alerts.{number}"
         if alert.slug in seen:
-            yield fault(
-                "give each alert another name",
-                key=f"{key}.alert",
-                problem=f"got {shown(alert.alert)} and {seen[alert.slug]}",
-            )
+            problem = f"got {shown(alert.alert)} and {seen[alert.slug]}"
+            yield fault("give each alert another name", key=f"{key}.alert", problem=problem)
         seen[alert.slug] = alert.alert
-        to = alert.ratio.to if alert.ratio else None
-        if to is not None and to not in counters:
-            yield fault(
-                f"give the name of a counter: {', '.join(counters) or 'none is declared'}",
-                key=f"{key}.ratio.to",
-                problem=f"got {shown(to)}",
-            )
-        elif to is not None and not set(alert.by) <= counters[to].own_labels | {"instance"}:
-            yield fault(f"give labels that {to} has too", key=f"{key}.by", problem=f"got {shown(alert.by)}")
-        allowed = [*group_by, *alert.by]
-        for place, override in enumerate(alert.overrides):
-            for label in override.match:
-                if label not in allowed:
-                    yield fault(
-                        f"give one of {', '.join(allowed)}, or add it to by",
-                        key=f"{key}.overrides.{place}.match.{label}",
-                        problem="got a label that the alert does not keep",
-                    )
-        matches = [override.match for override in alert.overrides]
-        for place, match in enumerate(matches):
-            if match in matches[:place]:
-                yield fault(
-                    "give each match once, since the first counts",
-                    key=f"{key}.overrides.{place}.match",
-                    problem=f"got {shown(match)} again",
-                )
+        yield from _to_another(signals, alert, key)
+        yield from _texts(alert, key, [*group_by, *alert.by])
+        yield from _overrides(alert, key, [*group_by, *alert.by])
+
+
+def _to_another(signals: Sequence[Signal], alert: SignalAlert, key: str) -> Iterator[PydanticCustomError]:
+    """A ratio to another counter, which must exist and have the labels that the alert keeps."""
+    counters = {signal.name: signal for signal in signals if signal.kind == "counter"}
+    to = alert.ratio.to if alert.ratio else None
+    if to is not None and to not in counters:
+        allowed = f"give the name of a counter: {', '.join(counters) or 'none is declared'}"
+        yield fault(allowed, key=f"{key}.ratio.to", problem=f"got {shown(to)}")
+    elif to is not None and not set(alert.by) <= counters[to].own_labels | {"instance"}:
+        yield fault(f"give labels that {to} has too", key=f"{key}.by", problem=f"got {shown(alert.by)}")
+
+
+def _texts(alert: SignalAlert, key: str, kept: Sequence[str]) -> Iterator[PydanticCustomError]:
+    for text in ("summary", "description") if alert.expr is None else ():
+        for label in re.findall(r"\$labels\.(\w+)", getattr(alert, text) or ""):
+            if label not in kept:
+                problem = f"got $labels.{label}, which the alert does not keep"
+                yield fault(f"give one of {', '.join(kept)}, or add it to by", key=f"{key}.{text}", problem=problem)
+
+
+def _overrides(alert: SignalAlert, key: str, kept: Sequence[str]) -> Iterator[PydanticCustomError]:
+    matches = [override.match for override in alert.overrides]
+    for place, match in enumerate(matches):
+        own = f"{key}.overrides.{place}.match"
+        for label in match:
+            if label not in kept:
+                problem = "got a label that the alert does not keep"
+                yield fault(f"give one of {', '.join(kept)}, or add it to by", key=f"{own}.{label}", problem=problem)
+        if match in matches[:place]:
+            yield fault("give each match once, since the first counts", key=own, problem=f"got {shown(match)} again")

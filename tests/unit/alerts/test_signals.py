@@ -164,6 +164,14 @@ def test_a_late_job_is_late_after_its_interval() -> None:
             {"alert": "Orders", "rate": {"above": {"warning": 1}}, "minimum_events": 7},
             "alerts.0.minimum_events: got a key that the form rate does not use; leave it out",
         ),
+        (
+            {"alert": "Orders", "rate": {"above": {"warning": 1}}, "summary": "{{ query }}"},
+            'alerts.0.summary: got the template "query"; give {{ $labels.job }}',
+        ),
+        (
+            {"alert": "Orders", "rate": {"above": {"warning": 1}}, "description": "{{ $labels.pod }}"},
+            "alerts.0.description: got $labels.pod, which the alert does not keep; give one of job, or add it to by",
+        ),
         ({"alert": "Orders", "expr": "a > 1"}, "alerts.0.severity: got nothing; give critical, warning or info"),
     ],
 )
