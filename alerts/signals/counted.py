@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alerts.model import AlertRule
+    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
-    from alerts.thresholds import Level
     from instrumentation.settings import Duration
 
 COVERED = 0.9
@@ -78,7 +78,7 @@ def _rate_rules(subject: Subject) -> list[AlertRule]:
     events = f"{subject.series('events', 'increase')}{per}"
     observed = f"{subject.series('observed', 'seconds')}{per}"
 
-    def too_many(level: Level) -> AlertRule:
+    def too_many(level: SignalLevel) -> AlertRule:
         return subject.rule(
             level,
             expr=f"{level.of(events)} > [[{HIGH}]]",
@@ -87,7 +87,7 @@ def _rate_rules(subject: Subject) -> list[AlertRule]:
             f"{subject.limit()}.",
         )
 
-    def too_few(level: Level) -> AlertRule:
+    def too_few(level: SignalLevel) -> AlertRule:
         # What was not observed, as after a gap, is taken to be like the rest.
         return subject.rule(
             level,

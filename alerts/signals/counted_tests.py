@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from alerts.model import AlertRule
+    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
-    from alerts.thresholds import Level
 
 _NEAR = 0.002  # how far from a threshold a test is, as a share of it
 
@@ -31,7 +31,7 @@ def rate_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
     grid, judged = Grid(moments), list(zip(subject.levels, rules, strict=True))
     least, most = grid.bounds(per)
 
-    def history(level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    def history(level: SignalLevel, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
         wanted = level.threshold
         each = wanted * (1 + _NEAR) / least if above else wanted * (1 - _NEAR) / most
         if above and wanted == 0:
@@ -40,7 +40,7 @@ def rate_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
         series = _counted(subject, labels, moments.counter(each, good))
         return Measured(series=(series,), value=each * grid.samples(per, moments.fires))
 
-    def is_wrong(level: Level, value: float) -> bool:
+    def is_wrong(level: SignalLevel, value: float) -> bool:
         return value < level.threshold if is_below else value > level.threshold
 
     wrong = "below" if is_below else "above"
@@ -115,7 +115,7 @@ def ratio_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
     moments = clock(subject.settings, rules, range_=window, memory=window)
     judged = list(zip(subject.levels, rules, strict=True))
 
-    def history(level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    def history(level: SignalLevel, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
         exact = level.threshold * SAMPLES
         share = math.floor(exact + 1 + 1e-9) if above else math.ceil(exact - 1 - 1e-9)
         good = SAMPLES if is_below else 0
@@ -130,7 +130,7 @@ def ratio_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
             value=share / SAMPLES,
         )
 
-    def is_wrong(level: Level, value: float) -> bool:
+    def is_wrong(level: SignalLevel, value: float) -> bool:
         return value < level.threshold if is_below else value > level.threshold
 
     boundary = sides(
@@ -222,7 +222,7 @@ def quantile_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTes
         ]
         return (*buckets, Series(name=f"{metric.name}_count", labels=own, values=values[math.inf]))
 
-    def history(level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    def history(level: SignalLevel, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
         high = round((1 - q) * SAMPLES) + (1 if above else -1)
         low = SAMPLES - high
         lower, upper = next((a, b) for a, b in pairwise((0.0, *edges)) if (a if above else b) == level.threshold)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alerts.rule_tests.promtool import RuleTest, Series, Value
 from alerts.signals.form import Form
-from alerts.thresholds import Level
+from alerts.signals.levels import SignalLevel
 from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _EVERY = Duration("1m")  # between two values of an example
 
 def _rules(subject: Subject) -> list[AlertRule]:
     alert = subject.alert
-    level = Level(severity=alert.severity or "warning", threshold=0, match={}, before=())
+    level = SignalLevel(severity=alert.severity or "warning", threshold=0, match={}, before=())
     return [subject.expression(level, alert.expr or "", alert.summary or "")]
 
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from alerts.model import AlertRule
     from alerts.rule_tests.promtool import Clock
+    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
-    from alerts.thresholds import Level
 
-    Judged = Sequence[tuple[Level, AlertRule]]
-    History = Callable[[Level, Mapping[str, str], bool], Measured]
+    Judged = Sequence[tuple[SignalLevel, AlertRule]]
+    History = Callable[[SignalLevel, Mapping[str, str], bool], Measured]
 
 OLD = -1_000_000
 """The start time of a process that has run for long before the test begins."""
 
 
-def own_labels(subject: Subject, level: Level | None = None) -> dict[str, str]:
+def own_labels(subject: Subject, level: SignalLevel | None = None) -> dict[str, str]:
     """The labels of the alert's series: those of a service and the parts, as an override has them."""
     parts = {label: "a" if label == "instance" else _values(subject, label)[0] for label in subject.parts}
     return {**parts, **service_labels(subject.settings, level)}
@@ -104,7 +104,7 @@ def sides(  # noqa: PLR0913 - most by keyword
     history: History,
     *,
     moments: Clock,
-    is_wrong: Callable[[Level, float], bool],
+    is_wrong: Callable[[SignalLevel, float], bool],
     place: str = "threshold",
     wrong: str = "above",
 ) -> Iterator[RuleTest]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from alerts.model import AlertRule
+    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
-    from alerts.thresholds import Level
 
 _NEAR = 0.002
 
@@ -46,7 +46,7 @@ def _value_rules(subject: Subject) -> list[AlertRule]:
     said = "allowed are" if direction == "outside" else "the limit is"
     adjective = {"above": "high", "below": "low", "outside": "far off"}[direction]
 
-    def condition(level: Level) -> str:
+    def condition(level: SignalLevel) -> str:
         value = level.of(name)
         compared = {"above": f"{value} > [[{HIGH}]]", "below": f"{value} < [[{LOW}]]"}
         return compared.get(direction) or f"{compared['below']}\nor\n{compared['above']}"
@@ -73,11 +73,11 @@ def _value_tests(subject: Subject) -> list[RuleTest]:
     if good is None:
         good = (max(lows) + min(highs)) / 2
 
-    def is_wrong(level: Level, value: float) -> bool:
+    def is_wrong(level: SignalLevel, value: float) -> bool:
         return (direction != "below" and value > level.threshold) or value < level.further.get(LOW, -float("inf"))
 
-    def at(place: str) -> Callable[[Level, Mapping[str, str], bool], Measured]:
-        def history(level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    def at(place: str) -> Callable[[SignalLevel, Mapping[str, str], bool], Measured]:
+        def history(level: SignalLevel, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
             exact = level.further[LOW] if place == LOW else level.threshold
             near = max(abs(exact) * _NEAR, 0.001)
             value = exact + near if above else exact - near
@@ -182,7 +182,7 @@ def _growth_tests(subject: Subject) -> list[RuleTest]:
 
     found = [steps_between(at) for at in range(moments.fires - grid.period, moments.fires, grid.evaluation)]
 
-    def history(level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
+    def history(level: SignalLevel, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
         each = level.threshold * ((1 + _NEAR) / min(found) if above else (1 - _NEAR) / max(found))
         first, second = moments.fires // moments.step + 1, moments.resolved // moments.step
         is_sum = subject.signal.combine == "sum" and "instance" not in subject.parts

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from alerts.links import BUSINESS_UID, urls
 from alerts.model import AlertRule
-from alerts.thresholds import SEVERITIES, Level
+from alerts.signals.levels import SignalLevel
+from alerts.thresholds import SEVERITIES, any_of
 from instrumentation.catalog import Kind, Unit
 from instrumentation.settings import Duration
 from instrumentation.settings.signals import as_tuple
@@ -92,19 +91,21 @@ class Subject:
         return Unit.SECONDS if form in _OF_TIMES else self.signal.unit
 
     @cached_property
-    def levels(self) -> list[Level]:
+    def levels(self) -> list[SignalLevel]:
         """Every level: overrides first, since the first that matches counts."""
         return [level for severity in SEVERITIES for level in self._of(severity)]
 
-    def _of(self, severity: str) -> list[Level]:
-        found: list[Level] = []
+    def _of(self, severity: str) -> list[SignalLevel]:
+        found: list[SignalLevel] = []
         holders: list[tuple[Mapping[str, str], Any]] = [(each.match, each.given) for each in self.alert.overrides]
         for match, given in (*holders, ({}, self.alert.levels.given)):
             if severity in given:
                 low, high = self._numbers(given[severity])
                 before = tuple(level.match for level in found)
                 further = {} if low is None else {LOW: low}
-                found.append(Level(severity=severity, threshold=high, match=match, before=before, further=further))
+                found.append(
+                    SignalLevel(severity=severity, threshold=high, match=match, before=before, further=further)
+                )
         return found
 
     def _numbers(self, given: Any) -> tuple[float | None, float]:
@@ -116,7 +117,7 @@ class Subject:
             return None, given.seconds + (every.seconds if every else 0)
         return (given if self.alert.direction == "below" else None), given
 
-    def rule(self, level: Level, *, expr: str, summary: str, description: str, **parameters: float) -> AlertRule:
+    def rule(self, level: SignalLevel, *, expr: str, summary: str, description: str, **parameters: float) -> AlertRule:
         """The rule of one level; its places are those of its numbers and the parameters."""
         is_quantile = self.alert.form == "quantile"
         numbers = {
@@ -140,7 +141,7 @@ class Subject:
             urls=self.urls,
         )
 
-    def expression(self, level: Level, expr: str, summary: str) -> AlertRule:
+    def expression(self, level: SignalLevel, expr: str, summary: str) -> AlertRule:
         """The rule of an expression, which has no places."""
         description = (
             self.alert.description or f"{summary.removesuffix('.')}. The value is {{{{ $value | humanize }}}}."
@@ -200,10 +201,5 @@ def selecting(values: Mapping[str, tuple[str, ...]]) -> str:
     >>> selecting({"outcome": ("failed", "declined"), "channel": ("web",)})
     '{outcome=~"failed|declined", channel="web"}'
     """
-    parts = [
-        f"{label}={json.dumps(each[0], ensure_ascii=False)}"
-        if len(each) == 1
-        else f"{label}=~{json.dumps('|'.join(map(re.escape, each)), ensure_ascii=False)}"
-        for label, each in values.items()
-    ]
+    parts = [any_of(label, each) for label, each in values.items()]
     return f"{{{', '.join(parts)}}}" if parts else ""

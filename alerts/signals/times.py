@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from alerts.model import AlertRule
+    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
-    from alerts.thresholds import Level
 
 
 def _memory(subject: Subject) -> Duration:
@@ -92,7 +92,7 @@ def _age_tests(subject: Subject) -> list[RuleTest]:
     ]
 
 
-def _grown_old(subject: Subject, level: Level, rule: AlertRule, rules: list[AlertRule]) -> Iterator[RuleTest]:
+def _grown_old(subject: Subject, level: SignalLevel, rule: AlertRule, rules: list[AlertRule]) -> Iterator[RuleTest]:
     """A time that is set once, or never: the alert fires when it is too old, not before, and resolves with the next one."""
     moments, labels = _moments(subject, rules), own_labels(subject, level)
     for when, what in ((7 * moments.step, "one success, then none"), (0, "never a success")):
@@ -218,7 +218,7 @@ def _absent_tests(subject: Subject) -> list[RuleTest]:
     ]
 
 
-def _gone(subject: Subject, level: Level, rule: AlertRule, rules: list[AlertRule]) -> RuleTest:
+def _gone(subject: Subject, level: SignalLevel, rule: AlertRule, rules: list[AlertRule]) -> RuleTest:
     moments, labels = _moments(subject, rules), own_labels(subject, level)
     evaluation = subject.settings.alerting.evaluation_interval.seconds
     gone = 2 * moments.grace // moments.step + 1  # the first sample that is missing

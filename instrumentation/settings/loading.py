@@ -25,8 +25,8 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
     """Read the settings file and the environment.
 
     Args:
-        path: The file. By default the one named by SIDELIGHT_CONFIG, else ``sidelight.yaml`` where it exists, else
-            the defaults alone.
+        path: The file. By default the one named by SIDELIGHT_CONFIG, otherwise ``sidelight.yaml`` if it exists, otherwise
+            only the defaults.
         environ: The environment; by default the process's own.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sidelight.checks import collector_files, dashboard_files, rule_files
+from sidelight.checks import collector_files, dashboard_files, dashboard_values, rule_files
 from sidelight.checks.documents import PARSE, Kind, gather
 from sidelight.checks.finding import Check, Finding, Severity
 from sidelight.checks.known_series import world
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Check", "Finding", "Severity", "find"]
 
-_FINDERS = {Kind.RULES: rule_files.find, Kind.DASHBOARD: dashboard_files.find, Kind.COLLECTOR: collector_files.find}
-CHECKS: tuple[Check, ...] = (PARSE, *rule_files.CHECKS, *dashboard_files.CHECKS, *collector_files.CHECKS)
+_FINDERS = {
+    Kind.RULES: (rule_files.find,),
+    Kind.DASHBOARD: (dashboard_files.find, dashboard_values.find),
+    Kind.COLLECTOR: (collector_files.find,),
+}
+CHECKS: tuple[Check, ...] = (
+    PARSE, *rule_files.CHECKS, *dashboard_files.CHECKS, *dashboard_values.CHECKS, *collector_files.CHECKS,
+)  # fmt: skip
 """Every check, in the order of the reference page."""
 
 
@@ -37,7 +43,7 @@ def find(paths: Iterable[Path], settings: Settings, disabled: Iterable[str] = ()
     documents, findings = gather(paths)
     known = world(documents, settings)
     for document in documents:
-        findings += _FINDERS[document.kind](document, known)
+        findings += [finding for finds in _FINDERS[document.kind] for finding in finds(document, known)]
     lasting = [finding for finding in findings if finding.check.name not in left_out]
     files = {document.path for document in documents} | {finding.path for finding in findings}
     return len(files), sorted(lasting, key=lambda finding: (str(finding.path), finding.line, finding.check.name))

@@ -31,7 +31,8 @@ DATASOURCE_VARIABLE = _check(
 )
 TARGET_VARIABLES = _check(
     "target-variables",
-    "a dashboard without the variables job and instance, or with ones that do not allow several values or all",
+    "a dashboard without the variable job, or without instance although most panels read series of instances, or with ones"
+    " that do not allow several values or all",
     "template-job-rule, template-instance-rule",
 )
 VARIABLE_QUERY = _check(
@@ -153,8 +154,15 @@ class Dashboard:
 
 def find(document: Document, world: World) -> Iterator[Finding]:
     """All findings for a dashboard."""
+    dashboard = read(document)
+    for of in _EACH:
+        yield from of(dashboard, world)
+
+
+def read(document: Document) -> Dashboard:
+    """The parts of a dashboard."""
     panels = tuple(_panels(document.data, ()))
-    dashboard = Dashboard(
+    return Dashboard(
         document=document,
         panels=panels,
         queries=tuple(_queries(document, panels)),
@@ -163,8 +171,6 @@ def find(document: Document, world: World) -> Iterator[Finding]:
             for place, variable in _each(document.data.get("templating"), ("templating",), "list")
         },
     )
-    for of in _EACH:
-        yield from of(dashboard, world)
 
 
 def _each(data: object, place: Place, key: str) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -229,7 +235,7 @@ def _datasource_variable(dashboard: Dashboard, world: World) -> Iterator[Finding
 
 def _target_variables(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
-    for name in ("job", "instance"):
+    for name in ("job", "instance") if _is_of_instances(dashboard) else ("job",):
         nowhere: tuple[Place, dict[str, Any]] = ("templating", "list"), {}
         place, variable = dashboard.variables.get(name, nowhere)
         wrong = "is missing"
@@ -243,6 +249,24 @@ def _target_variables(dashboard: Dashboard, world: World) -> Iterator[Finding]:
                 TARGET_VARIABLES, place, f"variable {name}", wrong,
                 'set type "query", multi, includeAll, and allValue ".+"',
             )  # fmt: skip
+
+
+def _is_of_instances(dashboard: Dashboard) -> bool:
+    """Whether at least half of the queries read series of instances; those that are recorded are about services."""
+    of_instances = [any(not _is_of_a_service(node) for node in selectors(query.expr)) for query in dashboard.queries]
+    return 2 * sum(of_instances) >= len(of_instances)
+
+
+def selectors(expr: str) -> list[Any]:
+    """The selectors of an expression; none if it is not valid."""
+    try:
+        return [node for node, _ in nodes(parsed(expr)) if isinstance(node, promql.VectorSelector)]
+    except ValueError:
+        return []
+
+
+def _is_of_a_service(selector: Any) -> bool:
+    return (selector.name or "").startswith("ALERTS") or ":" in (selector.name or "")
 
 
 def _variable_queries(dashboard: Dashboard, world: World) -> Iterator[Finding]:
@@ -397,8 +421,10 @@ def _scopes(dashboard: Dashboard, query: Query, tree: Any) -> Iterator[Finding]:
             continue
         matchers = {(m.name, m.value.strip("${}")) for m in node.matchers.matchers if "Re" in str(m.op)}
         name = node.name or ""
-        of_a_service = name == "ALERTS" or ":" in name  # recorded series need no instance
-        missing = [label for label in ("job", "instance")[: 1 if of_a_service else 2] if (label, label) not in matchers]
+        needs_job_only = _is_of_a_service(node) or "instance" not in dashboard.variables
+        missing = [
+            label for label in ("job", "instance")[: 1 if needs_job_only else 2] if (label, label) not in matchers
+        ]
         if missing:
             wanted = " and ".join(f'{label}=~"${label}"' for label in missing)
             yield dashboard.document.finding(

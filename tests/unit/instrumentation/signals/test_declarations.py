@@ -75,7 +75,7 @@ def test_each_kind_makes_its_rows_of_the_catalog() -> None:
         ({"labels": {"channel": {"limit": 1001}}}, "signals.0.labels.channel: got"),
         ({"labels": {"channel": {"limit": True}}}, "signals.0.labels.channel: got"),
         ({"emitted_by": "us"}, 'signals.0.emitted_by: got "us"; give sidelight or other'),
-        ({"labls": {}}, "signals.0.labls: is no" + " key of Sidelight (did you mean labels?)"),
+        ({"labls": {}}, "signals.0.labls: is not a key of Sidelight (did you mean labels?)"),
     ],
 )
 def test_a_wrong_key_is_named_with_what_it_may_hold(changed: dict[str, Any], sentence: str) -> None:
