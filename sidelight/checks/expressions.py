@@ -203,7 +203,7 @@ def function_of(node: Any) -> str:
 def _series_name(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
     del parents
     name = getattr(node, "name", None)
-    if not isinstance(node, promql.VectorSelector) or not name or name in SERIES or name in world.recorded:
+    if not isinstance(node, promql.VectorSelector) or not name or world.is_known(name):
         return
     if ":" in name:
         yield Problem(
@@ -211,7 +211,7 @@ def _series_name(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[
             f"reads {name}, which no rule records",
             "check its rule file in the same call, or correct the name",
         )
-    elif alike := get_close_matches(name, SERIES, 1, _ALIKE):
+    elif alike := get_close_matches(name, {*SERIES, *world.kinds}, 1, _ALIKE):
         yield Problem(SERIES_NAME, f"reads {name}, which is not a known series", f"use {alike[0]} if you meant that")
 
 

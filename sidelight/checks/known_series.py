@@ -32,23 +32,29 @@ class World:
         recorded: Series name to the expressions that record it, in all files and in Sidelight's rules.
         groups: Series name to the groups that record it, in all files.
         edges: Name of a histogram's bucket series to its edges, if they are known.
+        kinds: Series name to its kind, of the catalog and of the signals that a team has declared.
     """
 
     settings: Settings
     recorded: dict[str, list[str]]
     groups: dict[str, set[str]]
     edges: dict[str, tuple[float, ...]]
+    kinds: dict[str, Kind]
+
+    def is_known(self, name: str) -> bool:
+        """Whether a series is in the catalog, declared, recorded or made by Prometheus."""
+        return name in SERIES or name in self.kinds or name in self.recorded
 
     def is_counter(self, name: str) -> bool:
         """Whether a series is a counter, according to the catalog, otherwise to its name."""
-        known = _KINDS.get(name)
+        known = self.kinds.get(name)
         if known is not None:
             return known is not Kind.GAUGE
         return ":" not in name and name.endswith(_COUNTER_SUFFIXES)
 
     def is_gauge(self, name: str) -> bool:
         """Whether a series is known to be a gauge."""
-        return _KINDS.get(name) is Kind.GAUGE
+        return self.kinds.get(name) is Kind.GAUGE
 
 
 class OpenWorld(dict[str, Labels]):
@@ -60,7 +66,6 @@ class OpenWorld(dict[str, Labels]):
         return AllBut()
 
 
-_KINDS = {series: metric.kind for metric in METRICS for series in metric.series}
 SERIES = frozenset(catalog_series())
 """Series of the catalog, and those that Prometheus itself creates."""
 
@@ -80,9 +85,11 @@ def world(documents: Iterable[Document], settings: Settings) -> World:
                 if isinstance(name, str):
                     recorded.setdefault(name, []).extend([expr] if expr else [])
                     groups.setdefault(name, set()).add(str(group_data.get("name")))
-    edges = {f"{metric.name}_bucket": metric.buckets for metric in METRICS if metric.buckets}
+    metrics = (*METRICS, *(metric for signal in settings.signals for metric in signal.metrics))
+    edges = {f"{metric.name}_bucket": metric.buckets for metric in metrics if metric.buckets}
     edges[f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_bucket"] = settings.duration_edges
-    return World(settings=settings, recorded=recorded, groups=groups, edges=edges)
+    kinds = {series: metric.kind for metric in metrics for series in metric.series}
+    return World(settings=settings, recorded=recorded, groups=groups, edges=edges, kinds=kinds)
 
 
 def rules_of(document: Document) -> Iterator[tuple[Place, dict[str, Any], Place, dict[str, Any]]]:
