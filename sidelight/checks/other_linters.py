@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 _ASKS = "queries a running Prometheus, which is not available when checking files"
 _POLICY = "a site-specific rule without a default; configure it in pint"
-_LOGS = "Loki queries are not checked"
+_LOGS = "Loki queries are not checked; `promql/unread` names them"
 LEFT = MappingProxyType(
     {
         "pint": {
@@ -31,7 +31,7 @@ LEFT = MappingProxyType(
             "target-logql-auto-rule": _LOGS,
             "target-required-matchers-rule": "like `dashboard/scope` for job and instance; other labels have no default",
             "template-required-variables-rule": "like `dashboard/target-variables` for job and instance; other labels have no default",
-            "element-reference-rule": "applies to dashboard schema v2, which is not supported",
+            "element-reference-rule": "checks the layout of dashboard schema v2, which Grafana itself does when it saves",
         },
     }
 )

@@ -17,6 +17,7 @@ class Format(StrEnum):
 
     TEXT = "text"
     SARIF = "sarif"
+    GITHUB = "github"
 
 
 def check(
@@ -33,7 +34,7 @@ def check(
         str, typer.Option(help="Lowest severity that makes the command exit 1: error, warning or note.")
     ] = "note",
     style: Annotated[
-        Format, typer.Option("--format", help="Text, or SARIF for tools that show findings beside the code.")
+        Format, typer.Option("--format", help="Text; SARIF, or GitHub annotations, to show findings beside the code.")
     ] = Format.TEXT,
 ) -> None:
     """Validate sidelight.yaml and any rule, dashboard or collector files, offline.
@@ -45,11 +46,17 @@ def check(
         typer.echo("settings: no findings")
         return
     from sidelight.checks import CHECKS, Severity, find
-    from sidelight.checks.report import as_sarif, as_text
+    from sidelight.checks.report import as_github, as_sarif, as_text
 
     if fail_on not in set(Severity):
         raise typer.BadParameter(f"got {fail_on!r}; give error, warning or note.", param_hint="--fail-on")
-    files, findings = find(paths, settings, disable or ())
-    typer.echo(as_sarif(findings, CHECKS) if style is Format.SARIF else as_text(files, findings))
-    if any(finding.check.severity.rank <= Severity(fail_on).rank for finding in findings):
+    report = find(paths, settings, disable or ())
+    match style:
+        case Format.SARIF:
+            typer.echo(as_sarif(report.findings, CHECKS))
+        case Format.GITHUB:
+            typer.echo(as_github(report.findings))
+        case Format.TEXT:
+            typer.echo(as_text(report))
+    if any(finding.check.severity.rank <= Severity(fail_on).rank for finding in report.findings):
         raise typer.Exit(1)

@@ -58,6 +58,6 @@ def test_no_value_anywhere_makes_a_check_fall(name: str, tmp_path: Path, data: s
         put(changed, place, copy.deepcopy(data.draw(OTHERS)))
     path = tmp_path / "changed.json"
     path.write_text(json.dumps(changed))
-    for finding in find([path], Settings())[1]:
+    for finding in find([path], Settings()).findings:
         assert finding.line >= 1
         assert str(finding)
