@@ -33,6 +33,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
     return (
         Row(title="Now", panels=_now(settings), per_line=5, height=4),
         Row(title="Requests", panels=_requests(settings)),
+        *(_by_label(settings, name) for name, label in settings.http.labels.items() if label.dashboard),
         *(_own_thresholds(settings, override) for override in settings.thresholds.overrides),
         Row(title="Error budget", panels=_error_budget(settings)),
         Row(title="Routes", panels=_routes(settings)),
@@ -181,6 +182,34 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
             description="p95 of the duration of streamed responses that ended, by service.",
             unit=Unit.SECONDS,
             queries=(Query(expr=_p95(catalog.HTTP_SERVER_STREAM_DURATION, by), legend=legend(*by)),),
+        ),
+    )
+
+
+def _by_label(settings: Settings, label: str) -> Row:
+    """Requests by a label in ``http.labels``."""
+    by, duration = (*promql.service(settings), label), catalog.HTTP_SERVER_REQUEST_DURATION
+    return Row(
+        title=f"Requests by {label}",
+        panels=(
+            graph(
+                title=f"Request rate by {label}",
+                description=f"Requests per second, by service and {label}.",
+                unit=Unit.REQUESTS_PER_SECOND,
+                queries=(Query(expr=total(_rate(), *by), legend=legend(*by)),),
+            ),
+            graph(
+                title=f"Error ratio by {label}",
+                description=f"Share of failed requests, by service and {label}.",
+                unit=Unit.RATIO,
+                queries=(Query(expr=_error_ratio(by), legend=legend(*by)),),
+            ),
+            graph(
+                title=f"Latency p95 by {label}",
+                description=f"p95 latency, by service and {label}.",
+                unit=Unit.SECONDS,
+                queries=(Query(expr=_p95(duration, by), legend=legend(*by)),),
+            ),
         ),
     )
 
