@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alerts.checking.promql import KEEP_EVERY_LABEL, check_tree
@@ -193,8 +192,9 @@ def problems(tree: Node, world: World) -> Iterator[Problem]:
     """
     for fault in check_tree(tree, OpenWorld()).found:
         yield Problem(IMPOSSIBLE, fault.message, "use labels that both sides have", fault.start, fault.end)
-    compared = {id(side) for node, _ in nodes(tree) for side in _difference(node, world)}
-    for node, around in nodes(tree):
+    walked = list(nodes(tree))
+    compared = {id(side) for node, _ in walked for side in _difference(node, world)}
+    for node, around in walked:
         for find in _BY_NODE.get(type(node), ()):
             if not (find is _counters and id(node) in compared):
                 yield from find(node, around, world)
@@ -275,22 +275,34 @@ def _series_name(node: VectorSelector, around: tuple[Node, ...], world: World) -
         )
 
 
-@lru_cache(10_000)
 def _misspelt(name: str) -> str:
     """The known series whose name differs in the spelling of one word; empty if there is none."""
     if name in _HISTOGRAMS:
         return ""  # a native histogram has the name without a suffix
-    words = name.split("_")
-    for known in get_close_matches(name, SERIES, 3):
-        others = known.split("_")
-        differing = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
-        if len(words) == len(others) and len(differing) == 1 and get_close_matches(*_pair(*differing[0]), 1, _ALIKE):
-            return known
+    for frame, word in _frames(name):
+        known = _KNOWN_FRAMES.get(frame, {})
+        if len(word) > _SHORTEST_WORD and (alike := get_close_matches(word, known, 1, _ALIKE)):
+            return known[alike[0]]
     return ""
 
 
-def _pair(word: str, known: str) -> tuple[str, list[str]]:
-    return word, [known] if min(len(word), len(known)) > _SHORTEST_WORD else []
+def _frames(name: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each word of a name, and what is around it."""
+    words = name.split("_")
+    for index, word in enumerate(words):
+        yield (*words[:index], "", *words[index + 1 :]), word
+
+
+def _known_frames() -> dict[tuple[str, ...], dict[str, str]]:
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for name in sorted(SERIES):
+        for frame, word in _frames(name):
+            if len(word) > _SHORTEST_WORD:
+                found.setdefault(frame, {})[word] = name
+    return found
+
+
+_KNOWN_FRAMES = _known_frames()
 
 
 def _regexps(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:

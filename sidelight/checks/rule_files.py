@@ -497,12 +497,10 @@ def _templates(rule: Rule, world: World) -> Iterator[Finding]:
     del world
     if not rule.is_alert:
         return
-    returned = check_tree(rule.tree, OpenWorld()).labels if rule.tree is not None else None
     computed = rule.tree is not None and any(
         function_of(node) in _COMPUTING or (isinstance(node, BinaryOperation) and node.op == "/")
         for node, _ in nodes(rule.tree)
     )
-    own = {"alertname", *rule.texts("labels")}
     for section in ("labels", "annotations"):
         for key, text in rule.texts(section).items():
             if "{{" not in text:
@@ -511,14 +509,20 @@ def _templates(rule: Rule, world: World) -> Iterator[Finding]:
             for fault in template.faults:
                 part = (fault.start, fault.start + 1)
                 yield rule.finding_in(TEMPLATE, place, part, f"{key} {fault.message}", "correct it")
-            for label, start in dict(template.labels).items():
-                if returned is not None and label not in returned and label not in own:
-                    message = f"{key} reads the label {label}, which the expression does not return"
-                    yield rule.finding_in(
-                        TEMPLATE, place, (start, start + len(label)), message, f"keep {label} with by (...)"
-                    )
+            yield from _missing_labels(rule, place, key, template)
             yield from _queries(rule, place, key, template)
             yield from _values(rule, place, key, template, computed=computed)
+
+
+def _missing_labels(rule: Rule, place: Place, key: str, template: templates.Template) -> Iterator[Finding]:
+    if rule.tree is None or not template.labels:
+        return
+    returned, own = check_tree(rule.tree, OpenWorld()).labels, {"alertname", *rule.texts("labels")}
+    for label, start in dict(template.labels).items():
+        if label not in returned and label not in own:
+            message = f"{key} reads the label {label}, which the expression does not return"
+            part = start, start + len(label)
+            yield rule.finding_in(TEMPLATE, place, part, message, f"keep {label} with by (...)")
 
 
 def _queries(rule: Rule, place: Place, key: str, template: templates.Template) -> Iterator[Finding]:
