@@ -83,6 +83,7 @@ _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
     "otelcol_receiver_refused_spans": ("receiver", "transport"),
     "otelcol_receiver_refused_metric_points": ("receiver", "transport"),
     "ALERTS": ("alertname", "alertstate", "severity", "service_version", "kind"),
+    "ALERTS_FOR_STATE": ("alertname", "severity", "service_version", "kind"),
 }
 _TARGET_LABELS = ("job", "instance")
 REPLICAS = ("prometheus_replica", "replica", "__replica__")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from sidelight.checks import collector_files, dashboard_files, rule_files
+from sidelight.checks import collector_files, dashboard_files, dashboard_values, rule_files
 from sidelight.checks.documents import PARSE, Kind, Left, counted, gather
 from sidelight.checks.finding import Check, Finding, Severity
 from sidelight.checks.known_series import world
@@ -35,15 +35,15 @@ EXPIRED = Check(
     finds="a comment whose day has passed, so that it disables nothing any more",
 )
 
-_FINDERS = {Kind.RULES: rule_files.find, Kind.DASHBOARD: dashboard_files.find, Kind.COLLECTOR: collector_files.find}
+_FINDERS = {
+    Kind.RULES: (rule_files.find,),
+    Kind.DASHBOARD: (dashboard_files.find, dashboard_values.find),
+    Kind.COLLECTOR: (collector_files.find,),
+}
 CHECKS: tuple[Check, ...] = (
-    PARSE,
-    SUPPRESSION,
-    EXPIRED,
-    *rule_files.CHECKS,
-    *dashboard_files.CHECKS,
+    PARSE, SUPPRESSION, EXPIRED, *rule_files.CHECKS, *dashboard_files.CHECKS, *dashboard_values.CHECKS,
     *collector_files.CHECKS,
-)
+)  # fmt: skip
 """Every check, in the order of the reference page."""
 
 
@@ -93,7 +93,9 @@ def find(paths: Iterable[Path], settings: Settings, disabled: Iterable[str] = ()
 def _of_document(document: Document, known: World) -> Iterator[Finding]:
     """The findings of a document; a fault of a check is a finding too, so that the other files are checked."""
     try:
-        yield from _FINDERS[document.kind](replace(document, deadline=Deadline()), known)
+        document = replace(document, deadline=Deadline())
+        for finds in _FINDERS[document.kind]:
+            yield from finds(document, known)
     except ReadError as error:
         yield document.finding(PARSE, (), "", error.message, error.cure)
     except Exception as error:  # noqa: BLE001 - one file must not end the run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from alerts.promql import Call, MatrixSelector, Node, PromqlError, Variable, VectorSelector, nodes
@@ -32,7 +33,8 @@ DATASOURCE_VARIABLE = _check(
 )
 TARGET_VARIABLES = _check(
     "target-variables",
-    "a dashboard without the variables job and instance, or with ones that do not allow several values or all",
+    "a dashboard without the variable job, or without instance although most panels read series of instances, or with ones"
+    " that do not allow several values or all",
     "template-job-rule, template-instance-rule",
     Severity.NOTE,
 )
@@ -56,7 +58,7 @@ UNIT = _check("unit", "a panel without a unit for its values", "panel-units-rule
 NO_TARGETS = _check("no-targets", "a panel without a query", "panel-no-targets-rule")
 SCOPE = _check(
     "scope",
-    "a selector that is not limited by the variables job and instance",
+    "a selector that is not limited by the variables job and instance, although most others are",
     "target-job-rule, target-instance-rule",
 )
 RATE_INTERVAL = _check(
@@ -96,6 +98,7 @@ _OF_ANY = "${datasource}"
 _VARIABLE = re.compile(r"\$(?P<name>\w+)|\$\{(?P<braced>\w+)(?::\w+)?\}")
 _LABEL_VALUES = re.compile(r"label_values\(\s*(?:(?P<selector>.*),)?\s*(?P<label>[\w$]+|\$\{\w+\})\s*\)", re.DOTALL)
 _ON_TIME_CHANGE = 2
+_GROUPING = {"job", "instance", "cluster", "namespace"}  # labels that many services share
 _GRAPHS = {"timeseries", "graph", "heatmap"}
 _MEANT = 1800  # seconds; such a window is meant to smooth
 
@@ -172,20 +175,36 @@ class Dashboard:
         """Its title."""
         return str(self.document.data.get("title", "the dashboard"))
 
+    @cached_property
+    def scopes(self) -> frozenset[str]:
+        """Which of the variables job and instance exist and limit at least half of the selectors that they could limit."""
+        found = [node for query in self.queries for node in selectors(query.expr)]
+        groups = {"job": found, "instance": [node for node in found if not _is_of_a_service(node)]}
+        return frozenset(
+            label
+            for label, limited in groups.items()
+            if label in self.variables and 2 * sum(_is_scoped(node, label) for node in limited) >= len(limited)
+        )
+
 
 def find(document: Document, world: World) -> Iterator[Finding]:
     """All findings for a dashboard."""
+    dashboard = read(document)
+    for of in _EACH:
+        document.deadline.check()
+        yield from filter(document.suppressions.allow, of(dashboard, world))
+
+
+def read(document: Document) -> Dashboard:
+    """The parts of a dashboard."""
     panels = tuple(_panels_of_v2(document) if "elements" in document.data else _panels(document.data, ()))
     variables = dict(_variables(document.data))
-    dashboard = Dashboard(
+    return Dashboard(
         document=document,
         panels=panels,
         queries=tuple(_queries(document, panels, variables)),
         variables=variables,
     )
-    for of in _EACH:
-        document.deadline.check()
-        yield from filter(document.suppressions.allow, of(dashboard, world))
 
 
 def _each(data: object, place: Place, key: str) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -325,7 +344,7 @@ def _datasource_variable(dashboard: Dashboard, world: World) -> Iterator[Finding
 
 def _target_variables(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
-    for name in ("job", "instance"):
+    for name in ("job", "instance") if _is_of_instances(dashboard) else ("job",):
         nowhere: tuple[Place, dict[str, Any]] = ("templating", "list"), {}
         place, variable = dashboard.variables.get(name, nowhere)
         wrong = "is missing"
@@ -339,6 +358,24 @@ def _target_variables(dashboard: Dashboard, world: World) -> Iterator[Finding]:
                 TARGET_VARIABLES, place, f"variable {name}", wrong,
                 'set type "query", multi, includeAll, and allValue ".+"',
             )  # fmt: skip
+
+
+def _is_of_instances(dashboard: Dashboard) -> bool:
+    """Whether at least half of the queries read series of instances; those that are recorded are about services."""
+    of_instances = [any(not _is_of_a_service(node) for node in selectors(query.expr)) for query in dashboard.queries]
+    return 2 * sum(of_instances) >= len(of_instances)
+
+
+def selectors(expr: str) -> list[VectorSelector]:
+    """The selectors of an expression; none if it is not valid."""
+    try:
+        return [node for node, _ in nodes(parsed(expr, variables=True)) if isinstance(node, VectorSelector)]
+    except ValueError:
+        return []
+
+
+def _is_of_a_service(selector: VectorSelector) -> bool:
+    return selector.name.startswith("ALERTS") or ":" in selector.name
 
 
 def _variable_queries(dashboard: Dashboard, world: World) -> Iterator[Finding]:
@@ -504,21 +541,27 @@ def _unparsed(document: Document, query: Query, error: ValueError) -> Iterator[F
 
 
 def _scopes(dashboard: Dashboard, query: Query, tree: Node) -> Iterator[Finding]:
-    for label in ("job", "instance"):
-        if label not in dashboard.variables:
-            return  # dashboard/target-variables reports that
     for node, _ in nodes(tree):
-        if not isinstance(node, VectorSelector):
+        if not isinstance(node, VectorSelector) or _is_chosen_otherwise(node):
             continue
-        if any(not matcher.operator for matcher in node.matchers):
-            continue  # a variable may stand for any condition
-        matchers = {(each.name, each.value.strip("${}")) for each in node.matchers if each.is_regexp}
-        of_a_service = node.name == "ALERTS" or ":" in node.name  # recorded series need no instance
-        missing = [label for label in ("job", "instance")[: 1 if of_a_service else 2] if (label, label) not in matchers]
+        of_all = _is_of_a_service(node) or not query.is_graph  # a single number may count all instances
+        wanted = ("job",) if of_all else ("job", "instance")
+        missing = [label for label in wanted if label in dashboard.scopes and not _is_scoped(node, label)]
         if missing:
-            wanted = " and ".join(f'{label}=~"${label}"' for label in missing)
-            message = f"reads {node.name or 'series'} without {wanted}"
-            yield query.finding(SCOPE, (node.start, node.end), message, f"add {wanted}")
+            conditions = " and ".join(f'{label}=~"${label}"' for label in missing)
+            message = f"reads {node.name or 'series'} without {conditions}"
+            yield query.finding(SCOPE, (node.start, node.end), message, f"add {conditions}")
+
+
+def _is_chosen_otherwise(selector: VectorSelector) -> bool:
+    """Whether another variable chooses the series, such as ``node="$node"``, or a variable stands for the conditions."""
+    return any("$" in each.value and each.name not in _GROUPING for each in selector.matchers if each.operator) or any(
+        not each.operator for each in selector.matchers
+    )
+
+
+def _is_scoped(selector: VectorSelector, label: str) -> bool:
+    return any(each.name == label and each.value.strip("${}") == label for each in selector.matchers)
 
 
 def _windows(query: Query, tree: Node) -> Iterator[Finding]:

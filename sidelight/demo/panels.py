@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dashboards import DASHBOARDS
+from dashboards import DASHBOARDS, panels_of
 from instrumentation.catalog import METRICS
 from sidelight.demo.scenario import SERVICE
 
@@ -22,7 +22,6 @@ _FILLED = {
     "$__range": "1h",
     "$job": SERVICE,
     "$instance": ".+",
-    "$route": ".*",
 }
 _OF_CONTAINERS = tuple(metric.name for metric in METRICS if metric.name.startswith("container_"))
 
@@ -96,8 +95,8 @@ def _panels(queries: list[Query]) -> tuple[str, ...]:
 def _queries(settings: Settings) -> Iterator[Query]:
     for page, build in DASHBOARDS.items():
         dashboard: Any = build(settings)
-        for panel in dashboard["panels"]:
-            for target in panel.get("targets", ()):
+        for panel in panels_of(dashboard):
+            for target in panel["targets"]:
                 name = f"{page}/{panel['title']}"
                 yield Query(name, filled(target["expr"]), instant=target.get("instant", False))
         for annotation in dashboard["annotations"]["list"][1:]:  # the first is Grafana's own

@@ -91,10 +91,40 @@ def put(board: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return board
 
 
+VARIABLES = dashboard()["templating"]["list"]
+
+
 def panel(**changes: Any) -> str:
     return json.dumps(
         dashboard(**{f"panels__0__panels__0__{path}": value for path, value in changes.items()}), indent=2
     )
+
+
+def stack(expr: str = f"max(up{{{SCOPE}}})", **custom: Any) -> str:
+    """A stack with a red series."""
+    red = {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}}
+    return panel(
+        targets__0__expr=expr,
+        fieldConfig__defaults__custom={"stacking": {"mode": "normal"}, **custom},
+        fieldConfig__overrides=[{"matcher": {"id": "byName", "options": "5xx"}, "properties": [red]}],
+    )
+
+
+def columns(**changes: Any) -> str:
+    """A table of a third of the screen, with four columns."""
+    expr = f"sum by (job, route, error) (rate(foo_total{{{SCOPE}}}[$__rate_interval]))"
+    return panel(type="table", gridPos={"x": 0, "y": 0, "w": 8, "h": 8}, targets__0__expr=expr, **changes)
+
+
+def tall(*, collapsed: bool = False) -> str:
+    """A row with a panel of sixty grid units."""
+    made = dashboard()
+    (row,) = made["panels"]
+    row["gridPos"] = {"x": 0, "y": 0, "w": 24, "h": 1}
+    (one,) = row["panels"]
+    one["gridPos"] = {"x": 0, "y": 1, "w": 24, "h": 60}
+    made["panels"] = [row] if collapsed else [{**row, "panels": []}, one]
+    return json.dumps(made, indent=2)
 
 
 def board(**changes: Any) -> str:
@@ -270,8 +300,8 @@ EXAMPLES = {
     "dashboard/unit": Example(panel(fieldConfig__defaults__unit=""), board(), "has no unit"),
     "dashboard/no-targets": Example(panel(targets=[]), panel(targets=[], type="text"), "has no query"),
     "dashboard/scope": Example(
-        asks('up{job=~"$job"}'),
-        asks('job:up:sum{job=~"$job"}').replace("job:up:sum", "ALERTS"),
+        asks(f'up{{job=~"$job"}} and up{{{SCOPE}}}'),
+        asks(f'ALERTS{{job=~"$job"}} and up{{{SCOPE}}}'),
         "reads up without instance",
     ),
     "dashboard/rate-interval": Example(
@@ -285,6 +315,58 @@ EXAMPLES = {
         merges(f"up{{{SCOPE}}}"), merges(f"max by (job) (up{{{SCOPE}}})"), "whose rows keep their metric name"
     ),
     "dashboard/uid": Example(board(uid=None), board(), "has no uid"),
+    "dashboard/per-step": Example(
+        asks(f"sum(increase(foo_total{{{SCOPE}}}[$__interval]))"),
+        asks(f"3600 * sum(rate(foo_total{{{SCOPE}}}[$__interval]))"),
+        "shows an increase per step",
+    ),
+    "dashboard/time-override": Example(panel(timeFrom="now/d"), board(), "has its own time range now/d"),
+    "dashboard/cut-below": Example(
+        panel(targets__0__expr=f"delta(up{{{SCOPE}}}[1h])", fieldConfig__defaults__min=0),
+        panel(targets__0__expr=f"delta(up{{{SCOPE}}}[1h])", fieldConfig__defaults__custom={"axisSoftMin": 0}),
+        "has min 0, but its values may be lower",
+    ),
+    "dashboard/zero-of-nothing": Example(
+        asks(f"count(up{{{SCOPE}}} == 0) or vector(0)"),
+        asks(f"count(up{{{SCOPE}}} == 0) or 0 * count(up{{{SCOPE}}})"),
+        "returns 0 also if nothing is scraped",
+    ),
+    "dashboard/unknown-color": Example(
+        panel(type="stat", fieldConfig__defaults__thresholds__steps__0__color="green"),
+        panel(
+            type="stat",
+            fieldConfig__defaults__thresholds__steps__0__color="green",
+            fieldConfig__defaults__mappings=[
+                {"type": "special", "options": {"match": "null+nan", "result": {"text": "no data", "color": "text"}}}
+            ],
+        ),
+        "is green if there is no data",
+    ),
+    "dashboard/always-red": Example(
+        panel(fieldConfig__defaults__color={"mode": "fixed", "fixedColor": "dark-red"}),
+        panel(fieldConfig__defaults__color={"mode": "fixed", "fixedColor": "blue"}),
+        "is red whatever its values are",
+    ),
+    "dashboard/line-on-top": Example(stack(), stack(lineWidth=0), "draws a red line at the top of its stack"),
+    "dashboard/dots": Example(
+        panel(targets__0__interval="1h"),
+        panel(targets__0__interval="1h", fieldConfig__defaults__custom={"drawStyle": "bars"}),
+        "draws lines through steps of 1h",
+    ),
+    "dashboard/unbounded": Example(
+        stack(f"sum by (job) (rate(foo_total{{{SCOPE}}}[$__rate_interval]))", lineWidth=0),
+        stack(f"topk(10, sum by (job) (rate(foo_total{{{SCOPE}}}[$__rate_interval])))", lineWidth=0),
+        "stacks a series for each job",
+    ),
+    "dashboard/ignored-variable": Example(
+        board(templating__list=[*VARIABLES, {**VARIABLES[1], "name": "route", "query": "label_values(up, route)"}]),
+        board(),
+        "variable route: is read by 0 of 1 panels",
+    ),
+    "dashboard/cut-columns": Example(
+        columns(), columns(fieldConfig__defaults__custom={"minWidth": 60}), "has 4 columns"
+    ),
+    "dashboard/tall": Example(tall(), tall(collapsed=True), "is 61 grid units high"),
     "collector/component": Example(
         collector("redaction", "attributes"), collector(), "the collector of `make tools` has no processor attributes"
     ),
