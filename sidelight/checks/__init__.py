@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from sidelight.checks import collector_files, dashboard_files, dashboard_values, rule_files
+from sidelight.checks import collector_files, dashboard_files, dashboard_values, online, rule_files
 from sidelight.checks.documents import PARSE, Kind, Left, counted, gather
 from sidelight.checks.finding import Check, Finding, Severity
 from sidelight.checks.known_series import world
@@ -15,7 +15,7 @@ from sidelight.checks.reading import Deadline, ReadError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from instrumentation.settings import Settings
@@ -42,7 +42,7 @@ _FINDERS = {
 }
 CHECKS: tuple[Check, ...] = (
     PARSE, SUPPRESSION, EXPIRED, *rule_files.CHECKS, *dashboard_files.CHECKS, *dashboard_values.CHECKS,
-    *collector_files.CHECKS,
+    *collector_files.CHECKS, *online.CHECKS,
 )  # fmt: skip
 """Every check, in the order of the reference page."""
 
@@ -64,16 +64,22 @@ class Report:
     others: int
 
 
-def find(paths: Iterable[Path], settings: Settings, disabled: Iterable[str] = ()) -> Report:
+def find(
+    paths: Iterable[Path],
+    settings: Settings,
+    disabled: Iterable[str] = (),
+    ask: Callable[[Document, World], Iterable[Finding]] | None = None,
+) -> Report:
     """Check files.
 
     Args:
         paths: Files, and folders whose rule files, dashboards and collector configurations are checked.
         settings: The settings: scrape interval, bucket edges and rules.
         disabled: Names of checks that are not run.
+        ask: Asks a Prometheus about each document, such as ``online.find``; None to stay offline.
 
     Raises:
-        SidelightError: ``path_missing``, ``check_unknown``.
+        SidelightError: ``path_missing``, ``check_unknown``, and what ``ask`` raises.
     """
     left_out = Check.known(disabled, CHECKS)
     found = gather(paths)
@@ -81,6 +87,7 @@ def find(paths: Iterable[Path], settings: Settings, disabled: Iterable[str] = ()
     findings = [*found.findings, *_comments(found)]
     for document in found.documents:
         findings += _of_document(document, known)
+        findings += ask(document, known) if ask is not None else ()
     lasting = {finding: None for finding in findings if finding.check.name not in left_out}
     return Report(
         findings=sorted(lasting, key=lambda finding: (str(finding.path), finding.line, finding.check.name)),

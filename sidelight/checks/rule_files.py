@@ -214,15 +214,19 @@ class Rule:
 def find(document: Document, world: World) -> Iterator[Finding]:
     """All findings that no comment disables."""
     yield from filter(document.suppressions.allow, _groups(document))
-    spans = _spans(document)
     seen: dict[object, Rule] = {}
-    for _, group, place, data in rules_of(document):
+    for rule in rules(document):
         document.deadline.check()
-        rule = Rule(
-            document=document, place=place, group=group, data=data, tree=tree_of(data.get("expr")), span=spans[place]
-        )
         for of in (*_EACH, _duplicates_of(seen)):
             yield from (finding for finding in of(rule, world) if document.suppressions.allow(finding, *rule.span))
+
+
+def rules(document: Document) -> Iterator[Rule]:
+    """The rules of a document."""
+    spans = _spans(document)
+    for _, group, place, data in rules_of(document):
+        tree = tree_of(data.get("expr"))
+        yield Rule(document=document, place=place, group=group, data=data, tree=tree, span=spans[place])
 
 
 def _spans(document: Document) -> dict[Place, tuple[int, int]]:
@@ -268,7 +272,7 @@ def _inside_group(document: Document, place: Place, name: str, group: dict[str, 
         if not isinstance(rule, dict):
             yield document.finding(SCHEMA, (*place, "rules", index), name, "a rule is not a mapping", "give a mapping")
     interval = group.get("interval")
-    if isinstance(interval, str) and (_seconds(interval) or 0) > _LONGEST_INTERVAL:
+    if isinstance(interval, str) and (seconds_of(interval) or 0) > _LONGEST_INTERVAL:
         yield document.finding(INTERVAL, (*place, "interval"), name, f"is evaluated every {interval}", "use 5m or less")
 
 
@@ -290,14 +294,14 @@ def _faults_of_value(
             yield f"{key} is {value!r}", "give a duration, such as 5m"
     elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         yield f"{key} is not {_TYPES[wanted]}", f"give {_TYPES[wanted]}"
-    elif key in _DURATION_KEYS and isinstance(value, str) and _seconds(value) is None:
+    elif key in _DURATION_KEYS and isinstance(value, str) and seconds_of(value) is None:
         yield f"{key} is {value!r}", "give a duration, such as 5m"
 
 
-def _seconds(text: str) -> float | None:
+def seconds_of(text: str) -> float | None:
     """A duration in seconds; None if Prometheus refuses it.
 
-    >>> _seconds("1h30m"), _seconds("0"), _seconds("30m1h")
+    >>> seconds_of("1h30m"), seconds_of("0"), seconds_of("30m1h")
     (5400.0, 0.0, None)
     """
     if text == "0":
@@ -474,7 +478,7 @@ def _waits(rule: Rule, world: World) -> Iterator[Finding]:
     del world
     if not rule.is_alert:
         return
-    if _seconds(str(rule.data.get("for") or "0")) == 0 and rule.tree is not None and _is_momentary(rule.tree):
+    if seconds_of(str(rule.data.get("for") or "0")) == 0 and rule.tree is not None and _is_momentary(rule.tree):
         yield rule.finding(FOR, ("for",), "fires after a single evaluation", "set for to a duration, such as 2m")
         if any(function_of(node) == "absent" for node, _ in nodes(rule.tree)):
             yield rule.finding(
