@@ -296,15 +296,32 @@ def _compatibility_page(tried: Compatibility) -> str:
     return _page(
         "Compatibility",
         "The frameworks, servers and applications that Sidelight was tested with. Other versions may work; these were "
-        "run. The list is `requirements/frameworks.toml`, and the tests in `tests/integration/instrumentation/frameworks` "
-        "install each framework in an environment of its own.",
+        "run. The lists are `requirements/frameworks.toml`, whose tests in `tests/integration/instrumentation/frameworks` "
+        "install each framework in an environment of its own, and `requirements/compat.json`, which `make compat` writes.",
         "## Frameworks\n\nEach service answers requests that match a route, a nested route and no route, that use the wrong "
         "method, that fail, that raise an `AppError` and that stream. Each request is counted once, with the status that was "
         "sent, under the template that the framework itself uses.",
         _table(("framework", "oldest and newest version", "interface", "a template", "a websocket"), tried.frameworks),
         "## Servers\n\nSeveral requests or several workers at once; the page has the exact sum.",
         _table(("server", "version", "interface"), tried.servers),
-        "## Applications\n\nTried by hand.",
+        "## Tests of other projects\n\n`make compat` runs the tests of the source distributions of these projects: plain, and "
+        "with Sidelight in every Starlette and FastAPI app, or in every app that uvicorn serves, with log lines, correlation "
+        "ids, traces and body sizes on. The tests need services or packages that are missing in part, so some fail plain too. "
+        "`problem_documents()` is not used, because it changes the bodies of errors on purpose.",
+        _table(
+            ("project", "version", "plain", "with Python", "with the compiled layer", "differences", "date"),
+            tried.suites,
+        ),
+        "A difference is a test that passes plain and fails with Sidelight, twice in a row.",
+        _table(("project", "tests", "reason"), tried.differences),
+        "## Applications\n\n`make compat` serves each application from PyPI with Sidelight, sends it requests, and compares its "
+        "metrics page with the responses. A path that no route matched, or of an application without templates, has the "
+        'route `""`.',
+        _table(
+            ("application", "version", "interface", "responses", "routes on the page", "concrete paths", "date"),
+            tried.driven,
+        ),
+        "Tried by hand:",
         _table(("application", "version", "result"), tried.applications),
     )
 
