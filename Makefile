@@ -46,8 +46,18 @@ test: setup tools ## Run all tests; ARGS='-k name' selects some.
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'not serial' $(ARGS); second=$$?; \
 	[ $$second -eq 5 ] && exit $$first; exit $$second  # 5: none was selected; that fails only if both say it
 
-demo: setup ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
-	@$(BIN)/sidelight demo $(if $(KEEP),--keep) $(ARGS)
+# The demo needs few packages. Unless the development environment is there already, it gets one of its own in seconds.
+ifeq ($(wildcard $(READY)),)
+DEMO := $(VENV)-demo
+$(DEMO)/.ready: pyproject.toml stack/pyproject.toml requirements/constraints.txt requirements/bootstrap.sh
+	@PYTHON='$(PYTHON)' sh requirements/bootstrap.sh $(DEMO) demo
+	@touch $@
+else
+DEMO := $(VENV)
+endif
+
+demo: $(DEMO)/.ready ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
+	@$(DEMO)/bin/sidelight demo $(if $(KEEP),--keep) $(ARGS)
 
 build: setup ## Generate all files from the catalog and sidelight.yaml.
 	@$(BIN)/sidelight build alerts dashboards collector chart docs $(ARGS)
@@ -87,5 +97,5 @@ constraints: setup ## Pin the newest versions in constraints.txt; UPGRADE= keeps
 		--output-file requirements/constraints.txt
 
 clean: ## Remove the environment, dist/ and every cache in the repository.
-	@rm -rf $(VENV) dist speedups/build speedups/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-demo dist speedups/build speedups/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

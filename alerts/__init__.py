@@ -14,7 +14,9 @@ from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
 from alerts.conditions.disk import DISK_FILLING_UP
 from alerts.conditions.error_budget import ERROR_BUDGET_BURN, slo_rules
 from alerts.conditions.error_rate import HIGH_ERROR_RATE
+from alerts.conditions.health_checks import HEALTH_CHECK_FAILING
 from alerts.conditions.latency import HIGH_LATENCY_P95
+from alerts.conditions.losses import AUDIT_ENTRIES_LOST, LOG_LINES_LOST, QUEUE_READ_FAILING, loss_rules
 from alerts.conditions.memory import MEMORY_NEAR_LIMIT
 from alerts.conditions.queue_backlog import QUEUE_BACKLOG_GROWING
 from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED
@@ -24,14 +26,22 @@ from alerts.conditions.watchdog import WATCHDOG
 from alerts.conditions.workflow_failures import WORKFLOW_FAILURES
 from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.recording.cost import cost_rules
-from alerts.recording.services import deployment_rules, http_rules, queue_rules, resource_rules, workflow_rules
+from alerts.recording.services import (
+    deployment_rules,
+    http_label_rules,
+    http_rules,
+    queue_rules,
+    resource_rules,
+    workflow_rules,
+)
 from alerts.recording.users import users_rules
 from alerts.rule_tests.counting_tests import counting_tests
+from alerts.rule_tests.label_tests import label_tests
 from alerts.rule_tests.promtool import to_test_file
 from alerts.rule_tests.users_tests import users_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from alerts.rule_tests.promtool import RuleTest
     from instrumentation.settings import Settings
@@ -45,12 +55,16 @@ ALERTS = (
     DEPLOYMENT_COMPLETED,
     SERVICE_DOWN,
     SERVICE_ABSENT,
+    HEALTH_CHECK_FAILING,
     QUEUE_BACKLOG_GROWING,
     CPU_SATURATED,
     MEMORY_NEAR_LIMIT,
     DISK_FILLING_UP,
     WORKFLOW_FAILURES,
     DAILY_COST_OVER_BUDGET,
+    QUEUE_READ_FAILING,
+    AUDIT_ENTRIES_LOST,
+    LOG_LINES_LOST,
     SERIES_LIMIT_REACHED,
     SCRAPES_SLOW,
     COLLECTOR_DROPPING_DATA,
@@ -68,13 +82,22 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "resources": resource_rules,
     "workflows": workflow_rules,
     "cost": cost_rules,
+    "losses": loss_rules,
 }
 
 
 def groups(settings: Settings) -> list[RuleGroup]:
     """Every rule group: an alert stands in one group with what it reads, so both are of one moment."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
-    return [group for group in (_group(settings, name) for name in names) if group.rules]
+    made = (*(_group(settings, name) for name in names), *_label_groups(settings))
+    return [group for group in made if group.rules]
+
+
+def _label_groups(settings: Settings) -> Iterator[RuleGroup]:
+    """A group for each label in ``http.labels`` that has rules; Mimir allows 20 rules in one."""
+    for label in (name for name, each in settings.http.labels.items() if each.rules):
+        rules = tuple(http_label_rules(settings, label))
+        yield RuleGroup(name=f"sidelight.http_{label}", interval=settings.alerting.evaluation_interval, rules=rules)
 
 
 def _group(settings: Settings, name: str) -> RuleGroup:
@@ -90,7 +113,9 @@ def generated(settings: Settings) -> dict[str, str]:
     made = groups(settings)
     return {
         "rules.yaml": to_rule_file(made),
-        "rules_test.yaml": _test_file(settings, *users_tests(settings), *counting_tests(settings)),
+        "rules_test.yaml": _test_file(
+            settings, *users_tests(settings), *counting_tests(settings), *label_tests(settings)
+        ),
         "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings, made),

@@ -86,7 +86,8 @@ class Metric:
 
 @cache
 def _extended(metric: Metric, labels: tuple[str, ...]) -> Metric:
-    return replace(metric, labels=(*metric.labels, *labels))
+    folded = (*metric.folded, *labels) if metric.folded else ()
+    return replace(metric, labels=(*metric.labels, *labels), folded=folded)
 
 
 _HTTP_SERVER = ("http_request_method", "http_route", "http_response_status_code", "error_type")

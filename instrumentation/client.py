@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping  # noqa: TC003 - for typing.get_type_hints
+from typing import Any, TypeVar
 
 from instrumentation.catalog import HTTP_CLIENT_REQUEST_DURATION
 from instrumentation.correlation import correlation_headers
 from instrumentation.errors import InstrumentationError
 from instrumentation.http_methods import METHODS, OTHER_METHOD
-from instrumentation.store import default_store, observe
+from instrumentation.store import Store, default_store, observe
 from instrumentation.tracing.clients import follow_client
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from instrumentation.store import Store
 
 _Client = TypeVar("_Client")
 _log = logging.getLogger("instrumentation")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping  # noqa: TC003 - for typing.get_type_hints
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from instrumentation.errors import Fault, SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _LARGEST_FILE = 1 << 20  # bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,18 +12,16 @@ from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
 from instrumentation.names import checked_name
 from instrumentation.store import default_store
+from instrumentation.store.process_store import ProcessStore  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.store.scrape_callbacks import MOST_READINGS, Reading, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from instrumentation.catalog import Metric
     from instrumentation.store import Series
-    from instrumentation.store.process_store import ProcessStore
 
-    Number: TypeAlias = float | Decimal
-    Depth: TypeAlias = Callable[[], Number | Awaitable[Number]]
-    Age: TypeAlias = Callable[[], Number | Awaitable[Number | None] | None]
+Number: TypeAlias = float | Decimal
+Depth: TypeAlias = Callable[[], Number | Awaitable[Number]]
+Age: TypeAlias = Callable[[], Number | Awaitable[Number | None] | None]
 
 _log = logging.getLogger("instrumentation")
 

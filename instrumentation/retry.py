@@ -6,22 +6,18 @@ import functools
 import inspect
 import math
 import time
+from collections.abc import Callable  # noqa: TC003 - for typing.get_type_hints
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import stamina
 
 from instrumentation import catalog
 from instrumentation.errors import AppError, InstrumentationError
-from instrumentation.store import add, default_store
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from instrumentation.store import Store
+from instrumentation.store import Store, add, default_store
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-REVISION = 4
+REVISION = 5
 """The revision of the interface to the compiled module; the same number is in ``speedups``."""
 
 _log = logging.getLogger("instrumentation")

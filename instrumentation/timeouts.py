@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import AsyncIterator  # noqa: TC003 - for typing.get_type_hints
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from instrumentation.errors import ExternalTimeoutError, InstrumentationError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 
 @asynccontextmanager

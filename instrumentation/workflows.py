@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable  # noqa: TC003 - for typing.get_type_hints
 from concurrent.futures import CancelledError
 from decimal import Decimal
 from functools import partial
@@ -13,15 +14,13 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
 from instrumentation.names import checked_name
-from instrumentation.store import add, default_store, observe
+from instrumentation.store import Store, add, default_store, observe
 from instrumentation.warn_once import warn_once
 from instrumentation.wrapping import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
-    from instrumentation.store import Store
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

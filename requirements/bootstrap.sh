@@ -1,5 +1,5 @@
 #!/bin/sh
-# Creates or updates the development environment in the folder $1. Needs Python 3.11 or newer, but neither root nor a
+# Creates or updates an environment in the folder $1: for development, or with $2 = demo only for the demo. Needs Python 3.11 or newer, but neither root nor a
 # compiler. If Python has no ensurepip or no headers (Debian without python3-venv, python3-dev), apt-get is needed too.
 set -eu
 
@@ -45,6 +45,13 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
         from_debian python3-pip-whl "no pip: install python3-venv"
         PYTHONPATH=$(echo "$scratch"/root/usr/share/python-wheels/pip-*.whl) "$venv/bin/python" -m pip install --quiet --constraint "$constraints" pip
     fi
+fi
+
+if [ "${2:-}" = demo ]; then
+    say "pinned packages of the demo"
+    "$venv/bin/python" -m pip install --quiet --constraint "$constraints" hatchling
+    exec "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --no-build-isolation \
+        --editable "$here/.." --editable "$here/../stack[demo]"
 fi
 
 say "pinned packages"

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from sidelight.shadowing import hidden_packages
+
+if hidden := hidden_packages():
+    sys.exit(hidden)
+
 from instrumentation.errors import SettingsError, SidelightError
+from instrumentation.version import __version__
 from sidelight.commands import audit, slo
 from sidelight.commands.build import build
 from sidelight.commands.check import check
@@ -20,6 +27,24 @@ app = typer.Typer(
     add_completion=False,
     help="Generate and check alert rules, dashboards, collector configurations and the Helm chart.",
 )
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        typer.echo(f"sidelight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Hold the options that belong to no command."""
+    del version
+
 
 for command in (build, check, init, tools, publish, demo):
     app.command()(command)

@@ -28,7 +28,7 @@
 
 /* The same number as in instrumentation/speedups.py, and as the major version in pyproject.toml. Increase it if this
    module changes together with the parts of instrumentation that it uses. */
-#define REVISION 4
+#define REVISION 5
 
 /* ---- Functions of newer Python versions, under their names there ---- */
 
@@ -84,6 +84,7 @@ PyMapping_GetOptionalItem(PyObject *mapping, PyObject *key, PyObject **value)
     X(is_sized, "is_sized") X(method, "method") X(more_body, "more_body") X(more_trailers, "more_trailers")           \
     X(names_routes, "names_routes") X(original_route, "original_route") X(path, "path")                               \
     X(pathsend, "http.response.pathsend") X(root_path, "root_path") X(route, "route") X(seen, "sidelight")            \
+    X(self, "__self__")                                                                                               \
     X(shard, "shard") X(shards, "shards") X(start, "http.response.start") X(status, "status")                         \
     X(template, "template") X(throw, "throw") X(trailers, "trailers") X(trailers_sent, "http.response.trailers")      \
     X(type, "type") X(value, "value") X(zerocopysend, "http.response.zerocopysend")
@@ -92,7 +93,7 @@ STRINGS(DECLARE)
 
 #define KNOWN(X)                                                                                                      \
     X(ABORTED) X(CLIENT_CLOSED_REQUEST) X(METHODS) X(OTHER_METHOD) X(SERVER_ERROR) X(CancelledError) X(awaiting)      \
-    X(local_path) X(measuring) X(promised_bytes) X(with_lasting_headers)
+    X(local_path) X(measuring) X(promised_bytes) X(server_method) X(with_lasting_headers)
 #define DECLARE_KNOWN(name) static PyObject *known_##name;
 KNOWN(DECLARE_KNOWN)
 
@@ -187,7 +188,7 @@ typedef struct {
     char names_routes;  /* streams.names_routes */
 } Measured;
 
-#define OF_REQUEST(X) X(measured) X(scope) X(receive) X(send) X(method) X(shard) X(buffer) X(status) X(stream)
+#define OF_REQUEST(X) X(measured) X(scope) X(receive) X(send) X(method) X(shard) X(buffer) X(status) X(stream) X(server)
 typedef struct {
     PyObject_HEAD
     Measured *measured;
@@ -195,9 +196,11 @@ typedef struct {
     PyObject *method, *shard, *buffer;  /* NULL until the request has begun */
     PyObject *status;                   /* as given by the app; 0 before */
     PyObject *stream;                   /* NULL if the response is not a stream */
+    PyObject *server;                   /* None if it is not found; NULL until the request has begun */
     Py_ssize_t active;                  /* the place of the active requests */
     Py_ssize_t owed;                    /* as in the closure, but UNKNOWN instead of None */
     double began, ended;                /* ended is 0 until the last byte is sent */
+    char may_hold;                      /* the server may hold the start of the response */
     char trailers, is_held, heeds_parts, is_last, gone, stands, has_failed;
 } Request;
 
@@ -214,6 +217,44 @@ typedef struct {
 } Awaited;
 
 static PyTypeObject AwaitedType;
+
+/* ---- The server, and whether it knows that its client has disconnected ---- */
+
+static PyObject *
+attribute(PyObject *object, PyObject *name) /* None without such an attribute; no exception is set */
+{
+    PyObject *value = PyObject_GetAttr(object, name);
+    PyErr_Clear();
+    return value != NULL ? value : Py_NewRef(Py_None);
+}
+
+static int
+client_has_left(PyObject *server) /* or UNKNOWN */
+{
+    PyObject *has_left = attribute(server, str_disconnected);
+    if (has_left == Py_None) {
+        Py_SETREF(has_left, attribute(server, str_closed));
+    }
+    Py_DECREF(has_left);
+    return has_left == Py_True ? 1 : has_left == Py_False ? 0 : UNKNOWN;
+}
+
+static int
+request_finds_server(Request *self)
+{
+    if (PyMethod_Check(self->send) && client_has_left(PyMethod_GET_SELF(self->send)) != UNKNOWN) {
+        self->server = Py_NewRef(PyMethod_GET_SELF(self->send));
+        return 0;
+    }
+    PyObject *method = PyObject_CallFunctionObjArgs(known_server_method, self->send, self->receive, NULL);
+    if (method == NULL) {
+        return -1;
+    }
+    self->may_hold = PyCFunction_Check(method);
+    self->server = attribute(method, str_self);
+    Py_DECREF(method);
+    return 0;
+}
 
 /* ---- A request begins ---- */
 
@@ -260,8 +301,8 @@ request_begins(Request *self)
     if (place == NULL) {
         place = PyObject_CallMethodObjArgs(measured->recorder, str_active, self->shard, self->method, NULL);
     }
-    is_usual = place != NULL && (self->active = PyLong_AsSsize_t(place)) >= 0
-               && PyDict_SetItem(scope, str_seen, self->send) == 0;
+    is_usual = place != NULL && (self->active = PyLong_AsSsize_t(place)) >= 0 && request_finds_server(self) == 0
+               && PyDict_SetItem(scope, str_seen, self->server) == 0;
     if (is_usual && add(self->buffer, self->active, 1.0) < 0) {
         is_usual = 0;
         PyErr_Clear();
@@ -487,27 +528,6 @@ request_forgives(Request *self)
     return logged != NULL ? 0 : -1;
 }
 
-/* ---- Whether the server knows that its client has disconnected ---- */
-
-static PyObject *
-server_attribute(PyObject *send, PyObject *name) /* None without such an attribute; no exception is set */
-{
-    PyObject *value = PyMethod_Check(send) ? PyObject_GetAttr(PyMethod_GET_SELF(send), name) : NULL;
-    PyErr_Clear();
-    return value != NULL ? value : Py_NewRef(Py_None);
-}
-
-static int
-client_has_left(PyObject *send) /* or UNKNOWN */
-{
-    PyObject *has_left = server_attribute(send, str_disconnected);
-    if (has_left == Py_None) {
-        Py_SETREF(has_left, server_attribute(send, str_closed));
-    }
-    Py_DECREF(has_left);
-    return has_left == Py_True ? 1 : has_left == Py_False ? 0 : UNKNOWN;
-}
-
 /* ---- Functions that are called at the end ---- */
 
 /* The whole response is sent: the request is not active any more, whatever the app does afterwards. */
@@ -532,7 +552,7 @@ request_ended(Request *self, PyObject *result)
         PyErr_SetHandledException(raised);
     }
     if (self->ended == 0.0) {
-        int has_left = client_has_left(self->send);
+        int has_left = client_has_left(self->server);
         self->gone = self->gone || has_left == 1 || (is_cancelled && has_left != 0);
     }
     int failed = ((self->ended == 0.0 && add(self->buffer, self->active, -1.0) < 0)
@@ -574,7 +594,7 @@ receive_ended(Request *self, PyObject *message)
     }
     int failed = 0;
     if (is(kind, str_disconnect) && self->ended == 0.0) {
-        PyObject *disconnected = server_attribute(self->send, str_disconnected);
+        PyObject *disconnected = attribute(self->server, str_disconnected);
         if (self->is_last && disconnected != Py_True) { /* the response is sent: see the closure */
             failed = request_is_answered(self);
         }
@@ -957,14 +977,14 @@ request_starts(Request *self, PyObject **message)
         self->owed = UNKNOWN;
         return -1;
     }
-    self->is_held = PyCFunction_Check(self->send);
+    self->is_held = self->may_hold;
     self->is_last = self->owed == 0 && !self->is_held;
     is_so = PyObject_RichCompareBool(status, known_SERVER_ERROR, Py_GE);
     if (is_so < 0) {
         return -1;
     }
     if (is_so || self->owed == UNKNOWN || self->measured->names_routes) {
-        self->gone = self->gone || client_has_left(self->send) == 1;
+        self->gone = self->gone || client_has_left(self->server) == 1;
         int may_stream = self->measured->streams != Py_None && self->stream == NULL && self->owed != 0 && !self->gone;
         if (may_stream && stream_begins(self, *message) < 0) {
             return -1;
@@ -1053,7 +1073,7 @@ request_sends(PyObject *bound, PyObject *given)
     if ((kind != NULL && request_sees(self, kind, &message) == 0) || request_forgives(self) == 0) {
         int is_last = self->is_last;
         if (is_last) {
-            self->gone = self->gone || client_has_left(self->send) == 1;
+            self->gone = self->gone || client_has_left(self->server) == 1;
         }
         sending = PyObject_CallOneArg(self->send, message);
         if (is_last) {
@@ -1115,11 +1135,11 @@ measured_call(Measured *self, PyObject *const *args, size_t nargsf, PyObject *na
     request->scope = Py_NewRef(args[0]);
     request->receive = Py_NewRef(args[1]);
     request->send = Py_NewRef(args[2]);
-    request->method = request->shard = request->buffer = request->stream = NULL;
+    request->method = request->shard = request->buffer = request->stream = request->server = NULL;
     request->status = PyLong_FromLong(0); /* a small integer, which Python caches */
     request->owed = UNKNOWN;
     request->began = request->ended = 0.0;
-    request->trailers = request->is_held = request->heeds_parts = 0;
+    request->may_hold = request->trailers = request->is_held = request->heeds_parts = 0;
     request->is_last = request->gone = request->stands = request->has_failed = 0;
     PyObject_GC_Track(request);
     PyObject *whole = awaited_new(request, NULL, NULL);
@@ -1216,24 +1236,24 @@ static PyObject *
 measuring(PyObject *Py_UNUSED(module), PyObject *args, PyObject *names)
 {
     static char *keywords[] = {
-        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "streams", "active_by_route", "exemplars", "listeners",
-        NULL};
+        "app", "recorder", "routes", "excluded", "direct", "other", "aside", "streams", "active_by_route", "labels", "exemplars",
+        "listeners", NULL};
     PyObject *app, *recorder, *routes, *excluded, *direct, *other, *aside = Py_None, *streams = Py_None;
-    PyObject *exemplars = Py_None, *listeners = NULL;
+    PyObject *labels = Py_None, *exemplars = Py_None, *listeners = NULL;
     int active_by_route = 0;
     if (learn() < 0) {
         return NULL;
     }
     PyObject *python = PyObject_Call(known_measuring, args, names); /* its error names the missing or superfluous argument */
     if (python == NULL
-        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOpOO", keywords, &app, &recorder, &routes, &excluded,
-                                        &direct, &other, &aside, &streams, &active_by_route, &exemplars,
-                                        &listeners)) {
+        || !PyArg_ParseTupleAndKeywords(args, names, "O|$OOOOOOOpOOO", keywords, &app, &recorder, &routes, &excluded,
+                                        &direct, &other, &aside, &streams, &active_by_route, &labels,
+                                        &exemplars, &listeners)) {
         Py_XDECREF(python);
         return NULL;
     }
-    /* Looking up the span of each request, or its route in advance, would cost more than this module saves. */
-    if (exemplars != Py_None || active_by_route) {
+    /* Labels and the span of each request, or its route in advance, would cost more than this module saves. */
+    if (labels != Py_None || exemplars != Py_None || active_by_route) {
         return python;
     }
     Measured *self = PyObject_GC_New(Measured, &MeasuredType);

@@ -1,4 +1,4 @@
-"""Which alert holds back which other: a critical alert its own warning, ServiceDown the rest of its service."""
+"""Which alert inhibits which other: a critical alert its own warning and that of the same problem, ServiceDown the rest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from alerts.checking.series import kept_labels
 from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
+from alerts.conditions.error_budget import NAME as BUDGET
+from alerts.conditions.error_budget import THRESHOLD_ALERTS
 from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.conditions.watchdog import NAME as WATCHDOG
 from alerts.thresholds import SEVERITIES
@@ -27,7 +29,7 @@ def inhibit_rules(settings: Settings, groups: Iterable[RuleGroup]) -> list[dict[
     """Alertmanager's ``inhibit_rules`` for all rules made from some settings."""
     service = tuple(dict.fromkeys([*settings.alerting.group_by, *ADDED_LATER]))
     kept = kept_labels(groups, settings.alerting.group_by)
-    return [*_own_warnings(kept, service), _rest_of_the_service(service)]
+    return [*_own_warnings(kept, service), *_same_trouble(service), _rest_of_the_service(service)]
 
 
 def _own_warnings(
@@ -47,6 +49,18 @@ def _own_warnings(
             "target_matchers": [these, f'severity="{warning}"'],
             "equal": ["alertname", *service, *more],
         }
+
+
+def _same_trouble(service: tuple[str, ...]) -> Iterator[dict[str, object]]:
+    """A threshold and an error budget measure the same requests: if one pages, the warning of the other adds nothing."""
+    for slo, alert in THRESHOLD_ALERTS.items():
+        threshold, budget = [f'alertname="{alert}"'], [f'alertname="{BUDGET}"', f'slo="{slo}"']
+        for source, target in ((threshold, budget), (budget, threshold)):
+            yield {
+                "source_matchers": [*source, 'severity="critical"'],
+                "target_matchers": [*target, 'severity="warning"'],
+                "equal": [*service],
+            }
 
 
 def _rest_of_the_service(service: tuple[str, ...]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import promql_parser as promql
 
-from instrumentation.catalog import METRICS
+from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION, METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -80,10 +80,16 @@ _SET_OPERATORS = {"and", "or", "unless"}
 _SCALARS = {"scalar", "time", "pi"}
 
 
-def catalog_series(group_by: Iterable[str] = ("job",)) -> dict[str, Labels]:
-    """The label names of each series of the catalog and of Prometheus, including target labels."""
+def catalog_series(group_by: Iterable[str] = ("job",), request_labels: Iterable[str] = ()) -> dict[str, Labels]:
+    """The label names of each series of the catalog and of Prometheus, including target labels.
+
+    Args:
+        group_by: Additional target labels.
+        request_labels: Additional labels of request durations, as in ``http.labels``.
+    """
     target = {*_TARGET_LABELS, *group_by}
-    rows = [*_FROM_PROMETHEUS.items(), *(pair for metric in METRICS for pair in metric.series.items())]
+    more = HTTP_SERVER_REQUEST_DURATION.extended(*request_labels)
+    rows = [*_FROM_PROMETHEUS.items(), *(pair for metric in (*METRICS, more) for pair in metric.series.items())]
     return {name: frozenset({*labels, *target}) for name, labels in rows}
 
 

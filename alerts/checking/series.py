@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 _LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
 
 
-def series(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> dict[str, Labels]:
-    """The label names of each series of the catalog and of every recording rule."""
-    known = catalog_series(group_by)
+def series(
+    groups: Iterable[RuleGroup], group_by: Iterable[str], request_labels: Iterable[str] = ()
+) -> dict[str, Labels]:
+    """The label names of each series of the catalog and of every recording rule; see ``catalog_series``."""
+    known = catalog_series(group_by, request_labels)
     for rule in _rules(groups):
         if isinstance(rule, RecordingRule):
             known[rule.record] = check(rule.expr, known).labels
     return known
 
 
-def faults(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> list[str]:
+def faults(groups: Iterable[RuleGroup], group_by: Iterable[str], request_labels: Iterable[str] = ()) -> list[str]:
     """The faults of the rules, one sentence each, starting with the name of the rule."""
     groups = tuple(groups)
-    known = series(groups, group_by)
+    known = series(groups, group_by, request_labels)
     return [f"{_name(rule)} {fault}" for rule in _rules(groups) for fault in _faults(rule, known)]
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alerts.alert import Alert
+from alerts.conditions.error_rate import NAME as HIGH_ERROR_RATE
+from alerts.conditions.latency import NAME as HIGH_LATENCY_P95
 from alerts.links import urls
 from alerts.model import AlertRule, RecordingRule, number
 from alerts.recording.counting import within
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 NAME = "ErrorBudgetBurn"
 AVAILABILITY, LATENCY = "availability", "latency"
+
+THRESHOLD_ALERTS = {AVAILABILITY: HIGH_ERROR_RATE, LATENCY: HIGH_LATENCY_P95}
+"""Objective to the alert that measures the same requests against a threshold, so it fires earlier if many are bad."""
 
 _QUARTER = Duration("15m")
 
@@ -163,11 +168,14 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
         for burn in burns
     )
     bad = _count(of.new_bad, of.bad_by_quarter, longest)
+    paged = (
+        f"\nunless on ({of.by_with('slo')}) (\n{_paged(settings, burns[-1].short)}\n)" if severity == "critical" else ""
+    )
     return AlertRule(
         alert=NAME,
         key=severity,
         severity=severity,
-        expr=f"({paces})\nand\n{bad} >= [[minimum_bad_events]]",
+        expr=f"({paces})\nand\n{bad} >= [[minimum_bad_events]]{paged}",
         parameters={
             **{f"burn_{burn.long}": burn.factor(period) for burn in burns},
             "minimum_bad_events": settings.alerting.minimum_bad_events,
@@ -180,6 +188,16 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
             '{{ $value | printf "%.1f" }} times as fast as would last for ' + f"{period}."
         ),
         urls=urls(settings, NAME),
+    )
+
+
+def _paged(settings: Settings, memory: Duration) -> str:
+    """The objectives whose threshold alert was critical within the window that still holds it: one incident is one page."""
+    by = recorded(settings).by
+    firing = 'alertstate="firing", severity="critical"'
+    return _by_slo(
+        (slo, f'max by ({by}) (max_over_time(ALERTS{{alertname="{alert}", {firing}}}[{memory}]))')
+        for slo, alert in THRESHOLD_ALERTS.items()
     )
 
 
@@ -211,6 +229,7 @@ class _Story:
 def error_budget_burn_tests(settings: Settings) -> list[RuleTest]:
     """Just above and just below every pace, for both objectives, and what is over."""
     fast, slow, *_, least = (burn.factor(settings.slo.period) for burn in BURNS)
+    page = () if _is_paged(settings, 1.02 * fast) else ("critical",)
     steady = [
         _Story(name=f"{share:.0%} of {pace:g} in {slo}", before=share * pace, after=share * pace, slo=slo, fires=fires)
         for pace, above, below in ((slow, SEVERITIES, ("warning",)), (least, ("warning",), ()))
@@ -218,11 +237,16 @@ def error_budget_burn_tests(settings: Settings) -> list[RuleTest]:
         for slo in (AVAILABILITY, LATENCY)
     ]
     changing = [
-        _Story(name="an hour above the fast pace", before=0, after=1.02 * fast, fires=("critical",)),
+        _Story(name="an hour above the fast pace", before=0, after=1.02 * fast, fires=page),
         _Story(name="an hour below the fast pace", before=0, after=0.98 * fast),
         _Story(name="an outage that is over", before=1.02 * fast, after=0),
     ]
-    return [_steady_test(settings, steady), _changing_test(settings, changing), _rare_test(settings)]
+    return [
+        _steady_test(settings, steady),
+        _changing_test(settings, changing),
+        _rare_test(settings),
+        _outage_test(settings),
+    ]
 
 
 def _every_three_minutes(settings: Settings) -> Settings:
@@ -248,28 +272,61 @@ def _changing_test(settings: Settings, stories: list[_Story]) -> RuleTest:
     return _test(settings, f"{NAME} fires after an hour above its pace, and resolves", stories, values=checks)
 
 
+def _is_paged(settings: Settings, pace: float) -> bool:
+    """Whether this burn rate exceeds the threshold of HighErrorRate, which then pages instead."""
+    return pace * (1 - settings.slo.availability) > settings.thresholds.error_ratio.critical
+
+
 def _rare_test(settings: Settings) -> RuleTest:
-    """Nothing but failures in hours, at services that are young or were away: what is missing from a window counts for nothing."""
+    """Few failures of services that are young or were away: the missing part of a window counts as nothing."""
     step, least = _interval(settings).seconds, settings.alerting.minimum_bad_events
     here, away = Duration("45m").seconds // step, Duration("2h15m").seconds // step
     end, recent = 2 * here + away, 4 * 60 // step  # so recent that the shortest window still holds them
     before = {"young": f"_x{here + away}", "back": f"0x{here - 2} stale _x{away}"}
-    can_fire = 1 / (1 - settings.slo.availability) > BURNS[0].factor(settings.slo.period)
-    failures = (least - 1, least) if can_fire else (least - 1,)
+    enough = BURNS[0].factor(settings.slo.period) * (1 - settings.slo.availability)
+    share = (enough + settings.thresholds.error_ratio.critical) / 2  # a burn rate that is too high, below the threshold
+    can_fire = enough < share
+    requests = round(least / share)
 
     def series(job: str, failed: int) -> Iterator[Series]:
         own = {**service_labels(settings), "job": job, "instance": "a"}
         name, earlier = f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_count", before[job.partition(" ")[0]]
-        yield Series(name=name, labels={**own, "error_type": ""}, values=f"{earlier} 0x{here}")
-        jump = f"0x{here - recent - 1} {failed}x{recent}"
-        yield Series(name=name, labels={**own, "error_type": "500"}, values=f"{earlier} {jump}")
+        for error_type, count in (("", requests - failed), ("500", failed)):
+            values = f"{earlier} 0x{here - recent - 1} {count}x{recent}"
+            yield Series(name=name, labels={**own, "error_type": error_type}, values=values)
 
-    jobs = {f"{name} with {failed}": failed for name in before for failed in failures}
-    fires = {job for job, failed in jobs.items() if failed == least}
+    jobs = {f"{name} with {failed}": failed for name in before for failed in (least - 1, least)}
     return RuleTest(
         name=f"{NAME} fires for {least} failures of a service that is young or was away, and not for {least - 1}",
         series=tuple(one for job, failed in jobs.items() for one in series(job, failed)),
-        values=tuple(_pages(job, end * step, fires=job in fires) for job in jobs),
+        values=tuple(_pages(job, end * step, fires=can_fire and failed == least) for job, failed in jobs.items()),
+        interval=_interval(settings),
+    )
+
+
+def _outage_test(settings: Settings) -> RuleTest:
+    """Everything fails for half an hour: the error rate pages, the budget does not, neither during the outage nor after it."""
+    step = _interval(settings).seconds
+    calm, outage, after = (Duration(length).seconds // step for length in ("1h", "30m", "1h"))
+    own = {**service_labels(settings), "job": "outage", "instance": "a"}
+    name, end = f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_count", (calm + outage + after) * step
+    good = f"0+7x{calm} {7 * calm}x{outage - 1} {7 * calm}+7x{after}"
+    bad = f"0x{calm} 7+7x{outage - 1} {7 * outage}x{after}"
+    ever = f'ALERTS{{alertname=~"{NAME}|{HIGH_ERROR_RATE}", alertstate="firing", severity="critical"}}[{end}s]'
+    return RuleTest(
+        name=f"{NAME} is not critical during an outage for which {HIGH_ERROR_RATE} is critical, nor after it",
+        series=(
+            Series(name=name, labels={**own, "error_type": ""}, values=good),
+            Series(name=name, labels={**own, "error_type": "500"}, values=bad),
+        ),
+        values=(
+            Value(
+                seconds=end,
+                expr=f"count by (alertname) (count_over_time({ever}))",
+                labels={"alertname": HIGH_ERROR_RATE},
+                value=1,
+            ),
+        ),
         interval=_interval(settings),
     )
 

@@ -28,7 +28,7 @@ def series_limit_reached(settings: Settings) -> list[AlertRule]:
     of = recorded(settings)
     folded, window = catalog.SIDELIGHT_SERIES_FOLDED.name, settings.alerting.window
     return [
-        _rule(
+        watcher_rule(
             settings,
             SERIES_LIMIT,
             expr=f"sum by ({of.by}) (increase({folded}[{window}])) > 0",
@@ -47,7 +47,7 @@ def scrape_slow(settings: Settings) -> list[AlertRule]:
     of = recorded(settings)
     by = of.by_with("instance")
     return [
-        _rule(
+        watcher_rule(
             settings,
             SCRAPE_SLOW,
             expr=(
@@ -64,7 +64,7 @@ def scrape_slow(settings: Settings) -> list[AlertRule]:
     ]
 
 
-def _rule(  # noqa: PLR0913 - a rule has that many parts
+def watcher_rule(  # noqa: PLR0913 - a rule has that many parts
     settings: Settings,
     alert: str,
     *,
@@ -73,6 +73,7 @@ def _rule(  # noqa: PLR0913 - a rule has that many parts
     description: str,
     parameters: Mapping[str, float] | None = None,
 ) -> AlertRule:
+    """A rule that warns, and pages nobody; arguments as in ``AlertRule``."""
     return AlertRule(
         alert=alert,
         key="warning",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from alerts.errors import errors
@@ -277,21 +277,34 @@ def slower(settings: Settings, buckets: str, edge: str, match: Mapping[str, str]
 def http_rules(settings: Settings) -> list[RecordingRule]:
     """Counts, rates, error ratio and p95. Every histogram is read once; what follows is computed from what was recorded."""
     of = recorded(settings)
+    requests = f"{totals(settings, f'{_DURATION}_count')}\nor\n0 * max by ({of.by_with('instance')}) ({_INFO})"
+    return _http_rules(settings, of, requests)
+
+
+def http_label_rules(settings: Settings, label: str) -> list[RecordingRule]:
+    """The same for each value of a label in ``http.labels``."""
+    of = recorded(settings)
+    by_label = replace(of, level=f"{of.level}_{label}", by=of.by_with(label))
+    return _http_rules(settings, by_label, totals(settings, f"{_DURATION}_count", label), label)
+
+
+def _http_rules(settings: Settings, of: Recorded, requests: str, *labels: str) -> list[RecordingRule]:
+    seen = recorded(settings).request_totals
     failed = errors(lambda *which: f"{_DURATION}_count{matchers({}, *which)}")
     return [
-        RecordingRule(
-            record=of.request_totals,
-            expr=f"{totals(settings, f'{_DURATION}_count')}\nor\n0 * max by ({of.by_with('instance')}) ({_INFO})",
-            shown=True,
-        ),
+        RecordingRule(record=of.request_totals, expr=requests, shown=not labels),
         RecordingRule(
             record=of.error_totals,
-            expr=f"{totals(settings, failed)}\nor\n0 * {of.request_totals}",
+            expr=f"{totals(settings, failed, *labels)}\nor\n0 * {of.request_totals}",
         ),
-        RecordingRule(record=of.bucket_totals, expr=totals(settings, f"{_DURATION}_bucket", "le")),
-        RecordingRule(record=of.new_requests, expr=added(settings, of.request_totals)),
-        RecordingRule(record=of.new_errors, expr=added(settings, of.error_totals)),
-        RecordingRule(record=of.new_in_buckets, expr=added(settings, of.bucket_totals, "le", seen=of.request_totals)),
+        RecordingRule(record=of.bucket_totals, expr=totals(settings, f"{_DURATION}_bucket", *labels, "le")),
+        RecordingRule(
+            record=of.new_requests, expr=added(settings, of.request_totals, *labels, seen=seen if labels else "")
+        ),
+        RecordingRule(
+            record=of.new_errors, expr=added(settings, of.error_totals, *labels, seen=seen if labels else "")
+        ),
+        RecordingRule(record=of.new_in_buckets, expr=added(settings, of.bucket_totals, *labels, "le", seen=seen)),
         RecordingRule(record=of.requests, expr=within(of.new_requests, of.window)),
         RecordingRule(record=of.errors, expr=within(of.new_errors, of.window)),
         RecordingRule(record=of.buckets, expr=within(of.new_in_buckets, of.window)),

@@ -38,6 +38,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Is it broken?", panels=_now(settings), per_line=6, height=4),
         Row(title="Which alerts, since when, and which requests", panels=_trouble(settings), per_line=2, height=7),
         Row(title="Since when, and what changed", panels=_course(settings), per_line=4, height=8),
+        *(_by_label(settings, name) for name, label in settings.http.labels.items() if label.dashboard),
         *(_own_thresholds(settings, override) for override in settings.thresholds.overrides),
         *_details(settings),
     )
@@ -288,6 +289,35 @@ def _streams(settings: Settings) -> tuple[Panel, ...]:
             queries=(Query(expr=_p95(catalog.HTTP_SERVER_STREAM_DURATION, by), legend=legend(*by)),),
             empty="no streams",
         ),
+    )
+
+
+def _by_label(settings: Settings, label: str) -> Row:
+    """Requests by a label in ``http.labels``."""
+    by, duration = (*promql.service(settings), label), catalog.HTTP_SERVER_REQUEST_DURATION
+    return Row(
+        title=f"Requests by {label}",
+        panels=(
+            graph(
+                title=f"Request rate by {label}",
+                description=f"Requests per second, by service and {label}.",
+                unit=Unit.REQUESTS_PER_SECOND,
+                queries=(Query(expr=total(_rate(), *by), legend=legend(*by)),),
+            ),
+            graph(
+                title=f"Error ratio by {label}",
+                description=f"Share of failed requests, by service and {label}.",
+                unit=Unit.RATIO,
+                queries=(Query(expr=_error_ratio(by), legend=legend(*by)),),
+            ),
+            graph(
+                title=f"Latency p95 by {label}",
+                description=f"p95 latency, by service and {label}.",
+                unit=Unit.SECONDS,
+                queries=(Query(expr=_p95(duration, by), legend=legend(*by)),),
+            ),
+        ),
+        collapsed=True,
     )
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from instrumentation.auditing.auditor import AuditError, Auditor, auditor_of
-from instrumentation.auditing.entry import Given
+from instrumentation.auditing.entry import Actor, Given
 from instrumentation.store import default_store
-
-if TYPE_CHECKING:
-    from instrumentation.auditing.entry import Actor
 
 __all__ = ["AuditError", "Auditor", "audit", "audit_async", "auditor_of", "flush"]
 

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable, Hashable, Mapping  # noqa: TC003 - for typing.get_type_hints
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import cache, partial
@@ -26,8 +27,6 @@ from instrumentation.store.process_store import ProcessStore
 from instrumentation.store.scrape_callbacks import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
-
     from instrumentation.store import Series, Store
 
 _log = logging.getLogger("instrumentation.audit")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable  # noqa: TC003 - for typing.get_type_hints
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from instrumentation.errors import InstrumentationError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 SECONDS = 5.0
 """How long a connection may take; the check's own limit, which is shorter, decides whether it has failed."""

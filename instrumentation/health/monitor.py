@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from instrumentation.catalog import HEALTH_CHECK_UP
 from instrumentation.errors import InstrumentationError, reason
-from instrumentation.health.probing import Probing
+from instrumentation.health.probing import Outcome, Probe, Probing
 from instrumentation.names import checked_name
 from instrumentation.settings import Health
 from instrumentation.store import default_store
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Hashable, Iterable
 
-    from instrumentation.health.probing import Outcome, Probe
     from instrumentation.store import Series, Store
 
 _log = logging.getLogger("instrumentation")

@@ -8,14 +8,15 @@ import functools
 import inspect
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from instrumentation.offload import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Generator
 
-    Probe: TypeAlias = Callable[[], object | Awaitable[object]]
+Probe: TypeAlias = Callable[[], object | Awaitable[object]]
 
 BLOCKING_SECONDS = 0.1
 """A check that blocks the event loop for this long is moved to a thread, or a warning is logged."""

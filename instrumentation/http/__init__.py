@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping  # noqa: TC003 - for typing.get_type_hints
 from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from prometheus_client.registry import REGISTRY
+from prometheus_client.registry import REGISTRY, CollectorRegistry
 
 from instrumentation.auditing import auditor_of
 from instrumentation.errors import AppError
@@ -16,7 +17,9 @@ from instrumentation.http.exclusions import Exclusions
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
-from instrumentation.http.interfaces import interface_of
+from instrumentation.http.finished import Hook  # noqa: TC001 - for typing.get_type_hints
+from instrumentation.http.interfaces import Interface, interface_of
+from instrumentation.http.labels import FindLabel, request_labels
 from instrumentation.http.lifecycle import Lifecycle, Part
 from instrumentation.http.lifespan import ending, lasting
 from instrumentation.http.middleware import counting
@@ -26,11 +29,12 @@ from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
 from instrumentation.http.routes import Routes
 from instrumentation.http.streaming import Streams
+from instrumentation.http.users import FindUser  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.http.websocket import measuring_websockets
-from instrumentation.settings import load_settings
-from instrumentation.settings.opentelemetry import log_once, problems, unsupported
+from instrumentation.settings import Settings, load_settings, settings_source
+from instrumentation.settings.announcing import log_settings
 from instrumentation.settings.route_patterns import RoutePatterns
-from instrumentation.store import default_store
+from instrumentation.store import Store, default_store
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
@@ -38,15 +42,8 @@ from instrumentation.target_info import announce
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prometheus_client.registry import CollectorRegistry
-
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
-    from instrumentation.http.finished import Hook
-    from instrumentation.http.interfaces import Interface
     from instrumentation.http.page import MetricsPage
-    from instrumentation.http.users import FindUser
-    from instrumentation.settings import Settings
-    from instrumentation.store import Store
 
 __all__ = ["instrument", "uninstrument"]
 
@@ -61,6 +58,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     registry: CollectorRegistry = REGISTRY,
     user_id: FindUser | None = None,
     on_request: Hook | None = None,
+    labels: Mapping[str, FindLabel] | None = None,
     interface: Interface | None = None,
 ) -> _App:
     """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` if the app does not.
@@ -77,17 +75,20 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
             ``saw_user``. For a WSGI app the scope holds the environ as ``wsgi.environ``.
         on_request: Called with a ``FinishedRequest`` for each request that was counted. What it raises is logged once.
+        labels: Additional labels of request durations: name to a function of the scope that returns the value, as for
+            ``user_id``; see ``http.labels``.
         interface: ``"asgi"`` or ``"wsgi"``, where the app does not tell by how it is called.
 
     Raises:
         SettingsError: The settings cannot be used; every fault is named.
         InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``bucket_edges_differ``,
-            ``user_id_finder_invalid``, ``request_hook_invalid``.
+            ``user_id_finder_invalid``, ``request_hook_invalid``, ``label_invalid``, ``labels_differ``.
     """
     if is_observed(app):
         return app
     interface = interface_of(app, interface)
     given_store, store = store, store or default_store()
+    source = "" if settings else settings_source()
     settings = settings or (None if is_disabled(os.environ) else load_settings())
     if settings is None or not settings.enabled or is_disabled(os.environ):
         _stay_off(app, store, settings)
@@ -98,17 +99,19 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
         registry=registry,
         user_id=user_id,
         on_request=on_request,
+        labels=labels,
         interface=interface,
         instrument=instrument,
     )
-    return _instrumented(app, store, registry, given)
+    return _instrumented(app, store, registry, given, source)
 
 
-def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: Given) -> _App:
+def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: Given, source: str) -> _App:
     settings, user_id = given.settings, given.user_id
     if isinstance(store, ProcessStore):
         store.turn(on=True)
     store.series_limit = settings.metrics.series_limit
+    labels = request_labels(settings, given.labels or {})
     routes = Routes(app)
     path = settings.metrics.path if settings.metrics.port is None else None
     announce(store, settings.service)
@@ -121,13 +124,14 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     recorder = HttpRecorder(
         store,
         settings.duration_edges,
+        labels=labels.names if labels else (),
         expected=excluded.expected,
         starting=lifecycle.start,
     )
     features = [
         make(Instrumented(app, routes, settings, store, recorder, user_id, given.on_request)) for make in FEATURES
     ]
-    log_once(tuple(problems(settings.tracing, os.environ)), tuple(unsupported(os.environ)))
+    log_settings(settings, source)
     parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
     lifecycle.add(Part("metrics port", lambda: _open_own_port(page, settings)))
     lifecycle.add(*(Part(name, feature.begin, feature.flush, feature.end) for name, feature in parts.items()))
@@ -136,10 +140,12 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     listeners = tuple(each.listener for each in features if each.listener)
     pages = {path: answer for each in features for path, answer in each.pages.items()}
 
-    measuring = fastest()
     has_exemplars = settings.metrics.exemplars
     if has_exemplars is None:
         has_exemplars = settings.tracing.endpoint is not None
+    by_route = settings.http.active_requests_by_route
+    only_python = {"http.labels": labels, "metrics.exemplars": has_exemplars, "http.active_requests_by_route": by_route}
+    measuring = fastest(*(name for name, is_used in only_python.items() if is_used))
 
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -168,7 +174,8 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
             excluded=uncounted,
             aside=excluded.aside(inner, within),
             streams=streams,
-            active_by_route=settings.http.active_requests_by_route,
+            active_by_route=by_route,
+            labels=labels,
             other={"lifespan": lifespan, "websocket": websocket},
             exemplars=exemplars if has_exemplars else None,
             listeners=listeners,

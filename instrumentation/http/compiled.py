@@ -1,7 +1,9 @@
-"""Which of the two request paths is taken."""
+"""Which of the two request paths is used."""
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from typing import TYPE_CHECKING
 
 from instrumentation import speedups
@@ -12,7 +14,21 @@ if TYPE_CHECKING:
 
     from instrumentation.asgi import ASGIApp
 
+_log = logging.getLogger("instrumentation")
 
-def fastest() -> Callable[..., ASGIApp]:
-    """``measuring``, compiled where that is installed and fits; else of Python."""
-    return getattr(speedups.module(), "measuring", middleware.measuring)
+
+def fastest(*only_python: str) -> Callable[..., ASGIApp]:
+    """``measuring``, compiled if that is installed and fits; otherwise that of Python.
+
+    Args:
+        only_python: Settings in use for which the compiled layer leaves requests to Python; the log names them once.
+    """
+    compiled = getattr(speedups.module(), "measuring", None)
+    if compiled is not None and only_python:
+        _log_once(only_python)
+    return compiled or middleware.measuring
+
+
+@cache
+def _log_once(settings: tuple[str, ...]) -> None:
+    _log.info("requests are measured without sidelight-speedups, which does not support %s", " and ".join(settings))

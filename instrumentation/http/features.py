@@ -95,7 +95,7 @@ def body_sizes(app: Instrumented) -> Feature:
 
 def refused_requests(app: Instrumented) -> Feature:
     """Requests that the server refuses before they reach the app."""
-    return Feature(begin=lambda: count_refused_requests(app.store))
+    return Feature(begin=lambda: count_refused_requests(app.store, app.recorder.metric))
 
 
 def resource_use(app: Instrumented) -> Feature:

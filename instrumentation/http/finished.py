@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from instrumentation.asgi import Scope  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.errors import InstrumentationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from instrumentation.asgi import Scope
     from instrumentation.http.middleware import Key, Listener
 
-    Hook: TypeAlias = Callable[["FinishedRequest"], object]
 
 _log = logging.getLogger("instrumentation")
 
@@ -37,6 +35,9 @@ class FinishedRequest(NamedTuple):
     error_type: str
     seconds: float
     scope: Scope
+
+
+Hook: TypeAlias = Callable[[FinishedRequest], object]
 
 
 def calling(hook: Hook) -> Listener:

@@ -13,6 +13,7 @@ from time import perf_counter
 from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
+from instrumentation.http.connection import client_has_left, server_method
 from instrumentation.http.exemplars import sampled_span
 from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, SERVER_ERROR
 from instrumentation.http.routes import local_path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     Key = tuple[str, str, int, str]
     """Method, template, status and error type."""
     Listener = Callable[[Scope, Key, float], None]
+    FindLabels = Callable[[Scope], tuple[str, ...]]
     Aside = Callable[[str, str], ASGIApp | None]
 
 _SEEN = "sidelight"
@@ -49,6 +51,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     aside: Aside | None = None,
     streams: Streams | None = None,
     active_by_route: bool = False,
+    labels: FindLabels | None = None,
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp:
@@ -64,6 +67,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         aside: Gives the app that answers a method and path, uncounted, where ``direct`` has none.
         streams: Recognises streamed responses; without it, there are none.
         active_by_route: Whether active requests are counted by route too, which is matched by path before it is known.
+        labels: Finds the values of additional labels of the duration; None without any.
         exemplars: Where the traces behind the durations are kept; None where they are not.
         listeners: Called once a request has been counted, with its scope, its series and the seconds it took
             from the first byte of the request to the end of the response.
@@ -86,9 +90,11 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         if answer is None and aside is not None:
             answer = aside(scope["method"], path)
         if answer is not None:
-            scope[_SEEN] = send
+            scope[_SEEN] = True
             return await answer(scope, receive, send)
-        scope[_SEEN] = send  # the server's own, for layers within that ask whether its client is there
+        method_of_server = server_method(send, receive)
+        server = getattr(method_of_server, "__self__", None)
+        scope[_SEEN] = server  # for layers within that ask whether its client is there
         method = METHODS.get(scope["method"], OTHER_METHOD)
         try:
             shard = shards.get(get_ident()) or recorder.shard(get_ident())
@@ -124,7 +130,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 
         async def last(message: Message) -> None:
             nonlocal gone, is_last
-            gone = gone or client_has_left(send) is True
+            gone = gone or client_has_left(server) is True
             try:
                 await send(message)
             except Exception:
@@ -163,10 +169,12 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                         message = with_lasting_headers(message)
                         headers = message.get("headers")
                     owed = None if trailers else promised_bytes(method, status, headers)
-                    is_held = isinstance(send, BuiltinMethodType)  # granian sends it with the first part of the body
+                    is_held = isinstance(
+                        method_of_server, BuiltinMethodType
+                    )  # granian sends it with the first part of the body
                     is_last = owed == 0 and not is_held
                     if owed is None or names_routes or status >= SERVER_ERROR:
-                        gone = gone or client_has_left(send) is True
+                        gone = gone or client_has_left(server) is True
                         if streams is not None and stream is None and owed != 0 and not gone:
                             stream = streams.begin(scope, message, perf_counter(), is_sized=owed is not None)
                         stands = (status >= SERVER_ERROR or stream is not None) and not (gone or is_held)
@@ -188,7 +196,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                 if message["type"] == "http.disconnect" and not ended:
                     # While the last message is being sent it says that all is sent: hypercorn tells who listens first,
                     # and they may then cancel who sends. uvicorn drops what waited for a client that left.
-                    if is_last and getattr(getattr(send, "__self__", None), "disconnected", False) is not True:
+                    if is_last and getattr(server, "disconnected", False) is not True:
                         end()
                     else:
                         gone = True
@@ -200,7 +208,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         try:
             await app(scope, heard, watched)
         except CancelledError:
-            gone = gone or not (ended or client_has_left(send) is False)
+            gone = gone or not (ended or client_has_left(server) is False)
             raise
         except Exception:
             has_failed = True
@@ -213,7 +221,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             latency = seconds if stream is None else stream.first_byte - began
             try:
                 if not is_answered:
-                    gone = gone or client_has_left(send) is True
+                    gone = gone or client_has_left(server) is True
                 # What Routes.template does, without the calls, for the usual case.
                 chosen = scope.get("route")
                 nested = scope.get("fastapi")
@@ -234,14 +242,15 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                         # A stream ends when its client leaves, or the service ends it. It fails only if the app does.
                         is_whole = is_answered or (stream is not None and (gone or not has_failed))
                         key = (method, route, status, "" if is_whole else ABORTED)
-                    place = shard.durations.get(key)
+                    series: tuple[Any, ...] = key if labels is None else (*key, *labels(scope))
+                    place = shard.durations.get(series)
                     if place is None:
-                        place = recorder.duration(shard, key)
+                        place = recorder.duration(shard, series)
                     bucket = bisect_left(edges, latency)
                     buffer[place + bucket] += 1.0
                     buffer[place + total] += latency
                     if exemplars is not None and span is not None:
-                        exemplars.keep(span, (method, route, str(int(key[2])), key[3]), bucket, latency)
+                        exemplars.keep(span, (method, route, str(int(key[2])), *series[3:]), bucket, latency)
                     for listen in listeners:
                         listen(scope, key, seconds)
             except Exception as fault:  # noqa: BLE001 - a fault of ours must not become the service's
@@ -250,16 +259,6 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 
     sidelight.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return sidelight
-
-
-def client_has_left(send: Send) -> bool | None:
-    """Whether the server knows that nobody hears the response; None where it cannot be asked.
-
-    uvicorn knows it, and drops what is sent. So does hypercorn, whose streams are also closed by the end of a response.
-    """
-    server = getattr(send, "__self__", None)
-    has_left = getattr(server, "disconnected", None)
-    return getattr(server, "closed", None) if has_left is None else has_left
 
 
 def with_lasting_headers(message: Message) -> Message:

@@ -18,13 +18,14 @@ from instrumentation.http.wsgi import as_asgi, as_wsgi, is_nested
 from instrumentation.store import default_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.finished import Hook
     from instrumentation.http.interfaces import Interface
+    from instrumentation.http.labels import FindLabel
     from instrumentation.http.users import FindUser
     from instrumentation.http.wsgi import Environ, StartResponse
     from instrumentation.settings import Settings
@@ -48,6 +49,7 @@ class Given:
         registry: The registry; None for that of prometheus_client.
         user_id: The function that returns a request's user.
         on_request: The hook that is called with each finished request.
+        labels: Label name to the function that returns its value.
         interface: The interface of the app.
         instrument: ``instrument()`` itself, which imports this module.
     """
@@ -57,6 +59,7 @@ class Given:
     registry: CollectorRegistry | None
     user_id: FindUser | None
     on_request: Hook | None
+    labels: Mapping[str, FindLabel] | None
     interface: Interface
     instrument: Callable[..., Any]
 
@@ -77,25 +80,11 @@ class Given:
                 "process; leave them out, or call instrument() in the process that unpickles the app.",
                 code="app_not_picklable",
             )
-        return _given, (self.settings, self.user_id, self.on_request, self.interface, self.instrument)
+        return _given, ({**vars(self), "store": None, "registry": None},)
 
 
-def _given(
-    settings: Settings,
-    user_id: FindUser | None,
-    on_request: Hook | None,
-    interface: Interface,
-    instrument: Callable[..., Any],
-) -> Given:
-    return Given(
-        settings=settings,
-        store=None,
-        registry=None,
-        user_id=user_id,
-        on_request=on_request,
-        interface=interface,
-        instrument=instrument,
-    )
+def _given(arguments: dict[str, Any]) -> Given:
+    return Given(**arguments)
 
 
 def is_observed(app: Any) -> bool:

@@ -13,14 +13,13 @@ from instrumentation.correlation import correlation_id
 from instrumentation.errors import AppError, InstrumentationError
 from instrumentation.http.frameworks.starlette import answering
 from instrumentation.http.problem_document import Document
-from instrumentation.store import add, default_store
+from instrumentation.store import Store, add, default_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.http.routes import Routes
-    from instrumentation.store import Store
 
 _log = logging.getLogger("instrumentation")
 _LARGEST_LIST = 100  # faults that one document names

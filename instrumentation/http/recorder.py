@@ -6,14 +6,17 @@ import logging
 import sys
 import threading
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from instrumentation import catalog
+from instrumentation.errors import InstrumentationError
 from instrumentation.http_methods import METHODS, OTHER_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
+    from instrumentation.catalog import Metric
     from instrumentation.store import Store
     from instrumentation.store.interface import Buffer
 
@@ -33,7 +36,7 @@ class Shard:
         buffer: The store's buffer.
         active: Method to the place of the active requests.
         active_by_route: Template to the place of its active requests.
-        durations: (method, template, status, error_type) to the place of the histogram.
+        durations: (method, template, status, error_type) and additional labels to the place of the histogram.
     """
 
     __slots__ = ("active", "active_by_route", "buffer", "durations", "number", "owner")
@@ -44,7 +47,22 @@ class Shard:
         self.buffer = buffer
         self.active: dict[str, int] = {}
         self.active_by_route: dict[str, int] = {}
-        self.durations: dict[tuple[str, str, int, str], int] = {}
+        self.durations: dict[tuple[Any, ...], int] = {}
+
+
+_metrics: WeakKeyDictionary[Store, Metric] = WeakKeyDictionary()
+
+
+def _check_labels(store: Store, metric: Metric) -> None:
+    """Refuse apps of one store with different labels: Prometheus expects the same labels on a metric."""
+    known = _metrics.setdefault(store, metric)
+    if known is not metric:
+        names = catalog.HTTP_SERVER_REQUEST_DURATION.labels
+        more = [", ".join(each.labels[len(names) :]) or "no additional labels" for each in (metric, known)]
+        raise InstrumentationError(
+            f"http.labels: got {more[0]}, but another app of this process has {more[1]}; give them the same labels.",
+            code="labels_differ",
+        )
 
 
 class HttpRecorder:
@@ -53,14 +71,16 @@ class HttpRecorder:
     Args:
         store: Where to count.
         edges: Bucket edges of the duration in seconds.
+        labels: Names of additional labels of the duration.
         expected: Gives every (method, template) that will be asked for.
         starting: Called in the process that serves, once, before its first request.
 
     Raises:
-        InstrumentationError: ``bucket_edges_differ``.
+        InstrumentationError: ``bucket_edges_differ``, ``labels_differ``.
 
     Attributes:
         edges: The bucket edges.
+        metric: The duration, with the additional labels.
         shards: Thread ident to the shard that this thread alone writes.
     """
 
@@ -69,10 +89,13 @@ class HttpRecorder:
         store: Store,
         edges: tuple[float, ...],
         *,
+        labels: tuple[str, ...] = (),
         expected: Callable[[], Iterable[tuple[str, str]]] = tuple,
         starting: Callable[[], None] = lambda: None,
     ) -> None:
-        store.declare(catalog.HTTP_SERVER_REQUEST_DURATION, edges)
+        self.metric = catalog.HTTP_SERVER_REQUEST_DURATION.extended(*labels)
+        _check_labels(store, self.metric)
+        store.declare(self.metric, edges)
         self._store = store
         self._expected = expected
         self._starting = starting
@@ -98,7 +121,8 @@ class HttpRecorder:
         try:
             for method, template in islice(self._expected(), self._store.series_limit // 2):
                 labels = (METHODS.get(method, OTHER_METHOD), template, str(SERVER_ERROR), str(SERVER_ERROR))
-                self._store.place(catalog.HTTP_SERVER_REQUEST_DURATION, labels)
+                more = ("",) * (len(self.metric.labels) - len(labels))
+                self._store.place(self.metric, (*labels, *more))
         except Exception:  # noqa: BLE001 - a router of another kind is no reason to fail a request
             _log.exception("sidelight could not read the app's routes; they are counted once they are called")
 
@@ -154,12 +178,12 @@ class HttpRecorder:
             shard.active_by_route[template] = place
         return place
 
-    def duration(self, shard: Shard, key: tuple[str, str, int, str]) -> int:
-        """The place of a duration's histogram, for (method, template, status, error_type)."""
+    def duration(self, shard: Shard, key: tuple[Any, ...]) -> int:
+        """The place of a duration's histogram, for (method, template, status, error_type) and additional labels."""
         if len(shard.durations) > 2 * self._store.series_limit:  # a router that makes up templates
             shard.durations.clear()
-        method, template, status, error_type = key
-        labels = (method, template, str(int(status)), error_type)
-        place = self._store.place(catalog.HTTP_SERVER_REQUEST_DURATION, labels, shard.number)
+        method, template, status, error_type, *more = key
+        labels = (method, template, str(int(status)), error_type, *more)
+        place = self._store.place(self.metric, labels, shard.number)
         shard.durations[key] = place
         return place

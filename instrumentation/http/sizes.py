@@ -45,11 +45,10 @@ def counting_bytes(app: ASGIApp) -> ASGIApp:
     """
 
     async def counting(scope: Scope, receive: Receive, send: Send) -> None:
-        mark = scope.get(MARK)
-        if scope["type"] != "http" or isinstance(mark, Moved):
+        server = scope.get(MARK)
+        if scope["type"] != "http" or isinstance(server, Moved):
             return await app(scope, receive, send)
         scope[MARK] = moved = Moved()
-        server = getattr(mark, "__self__", None)
         has_body = scope["method"] != "HEAD"  # a server sends none, whatever the app gives it
         gone = False
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, TypeAlias
 
+from instrumentation.asgi import Scope
 from instrumentation.errors import InstrumentationError
+from instrumentation.users.active import UserId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from instrumentation.asgi import Scope
     from instrumentation.http.middleware import Key, Listener
-    from instrumentation.users.active import ActiveUsers, UserId
+    from instrumentation.users.active import ActiveUsers
 
-    FindUser: TypeAlias = Callable[[Scope], UserId | None]
+FindUser: TypeAlias = Callable[[Scope], UserId | None]
 
 _log = logging.getLogger("instrumentation")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+from collections.abc import Sequence  # noqa: TC003 - for typing.get_type_hints
 from functools import partial
-from typing import TYPE_CHECKING
+
+from structlog.typing import Processor  # noqa: TC002 - for typing.get_type_hints
 
 from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
@@ -16,16 +18,8 @@ from instrumentation.logs.rendering import Console, Json
 from instrumentation.logs.uncaught import hear
 from instrumentation.logs.writer import Writer
 from instrumentation.redaction import Redactor
-from instrumentation.settings import load_settings
-from instrumentation.store import add, default_store
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import structlog
-
-    from instrumentation.settings import Settings
-    from instrumentation.store import Store
+from instrumentation.settings import Settings, load_settings
+from instrumentation.store import Store, add, default_store
 
 STDOUT = 1
 
@@ -34,7 +28,7 @@ def configure_logging(
     settings: Settings | None = None,
     *,
     store: Store | None = None,
-    processors: Sequence[structlog.typing.Processor] = (),
+    processors: Sequence[Processor] = (),
     descriptor: int = STDOUT,
 ) -> None:
     """Write every log record of the process as a line: structlog's, the standard library's and the server's.
@@ -95,7 +89,7 @@ def leave() -> None:
 def _take(
     settings: Settings,
     store: Store,
-    processors: Sequence[structlog.typing.Processor],
+    processors: Sequence[Processor],
     descriptor: int,
     *,
     insists: bool,

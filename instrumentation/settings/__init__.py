@@ -6,7 +6,7 @@ from instrumentation.settings.alerting import Ahead, DiskAhead
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.health import Health
 from instrumentation.settings.http import Http
-from instrumentation.settings.loading import DEFAULT_FILE, FILE_VARIABLE, load_settings, parse_settings
+from instrumentation.settings.loading import DEFAULT_FILE, FILE_VARIABLE, load_settings, parse_settings, settings_source
 from instrumentation.settings.model import Settings
 from instrumentation.settings.receivers import MuteTime, Receiver, Team
 from instrumentation.settings.service import Service
@@ -37,4 +37,5 @@ __all__ = [
     "Tracing",
     "load_settings",
     "parse_settings",
+    "settings_source",
 ]

@@ -126,15 +126,25 @@ def _walk(location: tuple[int | str, ...], root: type[BaseModel]) -> tuple[type[
     """Follow a location through the sections; gives the last section and the last field, where they are found."""
     section: type[BaseModel] | None = root
     field = None
+    is_key = False
     for part in location:
         if section is None or isinstance(part, int) or _is_added(part):
+            continue
+        if is_key:  # of a mapping to sections: any name
+            is_key = False
             continue
         names = {known.alias or name: known for name, known in section.model_fields.items()}
         field = names.get(part)
         if field is None:
             return section, None
         section = section_of(field.annotation)
+        is_key = section is not None and is_mapping(field.annotation)
     return section, field
+
+
+def is_mapping(annotation: Any) -> bool:
+    """Whether a field holds a mapping from names to sections."""
+    return getattr(annotation, "__origin__", None) is dict
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:

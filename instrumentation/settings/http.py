@@ -8,6 +8,7 @@ from pydantic import Field
 
 from instrumentation.catalog import HTTP_SECONDS
 from instrumentation.settings.faults import Allowed
+from instrumentation.settings.request_labels import RequestLabels
 from instrumentation.settings.route_patterns import RoutePattern
 from instrumentation.settings.types import Edges, Section, UrlPath
 
@@ -37,5 +38,6 @@ class Http(Section):
         Field(strict=False),
         Allowed(text="give a list of paths of Sidelight's pages, such as [/health]"),
     ] = ()
+    labels: RequestLabels = Field(default={})  # more labels of request durations
     duration_buckets: Edges = HTTP_SECONDS
     body_sizes: Annotated[bool, Allowed(text="give true or false")] = False  # three times the series of durations alone

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping  # noqa: TC003 - for typing.get_type_hints
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -15,12 +16,9 @@ from instrumentation.settings.model import Settings
 from instrumentation.settings.opentelemetry import read_attributes, read_tracing
 from instrumentation.settings.service import RESOURCE_KEYS, Service
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
 DEFAULT_FILE = "sidelight.yaml"
 FILE_VARIABLE = "SIDELIGHT_CONFIG"
+SIMILAR_FILES = ("sidelight.yml", ".sidelight.yaml", "sidelight.yaml.yml", "sidelight.toml", "sidelight.json")
 LARGEST_FILE_BYTES = 1 << 20  # a settings file of more than 1 MiB is some other file
 
 
@@ -52,6 +50,22 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def settings_source(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """Say which file `load_settings` reads with the same arguments, or why it reads none.
+
+    Returns:
+        The absolute path of the file, or a sentence such as ``defaults, because ...``.
+    """
+    environ = os.environ if environ is None else environ
+    file = _chosen_file(path, environ)
+    if file is not None:
+        return str(file.absolute())
+    expected = Path(DEFAULT_FILE).absolute()
+    similar = next((found for name in SIMILAR_FILES if (found := expected.with_name(name)).exists()), None)
+    hint = f" ({similar} has another name and is not read)" if similar else ""
+    return f"defaults, because {expected} does not exist{hint} and {FILE_VARIABLE} is not set"
 
 
 def parse_settings(data: object, source: str = "settings") -> Settings:

@@ -6,9 +6,7 @@ specification, "Environment Variable Specification").
 
 from __future__ import annotations
 
-import logging
 import re
-from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 
     from instrumentation.settings.tracing import Tracing
 
-_log = logging.getLogger("instrumentation")
 
 _DEFAULT_ENDPOINTS = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318/v1/traces"}
 _MILLISECONDS_FROM = 1000.0  # the specification has milliseconds, OpenTelemetry for Python seconds
@@ -264,12 +261,3 @@ def problems(tracing: Tracing, environ: Mapping[str, str]) -> list[str]:
     if environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip() and not environ.get("OTEL_TRACES_SAMPLER", "").strip():
         found.append("OTEL_TRACES_SAMPLER_ARG has no effect without OTEL_TRACES_SAMPLER")
     return found
-
-
-@cache
-def log_once(problems: tuple[str, ...], unsupported: tuple[str, ...]) -> None:
-    """Log once per process which variables have no effect."""
-    for problem in problems:
-        _log.warning("%s", problem)
-    if unsupported:
-        _log.info("set in the environment, but not supported: %s", "; ".join(unsupported))

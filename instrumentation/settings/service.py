@@ -18,10 +18,13 @@ RESOURCE_KEYS = {
 """Resource attribute to the key of this section that holds it."""
 
 
+UNNAMED = "unnamed-service"
+
+
 class Service(Section):
     """Which service this is; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over the file, each attribute by itself."""
 
-    name: Text = "unnamed-service"
+    name: Text = UNNAMED
     version: Text = "0"
     environment: Text = "development"
     attributes: Annotated[

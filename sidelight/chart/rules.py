@@ -32,7 +32,7 @@ def chart_rules(settings: Settings) -> dict[str, object]:
     """
     every = groups(settings)
     rules = [rule for group in every for rule in group.rules]
-    known = series(every, settings.alerting.group_by)
+    known = series(every, settings.alerting.group_by, settings.http.labels)
     return {
         "groups": [_group(group, rules, known) for group in every],
         "labels": list(settings.alerting.group_by),

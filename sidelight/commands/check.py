@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from instrumentation.settings import load_settings
+from instrumentation.settings import load_settings, settings_source
 from sidelight.commands.options import Config
 
 
@@ -41,8 +41,16 @@ def check(
     Exits with 0 if there are no findings, 1 if there are, and 2 if the settings or the arguments are wrong.
     """
     settings = load_settings(config)
+    source = settings_source(config)
+    if not paths and source.startswith("defaults"):
+        typer.echo(
+            f"There is nothing to check: the settings are the {source}. Give --config, files or folders.", err=True
+        )
+        raise typer.Exit(2)
     if not paths:
-        typer.echo("settings: no findings")
+        here = Path.cwd()
+        file = Path(source)
+        typer.echo(f"{file.relative_to(here) if file.is_relative_to(here) else file}: no findings")
         return
     from sidelight.checks import CHECKS, Severity, find
     from sidelight.checks.report import as_sarif, as_text

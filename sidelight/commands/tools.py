@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 
-def tools() -> None:
-    """Get the tools that tests and demo need, and print their paths."""
-    from sidelight.toolchain import ensure
+def tools(
+    *,
+    clean: Annotated[bool, typer.Option("--clean", help="Empty the cache of tools instead.")] = False,
+) -> None:
+    """Get the tools that the tests need, and print their paths; then list the cache with sources and sizes."""
+    from sidelight.toolchain import Toolbox
 
-    for name, path in ensure().items():
+    toolbox = Toolbox()
+    if clean:
+        typer.echo(f"{toolbox.cache}: {_megabytes(toolbox.clean())} freed")
+        return
+    for name, path in toolbox.ensure().items():
         typer.echo(f"{name} {path}")
+    contents = toolbox.contents()
+    typer.echo(f"\n{toolbox.cache}: {_megabytes(sum(cached.size for cached in contents))}")
+    for cached in contents:
+        typer.echo(f"  {cached.folder.name:28} {_megabytes(cached.size):>8}  from {cached.source}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"

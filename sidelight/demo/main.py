@@ -69,7 +69,7 @@ def prepare() -> None:
     if not (examples_folder() / "shop").is_dir():
         message = f"{examples_folder() / 'shop'} is missing; install sidelight-stack again."
         raise DemoError(message, code="demo_shop_missing")
-    ensure(("prometheus", "alertmanager"))
+    ensure(("any-prometheus", "any-alertmanager"))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from sidelight.demo.prometheus_queries import Watch
 from sidelight.demo.scenario import OLD_VERSION, SERVICE
 from sidelight.demo.spans import receiving
 from sidelight.demo.webhook import listening
-from sidelight.toolchain import processes
+from sidelight.toolchain import processes, tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,9 +205,15 @@ def running(folder: Path, *, epoch: float, clock: Callable[[], float], check: Ca
         shops = Shops(begin(ExitStack()), files)
         shop = shops.start(OLD_VERSION)
         files.write_targets([shop.instance])
-        alertmanager = begin(processes.alertmanager(files.alertmanager, folder / "alertmanager"))
+        alertmanager = begin(
+            processes.alertmanager(files.alertmanager, folder / "alertmanager", binary=tool("any-alertmanager"))
+        )
         files.write_prometheus(_address(alertmanager))
-        prometheus = begin(processes.prometheus(files.prometheus, folder / "prometheus", flags=(RESEND,)))
+        prometheus = begin(
+            processes.prometheus(
+                files.prometheus, folder / "prometheus", binary=tool("any-prometheus"), flags=(RESEND,)
+            )
+        )
         client = begin(httpx.Client(base_url=prometheus.url, timeout=TIMEOUT, trust_env=False))
         yield Stage(
             files=files,

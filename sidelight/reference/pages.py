@@ -11,7 +11,7 @@ from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUM
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
-from instrumentation.settings.faults import allowed_text, section_of
+from instrumentation.settings.faults import allowed_text, is_mapping, section_of
 from instrumentation.settings.opentelemetry import VARIABLES
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
@@ -137,6 +137,8 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
             yield _key(key, field, inner)
         if inner in (Override, ObjectivesOverride, Team, MuteTime):
             yield from _keys(inner, f"{key}[].")
+        elif inner is not None and is_mapping(field.annotation):
+            yield from _keys(inner, f"{key}.<name>.")
         elif inner is not None and inner is not Receiver:
             yield from _keys(inner, f"{key}.")
         elif key == "alerting.receivers.default":

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sidelight.toolchain.progress import Step
+
 
 class Shell(Protocol):
     """What a source may use on the machine; implemented by the toolbox."""
@@ -21,6 +23,14 @@ class Shell(Protocol):
     @property
     def say(self) -> Callable[[str], None]:
         """Print one line of progress."""
+
+    @property
+    def step(self) -> Step:
+        """Show a step while it runs."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """Seconds of a clock that never goes back."""
 
     def tool(self, name: str) -> Path:
         """Return the path of another program, and get it first if necessary."""
@@ -74,6 +84,7 @@ class Release:
         sources: Where to get it, in order of preference.
         on_demand: Whether to get it only when another release's source or a test needs it.
         edition: Increased when the same version is built differently, so that cached copies are replaced.
+        instead: Names of releases whose copy in the cache serves as well.
     """
 
     name: str
@@ -83,6 +94,7 @@ class Release:
     sources: tuple[Source, ...]
     on_demand: bool = False
     edition: int = 1
+    instead: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{', '.join(program.files[0] for program in self.programs)} {self.version}"

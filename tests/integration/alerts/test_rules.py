@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SETTINGS: dict[str, object] = {
+    "labels of requests": {
+        "http": {
+            "labels": {"tenant": {"header": "x-tenant", "rules": True}, "region": {"state": "region", "rules": True}}
+        },
+        "alerting": {"group_by": ["job", "namespace"]},
+    },
     "a budget": {"budget": {"daily_usd": 10.0}},
     "other thresholds": {
         "thresholds": {
@@ -203,6 +209,10 @@ MUTATIONS = {
         ),
         "slow is not bad": ('"slo", "latency", "", "")\n', '"slo", "availability", "", "")\n'),
         "another objective": ("+ 0.999,", "+ 0.99,"),
+        "one incident is two pages": (
+            "\n      unless on (job, slo) (\n",
+            "\n      unless on (job, slo) (absent(vector(1)) and\n",
+        ),
         "one bad request is a page": ("bad:increase[6h]) >= 3", "bad:increase[6h]) >= 1"),
         "one bad request more is needed": ("bad:increase[6h]) >= 3", "bad:increase[6h]) >= 4"),
         "an average stands for a count": (
@@ -310,6 +320,33 @@ MUTATIONS = {
         "it must have targets": (
             "unless on (job) job_service_version:target_info:count",
             "unless on (job) up",
+        ),
+    },
+    ("availability", "HealthCheckFailing"): {
+        "it must fail everywhere": ("(min by (job, instance, check)", "(max by (job, check)"),
+        "what passes fails": ("(health_check_up) == 0) > 0", "(health_check_up) == 1) > 0"),
+    },
+    ("losses", "QueueReadFailing"): {
+        "one failed read is enough": (") >= 3\n", ") >= 1\n"),
+        "the first failures are not seen": (
+            "\n        or\n        job_instance_queue:queue_read_failures:sum unless",
+            "\n        and\n        job_instance_queue:queue_read_failures:sum unless",
+        ),
+    },
+    ("losses", "AuditEntriesLost"): {
+        "one lost entry is none": (
+            "audit_failures:increase[599999ms]) >= 1",
+            "audit_failures:increase[599999ms]) >= 2",
+        ),
+        "what was ever lost counts": (
+            "sum_over_time(job:audit_failures:increase[599999ms])",
+            "sum by (job) (audit_failures_total)",
+        ),
+    },
+    ("losses", "LogLinesLost"): {
+        "a loss is forgotten before the alert fires": (
+            "log_lines_lost:increase[599999ms]",
+            "log_lines_lost:increase[1m]",
         ),
     },
     ("watchers", "series are folded|series is folded"): {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 30.0
-TIMES = 8  # each exchange
+TIMES = {"nothing": 8, "layers that wrap send and receive": 3}  # each exchange, by what is outside of Sidelight
 AT_ONCE = 40
 
 APP = """
@@ -188,6 +188,22 @@ app = service()
 app.mount("/based", based())
 app.mount("/late", late)
 instrumentation.instrument(app)
+
+if os.environ["OUTSIDE"] == "layers that wrap send and receive":
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    trace.set_tracer_provider(TracerProvider())  # FastAPI's own telemetry then wraps send outside of Sidelight
+    inner = app
+
+    async def app(scope, receive, send):
+        async def received():
+            return await receive()
+
+        async def sending(message):
+            await send(message)
+
+        await inner(scope, received, sending)
 """
 
 UVICORN = ("uvicorn", "service:app", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log", "--http")
@@ -266,18 +282,23 @@ def exchanges() -> Iterator[Exchange]:
         yield Exchange(request, template="/late/{path}")
 
 
+@pytest.fixture(params=TIMES)
+def outside(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(params=["python", "compiled"])
 def layer(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(params=SERVERS)
-def service(request: pytest.FixtureRequest, layer: str, tmp_path: Path) -> Iterator[Process]:
+def service(request: pytest.FixtureRequest, layer: str, outside: str, tmp_path: Path) -> Iterator[Process]:
     (tmp_path / "service.py").write_text(APP)
     port = processes.free_port()
     url = f"http://127.0.0.1:{port}"
     arguments = (part.format(port=port) for part in SERVERS[request.param])
-    env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path))), "LAYER": layer}
+    env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path))), "LAYER": layer, "OUTSIDE": outside}
     argv = (sys.executable, "-m", *arguments)
     with processes.start(
         argv, log=tmp_path / "server.log", ready=f"{url}/metrics", url=url, env=env, cwd=tmp_path
@@ -285,8 +306,8 @@ def service(request: pytest.FixtureRequest, layer: str, tmp_path: Path) -> Itera
         yield running
 
 
-def test_counted_is_what_clients_received(service: Process) -> None:
-    asked = [exchange for exchange in exchanges() for _ in range(TIMES)]
+def test_counted_is_what_clients_received(service: Process, outside: str) -> None:
+    asked = [exchange for exchange in exchanges() for _ in range(TIMES[outside])]
     received = asyncio.run(all_of(asked, httpx.URL(service.url).port or 0))
     expected = Counter(counts_as(exchange, one) for exchange, ones in zip(asked, received, strict=True) for one in ones)
     assert counted_once_there(service.url, expected.total()) == expected

@@ -62,3 +62,21 @@ def test_an_alert_that_keeps_another_label_compares_it_too() -> None:
     others = [group for group in made if group is not queues]
     made = [*others, replace(queues, rules=tuple(map(changed, queues.rules)))]
     assert compared(SETTINGS, made)["QueueBacklogGrowing"][-2:] == ["instance", "queue"]
+
+
+def test_a_threshold_and_a_budget_inhibit_each_others_warning_about_the_same_requests() -> None:
+    rules: Any = inhibit_rules(SETTINGS, groups(SETTINGS))
+    pairs = {
+        (" ".join(rule["source_matchers"]), " ".join(rule["target_matchers"]))
+        for rule in rules
+        if rule["equal"][0] != "alertname" and 'severity="warning"' in rule["target_matchers"]
+    }
+    errors, slow = 'alertname="HighErrorRate"', 'alertname="HighLatencyP95"'
+    budget = 'alertname="ErrorBudgetBurn"'
+    critical, warning = 'severity="critical"', 'severity="warning"'
+    assert pairs == {
+        (f"{errors} {critical}", f'{budget} slo="availability" {warning}'),
+        (f'{budget} slo="availability" {critical}', f"{errors} {warning}"),
+        (f"{slow} {critical}", f'{budget} slo="latency" {warning}'),
+        (f'{budget} slo="latency" {critical}', f"{slow} {warning}"),
+    }

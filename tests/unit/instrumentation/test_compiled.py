@@ -68,7 +68,7 @@ def test_another_revision_is_not_used_and_logged_once(
     found, (said,) = chosen(caplog)
     assert found is middleware.measuring
     assert said == (
-        "sidelight-speedups has revision 7, but 4 is needed; requests are counted without it. "
+        "sidelight-speedups has revision 7, but 5 is needed; requests are counted without it. "
         "Reinstall sidelight[speedups]."
     )
 

@@ -17,7 +17,7 @@ from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, TARGET_INFO
 from instrumentation.errors import SettingsError
 from instrumentation.exposition.formats import Exposition, StoreCollector
 from instrumentation.logs.rendering import service_facts
-from instrumentation.settings import Service, Settings, Tracing, load_settings, parse_settings
+from instrumentation.settings import Service, Settings, Tracing, announcing, load_settings, parse_settings
 from instrumentation.settings import opentelemetry as otel
 from instrumentation.settings.opentelemetry import VARIABLES, problems, read_tracing, unsupported
 from instrumentation.store import LocalStore, add
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METRICS = "Prometheus scrapes `metrics.path`, or the sidecar pushes the metrics (`collector.metrics`)"
+NAMED = METRICS_ALONE.model_copy(update={"service": Service(name="shop")})
 OF_A_FILE = Tracing(endpoint="http://file:4318", timeout_seconds=7.0, queue_size=3)
 
 
@@ -191,12 +192,12 @@ def test_every_variable_of_opentelemetry_for_python_is_known() -> None:
 def test_variables_are_logged_once_at_the_start(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    otel.log_once.cache_clear()
+    announcing._log_variables.cache_clear()
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otlp")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
     with caplog.at_level(logging.INFO, "instrumentation"):
         for _ in range(3):
-            instrumentation.instrument(shop(), settings=METRICS_ALONE, store=LocalStore(), registry=CollectorRegistry())
+            instrumentation.instrument(shop(), settings=NAMED, store=LocalStore(), registry=CollectorRegistry())
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", 'OTEL_EXPORTER_OTLP_TIMEOUT is "soon" and is ignored: give seconds, or milliseconds'),
         ("INFO", "set in the environment, but not supported: OTEL_LOGS_EXPORTER (Sidelight writes logs to stdout)"),

@@ -34,7 +34,7 @@ class Counting:
         self.ended: list[tuple[int, int]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        scope[MARK] = send
+        scope[MARK] = getattr(send, "__self__", None)
         try:
             await self.inner(scope, receive, send)
         finally:

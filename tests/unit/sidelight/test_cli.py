@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import instrumentation
 from tests.unit.dashboards.grafana_stand_in import StandIn, running
 
 ROOT = Path(__file__).parents[3]
@@ -53,7 +54,23 @@ def test_a_broken_file_is_one_line_and_exit_2(text: bytes, command: str, tmp_pat
 def test_valid_settings_have_no_findings(tmp_path: Path) -> None:
     (tmp_path / "sidelight.yaml").write_text("service: {name: shop}")
     ended = sidelight("check", cwd=tmp_path)
-    assert (ended.returncode, ended.stdout) == (0, "settings: no findings\n")
+    assert (ended.returncode, ended.stdout) == (0, "sidelight.yaml: no findings\n")
+
+
+def test_a_check_of_nothing_is_not_a_success(tmp_path: Path) -> None:
+    (tmp_path / "sidelight.yml").touch()
+    ended = sidelight("check", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"There is nothing to check: the settings are the defaults, because {tmp_path}/sidelight.yaml does not exist "
+        f"({tmp_path}/sidelight.yml has another name and is not read) and SIDELIGHT_CONFIG is not set. "
+        "Give --config, files or folders.\n"
+    )
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    ended = sidelight("--version", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, f"sidelight {instrumentation.__version__}\n")
 
 
 def test_build_says_what_it_wrote(tmp_path: Path) -> None:

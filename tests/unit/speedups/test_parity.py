@@ -95,6 +95,7 @@ class Server:
     disconnects: int
     disconnected: bool | None
     closed: bool | None
+    is_wrapped: bool
     trace: list[Any] = field(default_factory=list)
     sent: int = 0
     asked: int = 0
@@ -114,6 +115,20 @@ class Server:
         await self._pause(f"receive {self.asked}")
         return {"type": "http.disconnect" if self.asked >= self.disconnects else "http.request"}
 
+    def functions(self) -> tuple[Any, Any]:
+        """What the app gets: the methods, or functions of a layer outside that wrap them."""
+        receive, send = self.receive, self.send
+        if not self.is_wrapped:
+            return receive, send
+
+        async def received() -> Any:
+            return await receive()
+
+        async def sending(message: Any) -> None:
+            await send(message)
+
+        return received, sending
+
     async def _pause(self, name: str) -> None:
         with suppress(ValueError if self.takes else ()):
             if self.suspends:
@@ -121,7 +136,7 @@ class Server:
 
 
 KNOWS = st.sampled_from([True, False, False, None])
-SERVERS = st.tuples(st.booleans(), st.booleans(), st.integers(0, 5), st.integers(1, 4), KNOWS, KNOWS)
+SERVERS = st.tuples(st.booleans(), st.booleans(), st.integers(0, 5), st.integers(1, 4), KNOWS, KNOWS, st.booleans())
 
 
 @dataclass
@@ -166,7 +181,7 @@ def outcome(kind: str, actions: list[Any], drives: list[Any], asked: dict[str, A
         trace.append((scope["path"], key, seconds >= 0))
 
     layer = Layer(kind, App(actions, trace), listeners=(heard,))
-    running = layer.app(scope(**asked), server.receive, server.send)
+    running = layer.app(scope(**asked), *server.functions())
     steps = [("send", None), *drives]
     try:
         for name, error in steps:

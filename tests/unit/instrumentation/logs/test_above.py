@@ -42,7 +42,8 @@ structlog.get_logger().warning("four", sku="kettle-7")
 INSTRUMENT = """
 import instrumentation
 from starlette.applications import Starlette
-instrumentation.instrument(Starlette())
+from instrumentation.settings import parse_settings
+instrumentation.instrument(Starlette(), settings=parse_settings({"service": {"name": "shop"}}))
 """
 DICT = {
     "version": 1,

@@ -1,0 +1,171 @@
+"""QueueReadFailing, AuditEntriesLost and LogLinesLost: what a service is to tell does not arrive, or is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.conditions.self_monitoring import watcher_rule
+from alerts.model import RecordingRule
+from alerts.recording.counting import added, totals, within
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, clock
+from alerts.rule_tests.threshold_tests import service_labels
+from instrumentation import catalog
+from instrumentation.settings import Duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from alerts.model import AlertRule
+    from instrumentation.catalog import Metric
+    from instrumentation.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A counter that should never grow, and what it means when it does.
+
+    Attributes:
+        alert: The alert's name.
+        metric: The counter.
+        part: The label that says what of the service it is; empty where it is the service itself.
+        least: How many within the window are worth an alert.
+        summary: As in ``AlertRule``.
+        description: As in ``AlertRule``.
+        meaning: As in ``Alert``.
+    """
+
+    alert: str
+    metric: Metric
+    part: str = ""
+    least: Callable[[Settings], int] = lambda _: 1
+    summary: str
+    description: str
+    meaning: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The part as a list."""
+        return (self.part,) if self.part else ()
+
+    def record(self, settings: Settings, operation: str, *levels: str) -> str:
+        """The name of a recorded series of this counter."""
+        return f"{'_'.join((recorded(settings).level, *levels))}:{self.metric.name.removesuffix('_total')}:{operation}"
+
+
+QUEUE_READS = Loss(
+    alert="QueueReadFailing",
+    metric=catalog.QUEUE_READ_FAILURES,
+    part="queue",
+    least=lambda settings: settings.alerting.minimum_bad_events,
+    summary="A queue cannot be read.",
+    description=(
+        'Reading the queue {{ $labels.queue }} of {{ $labels.job }} failed {{ $value | printf "%.0f" }} times in the last '
+        "WINDOW. Its length is unknown meanwhile, so QueueBacklogGrowing is silent."
+    ),
+    meaning="a queue cannot be read, so that nobody would see it grow",
+)
+AUDIT = Loss(
+    alert="AuditEntriesLost",
+    metric=catalog.AUDIT_FAILURES,
+    summary="Entries of the audit trail are lost.",
+    description=(
+        '{{ $labels.job }} could not keep {{ $value | printf "%.0f" }} entries of its audit trail in the last WINDOW.'
+    ),
+    meaning="a service could not write entries of its audit trail",
+)
+LOGS = Loss(
+    alert="LogLinesLost",
+    metric=catalog.LOG_LINES_LOST,
+    summary="Log lines are lost.",
+    description='{{ $labels.job }} lost {{ $value | printf "%.0f" }} log lines in the last WINDOW.',
+    meaning="a service loses log lines, since whoever reads them is slow or the disk is full",
+)
+LOSSES = (QUEUE_READS, AUDIT, LOGS)
+
+
+def loss_rules(settings: Settings) -> list[RecordingRule]:
+    """What was lost, counted from the first loss on."""
+    return [rule for loss in LOSSES for rule in _recording(settings, loss)]
+
+
+def _recording(settings: Settings, loss: Loss) -> list[RecordingRule]:
+    instances = recorded(settings).by_with("instance")
+    of_instance, of_part = (
+        loss.record(settings, "sum", "instance"),
+        loss.record(settings, "sum", "instance", *loss.parts),
+    )
+    whole = RecordingRule(
+        record=of_instance,
+        expr=f"{totals(settings, loss.metric.name)}\nor\n0 * max by ({instances}) ({catalog.TARGET_INFO.name})",
+    )
+    part = RecordingRule(record=of_part, expr=totals(settings, loss.metric.name, *loss.parts))
+    new = RecordingRule(
+        record=loss.record(settings, "increase", *loss.parts),
+        expr=added(settings, of_part, *loss.parts, seen=of_instance if loss.part else ""),
+    )
+    return [whole, part, new] if loss.part else [whole, new]
+
+
+def _window(settings: Settings) -> Duration:
+    """So long that a single loss outlives the time that the alert waits."""
+    return Duration.of(settings.alerting.window.seconds + settings.alerting.for_.warning.seconds)
+
+
+def _rules(settings: Settings, loss: Loss) -> list[AlertRule]:
+    window = _window(settings)
+    return [
+        watcher_rule(
+            settings,
+            loss.alert,
+            expr=f"{within(loss.record(settings, 'increase', *loss.parts), window)} >= [[minimum_events]]",
+            parameters={"minimum_events": loss.least(settings)},
+            summary=loss.summary,
+            description=loss.description.replace("WINDOW", window),
+        )
+    ]
+
+
+def _tests(settings: Settings, loss: Loss) -> list[RuleTest]:
+    """Enough fires and resolves, at a counter that was 0 and at one that they begin; one fewer is silent, and an old number too."""
+    (rule,) = rules = _rules(settings, loss)
+    moments, least = clock(settings, rules, memory=_window(settings).seconds), loss.least(settings)
+    labels = {**service_labels(settings), **dict.fromkeys(loss.parts, "emails")}
+    change = moments.grace // moments.step + 2
+    fires = change * moments.step + rule.for_.seconds + moments.grace
+    over = fires + moments.resolved - moments.fires
+    firing = (Firing(rule=rule, labels=labels, value=least),)
+
+    def test(name: str, before: str, after: int, *checks: At) -> RuleTest:
+        own = {**labels, "instance": "a", **{label: "some" for label in loss.metric.labels if label not in loss.parts}}
+        info = {label: value for label, value in own.items() if label in {*service_labels(settings), "instance"}}
+        end = over // moments.step
+        series = (
+            Series(name=catalog.TARGET_INFO.name, labels=info, values=f"1x{end}"),
+            Series(name=loss.metric.name, labels=own, values=f"{before} {after}x{end - change}"),
+        )
+        return RuleTest(name=f"{loss.alert}: {name}", series=series, alerts=checks)
+
+    happens = At(seconds=fires, alert=loss.alert, firing=firing), At(seconds=over, alert=loss.alert)
+    silent = At(seconds=fires, alert=loss.alert)
+    return [
+        test(f"{least} at once fires, and resolves", f"0x{change - 1}", least, *happens),
+        test(f"the first {least} that are counted at all fire, and resolve", f"_x{change}", least, *happens),
+        test(f"{least - 1} is silent", f"0x{change - 1}", least - 1, silent),
+        test("what was counted before is silent", f"7x{change - 1}", 7, silent),
+    ]
+
+
+def _alert(loss: Loss) -> Alert:
+    return Alert(
+        name=loss.alert,
+        group="losses",
+        meaning=loss.meaning,
+        rules=lambda settings: _rules(settings, loss),
+        tests=lambda settings: _tests(settings, loss),
+    )
+
+
+QUEUE_READ_FAILING, AUDIT_ENTRIES_LOST, LOG_LINES_LOST = map(_alert, LOSSES)
