@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from instrumentation.settings.duration import Duration
-from instrumentation.settings.faults import Allowed
-from instrumentation.settings.types import FilePath, PrometheusDuration, Section, Text, WebAddress
+from instrumentation.settings.faults import Allowed, fault
+from instrumentation.settings.types import FilePath, LabelName, PrometheusDuration, Section, Text, WebAddress
 
 LONGEST_OWNER = 40  # characters; Grafana's tags have 50, and ours begins with "sidelight:"
 
@@ -19,6 +20,19 @@ OwnerName = Annotated[
 ]
 
 
+LINK_PATTERN = "give an http:// or https:// address without spaces, in which {job}, {from} and {to} may stand"
+
+
+def _link_pattern(value: str) -> str:
+    named = set(re.findall(r"\{(\w*)\}", value))
+    if not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", value) or not named <= {"job", "from", "to"}:
+        raise fault(LINK_PATTERN)
+    return value
+
+
+LinkPattern = Annotated[Text, AfterValidator(_link_pattern), Allowed(text=LINK_PATTERN)]
+
+
 class Dashboards(Section):
     """Where the dashboards live, and whose they are."""
 
@@ -27,3 +41,15 @@ class Dashboards(Section):
     own: Annotated[tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files or folders")] = ()
     base_url: WebAddress = "https://grafana.example"
     refresh: PrometheusDuration = Duration("30s")
+    loki: Text | None = None  # the uid of the Loki data source in which panels open the logs of a service
+    loki_label: LabelName = "service_name"  # its label that has the same values as job
+    logs_url: LinkPattern | None = None  # where else the logs are
+    tempo: Text | None = None  # the uid of the Tempo data source in which panels open the traces of a service
+    traces_url: LinkPattern | None = None  # where else the traces are
+
+    @model_validator(mode="after")
+    def _one_place_each(self) -> Self:
+        for source, pattern in (("loki", "logs_url"), ("tempo", "traces_url")):
+            if getattr(self, source) and getattr(self, pattern):
+                raise fault(f"give either {source} or {pattern}", key=pattern)
+        return self
