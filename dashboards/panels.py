@@ -178,7 +178,7 @@ def _table(panel: Panel, **common: Any) -> Any:
     }
     return grafana.Table(
         **common,
-        unit=panel.unit,
+        unit=Unit.COUNT,  # those of numbers are set for their columns: with a unit of times, Grafana shows texts as NaN
         filterable=True,
         transformations=[
             *([{"id": "merge", "options": {}}] if "Value" not in values else []),

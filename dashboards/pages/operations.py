@@ -163,7 +163,7 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
             empty=_NO_REQUESTS,
         ),
         stat(
-            title="Instances down now",
+            title="Instances down",
             description="Instances that Prometheus cannot scrape.",
             unit=Unit.COUNT,
             queries=(Query(expr=promql.or_zero(promql.number(f"{up} == 0"), promql.number(up))),),
