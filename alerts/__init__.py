@@ -12,7 +12,7 @@ from alerts.conditions.cpu import CPU_SATURATED
 from alerts.conditions.daily_cost import DAILY_COST_OVER_BUDGET
 from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
 from alerts.conditions.disk import DISK_FILLING_UP
-from alerts.conditions.error_budget import ERROR_BUDGET_BURN, slo_rules
+from alerts.conditions.error_budget import ERROR_BUDGET_BURN, bad_request_rules, slo_rules
 from alerts.conditions.error_rate import HIGH_ERROR_RATE
 from alerts.conditions.health_checks import HEALTH_CHECK_FAILING
 from alerts.conditions.latency import HIGH_LATENCY_P95
@@ -26,6 +26,7 @@ from alerts.conditions.watchdog import WATCHDOG
 from alerts.conditions.workflow_failures import WORKFLOW_FAILURES
 from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.recording.cost import cost_rules
+from alerts.recording.own_thresholds import own_threshold_rules
 from alerts.recording.services import (
     deployment_rules,
     http_label_rules,
@@ -39,6 +40,7 @@ from alerts.rule_tests.counting_tests import counting_tests
 from alerts.rule_tests.label_tests import label_tests
 from alerts.rule_tests.promtool import to_test_file
 from alerts.rule_tests.users_tests import users_tests
+from alerts.thresholds import OVERRIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,9 +75,14 @@ ALERTS = (
 )
 """Every alert. Adding one is a module and a line here."""
 
-# What each group records before its alerts; ServiceDown reads what the deployment group recorded over a day.
+MOST_RULES = 20
+"""Rules in a group at most: the default limit of Grafana Mimir, ``ruler_max_rules_per_rule_group``."""
+
+# What each group records before its alerts. Prometheus evaluates groups independently, so what a rule reads of another group may be
+# one evaluation old. Series that must be read exactly once stand in the group of their reader.
 _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
-    "http": lambda settings: [*http_rules(settings), *slo_rules(settings)],
+    "http": lambda settings: [*http_rules(settings), *bad_request_rules(settings)],
+    "slo": slo_rules,
     "deployment": deployment_rules,
     "users": users_rules,
     "queues": queue_rules,
@@ -87,14 +94,14 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
 
 
 def groups(settings: Settings) -> list[RuleGroup]:
-    """Every rule group: an alert stands in one group with what it reads, so both are of one moment."""
+    """Every rule group, none with more than ``MOST_RULES`` rules."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
-    made = (*(_group(settings, name) for name in names), *_label_groups(settings))
+    made = [*(_group(settings, name) for name in names), *_label_groups(settings), *_override_groups(settings)]
     return [group for group in made if group.rules]
 
 
 def _label_groups(settings: Settings) -> Iterator[RuleGroup]:
-    """A group for each label in ``http.labels`` that has rules; Mimir allows 20 rules in one."""
+    """A group for each label in ``http.labels`` that has rules."""
     for label in (name for name, each in settings.http.labels.items() if each.rules):
         rules = tuple(http_label_rules(settings, label))
         yield RuleGroup(name=f"sidelight.http_{label}", interval=settings.alerting.evaluation_interval, rules=rules)
@@ -102,10 +109,24 @@ def _label_groups(settings: Settings) -> Iterator[RuleGroup]:
 
 def _group(settings: Settings, name: str) -> RuleGroup:
     recording = _RECORDING[name](settings) if name in _RECORDING else []
-    alerts = [rule for alert in ALERTS if alert.group == name for rule in alert.rules(settings)]
+    alerts = [rule for alert in ALERTS if alert.group == name for rule in alert.rules(settings) if not _is_own(rule)]
     # Registers change from window to window, and to read a day of them more often would cost for nothing.
     interval = settings.users_window if name == "users" else settings.alerting.evaluation_interval
     return RuleGroup(name=f"sidelight.{name}", interval=interval, rules=(*recording, *alerts))
+
+
+def _override_groups(settings: Settings) -> Iterator[RuleGroup]:
+    """What overrides add: a group for each threshold that any has, and one for their alerts, since what they read never changes."""
+    interval = settings.alerting.evaluation_interval
+    for name, rules in own_threshold_rules(settings).items():
+        yield RuleGroup(name=f"sidelight.override_{name}", interval=interval, rules=tuple(rules))
+    alerts = tuple(rule for alert in ALERTS for rule in alert.rules(settings) if _is_own(rule))
+    if alerts:
+        yield RuleGroup(name="sidelight.overrides", interval=interval, rules=alerts)
+
+
+def _is_own(rule: AlertRule) -> bool:
+    return rule.labels == OVERRIDDEN
 
 
 def generated(settings: Settings) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Which threshold holds for which service at which severity: the thresholds for all, and the overrides."""
+"""Which threshold applies to which service at which severity: the thresholds for all, and the overrides."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,22 +11,98 @@ from alerts.links import OPERATIONS_UID, urls
 from alerts.model import AlertRule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from instrumentation.settings import Override, Settings
 
 SEVERITIES = ("critical", "warning")
 
 
+OVERRIDDEN = {"override": "true"}
+"""The label of alerts whose threshold comes from an override."""
+
+# Labels that a judged series has beside those of its service.
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "cpu_used_ratio": ("instance",),
+    "memory_used_ratio": ("instance",),
+    "disk_used_ratio": ("instance", "path"),
+    "full_ratio": ("instance", "path"),
+    "queue_depth": ("queue",),
+    "queue_oldest_age_seconds": ("queue",),
+    "workflow_failure_ratio": ("workflow",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What a rule compares with: numbers that apply to all services, or the recorded numbers of the overrides.
+
+    However many overrides there are, an alert has two rules for each severity.
+
+    Attributes:
+        severity: critical or warning.
+        numbers: Place, such as ``threshold``, to the number for all; empty in the rule for overrides.
+        recorded: Place to the recorded series that holds the numbers of the overrides, and to the labels of that series.
+        labels: Labels of the alerts.
+    """
+
+    severity: str
+    numbers: Mapping[str, float]
+    recorded: Mapping[str, tuple[str, tuple[str, ...]]]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The name of the rule among those of its alert."""
+        return f"{self.severity}_overrides" if self.labels else self.severity
+
+    def judges(self, place: str) -> bool:
+        """Whether there is anything to compare with at this place."""
+        return place in self.numbers or place in self.recorded
+
+    def of(self, series: str, place: str = "threshold") -> str:
+        """The series that this limit judges.
+
+        >>> own = {"threshold": ("own", ("job",))}
+        >>> Limit(severity="critical", numbers={"threshold": 1.0}, recorded=own).of("a")
+        '(a unless own)'
+        """
+        return f"({series} unless {self.recorded[place][0]})" if self.numbers and place in self.recorded else series
+
+    def than(self, place: str = "threshold") -> str:
+        """What a value must exceed: a place for a number, or the recorded series."""
+        return f"[[{place}]]" if self.numbers else self.recorded[place][0]
+
+    def said(self, place: str = "threshold", function: str = "") -> str:
+        """The number in a sentence, as a Prometheus template.
+
+        Args:
+            place: Which number.
+            function: The template function that formats it, such as ``humanizePercentage``.
+        """
+        formatted = f" | {function}" if function else ""
+        if place in self.numbers:
+            return f'{{{{ "[[{place}]]"{formatted} }}}}' if function else f"[[{place}]]"
+        if place not in self.recorded or self.numbers:
+            return "the limit for all"
+        name, labels = self.recorded[place]
+        matching = ",".join(f"{label}=%q" for label in labels)
+        values = " ".join(f"$labels.{label}" for label in labels)
+        looked_up = f'with printf "{name}{{{matching}}}" {values} | query'
+        return (
+            f"{{{{ {looked_up} }}}}{{{{ . | first | value{formatted} }}}}{{{{ else }}}}the limit for all{{{{ end }}}}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """One threshold at one severity for some services.
+    """One threshold at one severity for some services, as the settings give it.
 
     Attributes:
         severity: critical or warning.
         threshold: The number that the measured value must exceed.
         match: The labels of the override; empty for the threshold for all.
-        before: What earlier overrides match, and this level therefore leaves out.
+        before: The matches of earlier overrides, to whose services this level does not apply.
         further: Thresholds of the same alert beside the first, by name.
     """
 
@@ -36,70 +113,125 @@ class Level:
     further: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def key(self) -> str:
-        """The name of the level among those of its alert.
-
-        >>> Level(severity="critical", threshold=2.0, match={"job": "search"}, before=()).key
-        'critical_job_search'
-        """
-        parts = [self.severity, *(part for pair in self.match.items() for part in pair)]
-        return re.sub(r"\W+", "_", "_".join(parts))
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """What tells an override's alert from the others of its name and severity.
-
-        >>> Level(severity="critical", threshold=2.0, match={"job": "search"}, before=()).labels
-        {'override': 'job=search'}
-        """
-        return {"override": ", ".join(f"{name}={value}" for name, value in self.match.items())} if self.match else {}
-
-    def of(self, series: str) -> str:
-        """The series that this level judges.
-
-        >>> Level(severity="critical", threshold=1.0, match={}, before=({"job": "search"},)).of("a")
-        '(a unless a{job="search"})'
-        """
-        if not self.before:
-            return series + matchers(self.match)
-        left_out = [f"unless {series}{matchers(match)}" for match in self.before]
-        return f"({' '.join([series + matchers(self.match), *left_out])})"
+    def limit(self) -> Limit:
+        """The limit whose rule says the same as the alert of a service at this level."""
+        numbers = {"threshold": self.threshold, **self.further}
+        return Limit(severity=self.severity, numbers=numbers, recorded={}, labels=OVERRIDDEN if self.match else {})
 
     def judges(self, labels: Mapping[str, str]) -> bool:
         """Whether a series with these labels is judged by this level."""
         return _is_within(labels, self.match) and not any(_is_within(labels, match) for match in self.before)
 
 
-def levels(settings: Settings, *thresholds: str) -> list[Level]:
-    """Every level of a threshold, overrides first since the first that matches counts.
+Numbers = Callable[["Override | None", str], float | None]
+"""Gives the number of an override, or for all where it is None, at a severity; None where there is none."""
+
+
+def thresholds_of(settings: Settings, name: str) -> Numbers:
+    """The numbers of a threshold that the settings hold, such as ``error_ratio``."""
+
+    def number_of(override: Override | None, severity: str) -> float | None:
+        return getattr(getattr(override or settings.thresholds, name), severity, None)
+
+    return number_of
+
+
+def disk_thresholds(settings: Settings) -> dict[str, Numbers]:
+    """The threshold of disks, and at ``critical`` the share at which a disk is too full to wait for its trend.
+
+    An override that allows a fuller disk than that means both.
+    """
+
+    def full(override: Override | None, severity: str) -> float | None:
+        own = (override or settings.thresholds).disk_used_ratio.critical
+        return None if own is None or severity != "critical" else max(settings.thresholds.disk_full_ratio, own)
+
+    return {"disk_used_ratio": thresholds_of(settings, "disk_used_ratio"), "full_ratio": full}
+
+
+def own_series(settings: Settings, name: str, severity: str) -> tuple[str, tuple[str, ...]]:
+    """The recorded series that holds the overrides' numbers of a threshold, and its labels."""
+    parts, service = _PARTS.get(name, ()), settings.alerting.group_by
+    return f"{'_'.join((*service, *parts))}:{name}_threshold:{severity}", (*service, *parts)
+
+
+def own_numbers(settings: Settings, numbers: Numbers, severity: str) -> list[tuple[Mapping[str, str], float]]:
+    """The overrides that have a number of their own, and the number, in their order: the first that matches counts."""
+    overrides = settings.thresholds.overrides
+    return [(one.match, value) for one in overrides if (value := numbers(one, severity)) is not None]
+
+
+def limits(settings: Settings, *names: str) -> list[Limit]:
+    """What the rules of an alert compare with; for each severity one for all, and one for overrides if there are any.
 
     Args:
         settings: The settings.
-        thresholds: The threshold's name, such as ``error_ratio``, and those of others that the alert reads beside it.
+        names: The threshold's name, such as ``error_ratio``, and those of others that the alert reads beside it.
     """
-
-    def numbers(override: Override | None, severity: str) -> dict[str, float]:
-        holder = override or settings.thresholds
-        given = {name: getattr(getattr(holder, name), severity) for name in thresholds}
-        return {name: value for name, value in given.items() if value is not None}
-
-    return levels_from(settings, numbers)
+    return limits_from(settings, {name: thresholds_of(settings, name) for name in names})
 
 
-def levels_from(settings: Settings, numbers: Callable[[Override | None, str], dict[str, float]]) -> list[Level]:
-    """Every level of what the settings do not hold as a threshold by itself.
+def limits_from(settings: Settings, given: Mapping[str, Numbers]) -> list[Limit]:
+    """The same for numbers that the settings do not hold as a threshold; the first is the threshold."""
+    return [limit for severity in SEVERITIES for limit in _of_severity(settings, given, severity)]
+
+
+def _of_severity(settings: Settings, given: Mapping[str, Numbers], severity: str) -> Iterator[Limit]:
+    places = dict(zip(("threshold", *tuple(given)[1:]), given.items(), strict=True))
+    for_all = {place: value for place, (_, of) in places.items() if (value := of(None, severity)) is not None}
+    own = {
+        place: own_series(settings, name, severity)
+        for place, (name, of) in places.items()
+        if own_numbers(settings, of, severity)
+    }
+    if for_all:
+        yield Limit(severity=severity, numbers=for_all, recorded=own)
+    if own:
+        yield Limit(severity=severity, numbers={}, recorded=own, labels=OVERRIDDEN)
+
+
+def levels(settings: Settings, *names: str) -> list[Level]:
+    """The levels that tests go through: those for all, and of the overrides the first with each set of labels.
+
+    All overrides take the same way, so a thousand need no more tests than one.
 
     Args:
         settings: The settings.
-        numbers: Gives the numbers, by name and the threshold first, of an override, or for all where it is None, at a
-            severity; none where there is no threshold.
+        names: As for ``limits``.
     """
-    return [level for severity in SEVERITIES for level in _of_severity(settings, numbers, severity)]
+    return levels_from(settings, {name: thresholds_of(settings, name) for name in names})
+
+
+def levels_from(settings: Settings, given: Mapping[str, Numbers]) -> list[Level]:
+    """The same for numbers that the settings do not hold as a threshold."""
+    found: list[Level] = []
+    (_, first), *others = given.items()
+    for severity in SEVERITIES:
+        own = own_numbers(settings, first, severity)
+        seen: set[frozenset[str]] = set()
+        for index, (match, value) in enumerate(own):
+            if frozenset(match) not in seen:
+                seen.add(frozenset(match))
+                before = tuple(earlier for earlier, _ in own[:index])
+                further = _further(settings, others, severity, match)
+                found.append(Level(severity=severity, threshold=value, match=match, before=before, further=further))
+        if (for_all := first(None, severity)) is not None:
+            further = {name: number for name, of in others if (number := of(None, severity)) is not None}
+            every = tuple(match for match, _ in own)
+            found.append(Level(severity=severity, threshold=for_all, match={}, before=every, further=further))
+    return found
+
+
+def _further(
+    settings: Settings, others: Iterable[tuple[str, Numbers]], severity: str, match: Mapping[str, str]
+) -> dict[str, float]:
+    own = {name: own_numbers(settings, of, severity) for name, of in others}
+    return {name: value for name, pairs in own.items() for where, value in pairs if where == match}
 
 
 def level_rule(  # noqa: PLR0913 - a rule has that many parts
     settings: Settings,
-    level: Level,
+    limit: Limit,
     *,
     alert: str,
     expr: str,
@@ -109,49 +241,33 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
     on_edge: bool = False,
     dashboard: str = OPERATIONS_UID,
 ) -> AlertRule:
-    """The rule of one level; its places are ``threshold`` and the parameters.
+    """The rule of one limit; its places are those of the limit and the parameters.
 
     Args:
         settings: The settings.
-        level: The level.
+        limit: The limit.
         alert: The alert's name.
         expr: PromQL with places.
         summary: As in ``AlertRule``.
         description: As in ``AlertRule``.
-        parameters: As in ``AlertRule``, beside the threshold.
+        parameters: As in ``AlertRule``, beside those of the limit.
         on_edge: Whether the threshold must be a bucket edge.
         dashboard: As in ``urls``.
     """
     return AlertRule(
         alert=alert,
-        key=level.key,
-        severity=level.severity,
+        key=limit.key,
+        severity=limit.severity,
         expr=expr,
-        parameters={"threshold": level.threshold, **(parameters or {})},
-        on_edge=("threshold",) if on_edge else (),
-        for_=getattr(settings.alerting.for_, level.severity),
+        parameters={**limit.numbers, **(parameters or {})},
+        on_edge=("threshold",) if on_edge and limit.numbers else (),
+        for_=getattr(settings.alerting.for_, limit.severity),
         keep_firing_for=settings.alerting.keep_firing_for,
         summary=summary,
         description=description,
-        labels=level.labels,
+        labels=limit.labels,
         urls=urls(settings, alert, dashboard=dashboard),
     )
-
-
-def _of_severity(
-    settings: Settings, numbers: Callable[[Override | None, str], dict[str, float]], severity: str
-) -> list[Level]:
-    found: list[Level] = []
-    for_all = numbers(None, severity)
-    for override in (*settings.thresholds.overrides, None):
-        own = numbers(override, severity)
-        if own:
-            (_, threshold), *further = {**for_all, **own}.items()
-            match = override.match if override else {}
-            before = tuple(level.match for level in found)
-            level = Level(severity=severity, threshold=threshold, match=match, before=before, further=dict(further))
-            found.append(level)
-    return found
 
 
 def matchers(match: Mapping[str, str], *more: str) -> str:
@@ -162,6 +278,18 @@ def matchers(match: Mapping[str, str], *more: str) -> str:
     """
     parts = [*(f"{label}={_quoted(value)}" for label, value in match.items()), *more]
     return f"{{{', '.join(parts)}}}" if parts else ""
+
+
+def any_of(label: str, values: Iterable[str]) -> str:
+    r"""A matcher for any of some values.
+
+    >>> any_of("job", ["a"]), any_of("job", ["a", "b.c"])
+    ('job="a"', 'job=~"a|b\\\\.c"')
+    """
+    values = list(values)
+    if len(values) == 1:
+        return f"{label}={_quoted(values[0])}"
+    return f"{label}=~{_quoted('|'.join(map(re.escape, values)))}"
 
 
 def _quoted(value: str) -> str:

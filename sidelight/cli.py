@@ -22,6 +22,7 @@ from sidelight.commands.export import export
 from sidelight.commands.init import init
 from sidelight.commands.publish import publish
 from sidelight.commands.tools import tools
+from sidelight.commands.view import view
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,7 +48,7 @@ def options(
     del version
 
 
-for command in (build, check, init, tools, publish, export, demo):
+for command in (build, check, init, tools, publish, export, view, demo):
     app.command()(command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(slo.app, name="slo")

@@ -10,7 +10,7 @@ from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, story_test
 from alerts.rule_tests.trend_histories import trend_clock
-from alerts.thresholds import SEVERITIES, level_rule, levels
+from alerts.thresholds import SEVERITIES, level_rule, levels, limits
 from alerts.trends import halves
 from instrumentation import catalog
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from alerts.model import AlertRule
-    from alerts.thresholds import Level
+    from alerts.thresholds import Level, Limit
     from instrumentation.settings import Settings
 
 NAME = "CPUSaturated"
@@ -27,37 +27,37 @@ _CORES = 2
 
 
 def cpu_saturated(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity and override.
+    """Rules for each severity, for all and for overrides.
 
     Use cannot rise above what there is, so a line through it leads nowhere: that it lasts is the trend.
     """
-    return [_rule(settings, level) for level in levels(settings, "cpu_used_ratio")]
+    return [_rule(settings, limit) for limit in limits(settings, "cpu_used_ratio")]
 
 
-def _rule(settings: Settings, level: Level) -> AlertRule:
+def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of, window = recorded(settings), settings.alerting.trend.window
     recent, earlier = halves(of.cpu_used, window)
     return level_rule(
         settings,
-        level,
+        limit,
         alert=NAME,
         expr=(
-            f"{level.of(of.cpu_used)} > [[threshold]]\n"
-            f"and avg_over_time({recent}) > [[threshold]]\n"
-            f"and avg_over_time({earlier}) > [[threshold]]"
+            f"{limit.of(of.cpu_used)} > {limit.than()}\n"
+            f"and avg_over_time({recent}) > {limit.than()}\n"
+            f"and avg_over_time({earlier}) > {limit.than()}"
         ),
         summary="An instance uses nearly all CPU that it may use.",
         description=(
             "{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of the CPU it may use, "
             f"and has used as much for most of the last {window}; the limit is "
-            '{{ "[[threshold]]" | humanizePercentage }}.'
+            f"{limit.said(function='humanizePercentage')}."
         ),
     )
 
 
 def cpu_saturated_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; peaks; an instance without a container's numbers."""
-    judged = list(zip(levels(settings, "cpu_used_ratio"), cpu_saturated(settings), strict=True))
+    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "cpu_used_ratio")]
     moments = trend_clock(settings, [rule for _, rule in judged], settings.alerting.trend.window)
     stories = list(_stories(settings, moments))
     return [

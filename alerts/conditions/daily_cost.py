@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from alerts.alert import Alert
 from alerts.links import BUSINESS_UID
 from alerts.model import number
-from alerts.recording.cost import cost_levels
+from alerts.recording.cost import daily_budget
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import Measured, Story, boundary_tests, story_test
-from alerts.thresholds import SEVERITIES, level_rule
+from alerts.thresholds import SEVERITIES, level_rule, levels_from, limits_from
 from instrumentation import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from alerts.model import AlertRule
-    from alerts.thresholds import Level
+    from alerts.thresholds import Level, Limit
     from instrumentation.settings import Settings
 
 NAME = "DailyCostOverBudget"
@@ -26,19 +26,23 @@ NAME = "DailyCostOverBudget"
 
 def daily_cost_over_budget(settings: Settings) -> list[AlertRule]:
     """One rule for each severity, for all where there is a budget and for each override that has its own."""
-    return [_rule(settings, level) for level in cost_levels(settings)]
+    return [_rule(settings, limit) for limit in limits_from(settings, {"daily_usd": daily_budget(settings)})]
 
 
-def _rule(settings: Settings, level: Level) -> AlertRule:
+def _levels(settings: Settings) -> list[Level]:
+    return levels_from(settings, {"daily_usd": daily_budget(settings)})
+
+
+def _rule(settings: Settings, limit: Limit) -> AlertRule:
     return level_rule(
         settings,
-        level,
+        limit,
         alert=NAME,
-        expr=f"{level.of(recorded(settings).cost_today)} > [[threshold]]",
+        expr=f"{limit.of(recorded(settings).cost_today)} > {limit.than()}",
         summary="Workflows cost too much today.",
         description=(
             'The workflows of {{ $labels.job }} have cost {{ $value | printf "%.2f" }} US dollars since midnight, UTC; '
-            "the limit is [[threshold]]."
+            f"the limit is {limit.said()}."
         ),
         dashboard=BUSINESS_UID,
     )
@@ -46,7 +50,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
 
 def daily_cost_over_budget_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; several instances, of which some restart and some are new."""
-    judged = list(zip(cost_levels(settings), daily_cost_over_budget(settings), strict=True))
+    judged = [(level, _rule(settings, level.limit)) for level in _levels(settings)]
     if not judged:
         return []
     moments = clock(settings, [rule for _, rule in judged])
@@ -63,7 +67,10 @@ def _history(moments: Clock, level: Level, labels: Mapping[str, str], above: boo
 
 
 def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
-    steps, most = moments.fires // moments.step, max(level.threshold for level in cost_levels(settings))
+    steps, most = (
+        moments.fires // moments.step,
+        max(level.threshold for level in _levels(settings)),
+    )
     part = round(0.6 * most, 6)
 
     def spent(name: str, *instances: str, usd: float = 0) -> Story:

@@ -9,7 +9,7 @@ from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock, slowed
 from alerts.rule_tests.saturation_tests import filling_tests
 from alerts.rule_tests.threshold_tests import Story, story_test
-from alerts.thresholds import level_rule, levels
+from alerts.thresholds import disk_thresholds, level_rule, levels_from, limits_from
 from alerts.trends import leads_beyond
 from instrumentation import catalog
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from alerts.model import AlertRule
-    from alerts.thresholds import Level
+    from alerts.thresholds import Limit
     from instrumentation.settings import Settings
 
 NAME = "DiskFillingUp"
@@ -26,31 +26,28 @@ _OWN = {"path": "/data"}
 
 
 def disk_filling_up(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity and override."""
-    return [_rule(settings, level) for level in levels(settings, "disk_used_ratio")]
+    """Rules for each severity, for all and for overrides."""
+    return [_rule(settings, limit) for limit in limits_from(settings, disk_thresholds(settings))]
 
 
-def _rule(settings: Settings, level: Level) -> AlertRule:
+def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of, trend = recorded(settings), settings.alerting.trend
-    used, horizon = level.of(of.disk_used), getattr(trend.disk_full_within, level.severity)
-    is_filling = f"{used} > [[threshold]]\nand {leads_beyond(of.disk_used, trend.disk_window, horizon, '1')}"
+    used, horizon = limit.of(of.disk_used), getattr(trend.disk_full_within, limit.severity)
+    is_filling = f"{used} > {limit.than()}\nand {leads_beyond(of.disk_used, trend.disk_window, horizon, '1')}"
     said = (
         "The file system of {{ $labels.path }} on {{ $labels.instance }} of {{ $labels.job }} is "
-        '{{ $value | humanizePercentage }} full. The threshold is {{ "[[threshold]]" | humanizePercentage }} where it '
+        f"{{{{ $value | humanizePercentage }}}} full. The threshold is {limit.said(function='humanizePercentage')} where it "
         f"will be full within {horizon} if it goes on like this"
     )
-    if level.severity == "warning":
-        parameters, expr, description = {}, is_filling, f"{said}."
+    if limit.severity == "warning":
+        expr, description = is_filling, f"{said}."
     else:
-        # Who says that a disk may be fuller than that means it for both.
-        parameters = {"full_ratio": max(settings.thresholds.disk_full_ratio, level.threshold)}
-        expr = f"{is_filling}\nor\n{used} > [[full_ratio]]"
-        description = f'{said}, else {{{{ "[[full_ratio]]" | humanizePercentage }}}}.'
+        expr = f"{is_filling}\nor\n{limit.of(of.disk_used, 'full_ratio')} > {limit.than('full_ratio')}"
+        description = f"{said}, else {limit.said('full_ratio', 'humanizePercentage')}."
     return level_rule(
         settings,
-        level,
+        limit,
         alert=NAME,
-        parameters=parameters,
         expr=expr,
         summary="A file system is nearly full.",
         description=description,
@@ -59,7 +56,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
 
 def disk_filling_up_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; a disk that is nearly full and stays so; one that is too full to wait."""
-    judged = list(zip(levels(settings, "disk_used_ratio"), disk_filling_up(settings), strict=True))
+    judged = [(level, _rule(settings, level.limit)) for level in levels_from(settings, disk_thresholds(settings))]
     trend, full = settings.alerting.trend, settings.thresholds.disk_full_ratio
     within = trend.disk_full_within
     soon = clock(settings, [rule for _, rule in judged])

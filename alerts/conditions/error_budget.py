@@ -15,15 +15,16 @@ from alerts.conditions.latency import NAME as HIGH_LATENCY_P95
 from alerts.links import urls
 from alerts.model import AlertRule, RecordingRule, number
 from alerts.recording.counting import within
+from alerts.recording.own_thresholds import by_match, constants
 from alerts.recording.services import recorded, slower
 from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, Value
 from alerts.rule_tests.threshold_tests import service_labels
-from alerts.thresholds import SEVERITIES, matchers
+from alerts.thresholds import SEVERITIES
 from instrumentation import catalog
 from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from instrumentation.settings import Objectives, Settings
 
@@ -70,15 +71,25 @@ BURNS = (
 """As the workbook has them; the last two are its tickets."""
 
 
+def bad_request_rules(settings: Settings) -> list[RecordingRule]:
+    """Bad requests. They are copied from the counts of the same evaluation, so they stand in the group that counts.
+
+    Another group could read an evaluation's counts twice, or not at all.
+    """
+    of = recorded(settings)
+    return [
+        RecordingRule(record=of.new_bad, expr=_by_slo([(AVAILABILITY, of.new_errors), (LATENCY, _slow(settings))])),
+        RecordingRule(record=of.bad_by_quarter, expr=_once_a_quarter(settings, of.new_bad)),
+        RecordingRule(record=of.requests_by_quarter, expr=_once_a_quarter(settings, of.new_requests)),
+    ]
+
+
 def slo_rules(settings: Settings) -> list[RecordingRule]:
-    """Objectives, bad requests, how fast every window spends the budget, and what is left of it."""
+    """Objectives, how fast every window spends the budget, and what is left of it."""
     of, period = recorded(settings), settings.slo.period
     windows = dict.fromkeys([*sorted((w for burn in BURNS for w in (burn.short, burn.long)), key=_seconds), period])
     return [
         RecordingRule(record=of.objective, expr=_by_slo(_objective(settings, slo) for slo in (AVAILABILITY, LATENCY))),
-        RecordingRule(record=of.new_bad, expr=_by_slo([(AVAILABILITY, of.new_errors), (LATENCY, _slow(settings))])),
-        RecordingRule(record=of.bad_by_quarter, expr=_once_a_quarter(settings, of.new_bad)),
-        RecordingRule(record=of.requests_by_quarter, expr=_once_a_quarter(settings, of.new_requests)),
         *(_burn_rule(settings, window) for window in windows),
         RecordingRule(record=of.budget_left, expr=f"1 - {of.budget_burn(period)}", shown=True),
     ]
@@ -130,27 +141,25 @@ def _by_slo(series: Iterable[tuple[str, str]]) -> str:
 
 
 def _objective(settings: Settings, slo: str) -> tuple[str, str]:
-    requests = recorded(settings).requests
-    return slo, " or ".join(
-        f"0 * {requests}{matchers(match)} + {number(getattr(own, slo) if slo == AVAILABILITY else own.latency.ratio)}"
-        for match, own in _of_services(settings)
-    )
+    def ratio(own: Objectives) -> float:
+        return own.availability if slo == AVAILABILITY else own.latency.ratio
+
+    return slo, constants(recorded(settings).requests, _of_services(settings, ratio))
 
 
 def _slow(settings: Settings) -> str:
     """New requests that took longer than they may."""
     buckets = recorded(settings).new_in_buckets
-    return " or ".join(
-        f"clamp_min({slower(settings, buckets, number(own.latency.seconds), match)}, 0)"
-        for match, own in _of_services(settings)
+    return by_match(
+        _of_services(settings, lambda own: own.latency.seconds),
+        lambda which, edge: f"clamp_min({slower(settings, buckets, number(edge), *which)}, 0)",
     )
 
 
-def _of_services(settings: Settings) -> Iterator[tuple[Mapping[str, str], Objectives]]:
-    """Labels and objectives; of ``or`` the first that matches counts, and the rest is for all."""
-    for override in settings.slo.overrides:
-        yield override.match, settings.slo.of(override)
-    yield {}, settings.slo
+def _of_services(settings: Settings, objective: Callable[[Objectives], float]) -> list[tuple[Mapping[str, str], float]]:
+    """Labels and an objective, the one for all last."""
+    own = [(override.match, objective(settings.slo.of(override))) for override in settings.slo.overrides]
+    return [*own, ({}, objective(settings.slo))]
 
 
 # --- The alert -------------------------------------------------------------------------------------------------------
@@ -382,7 +391,7 @@ def _history(settings: Settings, story: _Story, step: int) -> Iterator[Series]:
 
 ERROR_BUDGET_BURN = Alert(
     name=NAME,
-    group="http",
+    group="slo",
     meaning="at this pace the error budget of a service is spent long before its period is over",
     rules=error_budget_burn,
     tests=error_budget_burn_tests,

@@ -9,44 +9,44 @@ from alerts.alert import Alert
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
-from alerts.thresholds import level_rule, levels
+from alerts.thresholds import level_rule, levels, limits
 from instrumentation import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from alerts.model import AlertRule
-    from alerts.thresholds import Level
+    from alerts.thresholds import Level, Limit
     from instrumentation.settings import Settings
 
 NAME = "HighErrorRate"
 
 
 def high_error_rate(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity and override."""
-    return [_rule(settings, level) for level in levels(settings, "error_ratio")]
+    """Rules for each severity, for all and for overrides."""
+    return [_rule(settings, limit) for limit in limits(settings, "error_ratio")]
 
 
-def _rule(settings: Settings, level: Level) -> AlertRule:
+def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
     return level_rule(
         settings,
-        level,
+        limit,
         alert=NAME,
-        expr=(f"{level.of(of.error_ratio)} > [[threshold]]\nand\n{of.errors} >= [[minimum_bad_events]]"),
+        expr=(f"{limit.of(of.error_ratio)} > {limit.than()}\nand\n{of.errors} >= [[minimum_bad_events]]"),
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         summary="Too many requests are answered with an error.",
         description=(
             f"{{{{ $labels.job }}}} answered {{{{ $value | humanizePercentage }}}} of its requests of the last {window} "
-            'with an error; the limit is {{ "[[threshold]]" | humanizePercentage }}.'
+            f"with an error; the limit is {limit.said(function='humanizePercentage')}."
         ),
     )
 
 
 def high_error_rate_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold, and what idle, flawless, rare and newborn errors read."""
-    judged = list(zip(levels(settings, "error_ratio"), high_error_rate(settings), strict=True))
+    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "error_ratio")]
     rules = [rule for _, rule in judged]
     return [
         *boundary_tests(settings, judged, _history),

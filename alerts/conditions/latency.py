@@ -6,45 +6,46 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
+from alerts.recording.own_thresholds import own_slow
 from alerts.recording.services import recorded, slower
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
-from alerts.thresholds import level_rule, levels
+from alerts.thresholds import level_rule, levels, limits
 from instrumentation import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from alerts.model import AlertRule
-    from alerts.thresholds import Level
+    from alerts.thresholds import Level, Limit
     from instrumentation.settings import Settings
 
 NAME = "HighLatencyP95"
 
 
 def high_latency_p95(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity and override.
+    """Rules for each severity, for all and for overrides.
 
     The threshold is a bucket edge, so "p95 is above it" is exact and the number of slower requests can be counted.
     """
-    return [_rule(settings, level) for level in levels(settings, "latency_p95_seconds")]
+    return [_rule(settings, limit) for limit in limits(settings, "latency_p95_seconds")]
 
 
-def _rule(settings: Settings, level: Level) -> AlertRule:
+def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
+    slow = slower(settings, of.buckets, limit.than()) if limit.numbers else own_slow(settings, limit.severity)
     return level_rule(
         settings,
-        level,
+        limit,
         alert=NAME,
-        expr=(
-            f"{level.of(of.p95)} > [[threshold]]\nand\n{slower(settings, of.buckets, '[[threshold]]')} >= [[minimum_bad_events]]"
-        ),
+        expr=f"{limit.of(of.p95)} > {limit.than()}\nand\n{slow} >= [[minimum_bad_events]]",
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         summary="Too many requests are slow.",
         description=(
             f"Of the requests of the last {window}, {{{{ $labels.job }}}} answered one in twenty in "
-            '{{ $value | humanizeDuration }} or more; the limit is {{ "[[threshold]]" | humanizeDuration }}.'
+            "{{ $value | humanizeDuration }} or more; the limit is "
+            f"{limit.said(function='humanizeDuration')}."
         ),
         on_edge=True,
     )
@@ -52,7 +53,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
 
 def high_latency_p95_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold, and what idle services and single slow requests read."""
-    judged = list(zip(levels(settings, "latency_p95_seconds"), high_latency_p95(settings), strict=True))
+    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "latency_p95_seconds")]
     rules = [rule for _, rule in judged]
     highest = max(rule.parameters["threshold"] for rule in rules)
 

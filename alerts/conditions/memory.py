@@ -8,7 +8,7 @@ from alerts.alert import Alert
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import RuleTest, Series
 from alerts.rule_tests.saturation_tests import filling_tests
-from alerts.thresholds import level_rule, levels
+from alerts.thresholds import level_rule, levels, limits
 from alerts.trends import leads_beyond
 from instrumentation import catalog
 
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 
     from alerts.model import AlertRule
     from alerts.rule_tests.promtool import Clock
-    from alerts.thresholds import Level
+    from alerts.thresholds import Limit
     from instrumentation.settings import Settings
 
 NAME = "MemoryNearLimit"
 
 
 def memory_near_limit(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity and override; a container without a limit has no near."""
-    return [_rule(settings, level) for level in levels(settings, "memory_used_ratio")]
+    """Rules for each severity, for all and for overrides; a container without a limit has no near."""
+    return [_rule(settings, limit) for limit in limits(settings, "memory_used_ratio")]
 
 
-def _rule(settings: Settings, level: Level) -> AlertRule:
+def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of, trend = recorded(settings), settings.alerting.trend
-    horizon = getattr(trend.memory_full_within, level.severity)
+    horizon = getattr(trend.memory_full_within, limit.severity)
     return level_rule(
         settings,
-        level,
+        limit,
         alert=NAME,
         expr=(
-            f"{level.of(of.memory_used)} > [[threshold]]\n"
+            f"{limit.of(of.memory_used)} > {limit.than()}\n"
             f"and {leads_beyond(of.memory_used, trend.window, horizon, '1')}"
         ),
         summary="A container will soon have used up its memory.",
         description=(
             "{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of the memory it may use; "
-            f'the threshold is {{{{ "[[threshold]]" | humanizePercentage }}}}. If it goes on like this, the container will be '
+            f"the threshold is {limit.said(function='humanizePercentage')}. If it goes on like this, the container will be "
             f"killed within {horizon}."
         ),
     )
@@ -50,7 +50,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
 
 def memory_near_limit_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; memory that is nearly used up and stays so."""
-    judged = list(zip(levels(settings, "memory_used_ratio"), memory_near_limit(settings), strict=True))
+    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "memory_used_ratio")]
     trend = settings.alerting.trend
     return list(filling_tests(settings, judged, _used, window=trend.window, within=trend.memory_full_within))
 

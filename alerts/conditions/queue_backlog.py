@@ -9,15 +9,15 @@ from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series
 from alerts.rule_tests.threshold_tests import Measured, Story, boundary_tests, story_test
 from alerts.rule_tests.trend_histories import line, trend_clock
-from alerts.thresholds import SEVERITIES, level_rule, levels
+from alerts.thresholds import SEVERITIES, level_rule, levels, limits
 from alerts.trends import ahead, halves, leads_beyond
 from instrumentation import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from alerts.model import AlertRule
-    from alerts.thresholds import Level
+    from alerts.thresholds import Level, Limit
     from instrumentation.settings import Settings
 
 NAME = "QueueBacklogGrowing"
@@ -26,45 +26,44 @@ _AGE = "queue_oldest_age_seconds"
 
 
 def queue_backlog_growing(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity and override."""
-    return [_rule(settings, level) for level in _levels(settings)]
+    """Rules for each severity, for all and for overrides."""
+    return [_rule(settings, limit) for limit in limits(settings, "queue_depth", _AGE)]
 
 
 def _levels(settings: Settings) -> list[Level]:
     return levels(settings, "queue_depth", _AGE)
 
 
-def _rule(settings: Settings, level: Level) -> AlertRule:
+def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of, trend = recorded(settings), settings.alerting.trend
-    depth, horizon = level.of(of.queue_depth), trend.queue_drained_within
+    horizon = trend.queue_drained_within
     recent, _ = halves(of.queue_age, trend.window)
+    conditions: dict[str, Callable[[str], str]] = {
+        "threshold": lambda than: (
+            f"{limit.of(of.queue_depth)} > {than}\nand {leads_beyond(of.queue_depth, trend.window, horizon, than)}"
+        ),
+        # An age says by itself how long it went wrong: it needs no earlier half.
+        _AGE: lambda than: (
+            f"{of.queue_depth}\nand {limit.of(of.queue_age, _AGE)} > {than}\nand {ahead(recent, horizon)} > {than}"
+        ),
+    }
     return level_rule(
         settings,
-        level,
+        limit,
         alert=NAME,
-        parameters=level.further,
-        expr=(
-            f"{depth} > [[threshold]]\n"
-            f"and {leads_beyond(of.queue_depth, trend.window, horizon, '[[threshold]]')}\n"
-            "or\n"
-            # An age says by itself how long it went wrong: it needs no earlier half.
-            f"{depth}\n"
-            f"and {of.queue_age} > [[{_AGE}]]\n"
-            f"and {ahead(recent, horizon)} > [[{_AGE}]]"
-        ),
+        expr="\nor\n".join(says(limit.than(place)) for place, says in conditions.items() if limit.judges(place)),
         summary="A queue is long and does not drain.",
         description=(
             "The queue {{ $labels.queue }} of {{ $labels.job }} does not drain; it holds "
-            '{{ $value | printf "%.0f" }}. If it goes on like this, there will still be more than [[threshold]] in '
-            f"{horizon}, or the oldest will then have waited longer than "
-            f'{{{{ "[[{_AGE}]]" | humanizeDuration }}}}.'
+            f'{{{{ $value | printf "%.0f" }}}}. If it goes on like this, there will still be more than {limit.said()} in '
+            f"{horizon}, or the oldest will then have waited longer than {limit.said(_AGE, 'humanizeDuration')}."
         ),
     )
 
 
 def queue_backlog_growing_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every depth; old items; queues that are long without being in trouble."""
-    judged = list(zip(_levels(settings), queue_backlog_growing(settings), strict=True))
+    judged = [(level, _rule(settings, level.limit)) for level in _levels(settings)]
     moments = trend_clock(settings, [rule for _, rule in judged], settings.alerting.trend.window)
     stories = list(_stories(settings, moments))
     return [

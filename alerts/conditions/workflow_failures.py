@@ -10,41 +10,41 @@ from alerts.links import BUSINESS_UID
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, service_labels, story_test
-from alerts.thresholds import SEVERITIES, level_rule, levels
+from alerts.thresholds import SEVERITIES, level_rule, levels, limits
 from instrumentation import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from alerts.model import AlertRule
-    from alerts.thresholds import Level
+    from alerts.thresholds import Level, Limit
     from instrumentation.settings import Settings
 
 NAME = "WorkflowFailures"
 
 
 def workflow_failures(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity and override."""
-    return [_rule(settings, level) for level in levels(settings, "workflow_failure_ratio")]
+    """Rules for each severity, for all and for overrides."""
+    return [_rule(settings, limit) for limit in limits(settings, "workflow_failure_ratio")]
 
 
-def _rule(settings: Settings, level: Level) -> AlertRule:
+def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of, window = recorded(settings), settings.alerting.workflow_window
     return level_rule(
         settings,
-        level,
+        limit,
         alert=NAME,
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         expr=(
-            f"{level.of(of.workflow_failure_ratio)} > [[threshold]]\n"
-            f"and {of.workflow_failure_ratio_recent} > [[threshold]]\n"
+            f"{limit.of(of.workflow_failure_ratio)} > {limit.than()}\n"
+            f"and {of.workflow_failure_ratio_recent} > {limit.than()}\n"
             f"and {of.workflow_failures} >= [[minimum_bad_events]]"
         ),
         summary="Too many executions of a workflow fail.",
         description=(
             "Of the executions of {{ $labels.workflow }} of {{ $labels.job }} in the last "
             f"{window}, {{{{ $value | humanizePercentage }}}} failed, and it gets no better; the limit is "
-            '{{ "[[threshold]]" | humanizePercentage }}.'
+            f"{limit.said(function='humanizePercentage')}."
         ),
         dashboard=BUSINESS_UID,
     )
@@ -52,7 +52,7 @@ def _rule(settings: Settings, level: Level) -> AlertRule:
 
 def workflow_failures_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; few failures, and failures that are over."""
-    judged = list(zip(levels(settings, "workflow_failure_ratio"), workflow_failures(settings), strict=True))
+    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "workflow_failure_ratio")]
     rules = [rule for _, rule in judged]
     moments = clock(settings, rules, memory=settings.alerting.workflow_window.seconds // 2)
     stories = list(_stories(settings, moments))

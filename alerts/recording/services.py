@@ -13,8 +13,6 @@ from instrumentation import catalog
 from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from instrumentation.catalog import Metric
     from instrumentation.settings import Settings
 
@@ -257,7 +255,7 @@ def recorded(settings: Settings) -> Recorded:
     )
 
 
-def slower(settings: Settings, buckets: str, edge: str, match: Mapping[str, str] | None = None) -> str:
+def slower(settings: Settings, buckets: str, edge: str, *which: str) -> str:
     """Requests that took longer than a bucket edge, so that they are counted exactly.
 
     All are taken from the buckets too: what is born or falls in one is so in all.
@@ -266,11 +264,11 @@ def slower(settings: Settings, buckets: str, edge: str, match: Mapping[str, str]
         settings: The settings.
         buckets: A recorded series of requests by bucket.
         edge: The edge in seconds.
-        match: Labels that the service must have.
+        which: What the service must match.
     """
     by = recorded(settings).by
     # Clients write the edge 1 as "1.0" or "1"; Prometheus 3 makes both "1.0", older ones keep what they were given.
-    every, within = (matchers(match or {}, le) for le in ('le="+Inf"', f'le=~"{edge}(|.0)"'))
+    every, within = (matchers({}, *which, le) for le in ('le="+Inf"', f'le=~"{edge}(|.0)"'))
     return f"sum by ({by}) ({buckets}{every}) - sum by ({by}) ({buckets}{within})"
 
 

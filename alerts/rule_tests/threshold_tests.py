@@ -193,5 +193,5 @@ def _too_early(settings: Settings, judged: Judged) -> int:
 def _name(level: Level, rule: AlertRule, sides: Sequence[str], *, resolves: bool) -> str:
     verdicts = {"above": "fires and resolves" if resolves else "fires", "below": "is silent"}
     said = ", ".join(f"just {side} {number(level.threshold)} {verdicts[side]}" for side in sides)
-    where = f" for {level.labels['override']}" if level.match else ""
+    where = f" for {', '.join(f'{name}={value}' for name, value in level.match.items())}" if level.match else ""
     return f"{rule.alert} {level.severity}{where}: {said}"

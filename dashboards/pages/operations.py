@@ -15,6 +15,7 @@ from alerts.conditions.memory import NAME as MEMORY_NEAR_LIMIT
 from alerts.conditions.queue_backlog import NAME as QUEUE_BACKLOG
 from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.errors import CALLED
+from alerts.recording.own_thresholds import own_threshold_rules
 from alerts.recording.services import recorded as names
 from alerts.recording.users import active_users
 from dashboards import expressions as promql
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from instrumentation.catalog import Metric
-    from instrumentation.settings import Levels, Override, Settings
+    from instrumentation.settings import Levels, Settings
 
 _P95 = 0.95
 _QUANTILES = (0.5, _P95, 0.99)
@@ -49,6 +50,7 @@ _LISTED = 10
 _CLASS_COLORS = {"1xx": "purple", "2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}
 _NO_REQUESTS = "no requests"
 _UNLIMITED = "no container limit"
+_NO_OVERRIDE = "no override"
 _TROUBLE = 'kind!="event"'  # without completed deployments
 
 
@@ -58,7 +60,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Which alerts, since when, and which requests", panels=_trouble(settings), per_line=2, height=7),
         Row(title="Since when, and what changed", panels=_course(settings), per_line=4, height=8),
         *(_by_label(settings, name) for name, label in settings.http.labels.items() if label.dashboard),
-        *(_own_thresholds(settings, override) for override in settings.thresholds.overrides),
+        *_own_thresholds(settings),
         *_details(settings),
     )
     return tuple(replace(row, panels=tuple(_linked(settings, panel) for panel in row.panels)) for row in rows)
@@ -383,27 +385,21 @@ def _active_by_route() -> tuple[Panel, ...]:
     )
 
 
-def _own_thresholds(settings: Settings, override: Override) -> Row:
-    by, base = promql.service(settings), settings.thresholds
-    name = " ".join(f"{label} {value}" for label, value in override.match.items())
-    matchers = tuple(promql.equals(label, value) for label, value in override.match.items())
-    panels = (
-        (title, draw, getattr(base, threshold), getattr(override, threshold))
-        for threshold, (title, draw) in _JUDGED.items()
-    )
-    return Row(
-        title=f"Thresholds of {name}",
-        panels=tuple(
-            draw(f"{title} of {name}", by, _merged(for_all, own), *matchers)
-            for title, draw, for_all, own in panels
-            if _merged(for_all, own) != for_all
-        ),
-        collapsed=True,
-    )
-
-
-def _merged(base: Levels, own: Levels) -> Levels:
-    return base.model_copy(update=own.model_dump(exclude_none=True))
+def _own_thresholds(settings: Settings) -> tuple[Row, ...]:
+    """One row for all overrides: each measured value beside the thresholds that apply only to the selected services."""
+    by = promql.service(settings)
+    lines = {name: rules for name, rules in own_threshold_rules(settings).items() if name in _JUDGED}
+    panels = []
+    for name, rules in lines.items():
+        title, draw = _JUDGED[name]
+        panel = draw(f"{title} and own thresholds", by, getattr(settings.thresholds, name))
+        own = tuple(
+            Query(expr=promql.recorded(rule.record), legend=f"{legend(*by)} {rule.record.rpartition(':')[2]}")
+            for rule in rules
+            if rule.shown
+        )
+        panels.append(replace(panel, queries=(*panel.queries, *own), coloring=Coloring(), empty=_NO_OVERRIDE))
+    return (Row(title="Services with thresholds of their own", panels=tuple(panels), collapsed=True),) if panels else ()
 
 
 def _error_budget(settings: Settings) -> tuple[Panel, ...]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("instrumentation")
 MOST_CHECKS = 50
-"""More cannot be asked within the time of a probe."""
+"""More checks cannot finish within the time of a probe."""
 
 
 class Check(NamedTuple):
@@ -70,7 +70,7 @@ def health_check(
     own. What hangs is not asked again until it has ended.
 
     Args:
-        name: What is asked for, such as ``database``; one of few: it becomes a label.
+        name: The name of the checked dependency, such as ``database``. It becomes a label, so use few names.
         check: Takes nothing. It has failed where it raises, ``SystemExit`` included, returns False or takes too long.
         seconds: How long it may take; ``health.check_timeout_seconds`` by default.
         required: False: it is shown, and the instance stays ready without it.
@@ -146,7 +146,7 @@ class HealthChecks:
         return await asyncio.gather(*map(self._result, tuple(self._checks.values())))
 
     def collect(self) -> Iterable[Series]:
-        """What was found last. Whoever reads the page waits for no check; what is old is asked for anew meanwhile."""
+        """The last results. Reading the page never waits for a check; old results are refreshed in the background."""
         found = [result for name in tuple(self._checks) if (result := self._last.get(name))]
         if len(found) < len(self._checks) or any(map(self._is_old, found)):
             self._ask_later()
@@ -178,7 +178,7 @@ class HealthChecks:
             work = self._work[check.name] = asyncio.ensure_future(probing.outcome())
         await asyncio.wait({work}, timeout=limit)
         problem, reason = _judged(work, limit)
-        if probing.is_on_loop:  # a thread goes on until it ends by itself, and until then there is no second one
+        if probing.is_on_loop:  # a thread runs until it ends by itself, and no second one starts until then
             work.cancel()
         now = self._clock()
         result = Result(check, problem, now - began, now)

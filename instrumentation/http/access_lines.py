@@ -38,7 +38,7 @@ class AccessLines:
     Args:
         settings: Of the app.
         store: Where lines are counted.
-        recorder: Counts the app's requests; its shards are written by their own threads alone.
+        recorder: Counts the app's requests; only its own thread writes a shard.
     """
 
     def __init__(self, settings: Settings, store: Store, recorder: HttpRecorder) -> None:

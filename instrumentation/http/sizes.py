@@ -37,7 +37,7 @@ class Moved:
 def counting_bytes(app: ASGIApp) -> ASGIApp:
     """An ASGI app that counts the bytes which go through it into ``scope["sidelight"]``.
 
-    It stands directly within the outermost layer, so that a middleware which hands on a copy of the scope hands on the
+    It stands directly within the outermost layer, so that a middleware which passes a copy of the scope passes the
     same ``Moved``. In an app that is mounted in one that counts already it does nothing.
 
     Args:
@@ -73,7 +73,7 @@ def counting_bytes(app: ASGIApp) -> ASGIApp:
 
 
 class SizeRecorder:
-    """Counts what moved in the histograms of body sizes; each shard is written by its own thread alone, without a lock.
+    """Counts what moved in the histograms of body sizes; only its own thread writes a shard, without a lock.
 
     Args:
         store: Where to count.
@@ -118,7 +118,7 @@ def _observe(buffer: Buffer, place: int, size: int) -> None:
 
 
 def _size(message: Message) -> int:
-    """The bytes of a body that a message sends; trailers are none."""
+    """The number of body bytes in a message; trailers do not count."""
     kind = message["type"]
     if kind == "http.response.body":
         body = message.get("body")

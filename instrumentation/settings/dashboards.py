@@ -36,8 +36,8 @@ LinkPattern = Annotated[Text, AfterValidator(_link_pattern), Allowed(text=LINK_P
 class Dashboards(Section):
     """Where the dashboards live, and whose they are."""
 
-    owner: OwnerName | None = None  # in uid, title, folder and tag; by default service.name, where that is set
-    folder: Text = "Sidelight"  # its title, path of titles or uid; where it is left out, the owner stands before it
+    owner: OwnerName | None = None  # in uid, title, folder and tag; by default service.name, if that is set
+    folder: Text = "Sidelight"  # its title, path of titles or uid; if it is left out, the owner is put before it
     own: Annotated[tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files or folders")] = ()
     base_url: WebAddress = "https://grafana.example"
     refresh: PrometheusDuration = Duration("30s")

@@ -100,7 +100,7 @@ def _given(detail: Any, context: Mapping[str, Any]) -> object:
 
 
 def _readable(location: tuple[int | str, ...]) -> list[str]:
-    """The path as it stands in the file: pydantic adds ``[key]`` where a mapping's key is at fault, and a union's tag."""
+    """The path as it is in the file: pydantic adds ``[key]`` where a mapping's key is at fault, and a union's tag."""
     parts = [str(part) for part in location if not _is_added(part)]
     return [part if _PLAIN.fullmatch(part) else shown(part) for part in parts]
 
@@ -117,7 +117,7 @@ def _unknown_key(location: tuple[int | str, ...], root: type[BaseModel], source:
     return Fault(
         source=source,
         path=".".join(_readable(location)),
-        problem=f"is no key of Sidelight{hint}",
+        problem=f"is not a key of Sidelight{hint}",
         allowed=f"give one of {', '.join(known)}",
     )
 

@@ -26,8 +26,8 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
     """Read the settings file and the environment.
 
     Args:
-        path: The file. By default the one named by SIDELIGHT_CONFIG, else ``sidelight.yaml`` where it exists, else
-            the defaults alone.
+        path: The file. By default the one named by SIDELIGHT_CONFIG, otherwise ``sidelight.yaml`` if it exists, otherwise
+            only the defaults.
         environ: The environment; by default the process's own.
 
     Raises:
@@ -135,7 +135,7 @@ def _parse(file: Path, text: str) -> object:
 
 
 def _mapping(file: Path, data: object) -> object:
-    if data is None:  # comments alone: every default, on purpose
+    if data is None:  # only comments: every default, on purpose
         return {}
     if not isinstance(data, dict):
         raise _unreadable(file, f"holds {_kind(data)}", "give a mapping of sections, such as 'service: {name: shop}'")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from alerts import ALERTS, groups
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 _THRESHOLD = "threshold"
+_LONGEST = 200_000  # characters of an expression: kubectl apply keeps an object in an annotation of 262,144 bytes
 
 
 def chart_rules(settings: Settings) -> dict[str, object]:
@@ -33,11 +33,25 @@ def chart_rules(settings: Settings) -> dict[str, object]:
     every = groups(settings)
     rules = [rule for group in every for rule in group.rules]
     known = series(every, settings.alerting.group_by, settings.http.labels)
+    _check_sizes(rules)
     return {
         "groups": [_group(group, rules, known) for group in every],
         "labels": list(settings.alerting.group_by),
         "order": [pair for alert in ALERTS for pair in _order(alert, settings)],
     }
+
+
+def _check_sizes(rules: Iterable[RecordingRule | AlertRule]) -> None:
+    """Groups and objects are split where they are too large, but a rule cannot be."""
+    for rule in rules:
+        if isinstance(rule, RecordingRule) and len(rule.expr) > _LONGEST:
+            raise ChartError(
+                f"overrides: the rule {rule.record} got {len(rule.expr):,} characters from their numbers; an object of Kubernetes "
+                f"holds a rule of at most {_LONGEST:,}. Give overrides fewer different numbers: services with the same number share "
+                "a term.",
+                code="rule_too_large",
+                details={"record": rule.record, "characters": len(rule.expr)},
+            )
 
 
 def _group(
@@ -167,7 +181,7 @@ def alerts_values(settings: Settings) -> Block:
     """Values of all alerts."""
     return Block(
         key="alerts",
-        note="The alerts, each with one rule per severity and override. labels and annotations are added to the alert and "
+        note="The alerts, each with one rule per severity, and one for services with thresholds of their own. labels and annotations are added to the alert and "
         "replace its own, such as {runbook_url: https://...}. threshold is the value to exceed: a ratio from 0 to 1, "
         "seconds, items or US dollars; the alert text follows it. for is how long the condition must hold, keep_firing_for "
         "how long the alert keeps firing afterwards (null: not at all). Alertmanager routes by severity. On the command line, "
@@ -177,7 +191,6 @@ def alerts_values(settings: Settings) -> Block:
 
 
 def _alert(alert: Alert, rules: Sequence[AlertRule]) -> Block:
-    _check_keys(alert, rules)
     return Block(
         key=alert.name,
         note=f"{alert.meaning[0].upper()}{alert.meaning[1:]}.",
@@ -188,17 +201,6 @@ def _alert(alert: Alert, rules: Sequence[AlertRule]) -> Block:
             *(Block(key=rule.key, members=tuple(_alert_rule(rule))) for rule in rules),
         ),
     )
-
-
-def _check_keys(alert: Alert, rules: Iterable[AlertRule]) -> None:
-    for key, times in Counter(rule.key for rule in rules).items():
-        if times > 1:
-            raise ChartError(
-                f"thresholds.overrides: got {times} matches that would have the same name in the chart's values, "
-                f"alerts.{alert.name}.{key}; give matches that differ in letters, digits or _.",
-                code="chart_values_collide",
-                details={"alert": alert.name, "key": key},
-            )
 
 
 def _alert_rule(rule: AlertRule) -> Iterator[Value]:

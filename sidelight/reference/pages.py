@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, get_origin
 from alerts import ALERTS, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
-from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.patterns import (
+    COUNTED,
+    FEW,
+    HARMLESS,
+    KEYS,
+    NUMBERED,
+    NUMBERS,
+    PATTERNS,
+    STATEMENTS,
+    TOKENS,
+)
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
@@ -241,6 +251,14 @@ def _redaction_page() -> str:
         _names(COUNTED),
         "Under these keys, a number of at most three digits is not a secret:",
         _names(FEW),
+        "Texts such as log messages also use these names in sentences. After a key of the first list, a colon and a blank, "
+        "three or more ordinary words are not masked (`session: opened for user 7`). After any key, words that begin with "
+        "one of the second list are not masked (`password: must have 12 characters`). Letters alone are not masked after a "
+        "key of the third list. An ordinary word consists of letters only; a word that mixes letters and digits is masked, "
+        "and with it the whole sentence.",
+        _names(COUNTED),
+        _names(STATEMENTS),
+        _names(NUMBERED),
         "## By pattern\n\nMasked anywhere: in text, keys, numbers and bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
         f"In log lines, `{URL_QUERY}` also masks the query string of every URL and path, and the values of the keys "

@@ -96,16 +96,14 @@ def test_a_threshold_changes_expression_and_sentence_together(chart: Chart) -> N
     assert after["warning"] == before["warning"]
 
 
-def test_a_threshold_of_one_override_changes_its_rule_alone(build: Callable[..., Chart]) -> None:
+def test_the_rule_for_overrides_can_be_disabled_alone(build: Callable[..., Chart]) -> None:
     chart = build(parse_settings(SETTINGS["overrides"]))
-    values = {"alerts": {"HighErrorRate": {"critical_job_search": {"threshold": 0.7}}}}
-    before, after = chart.groups(), chart.groups(values)
-    changed = [
-        (old["expr"], new["expr"]) for old, new in zip(before[0]["rules"], after[0]["rules"], strict=True) if old != new
-    ]
-    ((old, new),) = changed
-    assert '{job="search"} > 0.3\n' in old
-    assert '{job="search"} > 0.7\n' in new
+    values = {"alerts": {"HighErrorRate": {"critical_overrides": {"enabled": False}}}}
+    before, after = (
+        [rule["expr"] for group in made for rule in group["rules"]] for made in (chart.groups(), chart.groups(values))
+    )
+    (gone,) = set(before) - set(after)
+    assert "> job:error_ratio_threshold:critical\n" in gone
 
 
 def test_durations_severity_and_labels_can_be_changed(chart: Chart) -> None:

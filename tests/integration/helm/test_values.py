@@ -154,16 +154,6 @@ def test_a_threshold_given_with_set_is_a_text_and_with_set_json_a_number(chart: 
     assert "> 0.07\n" in chart.template({}, "--set-json", assignment).stdout.replace("\\n", "\n")
 
 
-def test_an_override_of_critical_alone_is_compared_with_the_warning_for_all(build: Callable[..., Chart]) -> None:
-    override = {"match": {"job": "search"}, "error_ratio": {"critical": 0.3}}
-    chart = build(parse_settings({"thresholds": {"overrides": [override]}}))
-    refusal = chart.refused(of("HighErrorRate", "critical_job_search", threshold=0.007))
-    assert (
-        "alerts.HighErrorRate.warning.threshold: got 0.01 above alerts.HighErrorRate.critical_job_search.threshold 0.007"
-        in refusal
-    )
-
-
 def test_a_parent_chart_may_pass_on_its_switch_and_its_global_values(chart: Chart) -> None:
     parent = chart.path.parent / "parent"
     (parent / "charts").mkdir(parents=True)

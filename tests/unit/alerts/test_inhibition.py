@@ -47,8 +47,6 @@ def test_every_alert_with_two_severities_compares_the_labels_of_what_it_is_about
 
 
 def test_an_alert_that_keeps_another_label_compares_it_too() -> None:
-    made = groups(SETTINGS)
-    queues = next(group for group in made if group.name == "sidelight.queues")
     by_instance = {
         "job_region_queue:queue_depth:max": "job_region_instance_queue:queue_depth:max",
         "by (job, region, queue)": "by (job, region, instance, queue)",
@@ -59,8 +57,7 @@ def test_an_alert_that_keeps_another_label_compares_it_too() -> None:
             rule = replace(rule, expr=rule.expr.replace(old, new))
         return rule if isinstance(rule, AlertRule) else replace(rule, record=by_instance.get(rule.record, rule.record))
 
-    others = [group for group in made if group is not queues]
-    made = [*others, replace(queues, rules=tuple(map(changed, queues.rules)))]
+    made = [replace(group, rules=tuple(map(changed, group.rules))) for group in groups(SETTINGS)]
     assert compared(SETTINGS, made)["QueueBacklogGrowing"][-2:] == ["instance", "queue"]
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from alerts import ALERTS, AlertRule, RuleGroup, generated, groups
 from alerts.checking.series import faults
-from alerts.model import RecordingRule, number
+from alerts.model import RecordingRule, number, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.rule_tests.promtool import rendered
 from instrumentation import catalog
@@ -62,7 +62,8 @@ def test_renaming_a_row_of_the_catalog_breaks_the_rules_that_read_it(monkeypatch
 
 def test_a_sentence_with_a_label_that_the_rule_drops_is_reported() -> None:
     down = replace(rule(Settings(), "ServiceDown", "critical"), description="{{ $labels.instance }} is down.")
-    group = RuleGroup(name="x", interval=Settings().alerting.window, rules=(*groups(Settings())[1].rules, down))
+    (deployment,) = (group for group in groups(Settings()) if group.name == "sidelight.deployment")
+    group = RuleGroup(name="x", interval=Settings().alerting.window, rules=(*deployment.rules, down))
     assert faults([group], ["job"]) == [
         "ServiceDown (critical) says $labels.instance, which its expression does not return"
     ]
@@ -86,28 +87,70 @@ def test_changing_a_threshold_changes_the_expression_and_the_sentence_together(a
     assert {"HighErrorRate": "the limit is 73%.", "HighLatencyP95": "the limit is 730ms."}[alert] in sentence
 
 
-def test_an_override_holds_for_its_service_and_for_no_other() -> None:
-    own = rule(SEARCH_IS_SLOW, "HighLatencyP95", "critical_job_search")
+def test_an_override_applies_to_its_service_and_to_no_other() -> None:
+    own = rule(SEARCH_IS_SLOW, "HighLatencyP95", "critical_overrides")
     base = rule(SEARCH_IS_SLOW, "HighLatencyP95", "critical")
     p95 = "job_namespace:http_server_request_duration_seconds:p95_rate5m"
-    assert own.expr.startswith(f'{p95}{{job="search"}} > [[threshold]]\n')
-    assert own.parameters["threshold"] == 2.2
-    assert base.expr.startswith(f'({p95} unless {p95}{{job="search"}}) > [[threshold]]\n')
+    recorded = "job_namespace:latency_p95_seconds_threshold:critical"
+    assert own.expr.startswith(f"{p95} > {recorded}\n")
+    assert base.expr.startswith(f"({p95} unless {recorded}) > [[threshold]]\n")
+    requests = 'job_namespace:http_server_requests:increase5m{job="search"}'
+    assert records(SEARCH_IS_SLOW)[recorded] == f"0 * {requests} + 2.2"
 
 
 def test_an_override_may_name_a_queue() -> None:
-    own = rule(SEARCH_IS_SLOW, "QueueBacklogGrowing", "critical_queue_emails")
+    own = rule(SEARCH_IS_SLOW, "QueueBacklogGrowing", "critical_overrides")
     base = rule(SEARCH_IS_SLOW, "QueueBacklogGrowing", "critical")
-    depth = "job_namespace_queue:queue_depth:max"
-    assert own.expr.startswith(f'{depth}{{queue="emails"}} > [[threshold]]\n')
-    assert own.parameters == {"threshold": 7000, "queue_oldest_age_seconds": 3600}
-    assert base.expr.startswith(f'({depth} unless {depth}{{queue="emails"}}) > [[threshold]]\n')
+    depth, recorded = "job_namespace_queue:queue_depth:max", "job_namespace_queue:queue_depth_threshold:critical"
+    assert own.expr.startswith(f"{depth} > {recorded}\n")
+    assert "age" not in own.expr
+    assert base.expr.startswith(f"({depth} unless {recorded}) > [[threshold]]\n")
+    assert records(SEARCH_IS_SLOW)[recorded] == f'0 * {depth}{{queue="emails"}} + 7000'
 
 
 def test_a_budget_of_one_service_does_not_apply_to_others() -> None:
     keys = [made.key for made in alert_rules(SEARCH_IS_SLOW) if made.alert == "DailyCostOverBudget"]
-    assert keys == ["critical_job_agents", "warning_job_agents"]
-    assert rule(SEARCH_IS_SLOW, "DailyCostOverBudget", "warning_job_agents").parameters == {"threshold": 10.4}
+    assert keys == ["critical_overrides", "warning_overrides"]
+    own = records(SEARCH_IS_SLOW)["job_namespace:daily_usd_threshold:warning"]
+    assert own.endswith('{job="agents"} + 10.4')
+
+
+def test_of_overrides_the_first_that_matches_counts_and_equal_numbers_are_one_term() -> None:
+    overrides = [
+        {"match": {"job": "a", "namespace": "x"}, "error_ratio": {"critical": 0.5}},
+        {"match": {"job": "a"}, "error_ratio": {"critical": 0.2}},
+        {"match": {"job": "b"}, "error_ratio": {"critical": 0.3}},
+        {"match": {"job": "c|d"}, "error_ratio": {"critical": 0.2}},
+    ]
+    settings = parse_settings({"thresholds": {"overrides": overrides}, "alerting": {"group_by": ["job", "namespace"]}})
+    own = records(settings)["job_namespace:error_ratio_threshold:critical"]
+    assert re.findall(r"\{(.*?)\} \+ ([\d.]+)", own) == [
+        ('namespace="x", job="a"', "0.5"),
+        ('job=~"a|c\\\\|d"', "0.2"),
+        ('job="b"', "0.3"),
+    ]
+
+
+def records(settings: Settings) -> dict[str, str]:
+    return {
+        made.record: made.expr for group in groups(settings) for made in group.rules if isinstance(made, RecordingRule)
+    }
+
+
+@pytest.mark.parametrize("name", ["error_ratio", "queue_depth", "disk_used_ratio"])
+def test_the_rules_grow_with_the_overrides_and_not_with_their_square(name: str) -> None:
+    def size(count: int) -> int:
+        overrides = [
+            {"match": {"job": f"service-{number:04}"}, name: {"critical": 2000 + number}}
+            if name == "queue_depth"
+            else {"match": {"job": f"service-{number:04}"}, name: {"critical": 0.9 + number / 100_000}}
+            for number in range(count)
+        ]
+        return len(to_rule_file(groups(parse_settings({"thresholds": {"overrides": overrides}}))))
+
+    small, medium, large = size(10), size(500), size(1000)
+    assert large - medium < 1.1 * (medium - small)
+    assert large < 300_000
 
 
 def test_a_budget_for_all_and_one_of_a_service_are_shares_of_their_own() -> None:
@@ -115,8 +158,9 @@ def test_a_budget_for_all_and_one_of_a_service_are_shares_of_their_own() -> None
     settings = parse_settings({"budget": {"daily_usd": 7.3}, "thresholds": {"overrides": [own]}})
     records = {rule.record: rule.expr for rule in cost_rules(settings)}
     today = "job:workflow_cost_usd:increase_today"
+    own = "job:daily_usd_threshold:critical"
     assert records["job:workflow_cost_usd_per_budget:ratio_today"] == (
-        f'{today}{{job="agents"}} / 13\nor\n({today} unless {today}{{job="agents"}}) / 7.3'
+        f"({today} unless {own}) / 7.3\nor\n{today} / ({own} / 1)"
     )
 
 
@@ -127,13 +171,13 @@ def test_without_a_budget_nothing_of_the_cost_is_recorded() -> None:
 def test_a_disk_that_may_be_fuller_is_full_later_too() -> None:
     static = {"match": {"path": "/static"}, "disk_used_ratio": {"warning": 0.98, "critical": 0.99}}
     settings = parse_settings({"thresholds": {"overrides": [static]}})
-    assert rule(settings, "DiskFillingUp", "critical_path__static").parameters["full_ratio"] == 0.99
+    assert records(settings)["job_instance_path:full_ratio_threshold:critical"].endswith('{path="/static"} + 0.99')
     assert rule(settings, "DiskFillingUp", "critical").parameters["full_ratio"] == 0.95
 
 
 def test_an_override_without_a_number_changes_no_rule() -> None:
     keys = [made.key for made in alert_rules(SEARCH_IS_SLOW) if made.alert == "HighErrorRate"]
-    assert keys == ["critical_namespace_batch", "critical", "warning"]
+    assert keys == ["critical", "warning", "critical_overrides"]
 
 
 def test_a_value_in_an_override_cannot_break_out_of_its_quotes() -> None:
@@ -141,7 +185,8 @@ def test_a_value_in_an_override_cannot_break_out_of_its_quotes() -> None:
         {"thresholds": {"overrides": [{"match": {"job": 'a"} or vector(1) #'}, "error_ratio": {"critical": 0.5}}]}}
     )
     assert faults(groups(settings), ["job"]) == []
-    assert 'job="a\\"} or vector(1) #"' in generated(settings)["rules.yaml"].replace("\\\\", "\\")
+    own = records(settings)["job:error_ratio_threshold:critical"]
+    assert own.endswith('{job="a\\"} or vector(1) #"} + 0.5')
 
 
 @BOTH

@@ -53,16 +53,9 @@ def test_what_runs_full_has_the_lines_of_its_alert(
     assert _panel(settings, title)["description"].endswith(sentence)
     own = {"match": {"job": "search"}, threshold: given}
     settings = parse_settings({"thresholds": {"overrides": [own]}})
-    assert _lines(settings, f"{title} of job search") == [warning, critical]
-    assert 'job="search"' in _panel(settings, f"{title} of job search")["targets"][0]["expr"]
-
-
-def test_a_queue_with_thresholds_of_its_own_has_a_panel_of_its_own() -> None:
-    settings = parse_settings(
-        {"thresholds": {"overrides": [{"match": {"queue": "mail"}, "queue_depth": {"warning": 7}}]}}
-    )
-    assert _lines(settings, "Queue depth of queue mail") == [7, 1000]
-    assert 'queue="mail"' in _panel(settings, "Queue depth of queue mail")["targets"][0]["expr"]
+    drawn = [target["expr"] for target in _panel(settings, f"{title} and own thresholds")["targets"]]
+    assert [expr for expr in drawn if f"{threshold}_threshold:" in expr] == drawn[-2:]
+    assert all('job=~"$job"' in expr for expr in drawn)
 
 
 def test_the_share_of_the_budget_has_the_lines_of_its_alert() -> None:
@@ -110,29 +103,26 @@ def test_equal_thresholds_are_one_line() -> None:
     assert steps == [{"color": "green", "value": None}, {"color": "red", "value": 0.04}]
 
 
-def test_a_service_with_thresholds_of_its_own_has_panels_of_its_own() -> None:
-    settings = parse_settings({"thresholds": {"overrides": [OVERRIDE]}})
-    assert _lines(settings, "Error ratio of job search") == [0.03, 0.05]
-    assert _lines(settings, "Latency of job search") == [0.5, 2.5]
-    assert 'job="search"' in _panel(settings, "Latency of job search")["targets"][1]["expr"]
-    assert _lines(settings, "Latency") == [0.5, 1.0]
+def test_a_thousand_overrides_need_no_more_panels_than_one() -> None:
+    def panels(count: int) -> list[str]:
+        own = [{**OVERRIDE, "match": {"job": f"search-{number}"}} for number in range(count)]
+        dashboard: Any = DASHBOARDS["operations"](parse_settings({"thresholds": {"overrides": own}}))
+        return [panel["title"] for panel in dashboard["panels"]]
 
-
-def test_a_service_without_own_error_threshold_does_not_get_an_error_panel_of_its_own() -> None:
-    own = {"match": {"job": "search"}, "latency_p95_seconds": {"critical": 2.5}}
-    text = generated(parse_settings({"thresholds": {"overrides": [own]}}))["operations.json"]
-    assert "Latency of job search" in text
-    assert "Error ratio of job search" not in text
+    assert panels(1000) == panels(1)
+    assert set(panels(1)) - set(panels(0)) == {
+        "Services with thresholds of their own",
+        "Error ratio and own thresholds",
+        "Latency and own thresholds",
+    }
 
 
 @pytest.mark.parametrize("name", ["error_ratio", "latency_p95_seconds"])
 @pytest.mark.parametrize("level", ["warning", "critical"])
-@pytest.mark.parametrize("place", ["for all", "override"])
-def test_doubling_any_threshold_changes_a_dashboard(name: str, level: str, place: str) -> None:
+def test_doubling_any_threshold_changes_a_dashboard(name: str, level: str) -> None:
     def texts(factor: float) -> dict[str, str]:
         levels = {"warning": 0.004, "critical": 0.3} | {level: {"warning": 0.004, "critical": 0.3}[level] * factor}
-        own = {"overrides": [{"match": {"job": "search"}, name: levels}]} if place == "override" else {name: levels}
-        return generated(parse_settings({"thresholds": own}))
+        return generated(parse_settings({"thresholds": {name: levels}}))
 
     assert texts(1) != texts(2)
 

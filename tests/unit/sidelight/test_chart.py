@@ -155,24 +155,27 @@ def test_a_setting_changes_the_chart_default(setting: dict[str, Any], path: str,
     assert found == expected
 
 
-def test_an_override_has_values_of_its_own() -> None:
-    settings = parse_settings(
-        {"thresholds": {"overrides": [{"match": {"job": "search"}, "latency_p95_seconds": {"critical": 3}}]}}
-    )
-    found = values(settings)["alerts"]["HighLatencyP95"]
-    assert found["critical_job_search"]["threshold"] == 3
-    assert "warning_job_search" not in found
-    pair = {"alert": "HighLatencyP95", "critical": "critical_job_search", "warning": "warning"}
-    assert pair in rules_file(settings)["order"]
-
-
-def test_two_overrides_with_one_name_are_refused() -> None:
-    matches = [{"match": {"job": name}, "error_ratio": {"critical": 0.3}} for name in ("a-b", "a.b")]
+def test_overrides_have_one_block_of_values_without_a_threshold() -> None:
+    matches = [{"match": {"job": name}, "error_ratio": {"critical": 0.3}} for name in ("a-b", "a.b", "search")]
     settings = parse_settings({"thresholds": {"overrides": matches}})
-    with pytest.raises(
-        ChartError, match=r"^thresholds\.overrides: got 2 matches .* alerts\.HighErrorRate\.critical_job_a_b;"
-    ):
-        chart_files(settings)
+    found = values(settings)["alerts"]["HighErrorRate"]
+    assert "threshold" not in found["critical_overrides"]
+    assert found["critical_overrides"]["for"] == "2m"
+    assert "warning_overrides" not in found
+    assert {"alert": "HighErrorRate", "critical": "critical", "warning": "warning"} in rules_file(settings)["order"]
+
+
+def test_a_rule_that_no_object_of_kubernetes_holds_is_refused() -> None:
+    def chart(count: int) -> object:
+        own = [
+            {"match": {"job": f"service-{number:05}"}, "error_ratio": {"critical": 0.1 + number / 100_000}}
+            for number in range(count)
+        ]
+        return chart_files(parse_settings({"thresholds": {"overrides": own}}))
+
+    assert chart(1000)
+    with pytest.raises(ChartError, match=r"the rule job:error_ratio_threshold:critical got \d{3},\d{3} characters"):
+        chart(4000)
 
 
 def test_a_dashboard_goes_where_the_template_looks() -> None:
