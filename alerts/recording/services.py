@@ -290,7 +290,7 @@ def _http_rules(settings: Settings, of: Recorded, requests: str, *labels: str) -
     seen = recorded(settings).request_totals
     failed = errors(lambda *which: f"{_DURATION}_count{matchers({}, *which)}")
     return [
-        RecordingRule(record=of.request_totals, expr=requests, shown=True),
+        RecordingRule(record=of.request_totals, expr=requests, shown=not labels),
         RecordingRule(
             record=of.error_totals,
             expr=f"{totals(settings, failed, *labels)}\nor\n0 * {of.request_totals}",

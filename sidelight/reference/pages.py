@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_origin
 
-from alerts import ALERTS, groups
+from alerts import every_alert, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.patterns import (
@@ -23,6 +23,7 @@ from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, is_mapping, section_of
 from instrumentation.settings.opentelemetry import VARIABLES
+from instrumentation.settings.signal_alerts import Example, SignalAlert, SignalOverride
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from sidelight.reference.compatibility import Compatibility
 
 _KEY_HEAD = ("key", "default", "allowed")
+_LISTED = (Override, ObjectivesOverride, Team, MuteTime, SignalAlert, SignalOverride, Example)
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -133,8 +135,10 @@ def _variables_page() -> str:
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
-    yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
+    section = section_of(field.annotation) or Section
+    several = section is not field.annotation  # a list of them
+    yield f"## {name}\n\n{_first_line(section)}"
+    yield _table(_KEY_HEAD, _keys(section, f"{name}[]." if several else f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -146,7 +150,7 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
             yield _key(key, field, inner)
-        if inner in (Override, ObjectivesOverride, Team, MuteTime):
+        if inner in _LISTED:
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and is_mapping(field.annotation):
             yield from _keys(inner, f"{key}.<name>.")
@@ -206,7 +210,10 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 
 
 def _runbooks_page(settings: Settings) -> str:
-    rows = [(f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning) for alert in ALERTS]
+    rows = [
+        (f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning)
+        for alert in every_alert(settings)
+    ]
     return _page(
         "Runbooks", "One page per alert: what it means, what to look at, and what to do.",
         _table(("alert", "severity", "meaning"), rows),
