@@ -140,7 +140,7 @@ def generated(settings: Settings) -> dict[str, str]:
         "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings, made),
-        messages.FILE: messages.to_template_file(),
+        messages.FILE: messages.to_template_file(settings.alerting.group_by),
     }
 
 

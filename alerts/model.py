@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from instrumentation.settings import Duration
 
+_JOB = "{{ $labels.job }}"
 _PLACE = re.compile(r"\[\[(\w+)\]\]")
 
 
@@ -54,6 +55,7 @@ class AlertRule:
         parameters: Place to number.
         on_edge: Places whose number must be a bucket edge of the services, or the condition is no longer exact.
         labels: Further labels.
+        identity: The labels that identify the service. Where the description has ``{{ $labels.job }}``, all of them are said.
         urls: runbook_url and dashboard_url.
     """
 
@@ -68,12 +70,14 @@ class AlertRule:
     parameters: Mapping[str, float] = field(default_factory=dict)
     on_edge: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    identity: tuple[str, ...] = ("job",)
     urls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def annotations(self) -> dict[str, str]:
         """The annotations, places still open."""
-        return {"summary": self.summary, "description": self.description, **self.urls}
+        description = self.description.replace(_JOB, named(self.identity))
+        return {"summary": self.summary, "description": description, **self.urls}
 
     def filled(self, text: str) -> str:
         """A text with this rule's numbers in its places."""
@@ -109,6 +113,21 @@ class RuleGroup:
         """The group as Prometheus reads it."""
         rules = [rule.document() for rule in self.rules]
         return {"name": self.name, "interval": str(self.interval), "rules": rules}
+
+
+def named(identity: Iterable[str]) -> str:
+    """The name of a service in a sentence, such as ``eu/payments/shop``: those labels that it has, and its job last.
+
+    A label that only the Prometheus adds when it sends, in ``external_labels``, is said too.
+
+    >>> named(["job", "cluster"])
+    '{{ with or $labels.cluster $externalLabels.cluster }}{{ . }}/{{ end }}{{ $labels.job }}'
+    """
+    others = (label for label in identity if label != "job")
+    return (
+        "".join(f"{{{{ with or $labels.{one} $externalLabels.{one} }}}}{{{{ . }}}}/{{{{ end }}}}" for one in others)
+        + _JOB
+    )
 
 
 def number(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts.alertmanager.messages import IDENTITY
 from alerts.checking.series import kept_labels
 from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
 from alerts.conditions.error_budget import NAME as BUDGET
@@ -18,16 +19,11 @@ if TYPE_CHECKING:
     from alerts.model import RuleGroup
     from instrumentation.settings import Settings
 
-ADDED_LATER = ("cluster", "namespace", "environment")
-"""Labels that a Prometheus or its operator often adds to every alert it sends, so that no rule shows them.
-
-Alertmanager takes a label that both alerts lack for equal, so they can stand in every ``equal``.
-"""
-
 
 def inhibit_rules(settings: Settings, groups: Iterable[RuleGroup]) -> list[dict[str, object]]:
     """Alertmanager's ``inhibit_rules`` for all rules made from some settings."""
-    service = tuple(dict.fromkeys([*settings.alerting.group_by, *ADDED_LATER]))
+    # Alertmanager takes a label that both alerts lack for equal, so every label of an identity can be in every ``equal``.
+    service = tuple(dict.fromkeys([*settings.alerting.group_by, *IDENTITY]))
     kept = kept_labels(groups, settings.alerting.group_by)
     return [*_own_warnings(kept, service), *_same_trouble(service), _rest_of_the_service(service)]
 

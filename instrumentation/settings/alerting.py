@@ -59,8 +59,8 @@ class Alerting(Section):
     group_by: Annotated[
         tuple[LabelName, ...],
         Field(strict=False, min_length=1),
-        Allowed(text="give a list of target labels, such as [job]"),
-    ] = ("job",)
+        Allowed(text="give a list of target labels, such as [namespace, job]"),
+    ] = ("cluster", "namespace", "environment", "job")  # the identity of a service; labels that targets lack do no harm
     window: PrometheusDuration = Duration("5m")
     workflow_window: PrometheusDuration = Duration("1h")  # workflows are rarer than requests
     trend: Trend = Trend()

@@ -85,16 +85,26 @@ def test_all_routes_includes_requests_that_matched_none() -> None:
 
 def test_the_business_dashboard_has_no_route() -> None:
     names = [variable["name"] for variable in _built("business")["templating"]["list"]]
-    assert names == ["datasource", "job", "instance"]
+    assert names == ["datasource", "cluster", "namespace", "environment", "job", "instance"]
     assert "$route" not in str(_built("business"))
 
 
 def test_deployments_and_other_alerts_are_annotations_that_need_no_credentials() -> None:
     by_hand, deployments, alerts = _built("operations")["annotations"]["list"]
     assert by_hand["builtIn"] == 1
-    assert deployments["target"]["expr"] == ('ALERTS{alertstate="firing",job=~"$job",alertname="DeploymentCompleted"}')
-    assert alerts["target"]["expr"] == 'ALERTS{alertstate="firing",job=~"$job",alertname!="DeploymentCompleted"}'
+    selected = 'cluster=~"$cluster",namespace=~"$namespace",environment=~"$environment",job=~"$job"'
+    assert deployments["target"]["expr"] == f'ALERTS{{alertstate="firing",{selected},alertname="DeploymentCompleted"}}'
+    assert alerts["target"]["expr"] == f'ALERTS{{alertstate="firing",{selected},alertname!="DeploymentCompleted"}}'
     assert deployments["titleFormat"] == "{{job}} now runs {{service_version}}"
+
+
+def test_every_query_is_limited_to_the_selected_identity_of_a_service() -> None:
+    settings = parse_settings({"alerting": {"group_by": ["region", "job"]}})
+    for slug in DASHBOARDS:
+        board = _built(slug, settings)
+        assert [variable["name"] for variable in board["templating"]["list"]][:3] == ["datasource", "region", "job"]
+        limited = str(board).count('region=~"$region",job=~"$job"')
+        assert limited == str(board).count('job=~"$job"') > 0
 
 
 def test_panels_that_count_since_midnight_say_so() -> None:
