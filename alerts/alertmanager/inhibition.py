@@ -11,6 +11,8 @@ from alerts.conditions.error_budget import NAME as BUDGET
 from alerts.conditions.error_budget import THRESHOLD_ALERTS
 from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.conditions.watchdog import NAME as WATCHDOG
+from alerts.conditions.workflow_failures import KEEPS_FAILING
+from alerts.conditions.workflow_failures import NAME as WORKFLOW_FAILURES
 from alerts.thresholds import SEVERITIES
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def inhibit_rules(settings: Settings, groups: Iterable[RuleGroup]) -> list[dict[
     # Alertmanager takes a label that both alerts lack for equal, so every label of an identity can be in every ``equal``.
     service = tuple(dict.fromkeys([*settings.alerting.group_by, *IDENTITY]))
     kept = kept_labels(groups, settings.alerting.group_by)
-    return [*_own_warnings(kept, service), *_same_trouble(service), _rest_of_the_service(service)]
+    return [*_own_warnings(kept, service), *_same_trouble(service), _rare(service), _rest_of_the_service(service)]
 
 
 def _own_warnings(
@@ -57,6 +59,15 @@ def _same_trouble(service: tuple[str, ...]) -> Iterator[dict[str, object]]:
                 "target_matchers": [*target, 'severity="warning"'],
                 "equal": [*service],
             }
+
+
+def _rare(service: tuple[str, ...]) -> dict[str, object]:
+    """A workflow that fails too often also fails always; the first of both alerts says more."""
+    return {
+        "source_matchers": [f'alertname="{WORKFLOW_FAILURES}"'],
+        "target_matchers": [f'alertname="{KEEPS_FAILING}"'],
+        "equal": [*service, "workflow"],
+    }
 
 
 def _rest_of_the_service(service: tuple[str, ...]) -> dict[str, object]:

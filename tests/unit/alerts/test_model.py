@@ -210,7 +210,11 @@ def test_no_two_rules_are_the_same(settings: Settings) -> None:
 def test_every_alert_links_its_runbook_and_its_dashboard(settings: Settings) -> None:
     for made in alert_rules(settings):
         assert made.urls["runbook_url"] == f"https://sidelight.example/runbooks/{made.alert}.md"
-        board = "business" if made.alert in {"WorkflowFailures", "DailyCostOverBudget"} else "operations"
+        board = (
+            "business"
+            if made.alert in {"WorkflowFailures", "WorkflowKeepsFailing", "DailyCostOverBudget"}
+            else "operations"
+        )
         assert made.urls["dashboard_url"].partition("?")[0] == f"https://grafana.example/d/sidelight-{board}"
 
 
@@ -297,6 +301,8 @@ NUMBERS_THAT_MATTER = [
     ("alerting.trend.disk_window", "12h"),
     ("alerting.trend.disk_full_within.warning", "2d"),
     ("alerting.trend.disk_full_within.critical", "8h"),
+    ("alerting.restarts.window", "4h"),
+    ("alerting.restarts.minimum", 6),
     ("alerting.minimum_bad_events", 6),
     ("alerting.for.critical", "4m"),
     ("alerting.for.warning", "10m"),
@@ -335,7 +341,7 @@ def test_every_number_is_used(path: str, value: object) -> None:
 
 
 def test_no_number_is_left_out() -> None:
-    others = {"group_by", "runbook_base_url", "receivers", "teams", "mute_times", "overrides"}
+    others = {"group_by", "runbook_base_url", "receivers", "teams", "mute_times", "overrides", "left_out"}
     found = {
         key
         for section in ("thresholds", "alerting", "budget", "slo")
