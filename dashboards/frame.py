@@ -32,7 +32,7 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
         settings: The settings.
         pages: All dashboards; this one links to the others.
     """
-    return _limited(
+    limited: dict[str, object] = _limited(
         settings,
         normalised(
             {
@@ -67,6 +67,7 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
             }
         ),
     )
+    return limited
 
 
 def _limited(settings: Settings, document: Any) -> Any:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_SAME_IN_EVERY_WORKER = {"target_info", "active_user_register", "health_check_up"}
+_SAME_IN_EVERY_WORKER = {"target_info", "active_user_register"}
+_WORST_OF_ALL_WORKERS = {"health_check_up"}
 
 
 class Kind(StrEnum):
@@ -65,7 +66,9 @@ class Metric:
 
     @property
     def merge(self) -> Callable[..., float]:
-        """How the values of several workers are combined: ``sum`` or ``max``."""
+        """How the values of several workers are combined: ``sum``, ``max`` or ``min``."""
+        if self.name in _WORST_OF_ALL_WORKERS:
+            return min
         return max if self.name in _SAME_IN_EVERY_WORKER else sum
 
     @property
@@ -395,7 +398,7 @@ HEALTH_CHECK_UP = Metric(
     name="health_check_up",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="1 if a readiness check passes, 0 if it fails.",
+    help="1 if a readiness check passes, 0 if it fails in any worker.",
     labels=("check",),
 )
 AUDIT_EVENTS = Metric(

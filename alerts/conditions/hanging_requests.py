@@ -80,7 +80,7 @@ def requests_hanging_tests(settings: Settings) -> list[RuleTest]:
 
 def _stories(moments: Clock, least: int) -> Iterator[Story]:
     steps = moments.fires // moments.step
-    late = moments.settings.alerting.window.seconds // 2 // moments.step
+    late = moments.settings.alerting.window.seconds // moments.step - 1
 
     def story(name: str, active: str, *, ended: str = "", streams: str = "", fires: bool = False) -> Story:
         def series(labels: Mapping[str, str]) -> Iterator[Series]:
@@ -101,7 +101,7 @@ def _stories(moments: Clock, least: int) -> Iterator[Story]:
     yield story("too-few-hang", f"{least - 1}x{steps}")
     yield story("busy-and-answers", f"{least}x{steps}", ended=f"0+1x{steps}")
     yield story("streams-are-open", f"{least}x{steps}", streams=f"{least}x{steps}")
-    yield story("they-are-new", f"0x{steps - late} {least}x{late}")
+    yield story("they-are-new", f"_x{steps - late} {least}x{late}")
 
 
 def _info(labels: Mapping[str, str], steps: int) -> Series:

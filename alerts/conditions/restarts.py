@@ -80,11 +80,11 @@ def _stories(moments: Clock) -> Iterator[Story]:
     def lives(count: int, life: str, last: str) -> str:
         return " ".join([*count * [life.format(each - 1)], last.format(steps - count * each)])
 
-    def story(name: str, metric: str, values: str, fires: int = 0, **others: str) -> Story:
+    def story(name: str, series_values: Mapping[str, str], fires: int = 0) -> Story:
         def series(labels: Mapping[str, str]) -> Iterator[Series]:
             known = {**labels, "service_version": "1.7.3"}
             yield Series(name=catalog.TARGET_INFO.name, labels=known, values=f"1x{steps}")
-            for other, these in {metric: values, **others}.items():
+            for other, these in series_values.items():
                 yield Series(name=other, labels=labels, values=these)
 
         return Story(name=name, series=series, fires=("warning",) if fires else (), value=fires)
@@ -95,13 +95,12 @@ def _stories(moments: Clock) -> Iterator[Story]:
         )
 
     start = catalog.PROCESS_START_TIME.name
-    yield story("restarts", _SCRAPES, lives(least, "1+1x{}", "1+1x{}"), least)
-    yield story("process-of-another-sdk-restarts", start, started(least), least)
-    yield story(
-        "comes-and-goes", "up", lives(least, "1x0 0x{}", "1x{}").replace(f"0x{each - 1}", f"0x{each - 2}"), least
-    )
-    yield story("restarts-too-few-times", _SCRAPES, lives(least - 1, "1+1x{}", "1+1x{}"))
-    yield story("only-workers-are-replaced", _SCRAPES, f"1+1x{steps}", **{start: started(least + 2)})
+    yield story("restarts", {_SCRAPES: lives(least, "1+1x{}", "1+1x{}")}, least)
+    yield story("process-of-another-sdk-restarts", {start: started(least)}, least)
+    gone = lives(least, "1x0 0x{}", "1x{}").replace(f"0x{each - 1}", f"0x{each - 2}")
+    yield story("comes-and-goes", {"up": gone}, least)
+    yield story("restarts-too-few-times", {_SCRAPES: lives(least - 1, "1+1x{}", "1+1x{}")})
+    yield story("only-workers-are-replaced", {_SCRAPES: f"1+1x{steps}", start: started(least + 2)})
 
 
 INSTANCE_RESTARTING = Alert(
