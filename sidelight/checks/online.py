@@ -47,7 +47,7 @@ def _check(name: str, finds: str, pint: str = "", severity: Severity = Severity.
 METRIC = _check("metric", "a metric that this Prometheus has not had in the last week")
 LABEL = _check("label", "a label that no series of the metric has")
 EMPTY = _check("empty", "a selector that matches no series, although the metric exists")
-EDGE = _check("edge", "a percentile compared with a number that is no bucket edge of the histogram")
+EDGE = _check("edge", "a percentile compared with a number that is not a bucket edge of the histogram")
 COST = _check("cost", "an expression that takes more than 1 s or reads more than 1,000,000 samples", "query/cost")
 FAILS = _check("fails", "an expression that this Prometheus refuses or cannot evaluate", severity=Severity.ERROR)
 HISTORY = _check(
@@ -247,7 +247,7 @@ def _of_comparison(asked: Asked, node: BinaryOperation, prometheus: Prometheus) 
             edges = prometheus.edges(each.name)
             if edges and limit.value not in edges:
                 near = " or ".join(f"{edge:g}" for edge in sorted(edges, key=lambda edge: abs(edge - limit.value))[:2])
-                message = f"compares a percentile of {each.name} with {limit.value:g}, which is no bucket edge"
+                message = f"compares a percentile of {each.name} with {limit.value:g}, which is not a bucket edge"
                 yield asked.finding(EDGE, (node.start, node.end), message, f"use an edge, such as {near}")
 
 

@@ -64,7 +64,7 @@ WRONG = {
     "sum by (pod) (up) == 0": "online/label: uses the label pod, which no series of up has",
     'up{job="shop", instance="b"} == 0': 'online/empty: up{instance="b",job="shop"} matches no series',
     "histogram_quantile(0.9, sum by (le) (rate(wait_seconds_bucket[5m]))) > 0.7": (
-        "online/edge: compares a percentile of wait_seconds_bucket with 0.7, which is no bucket edge"
+        "online/edge: compares a percentile of wait_seconds_bucket with 0.7, which is not a bucket edge"
     ),
     "up * on () group_left () (up or up offset 1h or label_replace(up, 'job', 'b', '', '')) > 0": (
         "online/fails: cannot be evaluated"
