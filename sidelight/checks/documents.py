@@ -127,7 +127,7 @@ _ESCAPES = {"x": 4, "u": 6, "U": 10}
 
 
 def _column_of_escaped(line: str, column: int, offset: int) -> int | None:
-    r"""The column of a character in a string in double quotes; None if the string goes on in the next line.
+    r"""The column of a character in a string in double quotes; None if the string continues on the next line.
 
     >>> _column_of_escaped(r'"a\"b"', 1, 2)
     4
