@@ -40,6 +40,7 @@ from alerts.rule_tests.counting_tests import counting_tests
 from alerts.rule_tests.label_tests import label_tests
 from alerts.rule_tests.promtool import to_test_file
 from alerts.rule_tests.users_tests import users_tests
+from alerts.signals import signal_alerts, signal_groups
 from alerts.thresholds import OVERRIDDEN
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from alerts.rule_tests.promtool import RuleTest
     from instrumentation.settings import Settings
 
-__all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "generated", "groups"]
+__all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "every_alert", "generated", "groups"]
 
 ALERTS = (
     HIGH_ERROR_RATE,
@@ -98,7 +99,12 @@ def groups(settings: Settings) -> list[RuleGroup]:
     """Every rule group, none with more than ``MOST_RULES`` rules."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
     made = [*(_group(settings, name) for name in names), *_label_groups(settings), *_override_groups(settings)]
-    return [group for group in made if group.rules]
+    return [*(group for group in made if group.rules), *signal_groups(settings)]
+
+
+def every_alert(settings: Settings) -> tuple[Alert, ...]:
+    """Sidelight's own alerts, and those on the signals that a team has declared."""
+    return (*ALERTS, *signal_alerts(settings))
 
 
 def _label_groups(settings: Settings) -> Iterator[RuleGroup]:
@@ -147,5 +153,5 @@ def generated(settings: Settings) -> dict[str, str]:
 
 def _test_file(settings: Settings, *more: RuleTest, pace: Callable[[Settings], Settings] | None = None) -> str:
     paced = pace(settings) if pace else settings
-    tests = [test for alert in ALERTS if alert.pace == pace for test in alert.tests(paced)]
+    tests = [test for alert in every_alert(settings) if alert.pace == pace for test in alert.tests(paced)]
     return to_test_file([*tests, *more], paced, "rules.yaml")

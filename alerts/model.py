@@ -11,6 +11,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from instrumentation.catalog import Metric
     from instrumentation.settings import Duration
 
 _PLACE = re.compile(r"\[\[(\w+)\]\]")
@@ -53,6 +54,8 @@ class AlertRule:
         description: A Prometheus template with places.
         parameters: Place to number.
         on_edge: Places whose number must be a bucket edge of the services, or the condition is no longer exact.
+        edges: The numbers of which ``threshold`` must be one, if it is compared with a histogram of a team's own.
+        is_signed: Whether its numbers may be 0 or below.
         labels: Further labels.
         urls: runbook_url and dashboard_url.
     """
@@ -67,6 +70,8 @@ class AlertRule:
     description: str
     parameters: Mapping[str, float] = field(default_factory=dict)
     on_edge: tuple[str, ...] = ()
+    edges: tuple[float, ...] = ()
+    is_signed: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     urls: Mapping[str, str] = field(default_factory=dict)
 
@@ -99,11 +104,19 @@ class AlertRule:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleGroup:
-    """Rules that are evaluated one after the other, so that an alert reads what was recorded a moment before."""
+    """Rules that are evaluated one after the other, so that an alert reads what was recorded a moment before.
+
+    Attributes:
+        name: Its name.
+        interval: How often it is evaluated.
+        rules: Its rules, in order.
+        metrics: The metrics that its rules read beside those of the catalog.
+    """
 
     name: str
     interval: Duration
     rules: tuple[RecordingRule | AlertRule, ...]
+    metrics: tuple[Metric, ...] = ()
 
     def document(self) -> dict[str, object]:
         """The group as Prometheus reads it."""

@@ -29,6 +29,8 @@ from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION, METRICS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from instrumentation.catalog import Metric
+
 
 @dataclass(frozen=True)
 class AllBut:
@@ -92,16 +94,22 @@ KEEP_EVERY_LABEL = {"topk", "bottomk", "limitk", "limit_ratio"}
 """Aggregations that choose some of the series, with all their labels."""
 
 
-def catalog_series(group_by: Iterable[str] = ("job",), request_labels: Iterable[str] = ()) -> dict[str, Labels]:
+def catalog_series(
+    group_by: Iterable[str] = ("job",), request_labels: Iterable[str] = (), declared: Iterable[Metric] = ()
+) -> dict[str, Labels]:
     """The label names of each series of the catalog and of Prometheus, including target labels.
 
     Args:
         group_by: Additional target labels.
         request_labels: Additional labels of request durations, as in ``http.labels``.
+        declared: Metrics that a team has declared.
     """
     target = {*_TARGET_LABELS, *group_by}
     more = HTTP_SERVER_REQUEST_DURATION.extended(*request_labels)
-    rows = [*_FROM_PROMETHEUS.items(), *(pair for metric in (*METRICS, more) for pair in metric.series.items())]
+    rows = [
+        *_FROM_PROMETHEUS.items(),
+        *(pair for metric in (*METRICS, more, *declared) for pair in metric.series.items()),
+    ]
     return {name: frozenset({*labels, *target}) for name, labels in rows}
 
 

@@ -14,7 +14,7 @@ from dashboards.grafana.additional import own_dashboards
 from dashboards.grafana.client import Grafana, PublishError, Session
 from dashboards.grafana.connection import URL_VARIABLE, check_address, grafana_from
 from dashboards.grafana.plan import Publication, planned
-from dashboards.pages import DASHBOARDS
+from dashboards.pages import every_dashboard
 from instrumentation.version import __version__
 
 if TYPE_CHECKING:
@@ -210,8 +210,7 @@ def publish_from_environment(
     if not url:
         raise PublishError(f"{URL_VARIABLE} is not set; give the address of a Grafana.", code="grafana_url_missing")
     publication = Publication(
-        dashboards={name: build(settings) for name, build in DASHBOARDS.items()}
-        | own_dashboards(settings.dashboards.own),
+        dashboards=every_dashboard(settings) | own_dashboards(settings.dashboards.own),
         folder=_folder(settings),
         owner=settings.owner,
         message=f"Published by Sidelight {__version__}",

@@ -10,6 +10,7 @@ from alerts.recording.users import daily_active_users
 from dashboards import expressions as promql
 from dashboards.expressions import FAILURE, MATCHED, RANGE, SUCCESS, increase, legend, select, total
 from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, bars, graph, said, stat, traffic_light
+from dashboards.pages.signals import signal_rows
 from instrumentation import catalog
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="In the time range shown", panels=_in_range(), per_line=5, height=4),
         Row(title="Workflows", panels=_workflows(settings)),
         Row(title="Top workflows and routes", panels=_rankings(), height=10),
+        *signal_rows(settings, "business"),
     )
 
 

@@ -17,6 +17,7 @@ from dashboards import expressions as promql
 from dashboards import links
 from dashboards.expressions import RANGE, RATE, legend, rate, select, total
 from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph, heatmap, said, stat, table, traffic_light
+from dashboards.pages.signals import signal_rows
 from instrumentation import catalog
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Since when, and what changed", panels=_course(settings), per_line=4, height=8),
         *_own_thresholds(settings),
         *(_by_label(settings, name) for name, label in settings.http.labels.items() if label.dashboard),
+        *signal_rows(settings, "operations"),
         *_details(settings),
     )
 
@@ -476,6 +478,11 @@ def _queues(settings: Settings) -> tuple[Panel, ...]:
         _queue_graph("Queue depth", by, thresholds.queue_depth),
         _age_graph("Oldest item in queue", by, thresholds.queue_oldest_age_seconds),
         _counted("Queue read failures", "Failed reads of queues per second.", by, catalog.QUEUE_READ_FAILURES),
+        *(
+            [_counted("Signal read failures", "Failed reads of gauges per second.", by, catalog.SIGNAL_READ_FAILURES)]
+            if settings.signals
+            else []
+        ),
     )
 
 

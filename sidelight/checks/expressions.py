@@ -261,7 +261,7 @@ def function_of(node: Node) -> str:
 def _series_name(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
     del around
     name = node.name
-    if not name or "$" in name or name in SERIES or name in world.recorded:
+    if not name or "$" in name or world.is_known(name):
         return
     if ":" in name:
         if world.has_rules:

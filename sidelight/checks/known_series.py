@@ -38,6 +38,7 @@ class World:
         recorded: Series name to the expressions that record it, in all files and in Sidelight's rules.
         groups: Series name to the groups that record it, in all files.
         edges: Name of a histogram's bucket series to its edges, if they are known.
+        kinds: Series name to its kind, of the catalog and of the signals that a team has declared.
         histograms: Names of histograms and summaries, without suffixes, as far as the files show that they are some.
         has_rules: Whether the files contain recording rules.
         recorded_as: Expression to the series that records it.
@@ -47,13 +48,18 @@ class World:
     recorded: dict[str, list[str]]
     groups: dict[str, set[str]]
     edges: dict[str, tuple[float, ...]]
+    kinds: dict[str, Kind]
     histograms: frozenset[str] = frozenset()
     has_rules: bool = False
     recorded_as: dict[str, str] = field(default_factory=dict)
 
+    def is_known(self, name: str) -> bool:
+        """Whether a series is in the catalog, declared, recorded or made by Prometheus."""
+        return name in SERIES or name in self.kinds or name in self.recorded
+
     def is_counter(self, name: str) -> bool:
         """Whether a series is a counter, according to the catalog, otherwise to its name."""
-        known = _KINDS.get(name)
+        known = self.kinds.get(name)
         if known is not None:
             return known is not Kind.GAUGE
         if name.endswith(_OF_HISTOGRAMS):
@@ -62,7 +68,7 @@ class World:
 
     def is_gauge(self, name: str) -> bool:
         """Whether a series is known to be a gauge."""
-        return _KINDS.get(name) is Kind.GAUGE
+        return self.kinds.get(name) is Kind.GAUGE
 
 
 class OpenWorld(dict[str, Labels]):
@@ -74,7 +80,6 @@ class OpenWorld(dict[str, Labels]):
         return AllBut()
 
 
-_KINDS = {series: metric.kind for metric in METRICS for series in metric.series}
 SERIES = frozenset(catalog_series())
 """Series of the catalog, and those that Prometheus itself creates."""
 
@@ -98,8 +103,10 @@ def world(documents: Iterable[Document], settings: Settings) -> World:
                 if isinstance(name, str):
                     recorded.setdefault(name, []).extend([] if tree is None else [str(normal(expr))])
                     groups.setdefault(name, set()).add(str(group_data.get("name")))
-    edges = {f"{metric.name}_bucket": metric.buckets for metric in METRICS if metric.buckets}
+    metrics = (*METRICS, *(metric for signal in settings.signals for metric in signal.metrics))
+    edges = {f"{metric.name}_bucket": metric.buckets for metric in metrics if metric.buckets}
     edges[f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_bucket"] = settings.duration_edges
+    kinds = {series: metric.kind for metric in metrics for series in metric.series}
     histograms = frozenset(
         base for name in read if (base := name.removesuffix("_sum")) != name and f"{base}_count" in read
     ) | frozenset(name.removesuffix("_bucket") for name in read if name.endswith("_bucket"))
@@ -108,6 +115,7 @@ def world(documents: Iterable[Document], settings: Settings) -> World:
         recorded=recorded,
         groups=groups,
         edges=edges,
+        kinds=kinds,
         histograms=histograms,
         has_rules=bool(groups),
         recorded_as={text: name for name, texts in recorded.items() for text in texts},

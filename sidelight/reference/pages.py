@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, get_origin
 
-from alerts import ALERTS, groups
+from alerts import every_alert, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.patterns import (
@@ -24,6 +24,7 @@ from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, is_mapping, section_of
 from instrumentation.settings.opentelemetry import VARIABLES
+from instrumentation.settings.signal_alerts import Example, SignalAlert, SignalOverride
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from sidelight.reference.compatibility import Compatibility
 
 _KEY_HEAD = ("key", "default", "allowed")
+_LISTED = (Override, ObjectivesOverride, Team, MuteTime, SignalAlert, SignalOverride, Example)
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -137,8 +139,10 @@ def _variables_page() -> str:
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
-    yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
+    section = section_of(field.annotation) or Section
+    several = section is not field.annotation  # a list of them
+    yield f"## {name}\n\n{_first_line(section)}"
+    yield _table(_KEY_HEAD, _keys(section, f"{name}[]." if several else f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -150,7 +154,7 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
             yield _key(key, field, inner)
-        if inner in (Override, ObjectivesOverride, Team, MuteTime):
+        if inner in _LISTED:
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and is_mapping(field.annotation):
             yield from _keys(inner, f"{key}.<name>.")
@@ -210,7 +214,10 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 
 
 def _runbooks_page(settings: Settings) -> str:
-    rows = [(f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning) for alert in ALERTS]
+    rows = [
+        (f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning)
+        for alert in every_alert(settings)
+    ]
     return _page(
         "Runbooks", "One page per alert: what it means, what to look at, and what to do.",
         _table(("alert", "severity", "meaning"), rows),
@@ -325,15 +332,32 @@ def _compatibility_page(tried: Compatibility) -> str:
     return _page(
         "Compatibility",
         "The frameworks, servers and applications that Sidelight was tested with. Other versions may work; these were "
-        "run. The list is `requirements/frameworks.toml`, and the tests in `tests/integration/instrumentation/frameworks` "
-        "install each framework in an environment of its own.",
+        "run. The lists are `requirements/frameworks.toml`, whose tests in `tests/integration/instrumentation/frameworks` "
+        "install each framework in an environment of its own, and `requirements/compat.json`, which `make compat` writes.",
         "## Frameworks\n\nEach service answers requests that match a route, a nested route and no route, that use the wrong "
         "method, that fail, that raise an `AppError` and that stream. Each request is counted once, with the status that was "
         "sent, under the template that the framework itself uses.",
         _table(("framework", "oldest and newest version", "interface", "a template", "a websocket"), tried.frameworks),
         "## Servers\n\nSeveral requests or several workers at once; the page has the exact sum.",
         _table(("server", "version", "interface"), tried.servers),
-        "## Applications\n\nTried by hand.",
+        "## Tests of other projects\n\n`make compat` runs the tests of the source distributions of these projects: plain, and "
+        "with Sidelight in every Starlette and FastAPI app, or in every app that uvicorn serves, with log lines, correlation "
+        "ids, traces and body sizes on. The tests need services or packages that are missing in part, so some fail plain too. "
+        "`problem_documents()` is not used, because it changes the bodies of errors on purpose.",
+        _table(
+            ("project", "version", "plain", "with Python", "with the compiled layer", "differences", "date"),
+            tried.suites,
+        ),
+        "A difference is a test that passes plain and fails with Sidelight, twice in a row.",
+        _table(("project", "tests", "reason"), tried.differences),
+        "## Applications\n\n`make compat` serves each application from PyPI with Sidelight, sends it requests, and compares its "
+        "metrics page with the responses. A path that no route matched, or of an application without templates, has the "
+        'route `""`.',
+        _table(
+            ("application", "version", "interface", "responses", "routes on the page", "concrete paths", "date"),
+            tried.driven,
+        ),
+        "Tried by hand:",
         _table(("application", "version", "result"), tried.applications),
     )
 

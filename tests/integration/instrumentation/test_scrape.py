@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[3]
 NOT_IN_THE_SHOP = (
     "container_",
     "sidelight_spans_",
+    "signal_read_failures_",
 )
 OURS = {
     name: labels for metric in METRICS for name, labels in metric.series.items() if not name.startswith(NOT_IN_THE_SHOP)
