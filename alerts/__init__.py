@@ -19,7 +19,7 @@ from alerts.conditions.latency import HIGH_LATENCY_P95
 from alerts.conditions.losses import AUDIT_ENTRIES_LOST, LOG_LINES_LOST, QUEUE_READ_FAILING, loss_rules
 from alerts.conditions.memory import MEMORY_NEAR_LIMIT
 from alerts.conditions.queue_backlog import QUEUE_BACKLOG_GROWING
-from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED
+from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED, STORE_DEGRADED
 from alerts.conditions.service_absent import SERVICE_ABSENT
 from alerts.conditions.service_down import SERVICE_DOWN
 from alerts.conditions.watchdog import WATCHDOG
@@ -70,6 +70,7 @@ ALERTS = (
     LOG_LINES_LOST,
     SERIES_LIMIT_REACHED,
     SCRAPES_SLOW,
+    STORE_DEGRADED,
     COLLECTOR_DROPPING_DATA,
     COLLECTOR_QUEUE_FILLING,
     WATCHDOG,

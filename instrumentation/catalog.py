@@ -467,6 +467,12 @@ SIDELIGHT_WORKERS = Metric(
     unit=Unit.COUNT,
     help="Live worker processes of this instance.",
 )
+SIDELIGHT_STORE_DEGRADED = Metric(
+    name="sidelight_store_degraded",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="1 if the workers of this instance cannot count together, so that only the requests of one worker are shown.",
+)
 SIDELIGHT_SPANS = Metric(
     name="sidelight_spans_total",
     kind=Kind.COUNTER,

@@ -97,6 +97,7 @@ OWN_VARIABLES = {
     "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
     "SIDELIGHT_AUDIT_KEY_FILE": "or a file that contains it; both take precedence over `audit.key_file`",
     "SIDELIGHT_TOOLS_DIR": "the folder in which `make tools` stores programs",
+    "SIDELIGHT_VIEW_TOKEN": "the token of the page of `sidelight view`; by default a random one",
     "GRAFANA_URL": "the Grafana to which `sidelight publish` publishes the dashboards",
     "GRAFANA_TOKEN": "its token",
     "GRAFANA_TOKEN_FILE": "or a file that contains it",

@@ -75,6 +75,11 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "ServiceAbsent",
         "SeriesLimitReached",
         "ScrapeSlow",
+        "StoreDegraded",
+        "HealthCheckFailing",
+        "QueueReadFailing",
+        "AuditEntriesLost",
+        "LogLinesLost",
         "CollectorDroppingData",
         "CollectorQueueFilling",
     }
