@@ -14,7 +14,7 @@ SPEEDUPS := speedups/pyproject.toml speedups/setup.py $(wildcard speedups/*.c sp
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup tools format lint types test demo build alerts dashboards collector chart page bench soak check dist constraints clean
+.PHONY: help setup tools format lint types test fuzz demo build alerts dashboards collector chart page bench soak check dist constraints clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.pictures``: runs the demo, then draws the dashboards with its data for the documentation."""
+"""``python -m benchmarks.pictures``: runs the demo, then draws the dashboards and the page that shows them, for the documentation."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from benchmarks.console import say
 from benchmarks.pictures.drawing import asked, draw
+from benchmarks.pictures.photographs import photograph
 from dashboards import DASHBOARDS
 from sidelight.demo.main import prepare
 from sidelight.demo.panels import seen
@@ -42,14 +43,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         pictures = Path(name) / "pictures"
         pictures.mkdir()
-        for board, faults in draw(_played(Path(name)), pictures, widths=(WIDTH,)).items():
+        for board, faults in draw(_played(Path(name), options.output), pictures, widths=(WIDTH,)).items():
             say("\n".join([f"{board}:", *(faults or ["everything is readable"])]))
         for picture in pictures.glob("*.png"):
             shutil.copyfile(picture, options.output / picture.name.replace(f"-{WIDTH}", ""))
 
 
-def _played(folder: Path) -> dict[str, Board]:
-    """The dashboards after a complete demo."""
+def _played(folder: Path, output: Path) -> dict[str, Board]:
+    """The dashboards after a complete demo, and pictures of the page in the output folder."""
     epoch = time.time()
 
     def clock() -> float:
@@ -61,6 +62,7 @@ def _played(folder: Path) -> dict[str, Board]:
         list(stage.enact(AFTERWARDS))
         say(str(seen(stage.watch, stage.settings)))
         time.sleep(_TROUBLED)
+        photograph(stage.addresses["dashboards"], output)
         url, end = stage.prometheus.url, time.time()
         return {page: asked(_begun(build(stage.settings)), url, epoch, end) for page, build in DASHBOARDS.items()}
 

@@ -73,7 +73,7 @@ export async function board(uid: string): Promise<Page> {
   const body = sections(dashboard.panels).map((section) => drawn(section));
   const links = (dashboard.links ?? []).filter(({ type }) => type === 'link');
   const nav = h('nav', { class: 'links', 'aria-label': 'Links of this dashboard' });
-  const element = h('div', { class: 'board' }, h('div', { class: 'heading' }, h('h1', {}, dashboard.title), dashboard.description && h('p', {}, dashboard.description), nav), controls, ...body);
+  const element = h('div', { class: 'board' }, h('div', { class: 'heading' }, h('h1', {}, dashboard.title), nav, dashboard.description && h('p', {}, dashboard.description)), controls, ...body);
 
   function drawn({ row, panels }: Section): HTMLElement {
     const grid = h('div', { class: 'grid', id: row ? `row-${row.id}` : undefined });

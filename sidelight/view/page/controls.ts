@@ -1,6 +1,6 @@
 // The controls above a dashboard: variables, time range and refresh.
 import { snapshot } from './data';
-import { h } from './dom';
+import { count, h } from './dom';
 import { go, here } from './place';
 import { moment } from './units';
 import type { Dashboard, Options } from './types';
@@ -28,12 +28,18 @@ export function range(dashboard: Dashboard): [string, string] {
 }
 
 const written = (text: string): string => (/^\d+$/.test(text) ? moment(Number(text)) : text);
+const UNITS: Record<string, string> = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week', M: 'month', y: 'year' };
+
+function nameOf(from: string, to: string): string {
+  const [, number, unit] = (to === 'now' && /^now-(\d+)([smhdwMy])$/.exec(from)) || [];
+  return number && unit ? `Last ${count(Number(number), UNITS[unit]!)}` : `${written(from)} to ${written(to)}`;
+}
 
 export function timeControl(dashboard: Dashboard): HTMLElement {
   const [from, to] = range(dashboard);
   const known = RANGES.some(([start, end]) => start === from && end === to);
   const select = h('select', { id: 'range', disabled: snapshot },
-    ...(known ? [] : [h('option', { value: '', selected: true }, `${written(from)} to ${written(to)}`)]),
+    ...(known ? [] : [h('option', { value: '', selected: true }, nameOf(from, to))]),
     ...RANGES.map(([start, end, name]) => h('option', { value: `${start} ${end}`, selected: start === from && end === to }, name)));
   select.addEventListener('change', () => { const [start, end] = select.value.split(' '); if (start && end) setRange(start, end); });
   const start = h('input', { name: 'from', value: from, required: true, spellcheck: 'false', autocomplete: 'off' });

@@ -42,7 +42,8 @@ export const axes = (unit: string | undefined, decimals?: number): uPlot.Axis[] 
   {
     stroke: faint(), font: font(), grid: { stroke: line(), width: 1 }, ticks: { show: false }, gap: 6,
     size: (u, values) => Math.max(36, ...(values ?? []).map((value) => { u.ctx.font = font(); return u.ctx.measureText(value).width / devicePixelRatio + 16; })),
-    values: (_, splits) => splits.map((value) => formatted(Number(value.toPrecision(12)), unit, decimals)),
+    // On a logarithmic scale, a split without a label is null.
+    values: (_, splits) => splits.map((value) => (value === null ? '' : formatted(Number(value.toPrecision(12)), unit, decimals))),
   },
 ];
 
@@ -59,7 +60,7 @@ function thresholds(u: uPlot, steps: ThresholdStep[], style: string): void {
   ctx.save();
   for (const [index, { color, value }] of steps.entries()) {
     if (value === null || value === undefined) continue;
-    const y = u.valToPos(value, 'y', true);
+    const y = Math.round(u.valToPos(value, 'y', true));
     if (style.includes('area')) {
       const next = steps[index + 1]?.value;
       const top = next === null || next === undefined ? bbox.top : Math.max(bbox.top, u.valToPos(next, 'y', true));
@@ -68,7 +69,7 @@ function thresholds(u: uPlot, steps: ThresholdStep[], style: string): void {
     }
     if (style === 'area' || y < bbox.top || y > bbox.top + bbox.height) continue;
     ctx.strokeStyle = named(color);
-    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.lineWidth = 2 * Math.round(devicePixelRatio); // on whole pixels, so that it is sharp
     ctx.setLineDash(style.includes('dashed') ? [8 * devicePixelRatio, 5 * devicePixelRatio] : []);
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);

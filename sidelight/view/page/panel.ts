@@ -49,7 +49,7 @@ export class PanelView {
     this.toggle = h('button', { type: 'button', 'aria-pressed': 'false', onclick: () => this.switch() }, 'Show as a table of values');
     const since = timeFrom && h('span', { class: 'since' }, TODAY[timeFrom] ?? `last ${timeFrom}`);
     const about = h('details', { class: 'about' }, h('summary', { 'aria-label': `About ${title}`, title: 'Description, values and queries' }, 'i'),
-      h('div', { class: 'popup' }, description && h('p', {}, description), timeFrom && h('p', {}, `Time range: ${TODAY[timeFrom] ?? `last ${timeFrom}`}.`), h('p', {}, this.toggle), links.length ? h('p', {}, ...links.map((link) => anchor(link, link.title))) : null, this.queries));
+      h('div', { class: 'popup' }, description && h('p', {}, description), timeFrom && h('p', {}, `Time range: ${TODAY[timeFrom] ?? `last ${timeFrom}`}.`), type !== 'table' && h('p', {}, this.toggle), links.length ? h('p', {}, ...links.map((link) => anchor(link, link.title))) : null, this.queries));
     this.element = h('section', {
       class: `panel kind-${type}`, 'aria-labelledby': `title-${id}`, 'data-panel': id, 'data-state': 'waiting',
       style: { '--x': gridPos.x + 1, '--w': gridPos.w, '--h': gridPos.h },

@@ -22,7 +22,7 @@ function cell(frame: Frame, field: Field, index: number): HTMLElement {
     const share = Math.max(0, Math.min(1, (value - min) / (max - min || 1))) * 100;
     Object.assign(style, { background: `linear-gradient(to right, ${faded(color, 0.35)} ${share}%, transparent ${share}%)` });
   }
-  return h('td', { class: field.kind === 'number' ? 'number' : undefined, style }, content);
+  return h('td', { class: field.kind === 'number' ? 'number' : undefined, 'data-value': field.kind === 'number' && value !== null ? String(value) : undefined, style }, content);
 }
 
 export function table(panel: Panel, frames: Frame[], report: (text: string) => void): Drawn {
