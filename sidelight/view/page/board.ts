@@ -6,7 +6,7 @@ import { written } from './fields';
 import { anchor } from './links';
 import { context, here } from './place';
 import { PanelView } from './panel';
-import type { Mark } from './graph';
+import type { Mark } from './cursor';
 import type { Context } from './panel';
 import type { Annotation, Dashboard, Data, Labels, Options, Panel, Series } from './types';
 
