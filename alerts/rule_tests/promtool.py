@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 from alerts.model import number, to_yaml
 from instrumentation.settings import Duration
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _FORGOTTEN = 300  # seconds after which Prometheus no longer reads a series' last sample
 _POINTS = 180
+_WITH = re.compile(r"\{\{ with (?:or )?\$labels\.(\w+)(?: \$externalLabels\.\w+)? \}\}(.*?)\{\{ end \}\}")
 _ACTION = re.compile(r"\{\{ *(.*?) *\}\}")
 
 
@@ -34,10 +37,15 @@ class Series:
     labels: Mapping[str, str]
     values: str
 
+    @classmethod
+    def written(cls, series: str, values: str) -> Series:
+        """A series as somebody has written it, labels in braces included."""
+        return cls(name=series, labels={}, values=values)
+
     def document(self) -> dict[str, str]:
         """The series as promtool reads it."""
         labels = ", ".join(f'{name}="{value}"' for name, value in self.labels.items())
-        return {"series": f"{self.name}{{{labels}}}", "values": self.values}
+        return {"series": f"{self.name}{{{labels}}}" if labels else self.name, "values": self.values}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,13 +223,19 @@ def rendered(template: str, labels: Mapping[str, str], value: float) -> str:
 
     >>> rendered('{{ $labels.job }}: {{ $value | humanizePercentage }}', {"job": "shop"}, 0.0625)
     'shop: 6.25%'
+    >>> named = "{{ with or $labels.zone $externalLabels.zone }}{{ . }}/{{ end }}{{ $labels.job }}"
+    >>> rendered(named, {"job": "shop", "zone": "a"}, 0), rendered(named, {"job": "shop"}, 0)
+    ('a/shop', 'shop')
     """
+    template = _WITH.sub(
+        lambda found: found[2].replace("{{ .", f'{{{{ "{labels[found[1]]}"') if found[1] in labels else "", template
+    )
     return _ACTION.sub(lambda action: _render(action[1], labels, value), template)
 
 
 def _render(action: str, labels: Mapping[str, str], value: float) -> str:
     operand, *functions = (part.strip() for part in action.split("|"))
-    text = labels[operand.removeprefix("$labels.")] if operand.startswith("$labels.") else operand.strip('"')
+    text = labels.get(operand.removeprefix("$labels."), "") if operand.startswith("$labels.") else operand.strip('"')
     if operand == "$value":
         text = number(value)
     for function in functions:
@@ -243,10 +257,23 @@ def _humanize_duration(text: str) -> str:
     return " ".join(f"{number}{unit}" for number, unit in parts[largest:])
 
 
+def _humanize(value: float) -> str:
+    """A number with a prefix of the metric system."""
+    size = abs(value)
+    if size == 0 or not math.isfinite(size):
+        return f"{value:.4g}"
+    power = min(int(math.log10(size) // 3), 8) if size >= 1 else max(int(math.log10(size) // 3), -8)
+    if size >= 1 and size >= 1000 ** (power + 1):
+        power += 1
+    prefix = {-1: "m", -2: "u", -3: "n", 1: "k", 2: "M", 3: "G", 4: "T"}.get(power, "")
+    return f"{value / 1000**power:.4g}{prefix}"
+
+
 _FUNCTIONS: Mapping[str, Callable[[str], str]] = {
+    "urlquery": quote_plus,
     "humanizePercentage": lambda text: f"{float(text) * 100:.4g}%",
     "humanizeDuration": _humanize_duration,
-    "humanize": lambda text: f"{float(text):.4g}",
+    "humanize": lambda text: _humanize(float(text)),
     'printf "%.0f"': lambda text: f"{float(text):.0f}",
     'printf "%.1f"': lambda text: f"{float(text):.1f}",
     'printf "%.2f"': lambda text: f"{float(text):.2f}",

@@ -18,6 +18,9 @@ from instrumentation.http.refused_requests import count_refused_requests
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
+from instrumentation.signals.calls import check_calls
+from instrumentation.signals.declared import declare, in_use
+from instrumentation.signals.handle import start
 from instrumentation.threads import get_ident
 from instrumentation.tracing import traces_of
 from instrumentation.users.active import users_of
@@ -104,6 +107,17 @@ def resource_use(app: Instrumented) -> Feature:
     return Feature(begin=lambda: resources.begin(app.store))
 
 
+def team_signals(app: Instrumented) -> Feature:
+    """The team's own signals: a handle that is not declared, or called with other labels, stops the start."""
+    declare(app.settings)
+
+    def begin() -> None:
+        start(in_use(app.settings), app.store)
+        check_calls()
+
+    return Feature(begin=begin)
+
+
 def active_users(app: Instrumented) -> Feature:
     """Who uses the service; settled here, so that a worker that has seen nobody shows the users of the others."""
     users = users_of(app.store)
@@ -176,6 +190,7 @@ FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     body_sizes,
     refused_requests,
     resource_use,
+    team_signals,
     active_users,
     audit_trail,
     tracing,

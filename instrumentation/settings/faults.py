@@ -8,14 +8,14 @@ import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from instrumentation.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from pydantic import BaseModel, ValidationError
+    from pydantic import BaseModel
 
 _PLAIN = re.compile(r"[\w-]{1,60}", re.ASCII)
 _PASSWORD = re.compile(r"(?<=//)[^/@\s]*@")
@@ -37,6 +37,17 @@ def fault(allowed: str, *, key: str = "", problem: str = "") -> PydanticCustomEr
         problem: What is wrong, where "got ..." does not say it.
     """
     return PydanticCustomError("sidelight", "{allowed}", {"allowed": allowed, "key": key, "problem": problem})
+
+
+def raise_all(faults: Iterable[PydanticCustomError]) -> None:
+    """Raise all faults that a validator has found, in place of the first.
+
+    Raises:
+        ValidationError: There are some.
+    """
+    details = [InitErrorDetails(type=found, loc=(), input=None) for found in faults]
+    if details:
+        raise ValidationError.from_exception_data("settings", details)
 
 
 def as_faults(error: ValidationError, root: type[BaseModel], source: str) -> list[Fault]:

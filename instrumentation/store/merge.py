@@ -34,7 +34,7 @@ class Sums:
         self._sums: dict[tuple[str, tuple[str, ...]], _Sum] = {}
 
     def add(self, rows: Iterable[Row], slots: Sequence[float]) -> None:
-        """Add rows, whose indexes refer to ``slots``. Gauges that are the same in every worker use the largest value."""
+        """Add rows, whose indexes refer to ``slots``. Gauges are combined as their metric says."""
         find = self._sums.get
         for key, start in rows:
             metric, labels, edges, width = key
@@ -79,15 +79,16 @@ class _Sum:
         self.others: list[tuple[tuple[float, ...], Sequence[float]]] = []
 
     def total(self) -> tuple[float, ...]:
-        if self.key.metric.merge is max:
-            return (max(slots[0] for slots in self.parts),)
+        merge = self.key.metric.merge
+        if merge is not sum:
+            return (merge(slots[0] for slots in self.parts),)
         parts = self._all()
         *counts, _ = map(sum, zip(*parts, strict=True))
         return (*counts, _exact([slots[-1] for slots in parts]))
 
     def rest(self, last: float) -> float:
         """The rounding error of the last slot; counts are integers and have none."""
-        return 0.0 if self.key.metric.merge is max else _exact([*(slots[-1] for slots in self._all()), -last])
+        return 0.0 if self.key.metric.merge is not sum else _exact([*(slots[-1] for slots in self._all()), -last])
 
     def _all(self) -> list[Sequence[float]]:
         if not self.others:
@@ -120,5 +121,5 @@ def rebucketed(slots: Sequence[float], edges: Sequence[float], wanted: Sequence[
 
 
 def is_kept(metric: Metric) -> bool:
-    """Whether the numbers of a dead worker still count; gauges do not."""
-    return metric.kind is not Kind.GAUGE
+    """Whether the numbers of a dead worker still count; those of most gauges do not."""
+    return metric.kind is not Kind.GAUGE or metric.outlives_worker

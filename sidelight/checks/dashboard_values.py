@@ -5,21 +5,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import promql_parser as promql
-
-from alerts.checking.promql import AllBut, check_tree, nodes
+from alerts.checking.promql import AllBut, check_tree
+from alerts.promql import (
+    Aggregation,
+    BinaryOperation,
+    Call,
+    Node,
+    Parentheses,
+    PromqlError,
+    Type,
+    VectorSelector,
+    nodes,
+)
+from alerts.promql.tree import TooDeepError
 from sidelight.checks.dashboard_files import read
-from sidelight.checks.expressions import parsed
 from sidelight.checks.finding import Check, Severity
 from sidelight.checks.known_series import OpenWorld
+from sidelight.checks.trees import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sidelight.checks.dashboard_files import Dashboard, Panel
-    from sidelight.checks.documents import Document, Place
+    from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
     from sidelight.checks.known_series import World
+    from sidelight.checks.reading import Place
 
 
 def _check(name: str, finds: str, severity: Severity = Severity.WARNING) -> Check:
@@ -37,8 +48,7 @@ TIME_OVERRIDE = _check(
 )
 CUT_BELOW = _check(
     "cut-below",
-    "a panel whose minimum hides values, such as 0 for an error budget that may be overspent",
-    Severity.ERROR,
+    "a panel whose minimum hides values, such as 0 for a change or for an error budget that may be overspent",
 )
 ZERO_OF_NOTHING = _check(
     "zero-of-nothing", "a query that returns 0 if nothing is scraped at all, such as one that ends in `or vector(0)`"
@@ -46,17 +56,26 @@ ZERO_OF_NOTHING = _check(
 UNKNOWN_COLOR = _check(
     "unknown-color",
     "a value that is shown in green or red if there is no data: what is unknown is neither good nor bad",
+    Severity.NOTE,
 )
-ALWAYS_RED = _check("always-red", "a panel in which every value is red")
+ALWAYS_RED = _check("always-red", "a panel in which every value is red", Severity.NOTE)
 LINE_ON_TOP = _check(
-    "line-on-top", "a stack with a red series and with lines: at 0, the series draws a red line on top of the others"
+    "line-on-top",
+    "a stack with a red series and with lines: at 0, the series draws a red line on top of the others",
+    Severity.NOTE,
 )
-DOTS = _check("dots", "a graph with steps of an hour or more and with lines: a new service has only dots in it")
+DOTS = _check(
+    "dots", "a graph with steps of an hour or more and with lines: a new service has only dots in it", Severity.NOTE
+)
 UNBOUNDED = _check(
-    "unbounded", "a stack of one series per service or instance without topk: with 200 of them it has 200 colours"
+    "unbounded",
+    "a stack of one series per service or instance without topk: with 200 of them it has 200 colors",
+    Severity.NOTE,
 )
-IGNORED_VARIABLE = _check("ignored-variable", "a variable that fewer than half of the panels read")
-CUT_COLUMNS = _check("cut-columns", "a table whose columns do not fit into its panel on a screen of 1280 pixels")
+IGNORED_VARIABLE = _check("ignored-variable", "a variable that fewer than half of the panels read", Severity.NOTE)
+CUT_COLUMNS = _check(
+    "cut-columns", "a table whose columns do not fit into its panel on a screen of 1280 pixels", Severity.NOTE
+)
 TALL = _check(
     "tall", "a dashboard of which more than two screens are open: put details into collapsed rows", Severity.NOTE
 )
@@ -83,6 +102,7 @@ def find(document: Document, world: World) -> Iterator[Finding]:
     dashboard = read(document)
     for of in _EACH_PANEL:
         for panel in dashboard.panels:
+            document.deadline.check()
             yield from of(dashboard, panel)
     yield from _ignored_variables(dashboard)
     yield from _height(dashboard)
@@ -115,10 +135,10 @@ def _expressions(panel: Panel) -> Iterator[tuple[Place, dict[str, Any], str]]:
             yield (*place, "expr"), target, expr
 
 
-def _tree(expr: str) -> Any:
+def _tree(expr: str) -> Node | None:
     try:
-        return parsed(expr)
-    except ValueError:
+        return parsed(expr, variables=True)
+    except (PromqlError, TooDeepError):
         return None
 
 
@@ -147,16 +167,13 @@ def _per_step(dashboard: Dashboard, panel: Panel) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _is_relative(tree: Any) -> bool:
+def _is_relative(tree: Node | None) -> bool:
     """Whether a division or a quantile cancels the length of the step."""
     return tree is not None and any(
-        (isinstance(node, promql.BinaryExpr) and str(node.op) == "/" and isinstance(node.rhs, _VECTORS))
-        or (isinstance(node, promql.Call) and node.func.name == "histogram_quantile")
+        (isinstance(node, BinaryOperation) and node.op == "/" and node.rhs.type is not Type.SCALAR)
+        or (isinstance(node, Call) and node.function == "histogram_quantile")
         for node, _ in nodes(tree)
     )
-
-
-_VECTORS = (promql.AggregateExpr, promql.Call, promql.ParenExpr, promql.VectorSelector, promql.BinaryExpr)
 
 
 def _time_overrides(dashboard: Dashboard, panel: Panel) -> Iterator[Finding]:
@@ -185,12 +202,18 @@ def _cut_below(dashboard: Dashboard, panel: Panel) -> Iterator[Finding]:
 
 def _may_be_negative(expr: str) -> bool:
     tree = _tree(expr)
-    while isinstance(tree, promql.ParenExpr | promql.AggregateExpr):
+    while isinstance(tree, Parentheses | Aggregation):
         tree = tree.expr
-    if isinstance(tree, promql.BinaryExpr):
-        return str(tree.op) == "-"
+    if isinstance(
+        tree, BinaryOperation
+    ):  # used = total - free is never negative, and 1 - (a budget that is spent) may be
+        return tree.op == "-" and any("budget" in name or "burn" in name for name in _names(tree.rhs))
     changes = {"delta", "idelta", "deriv", "predict_linear", "double_exponential_smoothing", "holt_winters"}
-    return isinstance(tree, promql.Call) and tree.func.name in changes
+    return isinstance(tree, Call) and tree.function in changes
+
+
+def _names(tree: Node) -> list[str]:
+    return [node.name for node, _ in nodes(tree) if isinstance(node, VectorSelector)]
 
 
 def _zeros(dashboard: Dashboard, panel: Panel) -> Iterator[Finding]:
@@ -275,10 +298,10 @@ def _unbounded(dashboard: Dashboard, panel: Panel) -> Iterator[Finding]:
         return
     for place, _, expr in _expressions(panel):
         tree = _tree(expr)
-        aggregates = [node for node, _ in nodes(tree) if isinstance(node, promql.AggregateExpr)] if tree else []
+        aggregates = [node for node, _ in nodes(tree) if isinstance(node, Aggregation)] if tree else []
         labels = check_tree(tree, OpenWorld()).labels if tree else frozenset()
         each = sorted(_SERVICES.intersection(() if isinstance(labels, AllBut) else labels))
-        if each and not any(str(node.op) in _CHOOSING for node in aggregates):
+        if each and not any(node.op in _CHOOSING for node in aggregates):
             yield dashboard.document.finding(
                 UNBOUNDED, place, panel.title, f"stacks a series for each {' and '.join(each)}",
                 "keep the highest with topk, or do not stack",
@@ -303,7 +326,7 @@ def _cut_columns(dashboard: Dashboard, panel: Panel) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _labels(tree: Any) -> frozenset[str]:
+def _labels(tree: Node) -> frozenset[str]:
     """The labels of a result, as far as they are known."""
     labels = check_tree(tree, OpenWorld()).labels
     return frozenset() if isinstance(labels, AllBut) else labels

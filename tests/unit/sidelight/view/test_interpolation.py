@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import promql_parser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.promql import VectorSelector, nodes, parse
 from sidelight.view.errors import RequestError
 from sidelight.view.interpolation import Choice, filled
 
@@ -19,8 +19,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 def matchers(expression: str) -> dict[str, str]:
-    selector = promql_parser.parse(expression).expr.args[0].vector_selector  # type: ignore[union-attr]
-    return {matcher.name: matcher.value for matcher in selector.matchers.matchers}
+    (selector,) = (node for node, _ in nodes(parse(expression)) if isinstance(node, VectorSelector))
+    return {matcher.name: matcher.value for matcher in selector.matchers}
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=3), TEXTS)
