@@ -28,7 +28,8 @@ def refused(*arguments: str) -> str:
 
 
 def test_a_misspelt_variable_would_show_everything_so_it_is_refused() -> None:
-    assert "got 'jbo'; give one of job, instance." in refused("--snapshot", "a.html", "--var", "jbo=shop")
+    known = r"got 'jbo'; give one of [a-z, ]*job, instance\."
+    assert re.search(known, refused("--snapshot", "a.html", "--var", "jbo=shop"))
 
 
 @pytest.mark.parametrize("text", ["job", "=shop"])
@@ -45,7 +46,7 @@ def test_the_page_itself_chooses_range_and_variables(option: tuple[str, str]) ->
 def answering(monkeypatch: pytest.MonkeyPatch) -> None:
     async def get(_: object, path: str, parameters: object) -> Any:
         del parameters
-        return ANSWERS[path]
+        return ANSWERS.get(path, [])
 
     monkeypatch.setattr(Prometheus, "_get", get)
 
