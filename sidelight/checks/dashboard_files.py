@@ -11,6 +11,7 @@ from alerts.promql import Call, MatrixSelector, Node, PromqlError, Variable, Vec
 from alerts.promql.tree import TooDeepError
 from sidelight.checks.expressions import SYNTAX, UNREAD, keeps_name, problems
 from sidelight.checks.finding import Check, Severity
+from sidelight.checks.grafana_units import meant
 from sidelight.checks.trees import is_logql, parsed
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ DESCRIPTION = _check(
     "description", "a panel without title or description", "panel-title-description-rule", Severity.NOTE
 )
 UNIT = _check("unit", "a panel without a unit for its values", "panel-units-rule", Severity.NOTE)
+UNKNOWN_UNIT = _check(
+    "unknown-unit", "a unit that Grafana does not know and that is nearly one: numbers are not scaled"
+)
 NO_TARGETS = _check("no-targets", "a panel without a query", "panel-no-targets-rule")
 SCOPE = _check(
     "scope",
@@ -85,7 +89,7 @@ MERGE = _check(
 UID = _check("uid", "a dashboard without a uid: links to it break at the next import")
 
 CHECKS = (
-    DATASOURCE_VARIABLE, TARGET_VARIABLES, VARIABLE_QUERY, RELOAD, DATASOURCE, DESCRIPTION, UNIT, NO_TARGETS, SCOPE,
+    DATASOURCE_VARIABLE, TARGET_VARIABLES, VARIABLE_QUERY, RELOAD, DATASOURCE, DESCRIPTION, UNIT, UNKNOWN_UNIT, NO_TARGETS, SCOPE,
     RATE_INTERVAL, EDITABLE, THRESHOLD, MERGE, UID,
 )  # fmt: skip
 
@@ -455,6 +459,17 @@ def _units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _unknown_units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
+    del world
+    for panel in dashboard.panels:
+        place: Place = ("fieldConfig", "defaults", "unit")
+        unit = _inside(panel.data, *map(str, place))
+        if isinstance(unit, str) and (better := meant(unit)):
+            yield dashboard.document.finding(
+                UNKNOWN_UNIT, (*panel.place, *place), panel.title, f"has the unit {unit!r}", f"write {better!r}"
+            )
+
+
 def _no_targets(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
     for panel in dashboard.panels:
@@ -585,6 +600,7 @@ _EACH: tuple[Callable[[Dashboard, World], Iterator[Finding]], ...] = (
     _datasources,
     _descriptions,
     _units,
+    _unknown_units,
     _no_targets,
     _thresholds,
     _merged,
