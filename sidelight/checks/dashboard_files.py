@@ -167,12 +167,14 @@ class Dashboard:
         panels: Its panels, including those of collapsed rows, without the rows themselves.
         queries: The queries of its panels and annotations.
         variables: Its variables by name.
+        inputs: What Grafana asks for when the dashboard is imported, as variables.
     """
 
     document: Document
     panels: tuple[Panel, ...]
     queries: tuple[Query, ...]
     variables: dict[str, tuple[Place, dict[str, Any]]]
+    inputs: dict[str, tuple[Place, dict[str, Any]]]
 
     @property
     def title(self) -> str:
@@ -202,12 +204,13 @@ def find(document: Document, world: World) -> Iterator[Finding]:
 def read(document: Document) -> Dashboard:
     """The parts of a dashboard."""
     panels = tuple(_panels_of_v2(document) if "elements" in document.data else _panels(document.data, ()))
-    variables = dict(_variables(document.data))
+    variables, inputs = dict(_variables(document.data)), dict(_inputs(document.data))
     return Dashboard(
         document=document,
         panels=panels,
-        queries=tuple(_queries(document, panels, variables)),
+        queries=tuple(_queries(document, panels, {**inputs, **variables})),
         variables=variables,
+        inputs=inputs,
     )
 
 
@@ -280,6 +283,13 @@ def _variables(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Place, dict[st
             )  # fmt: skip
 
 
+def _inputs(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Place, dict[str, Any]]]]:
+    """The data sources that an exported dashboard names in ``__inputs``."""
+    for place, one in _each(data, (), "__inputs"):
+        if one.get("type") == "datasource":
+            yield str(one.get("name")), (place, {"type": "datasource", "query": one.get("pluginId")})
+
+
 _Variables = dict[str, tuple["Place", dict[str, Any]]]
 
 
@@ -337,7 +347,7 @@ def _editable(dashboard: Dashboard, world: World) -> Iterator[Finding]:
 
 def _datasource_variable(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
-    variables = [variable for _, variable in dashboard.variables.values()]
+    variables = [variable for _, variable in (*dashboard.variables.values(), *dashboard.inputs.values())]
     found = any((each.get("type"), each.get("query")) == ("datasource", "prometheus") for each in variables)
     if dashboard.queries and not found:
         yield dashboard.document.finding(
@@ -389,7 +399,7 @@ def _variable_queries(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             continue
         text = variable.get("query")
         text = text.get("query", "") if isinstance(text, dict) else text
-        source = _source_type(variable.get("datasource"), dashboard.variables)
+        source = _source_type(variable.get("datasource"), {**dashboard.inputs, **dashboard.variables})
         if isinstance(text, str) and source in {"prometheus", ""} and (fault := _label_values_fault(text.strip())):
             yield dashboard.document.finding(
                 VARIABLE_QUERY, (*place, "query"), f"variable {name}", f"has the query {text}, which {fault}",
@@ -425,7 +435,8 @@ def _label_values_fault(text: str) -> str:
 
 def _datasources(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
-    variables = {f"${name}" for name in dashboard.variables} | {f"${{{name}}}" for name in dashboard.variables}
+    names = {*dashboard.variables, *dashboard.inputs}
+    variables = {f"${name}" for name in names} | {f"${{{name}}}" for name in names}
     for panel in dashboard.panels:
         for place, data in [(panel.place, panel.data), *panel.targets]:
             source = data.get("datasource")
