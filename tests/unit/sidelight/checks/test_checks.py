@@ -321,6 +321,14 @@ def test_sarif_holds_every_check_and_every_finding(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
+    ("expr", "is_found"),
+    [("count(up) >= 0", True), ("rate(a_total[5m]) > -1", True), ("count(up) > 0", False), ("sum(up) >= 0", False)],
+)
+def test_a_condition_that_is_always_true_is_found(expr: str, is_found: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    assert ("alert/comparison" in names(put(tmp_path, alert(expr)))) is is_found
+
+
+@pytest.mark.parametrize(
     ("data", "reason"),
     [
         ({"groups": ["a", "b"]}, "contains no rules, dashboard or collector configuration"),
