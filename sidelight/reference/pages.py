@@ -342,13 +342,15 @@ def _compatibility_page(tried: Compatibility) -> str:
         _table(("server", "version", "interface"), tried.servers),
         "## Tests of other projects\n\n`make compat` runs the tests of the source distributions of these projects: plain, and "
         "with Sidelight in every Starlette and FastAPI app, or in every app that uvicorn serves, with log lines, correlation "
-        "ids, traces and body sizes on. The tests need services or packages that are missing in part, so some fail plain too. "
+        "ids, traces and body sizes on. Some tests fail plain too: the "
+        "source distribution lacks their files, they need a service, or they must not run as root. "
         "`problem_documents()` is not used, because it changes the bodies of errors on purpose.",
         _table(
             ("project", "version", "plain", "with Python", "with the compiled layer", "differences", "date"),
             tried.suites,
         ),
-        "A difference is a test that passes plain and fails with Sidelight, twice in a row.",
+        "A difference is a test that passes plain and fails with Sidelight, in the whole run and when the tests that differ run "
+        "again.",
         _table(("project", "tests", "reason"), tried.differences),
         "## Applications\n\n`make compat` serves each application from PyPI with Sidelight, sends it requests, and compares its "
         "metrics page with the responses. A path that no route matched, or of an application without templates, has the "
