@@ -416,7 +416,9 @@ def found(folder: Path, text: str) -> list[tuple[str, str]]:
 
 def test_every_check_has_its_example() -> None:
     assert [check.name for check in CHECKS] == list(dict.fromkeys(check.name for check in CHECKS))
-    online = {check.name for check in CHECKS if check.name.startswith("online/")}  # tests/integration has their examples
+    online = {
+        check.name for check in CHECKS if check.name.startswith("online/")
+    }  # tests/integration has their examples
     assert set(EXAMPLES) == {check.name for check in CHECKS} - online
 
 
