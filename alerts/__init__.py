@@ -14,16 +14,19 @@ from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
 from alerts.conditions.disk import DISK_FILLING_UP
 from alerts.conditions.error_budget import ERROR_BUDGET_BURN, bad_request_rules, slo_rules
 from alerts.conditions.error_rate import HIGH_ERROR_RATE
+from alerts.conditions.hanging_requests import REQUESTS_HANGING, active_request_rules
 from alerts.conditions.health_checks import HEALTH_CHECK_FAILING
 from alerts.conditions.latency import HIGH_LATENCY_P95
 from alerts.conditions.losses import AUDIT_ENTRIES_LOST, LOG_LINES_LOST, QUEUE_READ_FAILING, loss_rules
 from alerts.conditions.memory import MEMORY_NEAR_LIMIT
 from alerts.conditions.queue_backlog import QUEUE_BACKLOG_GROWING
+from alerts.conditions.restarts import INSTANCE_RESTARTING
 from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED, STORE_DEGRADED
 from alerts.conditions.service_absent import SERVICE_ABSENT
 from alerts.conditions.service_down import SERVICE_DOWN
 from alerts.conditions.watchdog import WATCHDOG
-from alerts.conditions.workflow_failures import WORKFLOW_FAILURES
+from alerts.conditions.workflow_failures import WORKFLOW_FAILURES, WORKFLOW_KEEPS_FAILING
+from alerts.left_out import without_left_out
 from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.recording.own_thresholds import own_threshold_rules
@@ -58,12 +61,15 @@ ALERTS = (
     DEPLOYMENT_COMPLETED,
     SERVICE_DOWN,
     SERVICE_ABSENT,
+    INSTANCE_RESTARTING,
+    REQUESTS_HANGING,
     HEALTH_CHECK_FAILING,
     QUEUE_BACKLOG_GROWING,
     CPU_SATURATED,
     MEMORY_NEAR_LIMIT,
     DISK_FILLING_UP,
     WORKFLOW_FAILURES,
+    WORKFLOW_KEEPS_FAILING,
     DAILY_COST_OVER_BUDGET,
     QUEUE_READ_FAILING,
     AUDIT_ENTRIES_LOST,
@@ -86,6 +92,7 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "http": lambda settings: [*http_rules(settings), *bad_request_rules(settings)],
     "slo": slo_rules,
     "deployment": deployment_rules,
+    "hanging": active_request_rules,
     "users": users_rules,
     "queues": queue_rules,
     "resources": resource_rules,
@@ -99,7 +106,7 @@ def groups(settings: Settings) -> list[RuleGroup]:
     """Every rule group, none with more than ``MOST_RULES`` rules."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
     made = [*(_group(settings, name) for name in names), *_label_groups(settings), *_override_groups(settings)]
-    return [*(group for group in made if group.rules), *signal_groups(settings)]
+    return without_left_out(settings, [*(group for group in made if group.rules), *signal_groups(settings)])
 
 
 def every_alert(settings: Settings) -> tuple[Alert, ...]:
@@ -147,7 +154,7 @@ def generated(settings: Settings) -> dict[str, str]:
         "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings, made),
-        messages.FILE: messages.to_template_file(),
+        messages.FILE: messages.to_template_file(settings.alerting.group_by),
     }
 
 

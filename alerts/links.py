@@ -23,11 +23,20 @@ def urls(settings: Settings, alert: str, *, job: bool = True, dashboard: str = O
         dashboard: The uid, without an owner, of the dashboard that shows what the alert is about.
     """
     uid = dashboard_uid(settings, dashboard)
-    variables = "?var-job={{ $labels.job }}" if job else ""
+    variables = f"?var-job={{{{ $labels.job | urlquery }}}}{_others(settings)}" if job else ""
     return {
         "runbook_url": f"{settings.alerting.runbook_base_url}/{alert}.md",
         "dashboard_url": f"{settings.dashboards.base_url}/d/{uid}{variables}",
     }
+
+
+def _others(settings: Settings) -> str:
+    """The other labels that identify the service, as far as it has them."""
+    return "".join(
+        f"{{{{ with $labels.{label} }}}}&var-{label}={{{{ . | urlquery }}}}{{{{ end }}}}"
+        for label in settings.alerting.group_by
+        if label != "job"
+    )
 
 
 def dashboard_uid(settings: Settings, uid: str) -> str:

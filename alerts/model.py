@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from instrumentation.catalog import Metric
     from instrumentation.settings import Duration
 
+_JOB = "{{ $labels.job }}"
 _PLACE = re.compile(r"\[\[(\w+)\]\]")
 
 
@@ -57,6 +58,7 @@ class AlertRule:
         edges: The numbers of which ``threshold`` must be one, if it is compared with a histogram of a team's own.
         is_signed: Whether its numbers may be 0 or below.
         labels: Further labels.
+        identity: The labels that identify the service. Where the description has ``{{ $labels.job }}``, all of them are said.
         urls: runbook_url and dashboard_url.
     """
 
@@ -73,12 +75,14 @@ class AlertRule:
     edges: tuple[float, ...] = ()
     is_signed: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    identity: tuple[str, ...] = ("job",)
     urls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def annotations(self) -> dict[str, str]:
         """The annotations, places still open."""
-        return {"summary": self.summary, "description": self.description, **self.urls}
+        description = self.description.replace(_JOB, named(self.identity))
+        return {"summary": self.summary, "description": description, **self.urls}
 
     def filled(self, text: str) -> str:
         """A text with this rule's numbers in its places."""
@@ -122,6 +126,21 @@ class RuleGroup:
         """The group as Prometheus reads it."""
         rules = [rule.document() for rule in self.rules]
         return {"name": self.name, "interval": str(self.interval), "rules": rules}
+
+
+def named(identity: Iterable[str]) -> str:
+    """The name of a service in a sentence, such as ``eu/payments/shop``: those labels that it has, and its job last.
+
+    A label that only the Prometheus adds when it sends, in ``external_labels``, is said too.
+
+    >>> named(["job", "cluster"])
+    '{{ with or $labels.cluster $externalLabels.cluster }}{{ . }}/{{ end }}{{ $labels.job }}'
+    """
+    others = (label for label in identity if label != "job")
+    return (
+        "".join(f"{{{{ with or $labels.{one} $externalLabels.{one} }}}}{{{{ . }}}}/{{{{ end }}}}" for one in others)
+        + _JOB
+    )
 
 
 def number(value: float) -> str:

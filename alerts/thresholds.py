@@ -152,7 +152,7 @@ def disk_thresholds(settings: Settings) -> dict[str, Numbers]:
 def own_series(settings: Settings, name: str, severity: str) -> tuple[str, tuple[str, ...]]:
     """The recorded series that holds the overrides' numbers of a threshold, and its labels."""
     parts, service = _PARTS.get(name, ()), settings.alerting.group_by
-    return f"{'_'.join((*service, *parts))}:{name}_threshold:{severity}", (*service, *parts)
+    return f"{'_'.join(('job', *parts))}:{name}_threshold:{severity}", (*service, *parts)
 
 
 def own_numbers(settings: Settings, numbers: Numbers, severity: str) -> list[tuple[Mapping[str, str], float]]:
@@ -266,6 +266,7 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
         summary=summary,
         description=description,
         labels=limit.labels,
+        identity=settings.alerting.group_by,
         urls=urls(settings, alert, dashboard=dashboard),
     )
 

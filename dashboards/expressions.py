@@ -172,7 +172,23 @@ def equals(label: str, value: str) -> str:
 
 def service(settings: Settings) -> tuple[str, ...]:
     """The labels that identify a service, as in the alerts."""
-    return settings.alerting.group_by
+    return ("job", *identity(settings))
+
+
+def identity(settings: Settings) -> tuple[str, ...]:
+    """The labels that tell services with the same job apart."""
+    return tuple(label for label in settings.alerting.group_by if label != "job")
+
+
+def limited(text: str, settings: Settings) -> str:
+    """A query or a definition of a variable, limited to the selected clusters, namespaces and so on."""
+    every = ",".join(filter(None, [chosen(settings), _TARGET[0]]))
+    return text.replace(_TARGET[0], every)
+
+
+def chosen(settings: Settings) -> str:
+    """The matchers for the selected clusters, namespaces and so on; empty if a service is only a job."""
+    return ",".join(f'{label}=~"${label}"' for label in identity(settings))
 
 
 def legend(*labels: str) -> str:

@@ -33,29 +33,55 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
         settings: The settings.
         pages: All dashboards; this one links to the others.
     """
-    return normalised(
-        {
-            "uid": dashboard_uid(settings, page.uid),
-            "title": f"{settings.owner}: {page.title}" if settings.owner else page.title,
-            "description": page.description,
-            "tags": [TAG],
-            "editable": False,
-            "graphTooltip": _SHARED_CROSSHAIR,
-            "refresh": settings.dashboards.refresh,
-            "time": {"from": page.since, "to": "now"},
-            "timepicker": {},
-            "timezone": "browser",
-            "templating": {"list": [_DATASOURCE_VARIABLE, *(_VARIABLES[name]() for name in page.variables)]},
-            "annotations": {"list": _annotations(settings)},
-            "links": [
-                _link(f"{other.title} dashboard", f"/d/{dashboard_uid(settings, other.uid)}")
-                for other in pages
-                if other is not page
-            ]
-            + [_link("Alert rules", "/alerting/list", with_context=False)],
-            "panels": [_drawn(each, settings.metrics.scrape_interval) for each in placed(page.rows(settings))],
-        }
+    limited: dict[str, object] = _limited(
+        settings,
+        normalised(
+            {
+                "uid": dashboard_uid(settings, page.uid),
+                "title": f"{settings.owner}: {page.title}" if settings.owner else page.title,
+                "description": page.description,
+                "tags": [TAG],
+                "editable": False,
+                "graphTooltip": _SHARED_CROSSHAIR,
+                "refresh": settings.dashboards.refresh,
+                "time": {"from": page.since, "to": "now"},
+                "timepicker": {},
+                "timezone": "browser",
+                "templating": {
+                    "list": [
+                        _DATASOURCE_VARIABLE,
+                        *_identity(settings),
+                        *(_VARIABLES[name](settings) for name in page.variables),
+                    ]
+                },
+                "annotations": {"list": _annotations(settings)},
+                "links": [
+                    _link(f"{other.title} dashboard", f"/d/{dashboard_uid(settings, other.uid)}")
+                    for other in pages
+                    if other is not page
+                ]
+                + [_link("Alert rules", "/alerting/list", with_context=False)],
+                "panels": [_drawn(each, settings.metrics.scrape_interval) for each in placed(page.rows(settings))],
+            }
+        ),
     )
+    return limited
+
+
+def _limited(settings: Settings, document: Any) -> Any:
+    """A dashboard whose queries read only the selected clusters, namespaces and so on."""
+    if isinstance(document, dict):
+        return {key: _limited(settings, value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_limited(settings, value) for value in document]
+    return promql.limited(document, settings) if isinstance(document, str) else document
+
+
+def _identity(settings: Settings) -> Iterator[dict[str, Any]]:
+    """A variable for each label that tells services with the same job apart; without the label it has only All, which matches."""
+    for label in promql.identity(settings):
+        query = f"label_values({catalog.TARGET_INFO.name}, {label})"
+        yield _query_variable(label, label.replace("_", " ").capitalize(), query, all_value=".*")
 
 
 def panels_of(dashboard: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -88,11 +114,13 @@ _DATASOURCE_VARIABLE = {
 }
 
 
-def _job() -> dict[str, Any]:
-    return _query_variable("job", "Job", f"label_values({catalog.TARGET_INFO.name}, job)")
+def _job(settings: Settings) -> dict[str, Any]:
+    chosen = promql.chosen(settings)
+    series = f"{catalog.TARGET_INFO.name}{{{chosen}}}" if chosen else catalog.TARGET_INFO.name
+    return _query_variable("job", "Job", f"label_values({series}, job)")
 
 
-def _instance() -> dict[str, Any]:
+def _instance(_: Settings) -> dict[str, Any]:
     series = f'{catalog.TARGET_INFO.name}{{job=~"$job"}}'
     return _query_variable("instance", "Instance", f"label_values({series}, instance)")
 
@@ -100,14 +128,14 @@ def _instance() -> dict[str, Any]:
 _VARIABLES = {"job": _job, "instance": _instance}
 
 
-def _query_variable(name: str, label: str, query: str) -> dict[str, Any]:
+def _query_variable(name: str, label: str, query: str, *, all_value: str = ".+") -> dict[str, Any]:
     return {
         "type": "query",
         "name": name,
         "label": label,
         "datasource": DATASOURCE,
         "query": query,
-        "allValue": ".+",
+        "allValue": all_value,
         "includeAll": True,
         "multi": True,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},

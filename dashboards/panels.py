@@ -26,6 +26,7 @@ _HEADROOM = 1.2  # above the critical line, so that the line is visible while va
 _LEAST_WIDTH = 80  # pixels of a table's column; Grafana's own default of 150 pushes columns out of a narrow table
 _NUMBER_WIDTH, _LETTER_WIDTH, _HEADING_ICONS = 100, 8, 36  # pixels of a column of numbers
 _NO_VALUE = "-"
+_TEXT_SIZE = 28  # pixels of the letters of a sentence
 _HEADER_LINK = {
     "type": "link",
     "icon": "external link",
@@ -163,7 +164,15 @@ def _stat(panel: Panel, **common: Any) -> Any:
         graphMode="none" if panel.queries[0].instant else "area",
         noValue=panel.empty,
         mappings=[_absent(panel.empty)],
-        extraJson={"options": {"wideLayout": True, "showPercentChange": False, "percentChangeColorMode": "standard"}},
+        extraJson={
+            "options": {
+                "wideLayout": True,
+                "showPercentChange": False,
+                "percentChangeColorMode": "standard",
+                # Grafana makes a text as large as its shortest word allows, and cuts it off.
+                **({"text": {"valueSize": _TEXT_SIZE}} if panel.unit is Unit.SINCE else {}),
+            }
+        },
     )
 
 
@@ -178,7 +187,7 @@ def _table(panel: Panel, **common: Any) -> Any:
     }
     return grafana.Table(
         **common,
-        unit=panel.unit,
+        unit=Unit.COUNT,  # those of numbers are set for their columns: with a unit of times, Grafana shows texts as NaN
         filterable=True,
         transformations=[
             *([{"id": "merge", "options": {}}] if "Value" not in values else []),

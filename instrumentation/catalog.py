@@ -404,9 +404,9 @@ HEALTH_CHECK_UP = Metric(
     name="health_check_up",
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
-    help="1 if a readiness check passes, 0 if it fails.",
+    help="1 if a readiness check passes, 0 if it fails in any worker.",
     labels=("check",),
-    combine="max",
+    combine="min",
 )
 SIGNAL_READ_FAILURES = Metric(
     name="signal_read_failures_total",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts.alertmanager.messages import IDENTITY
 from alerts.checking.series import kept_labels
 from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
 from alerts.conditions.error_budget import NAME as BUDGET
 from alerts.conditions.error_budget import THRESHOLD_ALERTS
 from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.conditions.watchdog import NAME as WATCHDOG
+from alerts.conditions.workflow_failures import KEEPS_FAILING
+from alerts.conditions.workflow_failures import NAME as WORKFLOW_FAILURES
 from alerts.thresholds import SEVERITIES
 
 if TYPE_CHECKING:
@@ -18,18 +21,13 @@ if TYPE_CHECKING:
     from alerts.model import RuleGroup
     from instrumentation.settings import Settings
 
-ADDED_LATER = ("cluster", "namespace", "environment")
-"""Labels that a Prometheus or its operator often adds to every alert it sends, so that no rule shows them.
-
-Alertmanager takes a label that both alerts lack for equal, so they can stand in every ``equal``.
-"""
-
 
 def inhibit_rules(settings: Settings, groups: Iterable[RuleGroup]) -> list[dict[str, object]]:
     """Alertmanager's ``inhibit_rules`` for all rules made from some settings."""
-    service = tuple(dict.fromkeys([*settings.alerting.group_by, *ADDED_LATER]))
+    # Alertmanager takes a label that both alerts lack for equal, so every label of an identity can be in every ``equal``.
+    service = tuple(dict.fromkeys([*settings.alerting.group_by, *IDENTITY]))
     kept = kept_labels(groups, settings.alerting.group_by)
-    return [*_own_warnings(kept, service), *_same_trouble(service), _rest_of_the_service(service)]
+    return [*_own_warnings(kept, service), *_same_trouble(service), _rare(service), _rest_of_the_service(service)]
 
 
 def _own_warnings(
@@ -61,6 +59,15 @@ def _same_trouble(service: tuple[str, ...]) -> Iterator[dict[str, object]]:
                 "target_matchers": [*target, 'severity="warning"'],
                 "equal": [*service],
             }
+
+
+def _rare(service: tuple[str, ...]) -> dict[str, object]:
+    """A workflow that fails too often also fails always; the first of both alerts says more."""
+    return {
+        "source_matchers": [f'alertname="{WORKFLOW_FAILURES}"'],
+        "target_matchers": [f'alertname="{KEEPS_FAILING}"'],
+        "equal": [*service, "workflow"],
+    }
 
 
 def _rest_of_the_service(service: tuple[str, ...]) -> dict[str, object]:

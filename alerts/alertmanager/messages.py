@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 FILE = "sidelight.tmpl"
 _SHOWN = 10  # alerts of one message; a hundred instances that fail alike need no hundred paragraphs
@@ -46,12 +46,24 @@ def _each(paragraph: str) -> str:
     )
 
 
-_TEMPLATES: Mapping[str, str] = {
-    "title": (
+IDENTITY = ("cluster", "namespace", "environment")
+"""Labels that a Prometheus or its operator often adds to every alert it sends, so that no rule shows them."""
+
+
+def _title(identity: Iterable[str]) -> str:
+    """What fires, and of which service: ``CRITICAL: HighErrorRate of eu/payments/shop (2 alerts)``. What is over does not count."""
+    others = (label for label in dict.fromkeys([*identity, *IDENTITY]) if label != "job")
+    named = "".join(f"{{{{ with $.CommonLabels.{label} }}}}{{{{ . }}}}/{{{{ end }}}}" for label in others)
+    return (
         '{{ if eq .Status "resolved" }}RESOLVED{{ else if .CommonLabels.severity }}'
         "{{ .CommonLabels.severity | toUpper }}{{ else }}FIRING{{ end }}: {{ .CommonLabels.alertname }}"
-        "{{ with .CommonLabels.job }} of {{ . }}{{ end }}{{ if gt (len .Alerts) 1 }} ({{ len .Alerts }} alerts){{ end }}"
-    ),
+        f"{{{{ with .CommonLabels.job }}}} of {named}{{{{ . }}}}{{{{ end }}}}"
+        '{{ $counted := .Alerts.Firing }}{{ if eq .Status "resolved" }}{{ $counted = .Alerts.Resolved }}{{ end }}'
+        "{{ if gt (len $counted) 1 }} ({{ len $counted }} alerts){{ end }}"
+    )
+
+
+_TEMPLATES: Mapping[str, str] = {
     "text": _each(_PARAGRAPH % {"safe": "", "dashboard": "Dashboard: {{ . }}", "runbook": "Runbook: {{ . }}"}),
     "slack": _each(
         _PARAGRAPH % {"safe": _SLACK_SAFE, "dashboard": "<{{ . }}|Dashboard>", "runbook": "<{{ . }}|Runbook>"}
@@ -69,9 +81,14 @@ _TEMPLATES: Mapping[str, str] = {
 }
 
 
-def to_template_file() -> str:
-    """The text of Alertmanager's template file."""
-    defined = (f'{{{{ define "sidelight.{name}" }}}}{text}{{{{ end }}}}' for name, text in _TEMPLATES.items())
+def to_template_file(identity: Iterable[str]) -> str:
+    """The text of Alertmanager's template file.
+
+    Args:
+        identity: The labels that identify a service.
+    """
+    templates = {"title": _title(identity), **_TEMPLATES}
+    defined = (f'{{{{ define "sidelight.{name}" }}}}{text}{{{{ end }}}}' for name, text in templates.items())
     note = "{{/* Written by `sidelight build`. Each is used by a receiver in alertmanager.yaml. */}}"
     return "\n".join((note, *defined)) + "\n"
 
@@ -81,9 +98,9 @@ def message(kind: str) -> dict[str, Any]:
     return _message(kind, _use)
 
 
-def inlined(kind: str) -> dict[str, Any]:
+def inlined(kind: str, identity: Iterable[str]) -> dict[str, Any]:
     """The same without a template file, for where none can be given."""
-    return _message(kind, _TEMPLATES.__getitem__)
+    return _message(kind, {"title": _title(identity), **_TEMPLATES}.__getitem__)
 
 
 def _message(kind: str, of: Callable[[str], str]) -> dict[str, Any]:

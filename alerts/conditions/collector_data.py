@@ -59,7 +59,7 @@ def collector_queue_filling(settings: Settings) -> list[AlertRule]:
             parameters={"threshold": settings.alerting.collector_queue_ratio},
             summary="The queue of a collector fills.",
             description=(
-                "The queue of {{ $labels.exporter }} at {{ $labels.instance }} is {{ $value | humanizePercentage }} full; "
+                "The queue of {{ $labels.exporter }} at {{ $labels.instance }} of {{ $labels.job }} is {{ $value | humanizePercentage }} full; "
                 'the limit is {{ "[[threshold]]" | humanizePercentage }}. Once it is full, spans are lost.'
             ),
         )
@@ -85,6 +85,7 @@ def _rule(  # noqa: PLR0913 - a rule has that many parts
         keep_firing_for=settings.alerting.keep_firing_for,
         summary=summary,
         description=description,
+        identity=settings.alerting.group_by,
         urls=urls(settings, alert),
     )
 

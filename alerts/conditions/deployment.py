@@ -44,6 +44,7 @@ def deployment_completed(settings: Settings) -> list[AlertRule]:
                 "in place of another one."
             ),
             labels={"kind": "event"},
+            identity=settings.alerting.group_by,
             urls=urls(settings, NAME),
         )
     ]

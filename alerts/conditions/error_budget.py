@@ -196,6 +196,7 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
             "{{ $labels.job }} spends the error budget of its {{ $labels.slo }} objective "
             '{{ $value | printf "%.1f" }} times as fast as would last for ' + f"{period}."
         ),
+        identity=settings.alerting.group_by,
         urls=urls(settings, NAME),
     )
 

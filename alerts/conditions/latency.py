@@ -14,7 +14,7 @@ from alerts.thresholds import level_rule, levels, limits
 from instrumentation import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from alerts.model import AlertRule
     from alerts.thresholds import Level, Limit
@@ -34,12 +34,16 @@ def high_latency_p95(settings: Settings) -> list[AlertRule]:
 def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
+    # While every instance is young, as after a restart of all, a window holds their slow start though it is over.
+    warm = settings.alerting.window.seconds + settings.alerting.for_.critical.seconds
+    age = f"max by ({of.by}) (time() - {catalog.PROCESS_START_TIME.name})"
+    young = f"\nunless on ({of.by}) {age} < {warm}" if limit.severity == "critical" else ""
     slow = slower(settings, of.buckets, limit.than()) if limit.numbers else own_slow(settings, limit.severity)
     return level_rule(
         settings,
         limit,
         alert=NAME,
-        expr=f"{limit.of(of.p95)} > {limit.than()}\nand\n{slow} >= [[minimum_bad_events]]",
+        expr=f"{limit.of(of.p95)} > {limit.than()}\nand\n{slow} >= [[minimum_bad_events]]{young}",
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
         summary="Too many requests are slow.",
         description=(
@@ -63,6 +67,7 @@ def high_latency_p95_tests(settings: Settings) -> list[RuleTest]:
     return [
         *boundary_tests(settings, judged, lambda *place: _history(settings, *place)),
         *_idle_test(settings),
+        *_slow_start_tests(settings, rules),
         *burst_tests(settings, rules, "slow requests", burst),
     ]
 
@@ -93,6 +98,38 @@ def _histogram(settings: Settings, labels: Mapping[str, str], values: Callable[[
 
 def _le(edge: float) -> str:
     return "+Inf" if edge == float("inf") else str(float(edge))
+
+
+def _slow_start_tests(settings: Settings, rules: Sequence[AlertRule]) -> Iterator[RuleTest]:
+    """All requests are slow for the time that the alert waits, and half of it again; then all are fast."""
+    critical = next(rule for rule in rules if rule.key == "critical")
+    moments, labels = clock(settings, rules), service_labels(settings)
+    slow, rest = 3 * critical.for_.seconds // 2 // moments.step, moments.resolved // moments.step
+    highest = max(rule.parameters["threshold"] for rule in rules)
+    late, every = f"0x{slow + rest}", f"0+100x{slow} {100 * slow}+100x{rest}"
+    fast = f"0x{slow} 0+100x{rest}"
+    series = _histogram(settings, labels, lambda edge: every if edge > highest else fast)
+    ever = (
+        f'count_over_time(ALERTS{{alertname="{NAME}", alertstate="firing", severity="critical"}}[{moments.resolved}s])'
+    )
+    for name, start, fires in (("young", 0, False), ("old", -1_000_000, True)):
+        started = Series(
+            name=catalog.PROCESS_START_TIME.name,
+            labels={**labels, "instance": "a"},
+            values=late.replace("0x", f"{start}x"),
+        )
+        yield RuleTest(
+            name=f"a slow start of {name} instances: critical {'fires' if fires else 'is silent'}",
+            series=(*series, started),
+            values=(
+                Value(
+                    seconds=moments.resolved,
+                    expr=f"count by (alertname) ({ever})",
+                    labels={"alertname": NAME},
+                    value=1 if fires else None,
+                ),
+            ),
+        )
 
 
 def _idle_test(settings: Settings) -> Iterator[RuleTest]:

@@ -102,6 +102,7 @@ def watcher_rule(  # noqa: PLR0913 - a rule has that many parts
         keep_firing_for=settings.alerting.keep_firing_for,
         summary=summary,
         description=description,
+        identity=settings.alerting.group_by,
         urls=urls(settings, alert),
     )
 

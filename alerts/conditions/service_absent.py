@@ -41,6 +41,7 @@ def service_absent(settings: Settings) -> list[AlertRule]:
                 f"{{{{ $labels.job }}}} was there within the last {MEMORY}, and now there are neither series of it nor targets "
                 "that fail: it was removed, or Prometheus no longer finds it."
             ),
+            identity=settings.alerting.group_by,
             urls=urls(settings, NAME),
         )
     ]

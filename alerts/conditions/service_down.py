@@ -52,6 +52,7 @@ def _rule(settings: Settings, severity: str, condition: str, summary: str, descr
         keep_firing_for=settings.alerting.keep_firing_for,
         summary=summary,
         description=description,
+        identity=settings.alerting.group_by,
         urls=urls(settings, NAME),
     )
 

@@ -1,4 +1,4 @@
-"""WorkflowFailures: too large a share of a workflow's executions fails, and it gets no better."""
+"""WorkflowFailures: too large a share of a workflow's executions fails. WorkflowKeepsFailing: all of a rare one's fail."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import math
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
-from alerts.links import BUSINESS_UID
+from alerts.links import BUSINESS_UID, urls
+from alerts.model import AlertRule
+from alerts.recording.counting import within
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, service_labels, story_test
-from alerts.thresholds import SEVERITIES, level_rule, levels, limits
+from alerts.thresholds import SEVERITIES, Level, level_rule, levels, limits
 from instrumentation import catalog
+from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from alerts.model import AlertRule
-    from alerts.thresholds import Level, Limit
+    from alerts.thresholds import Limit
     from instrumentation.settings import Settings
 
 NAME = "WorkflowFailures"
@@ -134,6 +136,76 @@ def _ended(labels: Mapping[str, str], outcome: str, values: str) -> Series:
     return Series(name=catalog.WORKFLOW_EXECUTIONS.name, labels=own, values=values)
 
 
+# --- The same of workflows that run too rarely for it ------------------------------------------------------------------
+
+KEEPS_FAILING = "WorkflowKeepsFailing"
+_WINDOWS = (2, 6, 24)  # times workflow_window: a workflow that runs twice an hour, or every few hours
+
+
+def workflow_keeps_failing(settings: Settings) -> list[AlertRule]:
+    """One rule: within a window a workflow only failed, and did so often enough."""
+    of, every = recorded(settings), settings.alerting.workflow_window.seconds
+    windows = [Duration.of(times * every) for times in _WINDOWS]
+    return [
+        AlertRule(
+            alert=KEEPS_FAILING,
+            key="warning",
+            severity="warning",
+            expr="\nor\n".join(
+                f"({within(of.new_failures, window)} == {within(of.new_executions, window)}) >= [[minimum_bad_events]]"
+                for window in windows
+            ),
+            parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
+            for_=settings.alerting.for_.warning,
+            keep_firing_for=settings.alerting.keep_firing_for,
+            summary="A workflow only fails.",
+            description=(
+                'The last {{ $value | printf "%.0f" }} executions of {{ $labels.workflow }} of {{ $labels.job }} failed, and none '
+                "succeeded in between."
+            ),
+            identity=settings.alerting.group_by,
+            urls=urls(settings, KEEPS_FAILING, dashboard=BUSINESS_UID),
+        )
+    ]
+
+
+def workflow_keeps_failing_tests(settings: Settings) -> list[RuleTest]:
+    """Failures half a window apart, one after the other; with a success between; too few; cancelled."""
+    (rule,) = rules = workflow_keeps_failing(settings)
+    moments = clock(settings, rules, range_=_WINDOWS[0] * settings.alerting.workflow_window.seconds)
+    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    least, half = settings.alerting.minimum_bad_events, settings.alerting.workflow_window.seconds // 2 // moments.step
+    steps = moments.fires // moments.step
+    spread = 3 * half // least
+
+    def rarely(count: int) -> str:
+        return " ".join([*(f"{number}x{spread - 1}" for number in range(count)), f"{count}x{steps}"])
+
+    def story(name: str, outcomes: Mapping[str, str], fires: int = 0) -> Story:
+        def series(labels: Mapping[str, str]) -> Iterator[Series]:
+            known = {label: value for label, value in labels.items() if label != "workflow"}
+            yield Series(name=catalog.TARGET_INFO.name, labels={**known, "instance": "a"}, values=f"1x{steps}")
+            for outcome, values in outcomes.items():
+                yield _ended(labels, outcome, values)
+
+        return Story(name=name, series=series, fires=("warning",) if fires else (), value=fires)
+
+    stories = (
+        story("always-fails", {"success": f"7x{steps}", "failure": rarely(least)}, least),
+        story("succeeds-once-between", {"success": f"7x{2 * spread} 8x{steps}", "failure": rarely(least)}),
+        story("fails-too-rarely", {"success": f"7x{steps}", "failure": rarely(least - 1)}),
+        story("is-cancelled", {"success": f"7x{steps}", "cancelled": rarely(least)}),
+    )
+    return [story_test(settings, judged, stories, moments=moments, part="workflow")]
+
+
+WORKFLOW_KEEPS_FAILING = Alert(
+    name=KEEPS_FAILING,
+    group="workflows",
+    meaning="every execution of a workflow fails, however rarely it runs",
+    rules=workflow_keeps_failing,
+    tests=workflow_keeps_failing_tests,
+)
 WORKFLOW_FAILURES = Alert(
     name=NAME,
     group="workflows",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from instrumentation.catalog import Metric
     from instrumentation.settings import Settings
 
+SERVICE = "job"  # the level of a service in names, whichever labels identify it, so that queries work everywhere
 MEMORY = "1d"  # how far back rules look for what is no more, such as a service or a version
 
 _DURATION = catalog.HTTP_SERVER_REQUEST_DURATION.name
@@ -28,8 +29,8 @@ class Recorded:
     """The names of the recorded series.
 
     Attributes:
-        level: The labels every series keeps, as the first part of its name, such as ``job``.
-        by: The same labels as they stand in ``by (...)`` and ``on (...)``.
+        level: The first part of the name of every series.
+        by: The labels of a service as they are written in ``by (...)`` and ``on (...)``.
         window: The range of every rate, such as ``5m``.
         workflow_window: The range of rates of workflows, such as ``1h``.
         workflow_recent: Its recent half.
@@ -247,7 +248,7 @@ def recorded(settings: Settings) -> Recorded:
     """The names for these settings."""
     group_by, alerting = settings.alerting.group_by, settings.alerting
     return Recorded(
-        level="_".join(group_by),
+        level=SERVICE,
         by=", ".join(group_by),
         window=alerting.window,
         workflow_window=alerting.workflow_window,
@@ -290,7 +291,7 @@ def _http_rules(settings: Settings, of: Recorded, requests: str, *labels: str) -
     seen = recorded(settings).request_totals
     failed = errors(lambda *which: f"{_DURATION}_count{matchers({}, *which)}")
     return [
-        RecordingRule(record=of.request_totals, expr=requests, shown=True),
+        RecordingRule(record=of.request_totals, expr=requests, shown=not labels),
         RecordingRule(
             record=of.error_totals,
             expr=f"{totals(settings, failed, *labels)}\nor\n0 * {of.request_totals}",

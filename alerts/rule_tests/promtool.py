@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 from alerts.model import number, to_yaml
 from instrumentation.settings import Duration
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _FORGOTTEN = 300  # seconds after which Prometheus no longer reads a series' last sample
 _POINTS = 180
+_WITH = re.compile(r"\{\{ with (?:or )?\$labels\.(\w+)(?: \$externalLabels\.\w+)? \}\}(.*?)\{\{ end \}\}")
 _ACTION = re.compile(r"\{\{ *(.*?) *\}\}")
 
 
@@ -221,13 +223,19 @@ def rendered(template: str, labels: Mapping[str, str], value: float) -> str:
 
     >>> rendered('{{ $labels.job }}: {{ $value | humanizePercentage }}', {"job": "shop"}, 0.0625)
     'shop: 6.25%'
+    >>> named = "{{ with or $labels.zone $externalLabels.zone }}{{ . }}/{{ end }}{{ $labels.job }}"
+    >>> rendered(named, {"job": "shop", "zone": "a"}, 0), rendered(named, {"job": "shop"}, 0)
+    ('a/shop', 'shop')
     """
+    template = _WITH.sub(
+        lambda found: found[2].replace("{{ .", f'{{{{ "{labels[found[1]]}"') if found[1] in labels else "", template
+    )
     return _ACTION.sub(lambda action: _render(action[1], labels, value), template)
 
 
 def _render(action: str, labels: Mapping[str, str], value: float) -> str:
     operand, *functions = (part.strip() for part in action.split("|"))
-    text = labels[operand.removeprefix("$labels.")] if operand.startswith("$labels.") else operand.strip('"')
+    text = labels.get(operand.removeprefix("$labels."), "") if operand.startswith("$labels.") else operand.strip('"')
     if operand == "$value":
         text = number(value)
     for function in functions:
@@ -262,6 +270,7 @@ def _humanize(value: float) -> str:
 
 
 _FUNCTIONS: Mapping[str, Callable[[str], str]] = {
+    "urlquery": quote_plus,
     "humanizePercentage": lambda text: f"{float(text) * 100:.4g}%",
     "humanizeDuration": _humanize_duration,
     "humanize": lambda text: _humanize(float(text)),

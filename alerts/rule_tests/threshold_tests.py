@@ -182,7 +182,10 @@ def never(alert: str, seconds: int, part: str, names: Iterable[str]) -> Value:
 
 def service_labels(settings: Settings, level: Level | None = None) -> dict[str, str]:
     """Labels of a service that a level judges: its override's, and plain values for the rest of group_by."""
-    plain = {label: "shop" if label == "job" else f"some_{label}" for label in settings.alerting.group_by}
+    job = "shop"
+    while any(one.match.get("job") == job for one in settings.alerting.left_out):
+        job += "_"
+    plain = {label: job if label == "job" else f"some_{label}" for label in settings.alerting.group_by}
     return plain if level is None else {**plain, **level.match}
 
 

@@ -209,18 +209,26 @@ def publish_from_environment(
         return 0
     if not url:
         raise PublishError(f"{URL_VARIABLE} is not set; give the address of a Grafana.", code="grafana_url_missing")
-    publication = Publication(
-        dashboards=every_dashboard(settings) | own_dashboards(settings.dashboards.own),
-        folder=_folder(settings),
-        owner=settings.owner,
-        message=f"Published by Sidelight {__version__}",
-    )
-    outcome = publish(publication, grafana_from(url, environ, transport), echo, mode)
+    outcome = publish(publication_of(settings), grafana_from(url, environ, transport), echo, mode)
     for note in _notes(settings, url, outcome.pages):
         echo(note)
     if mode.check:
         echo(f"differences: {outcome.differences}")
     return 1 if mode.check and outcome.differences else 0
+
+
+def publication_of(settings: Settings) -> Publication:
+    """All dashboards of some settings, with their folder and owner.
+
+    Raises:
+        PublishError: ``dashboard_unreadable``.
+    """
+    return Publication(
+        dashboards=every_dashboard(settings) | own_dashboards(settings.dashboards.own),
+        folder=_folder(settings),
+        owner=settings.owner,
+        message=f"Published by Sidelight {__version__}",
+    )
 
 
 def _folder(settings: Settings) -> str:

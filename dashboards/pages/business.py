@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 _SECONDS = 3600  # of an hour
 _QUANTILES = (0.5, 0.95)
 _LISTED = 10
+_QUARTER = "15m"
 _HOUR = "1h"  # with smaller steps, rare events are only noise
 _SINCE_MIDNIGHT = "since midnight UTC of the day on which the time range ends."
-_STEP = "in each hour, or in each step if the time range is so long that steps are longer."
+_WITHIN = "within the hour before, or longer if the time range is so long that the steps are longer."
 _OUTCOME_COLORS = {"success": "green", "failure": "red", "cancelled": "yellow"}
 _NO_WORKFLOWS = "no workflows"
 
@@ -122,9 +123,9 @@ def _in_range() -> tuple[Panel, ...]:
 
 def _workflows(settings: Settings) -> tuple[Panel, ...]:
     failed = settings.thresholds.workflow_failure_ratio
-    durations = promql.rate_within_step(promql.bucket(catalog.WORKFLOW_DURATION))
-    executed = partial(promql.rate_within_step, catalog.WORKFLOW_EXECUTIONS.name)
-    costs = promql.rate_within_step(catalog.WORKFLOW_COST.name)
+    durations = promql.rate(promql.bucket(catalog.WORKFLOW_DURATION))
+    executed = partial(promql.rate, catalog.WORKFLOW_EXECUTIONS.name)
+    costs = promql.rate(catalog.WORKFLOW_COST.name)
     return (
         _hourly("Workflows created per hour", Unit.COUNT, catalog.WORKFLOWS_CREATED.name),
         graph(
@@ -139,38 +140,34 @@ def _workflows(settings: Settings) -> tuple[Panel, ...]:
         ),
         graph(
             title="Success rate by workflow",
-            description=f"Share of successful executions {_STEP} A gap means that none completed.",
+            description=f"Share of successful executions {_WITHIN} A gap means that none completed.",
             unit=Unit.RATIO,
-            queries=(_hour(promql.share(executed(SUCCESS), executed(), "workflow"), legend("workflow")),),
-            in_steps=True,
+            queries=(_smooth(promql.share(executed(SUCCESS), executed(), "workflow"), legend("workflow")),),
             empty=_NO_WORKFLOWS,
         ),
         graph(
             title="Failed share by workflow",
-            description=f"Share of failed executions {_STEP} A gap means that none completed. {said(failed)}",
+            description=f"Share of failed executions {_WITHIN} A gap means that none completed. {said(failed)}",
             unit=Unit.RATIO,
-            queries=(_hour(promql.share(executed(FAILURE), executed(), "workflow"), legend("workflow")),),
+            queries=(_smooth(promql.share(executed(FAILURE), executed(), "workflow"), legend("workflow")),),
             coloring=traffic_light(failed),
-            in_steps=True,
             empty=_NO_WORKFLOWS,
         ),
         graph(
             title="Workflow duration",
-            description=f"Median and p95 of the duration of executions {_STEP}",
+            description=f"Median and p95 of the duration of executions {_WITHIN}",
             unit=Unit.SECONDS,
             queries=tuple(
-                _hour(promql.quantile(ratio, durations, "workflow"), f"{legend('workflow')} p{ratio * 100:g}")
+                _smooth(promql.quantile(ratio, durations, "workflow"), f"{legend('workflow')} p{ratio * 100:g}")
                 for ratio in _QUANTILES
             ),
-            in_steps=True,
             empty=_NO_WORKFLOWS,
         ),
         graph(
             title="Cost per execution by workflow",
-            description=f"Cost divided by executions {_STEP}",
+            description=f"Cost divided by executions {_WITHIN}",
             unit=Unit.USD,
-            queries=(_hour(promql.per(costs, executed(), "workflow"), legend("workflow")),),
-            in_steps=True,
+            queries=(_smooth(promql.per(costs, executed(), "workflow"), legend("workflow")),),
             empty=_NO_WORKFLOWS,
         ),
         _hourly("Cost per hour", Unit.USD, catalog.WORKFLOW_COST.name),
@@ -208,6 +205,11 @@ def _per_hour(counter: str, *by: str) -> str:
 
 def _hour(expr: str, name: str) -> Query:
     return Query(expr=expr, legend=name, min_step=_HOUR)
+
+
+def _smooth(expr: str, name: str) -> Query:
+    # Grafana's $__rate_interval is at least four times the least step, so the rates are about an hour or longer.
+    return Query(expr=expr, legend=name, min_step=_QUARTER)
 
 
 def _ranking(title: str, of: str, unit: Unit, expr: str, label: str) -> Panel:

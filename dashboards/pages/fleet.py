@@ -130,13 +130,13 @@ def _each(settings: Settings) -> Panel:
             ),
         ),
         columns=headings,
-        links_of={"job": (links.operations(settings, links.of_row(headings)),)},
+        links_of={"job": links.of_service(settings, links.of_row(headings))},
     )
 
 
 def _over_time(settings: Settings) -> tuple[Panel, ...]:
     of, thresholds, by = recorded(settings), settings.thresholds, promql.service(settings)
-    leads = {"job": (links.operations(settings, links.of_series),)}
+    leads = {"job": links.of_service(settings, links.of_series)}
     return (
         graph(
             title="Request rate",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from alerts.conditions.cpu import NAME as CPU_SATURATED
+from alerts.conditions.disk import NAME as DISK_FILLING_UP
 from alerts.conditions.error_budget import BURNS
+from alerts.conditions.error_budget import NAME as ERROR_BUDGET_BURN
 from alerts.conditions.error_rate import NAME as HIGH_ERROR_RATE
 from alerts.conditions.latency import NAME as HIGH_LATENCY
+from alerts.conditions.memory import NAME as MEMORY_NEAR_LIMIT
+from alerts.conditions.queue_backlog import NAME as QUEUE_BACKLOG
 from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.errors import CALLED
 from alerts.recording.own_thresholds import own_threshold_rules
@@ -16,7 +21,21 @@ from alerts.recording.users import active_users
 from dashboards import expressions as promql
 from dashboards import links
 from dashboards.expressions import RANGE, RATE, legend, rate, select, total
-from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph, heatmap, said, stat, table, traffic_light
+from dashboards.model import (
+    Coloring,
+    Page,
+    Panel,
+    Query,
+    Row,
+    Unit,
+    View,
+    graph,
+    heatmap,
+    said,
+    stat,
+    table,
+    traffic_light,
+)
 from dashboards.pages.signals import signal_rows
 from instrumentation import catalog
 
@@ -37,15 +56,42 @@ _TROUBLE = 'kind!="event"'  # without completed deployments
 
 
 def _rows(settings: Settings) -> tuple[Row, ...]:
-    return (
+    rows = (
         Row(title="Is it broken?", panels=_now(settings), per_line=6, height=4),
         Row(title="Which alerts, since when, and which requests", panels=_trouble(settings), per_line=2, height=7),
         Row(title="Since when, and what changed", panels=_course(settings), per_line=4, height=8),
-        *_own_thresholds(settings),
         *(_by_label(settings, name) for name, label in settings.http.labels.items() if label.dashboard),
         *signal_rows(settings, "operations"),
+        *_own_thresholds(settings),
         *_details(settings),
     )
+    return tuple(replace(row, panels=tuple(_linked(settings, panel) for panel in row.panels)) for row in rows)
+
+
+def _linked(settings: Settings, panel: Panel) -> Panel:
+    """A panel with links to the runbook of its alert, and from each service's line to its logs and traces."""
+    alert = next((alert for title, alert in _RUNBOOKS.items() if panel.title.startswith(title)), None)
+    header = (links.runbook(settings, alert),) if alert else ()
+    is_by_job = panel.view is View.TIME_SERIES and all("{{job}}" in query.legend for query in panel.queries)
+    failed = alert == HIGH_ERROR_RATE
+    lines = {"job": links.elsewhere(settings, links.of_series, failed=failed)} if is_by_job else panel.links_of
+    return replace(panel, links=header, links_of=lines)
+
+
+_RUNBOOKS: Mapping[str, str] = {
+    "Error ratio": HIGH_ERROR_RATE,
+    "Most failing routes": HIGH_ERROR_RATE,
+    "Latency": HIGH_LATENCY,
+    "Slowest routes": HIGH_LATENCY,
+    "Instances down": SERVICE_DOWN,
+    "Error budget": ERROR_BUDGET_BURN,
+    "Queue depth": QUEUE_BACKLOG,
+    "Oldest item in queue": QUEUE_BACKLOG,
+    "CPU usage": CPU_SATURATED,
+    "Memory usage": MEMORY_NEAR_LIMIT,
+    "Disk usage": DISK_FILLING_UP,
+}
+"""The alert that the panels with such titles are about."""
 
 
 def _details(settings: Settings) -> tuple[Row, ...]:
@@ -103,7 +149,6 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.RATIO,
             queries=(Query(expr=promql.largest(_error_ratio(by))),),
             coloring=traffic_light(thresholds.error_ratio),
-            links=(links.runbook(settings, HIGH_ERROR_RATE),),
             empty=_NO_REQUESTS,
         ),
         stat(
@@ -112,7 +157,6 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.largest(_latency(_P95, by))),),
             coloring=traffic_light(thresholds.latency_p95_seconds),
-            links=(links.runbook(settings, HIGH_LATENCY),),
             empty=_NO_REQUESTS,
         ),
         stat(
@@ -123,12 +167,11 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
             empty=_NO_REQUESTS,
         ),
         stat(
-            title="Instances down now",
+            title="Instances down",
             description="Instances that Prometheus cannot scrape.",
             unit=Unit.COUNT,
             queries=(Query(expr=promql.or_zero(promql.number(f"{up} == 0"), promql.number(up))),),
             coloring=Coloring(base="green", above={1: "red"}),
-            links=(links.runbook(settings, SERVICE_DOWN),),
             empty="no instances",
         ),
         stat(
@@ -162,7 +205,7 @@ def _trouble(settings: Settings) -> tuple[Panel, ...]:
             colors={"critical": "red", "warning": "yellow"},
             links_of={
                 "alertname": (links.runbook_of_cell(settings),),
-                "job": (links.operations(settings, links.of_row(alerts)),),
+                "job": links.of_service(settings, links.of_row(alerts)),
             },
             empty="no alerts firing",
         ),
@@ -172,8 +215,7 @@ def _trouble(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.COUNT,
             queries=(Query(expr=promql.top(_LISTED, f"{total(failed, *failing)} > 0"), instant=True),),
             columns={**routes, "Value": "Failed"},
-            links=(links.runbook(settings, HIGH_ERROR_RATE),),
-            links_of={"job": (links.operations(settings, links.of_row(routes)),)},
+            links_of={"job": links.of_service(settings, links.of_row(routes))},
             empty="no request failed",
         ),
     )
@@ -424,7 +466,6 @@ def _routes(settings: Settings) -> tuple[Panel, ...]:
             queries=(Query(expr=promql.top(_LISTED, promql.quantile(_P95, slow, *route)), instant=True),),
             coloring=traffic_light(settings.thresholds.latency_p95_seconds),
             columns={**headings, "Value": "p95"},
-            links=(links.runbook(settings, HIGH_LATENCY),),
             empty=_NO_REQUESTS,
         ),
         each("Request rate by route", "Requests per second", Unit.REQUESTS_PER_SECOND, total(_rate(), *route)),

@@ -16,7 +16,6 @@ from instrumentation.names import checked_name
 from instrumentation.settings import Health
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
-from instrumentation.store.scrape_callbacks import reading
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from instrumentation.store import Series, Store
 
 _log = logging.getLogger("instrumentation")
+_AGAIN_SECONDS = 10.0
 MOST_CHECKS = 50
 """More checks cannot finish within the time of a probe."""
 
@@ -98,10 +98,14 @@ class HealthChecks:
 
     Args:
         clock: Gives seconds, as the monotonic clock does.
+        show: Called with the name of a check and whether it passes, after each run.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, show: Callable[[str, bool], None] = lambda *_: None
+    ) -> None:
         self._clock = clock
+        self._show = show
         self._settings = Health()
         self._checks: dict[str, Check] = {}
         self._last: dict[str, Result] = {}
@@ -146,11 +150,11 @@ class HealthChecks:
         return await asyncio.gather(*map(self._result, tuple(self._checks.values())))
 
     def collect(self) -> Iterable[Series]:
-        """The last results. Reading the page never waits for a check; old results are refreshed in the background."""
+        """No series: each result is shown when it is found. A scrape waits for no check, but starts checks with old results."""
         found = [result for name in tuple(self._checks) if (result := self._last.get(name))]
         if len(found) < len(self._checks) or any(map(self._is_old, found)):
             self._ask_later()
-        return [reading(HEALTH_CHECK_UP, float(not result.problem), (result.check.name,)) for result in found]
+        return ()
 
     def _ask_later(self) -> None:
         loop = self._loop
@@ -191,6 +195,10 @@ class HealthChecks:
         if self._checks.get(name) is not result.check:  # it was replaced meanwhile
             return
         before, self._last[name] = self._last.get(name), result
+        self._show(name, not result.problem)
+        if result.problem and self._loop is not None:
+            # Scrapes may reach other workers only, and a failure that is over must not stay on their page.
+            self._loop.call_later(max(self._settings.cache_seconds, _AGAIN_SECONDS), self._ask_later)
         if result.problem and not (before and before.problem):
             _log.warning("health check %s: %s", name, reason)
         elif before and before.problem and not result.problem:
@@ -217,7 +225,11 @@ def checks_of(store: Store) -> HealthChecks:
 
 @cache
 def _checks_of(store: Any) -> HealthChecks:
-    checks = HealthChecks()
+    def show(name: str, passes: bool) -> None:  # noqa: FBT001 - as HealthChecks calls it
+        with store.lock:
+            store.buffer[store.place(HEALTH_CHECK_UP, (name,))] = float(passes)
+
+    checks = HealthChecks(show=show)
     if isinstance(store, ProcessStore):
         store.attach(checks)
         store.follow(checks)

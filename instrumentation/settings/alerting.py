@@ -9,7 +9,17 @@ from pydantic import Field, model_validator
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault, shown
 from instrumentation.settings.receivers import MuteTime, Notification, Receivers, Team
-from instrumentation.settings.types import Count, LabelName, PrometheusDuration, Ratio, Seconds, Section, WebAddress
+from instrumentation.settings.types import (
+    Count,
+    LabelName,
+    Match,
+    PrometheusDuration,
+    Ratio,
+    Seconds,
+    Section,
+    Text,
+    WebAddress,
+)
 
 
 class For(Section):
@@ -53,17 +63,38 @@ class Trend(Section):
     disk_full_within: DiskAhead = DiskAhead()
 
 
+class Restarts(Section):
+    """How many restarts of an instance within how long are too many."""
+
+    window: PrometheusDuration = Duration(
+        "2h"
+    )  # a container that runs out of memory every half hour restarts four times in it
+    minimum: Count = 3  # two deployments and a moved pod are not a fault
+
+
+class LeftOut(Section):
+    """Alerts that some services do not have, such as ServiceAbsent of a service that scales to zero."""
+
+    alerts: Annotated[
+        tuple[Text, ...],
+        Field(strict=False, min_length=1),
+        Allowed(text="give a list of alerts, such as [ServiceAbsent]"),
+    ]
+    match: Match
+
+
 class Alerting(Section):
     """How thresholds become alerts, and alerts messages."""
 
     group_by: Annotated[
         tuple[LabelName, ...],
         Field(strict=False, min_length=1),
-        Allowed(text="give a list of target labels, such as [job]"),
-    ] = ("job",)
+        Allowed(text="give a list of target labels, such as [namespace, job]"),
+    ] = ("cluster", "namespace", "environment", "job")  # the identity of a service; labels that targets lack do no harm
     window: PrometheusDuration = Duration("5m")
     workflow_window: PrometheusDuration = Duration("1h")  # workflows are rarer than requests
     trend: Trend = Trend()
+    restarts: Restarts = Restarts()
     minimum_bad_events: Count = 3  # one failed request at night does not page; five of five do
     for_: Annotated[For, Field(alias="for")] = For()
     keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is not a recovery
@@ -71,6 +102,9 @@ class Alerting(Section):
     deployment_lookback: PrometheusDuration = Duration("15m")
     collector_queue_ratio: Ratio = 0.5  # a collector that is well empties its queue at once
     slow_scrape_seconds: Seconds = 2.5  # a quarter of the 10 s after which Prometheus gives up
+    left_out: Annotated[
+        tuple[LeftOut, ...], Field(strict=False), Allowed(text="give a list of alerts and matches")
+    ] = ()
     runbook_base_url: WebAddress = "https://sidelight.example/runbooks"
     notification: Notification = Notification()
     receivers: Receivers = Receivers()

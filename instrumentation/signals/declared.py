@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from instrumentation.errors import InstrumentationError
+from instrumentation.settings import Settings  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.settings.loading import DEFAULT_FILE, FILE_VARIABLE, load_settings
 from instrumentation.signals.counters import Counter
 from instrumentation.signals.gauges import Gauge
 from instrumentation.signals.histograms import Histogram
 from instrumentation.signals.jobs import Job
 from instrumentation.store import default_store
+from instrumentation.store.process_store import ProcessStore  # noqa: TC001 - for typing.get_type_hints
 
 if TYPE_CHECKING:
-    from instrumentation.settings import Settings
     from instrumentation.settings.signals import Signal
     from instrumentation.signals.handle import Handle
-    from instrumentation.store.process_store import ProcessStore
 
 _H = TypeVar("_H", bound="Handle")
 

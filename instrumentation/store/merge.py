@@ -79,8 +79,9 @@ class _Sum:
         self.others: list[tuple[tuple[float, ...], Sequence[float]]] = []
 
     def total(self) -> tuple[float, ...]:
-        if self.key.metric.merge is not sum:
-            return (self.key.metric.merge(slots[0] for slots in self.parts),)
+        merge = self.key.metric.merge
+        if merge is not sum:
+            return (merge(slots[0] for slots in self.parts),)
         parts = self._all()
         *counts, _ = map(sum, zip(*parts, strict=True))
         return (*counts, _exact([slots[-1] for slots in parts]))

@@ -64,7 +64,7 @@ def alertmanager_parts(settings: Settings) -> dict[str, object]:
             name: {kind: [dict(_fields(target)) for target in targets] for kind, targets in receiver.targets.items()}
             for name, receiver in given.items()
         },
-        "messages": {kind: dict(_message(inlined(kind))) for kind in Receiver.model_fields},
+        "messages": {kind: dict(_message(inlined(kind, settings.alerting.group_by))) for kind in Receiver.model_fields},
         "elsewhere": [time.name for time in settings.alerting.mute_times if time.location not in _UTC],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dashboards import every_dashboard, panels_of
@@ -10,7 +11,7 @@ from instrumentation.catalog import METRICS
 from sidelight.demo.scenario import SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from instrumentation.settings import Settings
     from sidelight.demo.prometheus_queries import Watch
@@ -103,8 +104,8 @@ def _queries(settings: Settings) -> Iterator[Query]:
             yield Query(f"{page}/{annotation['name']}", filled(annotation["target"]["expr"]))
 
 
-def filled(expression: str) -> str:
-    """An expression with Grafana's variables replaced, for the demo's scrape interval."""
-    for variable, value in _FILLED.items():
+def filled(expression: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+    """An expression with Grafana's variables replaced; those that are not given, for the demo's scrape interval."""
+    for variable, value in {**_FILLED, **variables}.items():
         expression = expression.replace(variable, value)
     return expression

@@ -339,7 +339,7 @@ def test_slack_gets_a_message_to_act_on(sink: Sink, tmp_path: Path) -> None:
 
 
 def rendered(folder: Path, name: str, *alerts: dict[str, Any], kind: str = "text") -> str:
-    (folder / messages.FILE).write_text(messages.to_template_file())
+    (folder / messages.FILE).write_text(messages.to_template_file(["job"]))
     common = {key: alerts[0][key] for key in ("labels", "annotations")}
     data = {
         "receiver": "critical",

@@ -100,6 +100,7 @@ SETTINGS: dict[str, object] = {
             "keep_firing_for": "2s",
             "deployment_lookback": "25s",
             "workflow_window": "40s",
+            "restarts": {"window": "1m", "minimum": 4},
             "trend": {
                 "window": "1m",
                 "queue_drained_within": "1m",
@@ -112,7 +113,7 @@ SETTINGS: dict[str, object] = {
 }
 OLDEST = [("promtool-oldest", name) for name in ("a budget", "overrides and more labels")]  # each takes long
 TESTS = ("rules_test.yaml", "rules_slow_test.yaml", "rules_slo_test.yaml")
-BUDGET = parse_settings(SETTINGS["a budget"])  # with it there is every rule
+BUDGET = parse_settings(SETTINGS["a budget"] | {"alerting": {"group_by": ["job"]}})  # with a budget there is every rule
 
 
 def run(*argv: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -177,9 +178,13 @@ MUTATIONS = {
             "job:http_server_requests:increase5m",
         ),
     },
-    ("http", "HighLatencyP95|slow requests"): {
+    ("http", "HighLatencyP95|slow requests|slow start"): {
         "a comparison turns round": ("p95_rate5m > 1\n", "p95_rate5m < 1\n"),
         "the threshold leaves its edge": ("p95_rate5m > 0.5\n", "p95_rate5m > 0.51\n"),
+        "a slow start of all instances is a page": (
+            "\n      unless on (job) max by (job) (time() - process_start_time_seconds) < 420",
+            "",
+        ),
         "the quantile is another": ("histogram_quantile(0.95", "histogram_quantile(0.9"),
         "one slow request is enough": ("}) >= 3", "}) >= 1"),
         "buckets that are born are lost": (
@@ -339,6 +344,32 @@ MUTATIONS = {
             "unless on (job) job_service_version:target_info:count",
             "unless on (job) up",
         ),
+    },
+    ("availability", "InstanceRestarting"): {
+        "one restart more is needed": (
+            ">= 3\n      or max by (job, instance) (resets(up",
+            ">= 4\n      or max by (job, instance) (resets(up",
+        ),
+        "one restart less is enough": (
+            ">= 3\n      or max by (job, instance) (resets(up",
+            ">= 2\n      or max by (job, instance) (resets(up",
+        ),
+        "only scrapes count": ("resets(sidelight_scrape_seconds_count[2h]) or changes(", "changes("),
+        "another SDK does not count": (" or changes(process_start_time_seconds[2h])", ""),
+        "who comes and goes does not count": ("(resets(up[2h])) >= 3", "(resets(up[2h])) >= 300"),
+    },
+    ("http hanging", "RequestsHanging"): {
+        "requests that end hang": ("\n      and job:http_server_requests:increase5m == 0", ""),
+        "new requests hang": ("\n      and job:http_server_active_requests:sum offset 5m >= 3", ""),
+        "streams hang": ("\n      - (sum by", "\n      - 0 * (sum by"),
+        "one more must hang": ("sum[5m]) >= 3", "sum[5m]) >= 4"),
+    },
+    ("workflows", "WorkflowKeepsFailing"): {
+        "a success between does not count": (
+            " == sum_over_time(job_workflow:workflow_executions:increase[",
+            " <= sum_over_time(job_workflow:workflow_executions:increase[",
+        ),
+        "one failure less is enough": ("increase[7199999ms])) >= 3", "increase[7199999ms])) >= 2"),
     },
     ("availability", "HealthCheckFailing"): {
         "it must fail everywhere": ("(min by (job, instance, check)", "(max by (job, check)"),

@@ -191,5 +191,19 @@ def test_what_is_unknown_is_neither_green_nor_red(tmp_path: Path) -> None:
 def test_an_alert_that_fires_since_a_minute_says_so(tmp_path: Path) -> None:
     (panel,) = (panel for panel in _panels() if panel["title"] == "Firing alerts")
     program = BROWSER + DISPLAYED.replace("(value);", "(Date.now() - value);")
-    (shown,) = answer(tmp_path, program, [{"value": 60_000, "defaults": panel["fieldConfig"]["defaults"]}])
+    (unit,) = (
+        one["value"]
+        for override in panel["fieldConfig"]["overrides"]
+        for one in override["properties"]
+        if (override["matcher"]["options"], one["id"]) == ("Since", "unit")
+    )
+    (shown,) = answer(tmp_path, program, [{"value": 60_000, "defaults": {"unit": unit}}])
     assert shown["text"] == "a minute ago"
+
+
+def test_a_text_in_a_table_is_shown_as_it_is(tmp_path: Path) -> None:
+    """With a unit of times, Grafana would read it as a time."""
+    tables = [panel for panel in _panels() if panel["type"] == "table"]
+    program = BROWSER + DISPLAYED.replace("type: 'number'", "type: 'string'")
+    asked = [{"value": "HighErrorRate", "defaults": panel["fieldConfig"]["defaults"]} for panel in tables]
+    assert [each["text"] for each in answer(tmp_path, program, asked)] == ["HighErrorRate"] * len(tables)

@@ -429,7 +429,8 @@ def test_a_message_is_the_same_from_the_chart_and_from_the_settings(kind: str, b
     targets = receiver[f"{kind}_configs"]
     assert len(targets) == (2 if kind == "webhook" else 1)
     for target in targets:
-        assert {name: target[name] for name in inlined(kind)} == inlined(kind)
+        said = inlined(kind, NAMESPACES["alerting"]["group_by"])
+        assert {name: target[name] for name in said} == said
 
 
 def test_a_receiver_of_the_values_replaces_that_of_the_settings_and_null_takes_it_away(

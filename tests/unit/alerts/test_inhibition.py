@@ -46,6 +46,13 @@ def test_every_alert_with_two_severities_compares_the_labels_of_what_it_is_about
     }
 
 
+def test_a_workflow_that_fails_too_often_inhibits_that_it_keeps_failing() -> None:
+    rules: Any = inhibit_rules(SETTINGS, groups(SETTINGS))
+    (rare,) = (rule for rule in rules if rule["target_matchers"] == ['alertname="WorkflowKeepsFailing"'])
+    assert rare["source_matchers"] == ['alertname="WorkflowFailures"']
+    assert rare["equal"][-1] == "workflow"
+
+
 def test_an_alert_that_keeps_another_label_compares_it_too() -> None:
     by_instance = {
         "job_region_queue:queue_depth:max": "job_region_instance_queue:queue_depth:max",

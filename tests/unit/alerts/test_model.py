@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from alerts import ALERTS, AlertRule, RuleGroup, generated, groups
-from alerts.checking.series import faults
+from alerts.checking.promql import check
+from alerts.checking.series import faults, series
 from alerts.model import RecordingRule, number, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.rule_tests.promtool import rendered
@@ -34,6 +35,7 @@ SEARCH_IS_SLOW = parse_settings(
         "alerting": {"group_by": ["job", "namespace"]},
     }
 )
+IDENTITY = Settings().alerting.group_by
 BUDGET = parse_settings({"budget": {"daily_usd": 7.3}})  # with it there is every rule
 BOTH = pytest.mark.parametrize("settings", [BUDGET, SEARCH_IS_SLOW], ids=["defaults", "overrides"])
 
@@ -57,14 +59,14 @@ def test_renaming_a_row_of_the_catalog_breaks_the_rules_that_read_it(monkeypatch
     renamed = replace(catalog.TARGET_INFO, name="renamed_info")
     monkeypatch.setattr("alerts.checking.promql.METRICS", (*others, renamed))
     told = "job_service_version:target_info:count reads 'target_info', which is in no catalog row and no recording rule"
-    assert told in faults(made, ["job"])
+    assert told in faults(made, IDENTITY)
 
 
 def test_a_sentence_with_a_label_that_the_rule_drops_is_reported() -> None:
     down = replace(rule(Settings(), "ServiceDown", "critical"), description="{{ $labels.instance }} is down.")
     (deployment,) = (group for group in groups(Settings()) if group.name == "sidelight.deployment")
     group = RuleGroup(name="x", interval=Settings().alerting.window, rules=(*deployment.rules, down))
-    assert faults([group], ["job"]) == [
+    assert faults([group], IDENTITY) == [
         "ServiceDown (critical) says $labels.instance, which its expression does not return"
     ]
 
@@ -90,18 +92,18 @@ def test_changing_a_threshold_changes_the_expression_and_the_sentence_together(a
 def test_an_override_applies_to_its_service_and_to_no_other() -> None:
     own = rule(SEARCH_IS_SLOW, "HighLatencyP95", "critical_overrides")
     base = rule(SEARCH_IS_SLOW, "HighLatencyP95", "critical")
-    p95 = "job_namespace:http_server_request_duration_seconds:p95_rate5m"
-    recorded = "job_namespace:latency_p95_seconds_threshold:critical"
+    p95 = "job:http_server_request_duration_seconds:p95_rate5m"
+    recorded = "job:latency_p95_seconds_threshold:critical"
     assert own.expr.startswith(f"{p95} > {recorded}\n")
     assert base.expr.startswith(f"({p95} unless {recorded}) > [[threshold]]\n")
-    requests = 'job_namespace:http_server_requests:increase5m{job="search"}'
+    requests = 'job:http_server_requests:increase5m{job="search"}'
     assert records(SEARCH_IS_SLOW)[recorded] == f"0 * {requests} + 2.2"
 
 
 def test_an_override_may_name_a_queue() -> None:
     own = rule(SEARCH_IS_SLOW, "QueueBacklogGrowing", "critical_overrides")
     base = rule(SEARCH_IS_SLOW, "QueueBacklogGrowing", "critical")
-    depth, recorded = "job_namespace_queue:queue_depth:max", "job_namespace_queue:queue_depth_threshold:critical"
+    depth, recorded = "job_queue:queue_depth:max", "job_queue:queue_depth_threshold:critical"
     assert own.expr.startswith(f"{depth} > {recorded}\n")
     assert "age" not in own.expr
     assert base.expr.startswith(f"({depth} unless {recorded}) > [[threshold]]\n")
@@ -111,7 +113,7 @@ def test_an_override_may_name_a_queue() -> None:
 def test_a_budget_of_one_service_does_not_apply_to_others() -> None:
     keys = [made.key for made in alert_rules(SEARCH_IS_SLOW) if made.alert == "DailyCostOverBudget"]
     assert keys == ["critical_overrides", "warning_overrides"]
-    own = records(SEARCH_IS_SLOW)["job_namespace:daily_usd_threshold:warning"]
+    own = records(SEARCH_IS_SLOW)["job:daily_usd_threshold:warning"]
     assert own.endswith('{job="agents"} + 10.4')
 
 
@@ -123,7 +125,7 @@ def test_of_overrides_the_first_that_matches_counts_and_equal_numbers_are_one_te
         {"match": {"job": "c|d"}, "error_ratio": {"critical": 0.2}},
     ]
     settings = parse_settings({"thresholds": {"overrides": overrides}, "alerting": {"group_by": ["job", "namespace"]}})
-    own = records(settings)["job_namespace:error_ratio_threshold:critical"]
+    own = records(settings)["job:error_ratio_threshold:critical"]
     assert re.findall(r"\{(.*?)\} \+ ([\d.]+)", own) == [
         ('namespace="x", job="a"', "0.5"),
         ('job=~"a|c\\\\|d"', "0.2"),
@@ -184,7 +186,7 @@ def test_a_value_in_an_override_cannot_break_out_of_its_quotes() -> None:
     settings = parse_settings(
         {"thresholds": {"overrides": [{"match": {"job": 'a"} or vector(1) #'}, "error_ratio": {"critical": 0.5}}]}}
     )
-    assert faults(groups(settings), ["job"]) == []
+    assert faults(groups(settings), IDENTITY) == []
     own = records(settings)["job:error_ratio_threshold:critical"]
     assert own.endswith('{job="a\\"} or vector(1) #"} + 0.5')
 
@@ -208,7 +210,11 @@ def test_no_two_rules_are_the_same(settings: Settings) -> None:
 def test_every_alert_links_its_runbook_and_its_dashboard(settings: Settings) -> None:
     for made in alert_rules(settings):
         assert made.urls["runbook_url"] == f"https://sidelight.example/runbooks/{made.alert}.md"
-        board = "business" if made.alert in {"WorkflowFailures", "DailyCostOverBudget"} else "operations"
+        board = (
+            "business"
+            if made.alert in {"WorkflowFailures", "WorkflowKeepsFailing", "DailyCostOverBudget"}
+            else "operations"
+        )
         assert made.urls["dashboard_url"].partition("?")[0] == f"https://grafana.example/d/sidelight-{board}"
 
 
@@ -237,7 +243,32 @@ def test_recorded_series_are_named_level_metric_operations() -> None:
         made.record for group in groups(SEARCH_IS_SLOW) for made in group.rules if isinstance(made, RecordingRule)
     ]
     assert records
-    assert all(re.fullmatch(r"job_namespace(_\w+)?:\w+:\w+", record) for record in records)
+    assert all(re.fullmatch(r"job(_\w+)?:\w+:\w+", record) for record in records)
+
+
+@pytest.mark.parametrize("identity", [("cluster", "namespace", "environment", "job"), ("region", "job")])
+def test_no_rule_sums_over_a_label_of_the_identity_and_every_alert_names_all(identity: tuple[str, ...]) -> None:
+    settings = parse_settings({"budget": {"daily_usd": 7.3}, "alerting": {"group_by": list(identity)}})
+    made = groups(settings)
+    known = series(made, identity)
+    for group in made:
+        for one in group.rules:
+            kept = check(one.filled(one.expr) if isinstance(one, AlertRule) else one.expr, known).labels
+            assert (isinstance(one, AlertRule) and one.alert == "Watchdog") or set(identity) <= set(kept or ()), one
+    labels = {label: f"this-{label}" for label in identity}
+    for one in alert_rules(settings):
+        said, link = (
+            rendered(one.filled(one.annotations[name]), {**labels, **OTHERS}, 1)
+            for name in ("description", "dashboard_url")
+        )
+        if one.alert != "Watchdog":
+            assert "/".join(labels.values()) in said
+            assert all(f"var-{label}=this-{label}" in link for label in identity)
+
+
+OTHERS = dict.fromkeys(
+    ("instance", "path", "queue", "workflow", "slo", "check", "exporter", "service_version"), "something"
+)
 
 
 NUMBERS_THAT_MATTER = [
@@ -270,6 +301,8 @@ NUMBERS_THAT_MATTER = [
     ("alerting.trend.disk_window", "12h"),
     ("alerting.trend.disk_full_within.warning", "2d"),
     ("alerting.trend.disk_full_within.critical", "8h"),
+    ("alerting.restarts.window", "4h"),
+    ("alerting.restarts.minimum", 6),
     ("alerting.minimum_bad_events", 6),
     ("alerting.for.critical", "4m"),
     ("alerting.for.warning", "10m"),
@@ -308,7 +341,7 @@ def test_every_number_is_used(path: str, value: object) -> None:
 
 
 def test_no_number_is_left_out() -> None:
-    others = {"group_by", "runbook_base_url", "receivers", "teams", "mute_times", "overrides"}
+    others = {"group_by", "runbook_base_url", "receivers", "teams", "mute_times", "overrides", "left_out"}
     found = {
         key
         for section in ("thresholds", "alerting", "budget", "slo")

@@ -25,8 +25,10 @@ def test_the_formula_is_the_one_that_was_measured(size: int) -> None:
     ranks = [number % 3 * (1 + number % 5) for number in range(size)]
     text = expressions({"users": {"registers": size}})["job:active_users:estimate5m"]
     sums = {
-        "sum by (job) (2 ^ -job:active_user_register:max5m)": sum(2.0**-rank for rank in ranks),
-        "sum by (job) (job:active_user_register:max5m == bool 0)": ranks.count(0),
+        "sum by (cluster, namespace, environment, job) (2 ^ -job:active_user_register:max5m)": sum(
+            2.0**-rank for rank in ranks
+        ),
+        "sum by (cluster, namespace, environment, job) (job:active_user_register:max5m == bool 0)": ranks.count(0),
         "job:active_user_register_unset:ratio5m": ranks.count(0) / size,
     }
     for part, value in sums.items():
@@ -68,8 +70,8 @@ def test_only_the_first_rule_reads_what_the_pods_show() -> None:
 
 def test_a_service_is_what_the_settings_group_by() -> None:
     settings = parse_settings({"alerting": {"group_by": ["job", "namespace"]}})
-    assert active_users(settings) == "job_namespace:active_users:estimate5m"
-    assert daily_active_users(settings) == "job_namespace:active_users:estimate1d"
+    assert active_users(settings) == "job:active_users:estimate5m"
+    assert daily_active_users(settings) == "job:active_users:estimate1d"
     assert all("(job, namespace" in rule.expr for rule in users_rules(settings) if " by " in rule.expr)
     assert faults(groups(settings), settings.alerting.group_by) == []
 

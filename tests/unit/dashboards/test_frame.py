@@ -78,12 +78,15 @@ def test_each_links_to_the_others_with_time_and_variables(name: str) -> None:
     assert alerts["url"] == "/alerting/list"
 
 
+IDENTITY = ("cluster", "namespace", "environment")
+
+
 @pytest.mark.parametrize(
     ("name", "variables"),
     [
-        ("operations", ["datasource", "job", "instance"]),
-        ("business", ["datasource", "job", "instance"]),
-        ("fleet", ["datasource", "job"]),
+        ("operations", ["datasource", *IDENTITY, "job", "instance"]),
+        ("business", ["datasource", *IDENTITY, "job", "instance"]),
+        ("fleet", ["datasource", *IDENTITY, "job"]),
     ],
 )
 def test_a_dashboard_has_only_variables_that_its_panels_read(name: str, variables: list[str]) -> None:
@@ -94,9 +97,19 @@ def test_a_dashboard_has_only_variables_that_its_panels_read(name: str, variable
 def test_deployments_and_other_alerts_are_annotations_that_need_no_credentials() -> None:
     by_hand, deployments, alerts = _built("operations")["annotations"]["list"]
     assert by_hand["builtIn"] == 1
-    assert deployments["target"]["expr"] == ('ALERTS{alertstate="firing",job=~"$job",alertname="DeploymentCompleted"}')
-    assert alerts["target"]["expr"] == 'ALERTS{alertstate="firing",job=~"$job",alertname!="DeploymentCompleted"}'
+    selected = 'cluster=~"$cluster",namespace=~"$namespace",environment=~"$environment",job=~"$job"'
+    assert deployments["target"]["expr"] == f'ALERTS{{alertstate="firing",{selected},alertname="DeploymentCompleted"}}'
+    assert alerts["target"]["expr"] == f'ALERTS{{alertstate="firing",{selected},alertname!="DeploymentCompleted"}}'
     assert deployments["titleFormat"] == "{{job}} now runs {{service_version}}"
+
+
+def test_every_query_is_limited_to_the_selected_identity_of_a_service() -> None:
+    settings = parse_settings({"alerting": {"group_by": ["region", "job"]}})
+    for slug in DASHBOARDS:
+        board = _built(slug, settings)
+        assert [variable["name"] for variable in board["templating"]["list"]][:3] == ["datasource", "region", "job"]
+        limited = str(board).count('region=~"$region",job=~"$job"')
+        assert limited == str(board).count('job=~"$job"') > 0
 
 
 def test_panels_that_count_since_midnight_do_not_depend_on_the_time_range() -> None:

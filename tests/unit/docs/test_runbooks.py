@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RUNBOOKS = Path(__file__).parents[3] / "docs" / "runbooks"
 BUDGET = parse_settings({"budget": {"daily_usd": 7.3}})  # with it there is every rule
-SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+SECTIONS = ["First steps", "Meaning", "Impact", "Diagnosis", "Mitigation"]
 NAMES = [alert.name for alert in ALERTS]
 
 FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
@@ -40,11 +40,20 @@ def test_every_alert_has_its_page_and_every_page_its_alert() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_says_what_the_alert_means_whom_it_hurts_what_to_look_at_and_what_to_do_in_this_order(name: str) -> None:
+def test_a_page_says_what_to_do_first_what_the_alert_means_whom_it_hurts_what_to_look_at_and_what_to_do_in_this_order(
+    name: str,
+) -> None:
     text = page(name)
     assert text.startswith(f"# {name}\n")
     assert re.findall(r"^## (.+)$", prose(text), re.MULTILINE) == SECTIONS
     assert all(section(text, title).strip() for title in SECTIONS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_opens_with_three_short_steps(name: str) -> None:
+    steps = re.findall(r"^\d\. (.+)$", section(page(name), "First steps"), re.MULTILINE)
+    assert len(steps) == 3
+    assert all(len(step) <= 120 for step in steps)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
 import instrumentation
+from instrumentation.catalog import HEALTH_CHECK_UP
 from instrumentation.errors import InstrumentationError
 from instrumentation.health.monitor import MOST_CHECKS, HealthChecks, checks_of, health_check
 from instrumentation.health.probing import BLOCKING_SECONDS
@@ -24,9 +25,11 @@ from instrumentation.http.health import health_pages
 from instrumentation.settings import Health, parse_settings
 from instrumentation.shutdown import shutdown
 from instrumentation.store.process_store import ProcessStore
+from instrumentation.store.shared_store import SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SECONDS = 10.0  # what comes is there long before
 
@@ -424,13 +427,49 @@ def test_the_page_shows_the_last_result_and_an_old_one_is_refreshed_meanwhile(st
     health_check("database", ask, store=store)
     with TestClient(service(store)) as client:
         client.get("/health")
-        assert gauges(store) == {}  # nobody has asked yet; this did
+        gauges(store)  # nobody has asked yet; this does
         deadline = time.monotonic() + SECONDS
         while gauges(store) != {"database": 0.0}:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         fails = False
         while gauges(store) != {"database": 1.0}:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("here", "there", "shown"), [(True, False, 0.0), (False, True, 0.0), (True, True, 1.0)])
+def test_a_check_that_fails_in_one_worker_is_shown_as_failing_whichever_worker_answers(
+    here: bool,  # noqa: FBT001 - a case of the test
+    there: bool,  # noqa: FBT001 - as above
+    shown: float,
+    tmp_path: Path,
+) -> None:
+    store = ProcessStore(lambda: tmp_path)
+    health_check("database", lambda: here, store=store)
+    asked(service(store))
+    assert isinstance(store.inner, SharedStore)
+    another = SharedStore(tmp_path, name="7-7", is_alive=lambda _: True)
+    store.inner._is_alive = lambda _: True
+    another.buffer[another.place(HEALTH_CHECK_UP, ("database",))] = float(there)
+    assert gauges(store) == {"database": shown}
+
+
+def test_a_failing_check_is_run_again_without_anybody_asking(
+    store: ProcessStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instrumentation.health.monitor._AGAIN_SECONDS", 0.01)
+    runs: list[bool] = []
+
+    def check() -> bool:
+        runs.append(len(runs) >= 2)
+        return runs[-1]
+
+    health_check("database", check, store=store)
+    with TestClient(service(store)) as client:
+        client.get("/ready")
+        deadline = time.monotonic() + SECONDS
+        while runs[-1:] != [True]:
             assert time.monotonic() < deadline
             time.sleep(0.005)
 

@@ -107,15 +107,15 @@ OTHER_FAULTS = {
     "a key given twice": ("service: {name: a}\nservice: {name: b}", "the key 'service' is given twice"),
     "a label that is not grouped by": (
         "thresholds: {overrides: [{match: {team: a}}]}",
-        "thresholds.overrides.0.match.team: got a label that alerting.group_by does not keep; give one of job.",
+        "thresholds.overrides.0.match.team: got a label that alerting.group_by does not keep; give one of cluster, namespace, environment, job.",
     ),
     "a part that only some thresholds of an override have": (
         "thresholds: {overrides: [{match: {queue: a}, queue_depth: {warning: 7}, error_ratio: {warning: 0.02}}]}",
-        "thresholds.overrides.0.match.queue: got a label that alerting.group_by does not keep; give one of job.",
+        "thresholds.overrides.0.match.queue: got a label that alerting.group_by does not keep; give one of cluster, namespace, environment, job.",
     ),
     "a part that no threshold of an override has": (
         "thresholds: {overrides: [{match: {path: a}, queue_depth: {warning: 7}}]}",
-        "thresholds.overrides.0.match.path: got a label that alerting.group_by does not keep; give one of job, queue.",
+        "thresholds.overrides.0.match.path: got a label that alerting.group_by does not keep; give one of cluster, namespace, environment, job, queue.",
     ),
     "full below critical": (
         "thresholds: {disk_full_ratio: 0.7}",
@@ -201,7 +201,7 @@ OTHER_FAULTS = {
     ),
     "objectives by a label that is not kept": (
         "slo: {overrides: [{match: {team: a}}]}",
-        "slo.overrides.0.match.team: got a label that alerting.group_by does not keep; give one of job",
+        "slo.overrides.0.match.team: got a label that alerting.group_by does not keep; give one of cluster, namespace, environment, job",
     ),
     "registers that are not a power of 2": (
         "users: {registers: 1000}",
