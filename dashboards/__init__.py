@@ -8,6 +8,6 @@
 from __future__ import annotations
 
 from dashboards.frame import panels_of
-from dashboards.pages import DASHBOARDS, PAGES, generated
+from dashboards.pages import DASHBOARDS, PAGES, every_dashboard, generated
 
-__all__ = ["DASHBOARDS", "PAGES", "generated", "panels_of"]
+__all__ = ["DASHBOARDS", "PAGES", "every_dashboard", "generated", "panels_of"]

@@ -393,9 +393,9 @@ class _Parser:
     def matcher(self) -> Matcher:
         token = self.next()
         if token.kind == "variable" and self.token.kind in {",", "}"}:
-            return Matcher(name=token.text, operator="", value="", start=token.start)
+            return Matcher(name=token.text, operator="", value="", start=token.start, end=token.end)
         if token.kind == "string" and self.token.kind in {",", "}"}:
-            return Matcher(name="__name__", operator="name", value=unquoted(token), start=token.start)
+            return Matcher(name="__name__", operator="name", value=unquoted(token), start=token.start, end=token.end)
         if token.kind not in {"name", "string", "variable"} or (token.kind == "name" and ":" in token.text):
             self.index -= 1
             self.unexpected("a selector, expected a label or '}'")
@@ -406,7 +406,7 @@ class _Parser:
             self.unexpected("a selector, expected one of =, !=, =~ and !~")
         value = self.next()
         if value.kind == "variable":  # such as ${job:doublequote}
-            return Matcher(name=label, operator=comparison.kind, value=value.text, start=token.start)
+            return Matcher(name=label, operator=comparison.kind, value=value.text, start=token.start, end=value.end)
         if value.kind != "string":
             self.index -= 1
             self.unexpected("a selector, expected a string")
@@ -414,7 +414,7 @@ class _Parser:
         plain = _VARIABLE.sub("x", text) if self.variables else text
         if comparison.kind.endswith("~") and (fault := regexp_fault(plain)):
             raise PromqlError(f"invalid regular expression: {fault}", value.start)
-        return Matcher(name=label, operator=comparison.kind, value=text, start=token.start)
+        return Matcher(name=label, operator=comparison.kind, value=text, start=token.start, end=value.end)
 
     def needs_a_value(self, matcher: Matcher) -> bool:
         """Whether a matcher does not match the empty string, as one matcher of a selector without a name must not."""

@@ -94,12 +94,14 @@ class Matcher:
         operator: ``=``, ``!=``, ``=~`` or ``!~``.
         value: The value, without quotes.
         start: The position of its first character.
+        end: The position after its last character.
     """
 
     name: str
     operator: str
     value: str
     start: int
+    end: int
 
     @property
     def is_regexp(self) -> bool:

@@ -41,7 +41,7 @@ def signal_rows(settings: Settings, dashboard: str) -> tuple[Row, ...]:
         if signal.dashboard == dashboard and signal.name not in elsewhere
         for panel in _panels(settings, signal)
     ]
-    return (Row(title="Signals", panels=tuple(panels)),) if panels else ()
+    return (Row(title="Signals", panels=tuple(panels), collapsed=True),) if panels else ()
 
 
 def own_pages(settings: Settings) -> tuple[Page, ...]:

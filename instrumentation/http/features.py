@@ -19,7 +19,7 @@ from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
 from instrumentation.signals.calls import check_calls
-from instrumentation.signals.declared import declare
+from instrumentation.signals.declared import declare, in_use
 from instrumentation.signals.handle import start
 from instrumentation.threads import get_ident
 from instrumentation.tracing import traces_of
@@ -109,14 +109,13 @@ def resource_use(app: Instrumented) -> Feature:
 
 def team_signals(app: Instrumented) -> Feature:
     """The team's own signals: a handle that is not declared, or called with other labels, stops the start."""
-    signals = app.settings.signals
     declare(app.settings)
 
     def begin() -> None:
-        start(signals, app.store)
+        start(in_use(app.settings), app.store)
         check_calls()
 
-    return Feature(begin=begin if signals else None)
+    return Feature(begin=begin)
 
 
 def active_users(app: Instrumented) -> Feature:

@@ -69,7 +69,7 @@ class Restarts(Section):
     window: PrometheusDuration = Duration(
         "2h"
     )  # a container that runs out of memory every half hour restarts four times in it
-    minimum: Count = 3  # two deployments and a moved pod are no fault
+    minimum: Count = 3  # two deployments and a moved pod are not a fault
 
 
 class LeftOut(Section):

@@ -24,7 +24,7 @@ OURS = frozenset(
         *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
         *("HealthCheckFailing", "HighErrorRate", "HighLatencyP95", "LogLinesLost"),
         *("MemoryNearLimit", "QueueBacklogGrowing", "QueueReadFailing", "ScrapeSlow"),
-        *("SeriesLimitReached", "ServiceAbsent", "ServiceDown", "Watchdog"),
+        *("SeriesLimitReached", "ServiceAbsent", "ServiceDown", "StoreDegraded", "Watchdog"),
         *("WorkflowFailures",),
     }
 )

@@ -28,6 +28,7 @@ _H = TypeVar("_H", bound="Handle")
 _KINDS: dict[type[Handle], str] = {Counter: "counter", Gauge: "gauge", Histogram: "histogram", Job: "job"}
 _lock = threading.Lock()
 _handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+_with_settings: weakref.WeakSet[Handle] = weakref.WeakSet()
 _started: list[Settings] = []  # those of the app that was instrumented last
 _read: list[Settings] = []  # those of the settings file
 
@@ -88,10 +89,20 @@ def declare(settings: Settings) -> None:
         raise InstrumentationError(text, code=faults[0].code, details=faults[0].details)
 
 
+def in_use(settings: Settings) -> tuple[Signal, ...]:
+    """The signals of an app: those of its settings, and those of handles that were given settings of their own."""
+    names = {signal.name for signal in settings.signals}
+    with _lock:
+        others = {handle.name: handle.signal for handle in _with_settings if handle.signal and handle.name not in names}
+    return (*settings.signals, *others.values())
+
+
 def _handle(kind: type[_H], name: str, settings: Settings | None, store: ProcessStore | None) -> _H:
     handle = kind(name, store or default_store())
     if settings is not None:
         _bind(handle, settings)
+        with _lock:
+            _with_settings.add(handle)
         return handle
     known = _current()
     if known is not None:

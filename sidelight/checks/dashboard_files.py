@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -524,7 +524,8 @@ def _expressions(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             yield from _unparsed(dashboard.document, query, error)
             continue
         for problem in dict.fromkeys(problems(tree, world)):
-            yield query.finding(problem.check, (problem.start, problem.end), problem.message, problem.cure)
+            found = query.finding(problem.check, (problem.start, problem.end), problem.message, problem.cure)
+            yield replace(found, fix=problem.fix)
         yield from _scopes(dashboard, query, tree)
         yield from _windows(query, tree)
 

@@ -69,7 +69,7 @@ DOTS = _check(
 )
 UNBOUNDED = _check(
     "unbounded",
-    "a stack of one series per service or instance without topk: with 200 of them it has 200 colours",
+    "a stack of one series per service or instance without topk: with 200 of them it has 200 colors",
     Severity.NOTE,
 )
 IGNORED_VARIABLE = _check("ignored-variable", "a variable that fewer than half of the panels read", Severity.NOTE)

@@ -110,14 +110,33 @@ class Document:
     def _position(self, spot: Spot, value: str, offset: int) -> tuple[int, int] | None:
         """The line, from 1, and the column, from 0, of a position in a string; None if it is not known."""
         before = value[:offset]
+        lines = self.text.split("\n")
         if spot.style == "|":
-            lines = self.text.split("\n")
             line = spot.line + 1 + before.count("\n")
             first = next((each for each in lines[spot.line :] if each.strip()), "")
             return line, len(first) - len(first.lstrip()) + len(before.rpartition("\n")[2])
-        if spot.style == ">" or "\n" in value or "\\" in value or "'" in before or '"' in before:
-            return None if spot.style != "" or "\n" in value else (spot.line, spot.column + offset)
-        return spot.line, spot.column + (spot.style in {"'", '"'}) + offset
+        if spot.style == '"':
+            column = _column_of_escaped(lines[spot.line - 1], spot.column + 1, offset)
+            return None if column is None else (spot.line, column)
+        if spot.style == ">" or "\n" in value or (spot.style == "'" and "'" in before):
+            return None
+        return spot.line, spot.column + len(spot.style) + offset
+
+
+_ESCAPES = {"x": 4, "u": 6, "U": 10}
+
+
+def _column_of_escaped(line: str, column: int, offset: int) -> int | None:
+    r"""The column of a character in a string in double quotes; None if the string continues on the next line.
+
+    >>> _column_of_escaped(r'"a\"b"', 1, 2)
+    4
+    """
+    for _ in range(offset):
+        length = _ESCAPES.get(line[column + 1 : column + 2], 2) if line[column : column + 1] == "\\" else 1
+        is_pair = length == _ESCAPES["u"] and line[column + 2 : column + 4].lower() in {"d8", "d9", "da", "db"}
+        column += 2 * length if is_pair else length
+    return column if column < len(line) else None
 
 
 def _at(data: Any, place: Place) -> Any:

@@ -170,6 +170,7 @@ class Problem(NamedTuple):
         cure: How to fix it.
         start: The position of the part that is wrong, from 0.
         end: The position after it.
+        fix: What to write there instead, if there is only one right answer.
     """
 
     check: Check
@@ -177,6 +178,7 @@ class Problem(NamedTuple):
     cure: str
     start: int
     end: int
+    fix: str = ""
 
 
 def _problem(check: Check, node: Node, message: str, cure: str) -> Problem:
@@ -313,19 +315,18 @@ def _regexps(node: VectorSelector, around: tuple[Node, ...], world: World) -> It
             continue
         written = f'{matcher.name}{matcher.operator}"{value}"'
         no = matcher.is_negative
-        message = cure = ""
+        message = cure = fix = ""
         if value == ".*":
             message = f"{written} matches {'nothing' if no else 'everything'}"
             cure = "correct the expression, which now never returns anything" if no else "remove it"
         elif value == ".+":
-            message = f"{written} only checks whether there is a value"
-            cure = f'write {matcher.name}{"=" if no else "!="}""'
+            message, fix = f"{written} only checks whether there is a value", f'{matcher.name}{"=" if no else "!="}""'
         elif value.startswith("^") or (value.endswith("$") and not value.endswith(r"\$")):
             message, cure = f"{written} has anchors, which Prometheus adds itself", "remove ^ and $"
         elif not _META.search(value):
-            message, cure = f"{written} matches only one value", f'write {matcher.name}{"!=" if no else "="}"{value}"'
+            message, fix = f"{written} matches only one value", f'{matcher.name}{"!=" if no else "="}"{value}"'
         if message:
-            yield Problem(REGEXP, message, cure, matcher.start, matcher.start + len(written))
+            yield Problem(REGEXP, message, cure or f"write {fix}", matcher.start, matcher.end, fix)
 
 
 def _counters(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:

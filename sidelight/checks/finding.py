@@ -78,6 +78,7 @@ class Finding:
         column: The column of the part that is wrong, from 1; 0 if only the line is known.
         end_line: The line on which that part ends.
         end_column: The column after it.
+        fix: What to write there instead, if there is only one right answer.
     """
 
     check: Check
@@ -89,6 +90,7 @@ class Finding:
     column: int = 0
     end_line: int = 0
     end_column: int = 0
+    fix: str = ""
 
     @property
     def sentence(self) -> str:

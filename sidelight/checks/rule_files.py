@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from alerts.checking.promql import check_tree
@@ -393,7 +393,8 @@ def _expression(rule: Rule, world: World) -> Iterator[Finding]:
             yield from _unparsed(rule, text)
         return
     for problem in dict.fromkeys(problems(rule.tree, world)):
-        yield rule.finding_in(problem.check, ("expr",), (problem.start, problem.end), problem.message, problem.cure)
+        found = rule.finding_in(problem.check, ("expr",), (problem.start, problem.end), problem.message, problem.cure)
+        yield replace(found, fix=problem.fix)
 
 
 def _unparsed(rule: Rule, text: str) -> Iterator[Finding]:

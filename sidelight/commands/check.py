@@ -47,6 +47,9 @@ def check(  # noqa: PLR0913 - one for each option
     history: Annotated[
         str, typer.Option(metavar="DURATION", help="How far back to count firings, such as 7d; needs --prometheus.")
     ] = "",
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Fix what has one right answer in YAML files, then report the rest.")
+    ] = False,
     style: Annotated[
         Format, typer.Option("--format", help="Text; SARIF, or GitHub annotations, to show findings beside the code.")
     ] = Format.TEXT,
@@ -68,11 +71,15 @@ def check(  # noqa: PLR0913 - one for each option
         typer.echo(f"{file.relative_to(here) if file.is_relative_to(here) else file}: no findings")
         return
     from sidelight.checks import CHECKS, Severity, find
+    from sidelight.checks.fixing import fix as fix_findings
     from sidelight.checks.report import as_github, as_sarif, as_text
 
     if fail_on not in set(Severity):
         raise typer.BadParameter(f"got {fail_on!r}; give error, warning or note.", param_hint="--fail-on")
     report = find(paths, settings, disable or (), _asking(prometheus, history))
+    if fix and (number := fix_findings(report.findings)):
+        typer.echo(f"{number} finding{'s' * (number != 1)} fixed", err=True)
+        report = find(paths, settings, disable or (), _asking(prometheus, history))
     match style:
         case Format.SARIF:
             typer.echo(as_sarif(report.findings, CHECKS))

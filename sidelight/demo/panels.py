@@ -6,7 +6,7 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dashboards import DASHBOARDS, panels_of
+from dashboards import every_dashboard, panels_of
 from instrumentation.catalog import METRICS
 from sidelight.demo.scenario import SERVICE
 
@@ -94,8 +94,8 @@ def _panels(queries: list[Query]) -> tuple[str, ...]:
 
 
 def _queries(settings: Settings) -> Iterator[Query]:
-    for page, build in DASHBOARDS.items():
-        dashboard: Any = build(settings)
+    dashboards: dict[str, Any] = every_dashboard(settings)
+    for page, dashboard in dashboards.items():
         for panel in panels_of(dashboard):
             for target in panel["targets"]:
                 name = f"{page}/{panel['title']}"

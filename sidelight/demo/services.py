@@ -169,7 +169,8 @@ class Stage:
         """
         if phase.version:
             yield from self._roll_out(phase.version)
-        faults = {"error_ratio": phase.error_ratio, "latency_seconds": phase.latency_seconds}
+        names = ("error_ratio", "latency_seconds", "declined_ratio")
+        faults = {name: getattr(phase, name) for name in names if getattr(phase, name)}
         try:
             httpx.put(f"{self.shop.url}/faults", json=faults, timeout=TIMEOUT, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:

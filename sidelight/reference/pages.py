@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, get_origin
 
 from alerts import every_alert, groups
@@ -27,6 +28,7 @@ from instrumentation.settings.signal_alerts import Example, SignalAlert, SignalO
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
+from sidelight.reference.check_examples import EXAMPLES
 from sidelight.reference.compatibility import compatibility
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from alerts import Alert
     from instrumentation.catalog import Metric
+    from sidelight.checks import Check
     from sidelight.reference.behaviours import Behaviour
     from sidelight.reference.compatibility import Compatibility
 
@@ -53,6 +56,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
         "reference/rules.md": _rules_page(settings),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
+        "reference/check-examples.md": _check_examples_page(),
         "reference/behaviours.md": _behaviours_page(behaviours()),
         "reference/compatibility.md": _compatibility_page(compatibility()),
         "runbooks/README.md": _runbooks_page(settings),
@@ -222,7 +226,7 @@ def _runbooks_page(settings: Settings) -> str:
 
 def _checks_page() -> str:
     rows = [
-        (f"`{check.name}`", check.severity, check.finds, _peers(check.pint), _peers(check.dashboard_linter))
+        (_linked(check), check.severity, check.finds, _peers(check.pint), _peers(check.dashboard_linter))
         for check in CHECKS
     ]
     return _page(
@@ -238,6 +242,38 @@ def _checks_page() -> str:
             [(f"`{name}`", peer, why) for peer, left in LEFT.items() for name, why in left.items()],
         ),
     )
+
+
+def _linked(check: Check) -> str:
+    """A check's name, with a link to its example."""
+    anchor = check.name.replace("/", "")
+    return f"[`{check.name}`](check-examples.md#{anchor})" if check.name in EXAMPLES else f"`{check.name}`"
+
+
+def _check_examples_page() -> str:
+    return _page(
+        "Examples of the checks",
+        "For each check, lines that it reports, and how to write them. To disable a check for a rule or a file, add a comment "
+        "such as `# sidelight disable promql/regexp` or `# sidelight file/disable promql/regexp` ([how to]"
+        "(../how-to/check-your-files.md#disable-a-check)); for JSON files, use `--disable`. The checks of a running "
+        "Prometheus, `online/...`, have no examples here.",
+        *(block for check in CHECKS if check.name in EXAMPLES for block in _check_example(check)),
+    )
+
+
+def _check_example(check: Check) -> Iterator[str]:
+    wrong, right, says = EXAMPLES[check.name]
+    changed = [
+        line if len(line) <= _LONGEST_EXAMPLE else f"{line[:_LONGEST_EXAMPLE]} ..."
+        for line in unified_diff(wrong.splitlines(), right.splitlines(), n=0, lineterm="")
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    yield f"## {check.name}"
+    yield f'It finds {check.finds} ({check.severity}): "{says}".'
+    yield "\n".join(["```diff", *(changed[:_MOST_LINES]), *(["..."] if len(changed) > _MOST_LINES else []), "```"])
+
+
+_LONGEST_EXAMPLE, _MOST_LINES = 160, 14  # characters, lines
 
 
 def _peers(names: str) -> str:
@@ -306,13 +342,15 @@ def _compatibility_page(tried: Compatibility) -> str:
         _table(("server", "version", "interface"), tried.servers),
         "## Tests of other projects\n\n`make compat` runs the tests of the source distributions of these projects: plain, and "
         "with Sidelight in every Starlette and FastAPI app, or in every app that uvicorn serves, with log lines, correlation "
-        "ids, traces and body sizes on. The tests need services or packages that are missing in part, so some fail plain too. "
+        "ids, traces and body sizes on. Some tests fail plain too: the "
+        "source distribution lacks their files, they need a service, or they must not run as root. "
         "`problem_documents()` is not used, because it changes the bodies of errors on purpose.",
         _table(
             ("project", "version", "plain", "with Python", "with the compiled layer", "differences", "date"),
             tried.suites,
         ),
-        "A difference is a test that passes plain and fails with Sidelight, twice in a row.",
+        "A difference is a test that passes plain and fails with Sidelight, in the whole run and when the tests that differ run "
+        "again.",
         _table(("project", "tests", "reason"), tried.differences),
         "## Applications\n\n`make compat` serves each application from PyPI with Sidelight, sends it requests, and compares its "
         "metrics page with the responses. A path that no route matched, or of an application without templates, has the "

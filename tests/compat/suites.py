@@ -177,7 +177,7 @@ class Workshop:
             return Outcomes(**json.loads(outcomes.read_text("utf-8")))
 
     def compare(self, tests: Sequence[str] = (), layers: Iterable[str] = LAYERS) -> dict[str, Outcomes]:
-        """Run tests plain and with each layer; those that differ run once more, so that tests that fail by chance do not count."""
+        """Run tests plain and with each layer; those that differ run again, so that no failure by chance counts."""
         runs = {layer: self.run(layer, tests) for layer in (PLAIN, *layers)}
         again = [found.test for found in differences(self.suite, runs) if "::" in found.test]
         for layer, first in runs.items() if again else ():
@@ -189,27 +189,16 @@ class Workshop:
         return runs
 
     def _source(self) -> Path:
-        suite = self.suite
-        folder = CACHE / f"{suite.package}-{suite.version}"
+        package, version = self.suite.package, self.suite.version
+        folder = CACHE / f"{package}-{version}"
         with locked(folder):
             if not folder.exists():
-                with tempfile.TemporaryDirectory() as scratch:
-                    run(
-                        *(
-                            sys.executable,
-                            "-m",
-                            "pip",
-                            "download",
-                            "--quiet",
-                            "--no-deps",
-                            "--no-binary",
-                            suite.package,
-                        ),
-                        *("--dest", scratch, f"{suite.package}=={suite.version}"),
-                    )
+                with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+                    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", package)
+                    run(*pip, "--dest", scratch, f"{package}=={version}")
                     (archive,) = Path(scratch).glob("*.tar.gz")
                     with tarfile.open(archive) as tar:
                         tar.extractall(scratch, filter="data")
                     (unpacked,) = (path for path in Path(scratch).iterdir() if path.is_dir())
-                    run("cp", "-r", unpacked, folder)
+                    unpacked.rename(folder)
         return folder

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from dashboards.frame import panels_of
 from instrumentation.errors import SidelightError
 from instrumentation.settings import Settings, parse_settings
 from sidelight.build import PARTS, build
@@ -44,7 +45,7 @@ def test_one_number_changes_rule_sentence_test_line_chart_value_and_page() -> No
     assert "< 19.75\n" in rule["expr"]
     assert '"19.75"' in rule["annotations"]["description"]
     assert "just below 19.75 fires and resolves" in after["alerts/generated/rules_test.yaml"]
-    panels = json.loads(after["dashboards/generated/business.json"])["panels"]
+    panels = panels_of(json.loads(after["dashboards/generated/business.json"]))
     [panel] = [panel for panel in panels if panel["title"].startswith("OrdersStopped")]
     assert [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]][1:] == [19.75]
     values = yaml.safe_load(after["helm/sidelight/values.yaml"])

@@ -49,6 +49,7 @@ def store() -> ProcessStore:
 def nothing_declared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIDELIGHT_CONFIG", raising=False)
+    monkeypatch.setattr(declared, "_with_settings", type(declared._handles)())
     for name in ("_started", "_read"):
         monkeypatch.setattr(declared, name, [])
     monkeypatch.setattr(declared, "_handles", type(declared._handles)())

@@ -318,3 +318,54 @@ def test_sarif_holds_every_check_and_every_finding(tmp_path: Path, monkeypatch: 
     assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == "promql/window"
     (place,) = result["locations"]
     assert place["physicalLocation"] == {"artifactLocation": {"uri": "rules.yaml"}, "region": REGION}
+
+
+FIXABLE = """\
+groups:
+  - name: g
+    rules:
+      - record: job:a:sum
+        expr: sum by (job) (up{a=~"b", c =~ '.+', d=~"e|f"})  # plain
+      - record: job:b:sum
+        expr: |
+          sum by (job) (up{
+            a!~"b"})
+      - record: job:c:sum
+        expr: 'sum by (job) (up{a=~"b"})'
+      - record: job:d:sum
+        expr: "sum by (job) (up{a=~'b'})"
+"""
+FIXED = (
+    FIXABLE.replace("""a=~"b", c =~ '.+'""", 'a="b", c!=""').replace('a!~"b"', 'a!="b"').replace("""'sum by (job) (up{a=~"b"})'""", """'sum by (job) (up{a="b"})'""")
+)  # fmt: skip
+
+
+def test_what_has_one_right_answer_is_fixed_and_the_rest_is_left(tmp_path: Path) -> None:
+    path = put(tmp_path, FIXABLE)
+    path.chmod(0o640)
+    ended = CliRunner().invoke(app, ["check", "--fix", str(path)])
+    assert path.read_text() == FIXED
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert ended.output.count("matches only one value") == 1  # within double quotes, which would need escapes
+    again = path.read_text()
+    CliRunner().invoke(app, ["check", "--fix", str(path)])
+    assert path.read_text() == again
+
+
+def test_without_fix_no_file_is_changed(tmp_path: Path) -> None:
+    path = put(tmp_path, FIXABLE)
+    CliRunner().invoke(app, ["check", str(path)])
+    assert path.read_text() == FIXABLE
+
+
+def test_github_shows_a_finding_beside_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, RULE, "a, b/rules.yaml")
+    ended = CliRunner().invoke(app, ["check", "--format", "github", "a, b"])
+    assert ended.stdout == (
+        "::warning file=a%2C b/rules.yaml,line=7,col=18,endLine=7,endColumn=32,title=promql/window::"
+        "job:things:rate5m: rate() over 30 s covers fewer than 4 scrapes; use 60 s or more.\n"
+    )
+    sarif = json.loads(CliRunner().invoke(app, ["check", "--format", "sarif", "a, b"]).stdout)
+    place = sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "a%2C%20b/rules.yaml"

@@ -79,7 +79,7 @@ def test_a_rollout_takes_one_step_after_the_other(parts: Parts) -> None:
     parts.done.clear()
     parts.scraped = {"1.1.0": True}
     assert list(steps) == []
-    assert parts.done == ["stop 1.0.0", "put http://1.1.0/faults {'error_ratio': 0.0, 'latency_seconds': 0.0}"]
+    assert parts.done == ["stop 1.0.0", "put http://1.1.0/faults {}"]
 
 
 def test_an_ordinary_phase_only_changes_the_faults(parts: Parts) -> None:
