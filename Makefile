@@ -14,7 +14,7 @@ SPEEDUPS := speedups/pyproject.toml speedups/setup.py $(wildcard speedups/*.c sp
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup tools format lint types test demo build alerts dashboards collector chart bench soak check dist constraints clean
+.PHONY: help setup tools format lint types test fuzz demo build alerts dashboards collector chart page bench soak compat check dist constraints clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,12 +75,18 @@ collector: setup ## Generate the collector's configurations.
 chart: setup ## Generate the Helm chart's files.
 	@$(BIN)/sidelight build chart $(ARGS)
 
+page: setup ## Build the page of sidelight view from its TypeScript.
+	@$(BIN)/python -m sidelight.view.bundle
+
 bench: setup ## Measure the overhead of instrumentation.
 	@$(BIN)/pytest -q tests/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup ## Run four workers under load and kill one every two seconds; ARGS='--server gunicorn --seconds 600'.
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
+
+compat: setup ## Run other projects' tests and real applications with Sidelight; ARGS='starlette mcp'.
+	@$(BIN)/python -m tests.compat $(ARGS)
 
 check: lint types ## Check everything except the tests: lint, types, settings.
 	@$(BIN)/sidelight check

@@ -21,7 +21,7 @@ from alerts.conditions.losses import AUDIT_ENTRIES_LOST, LOG_LINES_LOST, QUEUE_R
 from alerts.conditions.memory import MEMORY_NEAR_LIMIT
 from alerts.conditions.queue_backlog import QUEUE_BACKLOG_GROWING
 from alerts.conditions.restarts import INSTANCE_RESTARTING
-from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED
+from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED, STORE_DEGRADED
 from alerts.conditions.service_absent import SERVICE_ABSENT
 from alerts.conditions.service_down import SERVICE_DOWN
 from alerts.conditions.watchdog import WATCHDOG
@@ -43,6 +43,7 @@ from alerts.rule_tests.counting_tests import counting_tests
 from alerts.rule_tests.label_tests import label_tests
 from alerts.rule_tests.promtool import to_test_file
 from alerts.rule_tests.users_tests import users_tests
+from alerts.signals import signal_alerts, signal_groups
 from alerts.thresholds import OVERRIDDEN
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from alerts.rule_tests.promtool import RuleTest
     from instrumentation.settings import Settings
 
-__all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "generated", "groups"]
+__all__ = ["ALERTS", "Alert", "AlertRule", "RecordingRule", "RuleGroup", "every_alert", "generated", "groups"]
 
 ALERTS = (
     HIGH_ERROR_RATE,
@@ -75,6 +76,7 @@ ALERTS = (
     LOG_LINES_LOST,
     SERIES_LIMIT_REACHED,
     SCRAPES_SLOW,
+    STORE_DEGRADED,
     COLLECTOR_DROPPING_DATA,
     COLLECTOR_QUEUE_FILLING,
     WATCHDOG,
@@ -104,7 +106,12 @@ def groups(settings: Settings) -> list[RuleGroup]:
     """Every rule group, none with more than ``MOST_RULES`` rules."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
     made = [*(_group(settings, name) for name in names), *_label_groups(settings), *_override_groups(settings)]
-    return without_left_out(settings, [group for group in made if group.rules])
+    return without_left_out(settings, [*(group for group in made if group.rules), *signal_groups(settings)])
+
+
+def every_alert(settings: Settings) -> tuple[Alert, ...]:
+    """Sidelight's own alerts, and those on the signals that a team has declared."""
+    return (*ALERTS, *signal_alerts(settings))
 
 
 def _label_groups(settings: Settings) -> Iterator[RuleGroup]:
@@ -153,5 +160,5 @@ def generated(settings: Settings) -> dict[str, str]:
 
 def _test_file(settings: Settings, *more: RuleTest, pace: Callable[[Settings], Settings] | None = None) -> str:
     paced = pace(settings) if pace else settings
-    tests = [test for alert in ALERTS if alert.pace == pace for test in alert.tests(paced)]
+    tests = [test for alert in every_alert(settings) if alert.pace == pace for test in alert.tests(paced)]
     return to_test_file([*tests, *more], paced, "rules.yaml")

@@ -19,7 +19,7 @@ class Alert:
 
     Attributes:
         name: The alert's name; its runbook page has the same.
-        group: The group its rules stand in, behind the recording rules they read.
+        group: The group that contains its rules, after the recording rules that they read.
         meaning: Half a sentence for indexes: the alert means that ...
         rules: Settings to rules, one for each severity and override.
         tests: Settings to promtool tests.

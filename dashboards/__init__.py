@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
-from dashboards.pages import DASHBOARDS, PAGES, generated
+from dashboards.frame import panels_of
+from dashboards.pages import DASHBOARDS, PAGES, every_dashboard, generated
 
-__all__ = ["DASHBOARDS", "PAGES", "generated"]
+__all__ = ["DASHBOARDS", "PAGES", "every_dashboard", "generated", "panels_of"]

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 # Prometheus' own series, which are not in the catalog.
 UP = "up"
 ALERTS = "ALERTS"
+_ALERTS_SINCE = "ALERTS_FOR_STATE"  # Unix seconds since which the condition of each pending or firing alert has held
 
 RATE = "$__rate_interval"
 STEP = "$__interval"
 RANGE = "$__range"
 
 _TARGET = ('job=~"$job"', 'instance=~"$instance"')
-ROUTE = 'http_route=~"$route"'
 MATCHED = 'http_route!=""'
 SUCCESS = 'outcome="success"'
 FAILURE = 'outcome="failure"'
@@ -40,8 +40,38 @@ def firing(*matchers: str) -> str:
     return _braced(ALERTS, ('alertstate="firing"', _TARGET[0], *matchers))
 
 
+def firing_since(*matchers: str, by: tuple[str, ...]) -> str:
+    """Unix milliseconds since which the conditions of firing alerts have held, the earliest by labels."""
+    since = _aggregated("min", _braced(_ALERTS_SINCE, (_TARGET[0], *matchers)), by)
+    return f"1000 * {since} and on ({', '.join(by)}) {firing(*matchers)}"
+
+
+def today(totals: str, settings: Settings) -> str:
+    """The increase since midnight UTC of counters that are summed by instance, on the day of the evaluation.
+
+    PromQL has no range that begins at midnight. A series that is another one each day has: its increase over a day is what it
+    grew by since its own day began. So the value does not depend on the time range shown.
+
+    Args:
+        totals: Totals by ``job`` and ``instance`` and further labels.
+        settings: The settings; the series is read as often as rules are evaluated.
+    """
+    day = 'count_values("day", day_of_month())'
+    return f"increase(({totals} * on () group_left (day) {day})[1d:{settings.alerting.evaluation_interval}]) and on (day) {day}"
+
+
+def rate_within_step(series: str, *matchers: str) -> str:
+    """The rate per second within each step."""
+    return f"rate({select(series, *matchers)}[{STEP}])"
+
+
+def or_zero(expr: str, known: str) -> str:
+    """0 if there is nothing to count, but absent if nothing is known: then nobody looked."""
+    return f"{expr} or 0 * {known}"
+
+
 def recorded(series: str) -> str:
-    """A selector of a recorded series of the selected jobs, without instance: recorded series are about a service.
+    """A selector of a series of the selected jobs, without instance: recorded series are about a service.
 
     >>> recorded("job:active_users:estimate5m")
     'job:active_users:estimate5m{job=~"$job"}'
@@ -178,6 +208,13 @@ def bucket(metric: Metric) -> str:
 def count(metric: Metric) -> str:
     """The series that counts a histogram's observations."""
     return f"{metric.name}_count"
+
+
+def busiest(limit: int, counter: str, *by: str) -> str:
+    """The end of an expression that keeps only what counted most in the time range shown, the same at each point."""
+    labels = ", ".join(by)
+    counted = _aggregated("sum", f"increase({select(counter)}[{RANGE}] @ end())", by)
+    return f"and on ({labels}) topk({limit}, {counted})"
 
 
 def _braced(series: str, matchers: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from instrumentation import catalog
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from dashboards.layout import Placed
     from dashboards.model import Page
     from instrumentation.settings import Settings
 
@@ -60,10 +61,7 @@ def framed(page: Page, settings: Settings, pages: Sequence[Page]) -> dict[str, o
                     if other is not page
                 ]
                 + [_link("Alert rules", "/alerting/list", with_context=False)],
-                "panels": [
-                    as_json(item, place, settings.metrics.scrape_interval)
-                    for item, place in placed(page.rows(settings))
-                ],
+                "panels": [_drawn(each, settings.metrics.scrape_interval) for each in placed(page.rows(settings))],
             }
         ),
     )
@@ -84,6 +82,22 @@ def _identity(settings: Settings) -> Iterator[dict[str, Any]]:
     for label in promql.identity(settings):
         query = f"label_values({catalog.TARGET_INFO.name}, {label})"
         yield _query_variable(label, label.replace("_", " ").capitalize(), query, all_value=".*")
+
+
+def panels_of(dashboard: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The panels of a dashboard's JSON, also those in collapsed rows, without the rows themselves."""
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            yield from panels_of(panel)
+        else:
+            yield panel
+
+
+def _drawn(each: Placed, scrape_interval: str) -> dict[str, Any]:
+    drawn = as_json(each.item, each.place, scrape_interval)
+    if each.hidden:
+        drawn |= {"collapsed": True, "panels": [_drawn(hidden, scrape_interval) for hidden in each.hidden]}
+    return drawn
 
 
 _DATASOURCE_VARIABLE = {
@@ -111,13 +125,7 @@ def _instance(_: Settings) -> dict[str, Any]:
     return _query_variable("instance", "Instance", f"label_values({series}, instance)")
 
 
-def _route(_: Settings) -> dict[str, Any]:
-    series = promql.select(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION))
-    # Requests that matched no route have an empty one, which ".+" would exclude.
-    return _query_variable("route", "Route", f"label_values({series}, http_route)", all_value=".*")
-
-
-_VARIABLES = {"job": _job, "instance": _instance, "route": _route}
+_VARIABLES = {"job": _job, "instance": _instance}
 
 
 def _query_variable(name: str, label: str, query: str, *, all_value: str = ".+") -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Unit(StrEnum):
     PER_SECOND = "cps"
     BYTES = "bytes"
     USD = "currencyUSD"
+    SINCE = "dateTimeFromNow"  # values are Unix milliseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,19 @@ def said(levels: Levels, unit: str = "%") -> str:
     scale = 100 if unit == "%" else 1
     given = [(level, getattr(levels, level)) for level in ("warning", "critical")]
     return f"{', '.join(f'{level} above {value * scale:g} {unit}' for level, value in given)}.".capitalize()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A link to another page.
+
+    Attributes:
+        title: What it leads to.
+        url: Its address; may contain Grafana's variables.
+    """
+
+    title: str
+    url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +138,11 @@ class Panel:
         queries: Its queries.
         coloring: Colours by value; drawn as lines on graphs.
         stacked: True if the sum of the series is meaningful.
-        colors: Series name to colour, if colours have a meaning.
+        in_steps: True if each value is about one whole step, such as an hour; a graph then shows bars.
+        colors: Name of a series, or text of a table's cell, to colour, if colours have a meaning.
         columns: A table's columns from left to right: label, or ``Value``, to heading.
-        leads_to: A table's label to the uid of the dashboard that its values link to.
-        since: Grafana's relative time, such as ``now/d``, if the panel shows another time range than the dashboard.
+        links: Links in the panel's header.
+        links_of: Label to links, with which its values in a table, and the series of a graph, lead to other pages.
         empty: Text shown if there is no value.
     """
 
@@ -138,10 +153,11 @@ class Panel:
     queries: tuple[Query, ...]
     coloring: Coloring = Coloring()
     stacked: bool = False
+    in_steps: bool = False
     colors: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
-    leads_to: Mapping[str, str] = field(default_factory=dict)
-    since: str | None = None
+    links: tuple[Link, ...] = ()
+    links_of: Mapping[str, tuple[Link, ...]] = field(default_factory=dict)
     empty: str = "no data"
 
 
@@ -160,13 +176,15 @@ class Row:
         title: The heading.
         panels: From left to right, then downwards.
         per_line: The maximum number of panels side by side.
-        height: Height of each panel, in Grafana's units of about 36 pixels.
+        height: Height of each panel, in Grafana's units of 38 pixels.
+        collapsed: True if only the heading is shown until someone opens it; Grafana then does not run its queries.
     """
 
     title: str
     panels: tuple[Panel, ...]
     per_line: int = 3
     height: int = 8
+    collapsed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ SCHEMA_VERSION = 42  # Grafana 13.2
 
 # Keys of the current schema (PyPI grafana-foundation-sdk 0.0.21, Grafana 13.2). All others are legacy.
 _PANEL_KEYS = (
-    *("id", "type", "title", "description", "gridPos", "datasource", "targets", "timeFrom", "transformations"),
+    *("id", "type", "title", "description", "gridPos", "datasource", "targets", "transformations", "links"),
     *("fieldConfig", "options"),
 )
-_ROW_KEYS = ("id", "type", "title", "gridPos", "collapsed", "panels")
+_ROW_KEYS = ("id", "type", "title", "gridPos", "collapsed")
 _TARGET_KEYS = (
     *("refId", "datasource", "expr", "legendFormat", "format", "interval", "instant", "range", "exemplar"),
     "editorMode",
@@ -30,7 +30,8 @@ def normalised(dashboard: dict[str, Any]) -> dict[str, Any]:
 
 def _panel(panel: dict[str, Any]) -> dict[str, Any]:
     if panel["type"] == "row":
-        return _without_nulls(_only(panel, _ROW_KEYS))
+        row = _without_nulls(_only(panel, _ROW_KEYS))
+        return {**row, "panels": [_panel(hidden) for hidden in panel.get("panels", ())]}
     cleaned = _without_nulls(_only(panel, _PANEL_KEYS))
     cleaned["targets"] = [_without_nulls(_only(target, _TARGET_KEYS)) for target in panel["targets"]]
     for thresholds in _all_thresholds(cleaned["fieldConfig"]):

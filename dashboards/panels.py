@@ -10,19 +10,33 @@ from zlib import crc32
 import grafanalib.core as grafana
 from grafanalib._gen import DashboardEncoder
 
-from dashboards.model import Panel, Row, Unit, View
+from dashboards.model import Coloring, Column, Panel, Row, Unit, View
 from instrumentation.catalog import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dashboards.layout import Place
-    from dashboards.model import Coloring, Column, Query
+    from dashboards.model import Link, Query
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 _HIGHEST_ID = 1_000_000
 _HEADROOM = 1.2  # above the critical line, so that the line is visible while values are low
+_LEAST_WIDTH = 80  # pixels of a table's column; Grafana's own default of 150 pushes columns out of a narrow table
+_NUMBER_WIDTH, _LETTER_WIDTH, _HEADING_ICONS = 100, 8, 36  # pixels of a column of numbers
+_NO_VALUE = "-"
+_TEXT_SIZE = 28  # pixels of the letters of a sentence
+_HEADER_LINK = {
+    "type": "link",
+    "icon": "external link",
+    "tooltip": "",
+    "tags": [],
+    "asDropdown": False,
+    "includeVars": False,
+    "keepTime": False,
+}
+_OLD_FOOTER = {"show": False, "reducer": ["sum"], "countRows": False, "fields": "", "enablePagination": True}
 _FORMATS = {View.TABLE: "table", View.HEATMAP: "heatmap"}
 
 
@@ -56,9 +70,13 @@ def _panel(panel: Panel, scrape_interval: str, common: Mapping[str, Any]) -> dic
                 for letter, query in zip(ascii_uppercase, panel.queries, strict=False)
             ],
             thresholds=_steps(panel.coloring),
-            timeFrom=panel.since,
+            links=[{**_HEADER_LINK, **link} for link in _links(panel.links)],
         )
     )
+
+
+def _links(links: Iterable[Link]) -> list[dict[str, Any]]:
+    return [{"title": link.title, "url": link.url, "targetBlank": False} for link in links]
 
 
 def _plain(drawn: Any) -> dict[str, Any]:
@@ -87,6 +105,11 @@ def _steps(coloring: Coloring) -> list[Any]:
     return [base, *(grafana.Threshold(color, index, float(value)) for index, (value, color) in above)]
 
 
+def _absent(text: str) -> dict[str, Any]:
+    """How a value that does not exist is shown. Without it, Grafana uses the base colour, which often means that all is well."""
+    return {"type": "special", "options": {"match": "null+nan", "result": {"text": text, "color": "text"}}}
+
+
 def _overrides(panel: Panel) -> list[dict[str, Any]]:
     return [
         {
@@ -107,15 +130,18 @@ def _axis(panel: Panel, highest: float | None) -> float | None:
 def _time_series(panel: Panel, **common: Any) -> Any:
     highest = max(panel.coloring.above, default=None)
     custom = {
+        "axisSoftMin": 0,  # a hard minimum would cut off negative values
         "axisSoftMax": _axis(panel, highest),
         "scaleDistribution": {"type": "linear", "log": None},
         "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
     }
+    links = _links(link for links in panel.links_of.values() for link in links)
     return grafana.TimeSeries(
         **common,
         unit=panel.unit,
-        valueMin=0,
-        fillOpacity=30 if panel.stacked else 8,
+        drawStyle="bars" if panel.in_steps else "line",  # a line through a single step would be a dot
+        fillOpacity=60 if panel.stacked else 8,
+        lineWidth=0 if panel.stacked else 1,  # a line of a series at 0 would lie on top of the others, in its colour
         showPoints="auto",
         legendDisplayMode="list",
         tooltipMode="multi",
@@ -123,7 +149,7 @@ def _time_series(panel: Panel, **common: Any) -> Any:
         thresholdsStyleMode="off" if highest is None else "dashed",
         overrides=_overrides(panel),
         extraJson={
-            "fieldConfig": {"defaults": {"custom": custom, "noValue": panel.empty}},
+            "fieldConfig": {"defaults": {"custom": custom, "noValue": panel.empty, "links": links or None}},
             "options": {"legend": {"showLegend": True}},
         },
     )
@@ -137,27 +163,34 @@ def _stat(panel: Panel, **common: Any) -> Any:
         color={"mode": "thresholds"},
         graphMode="none" if panel.queries[0].instant else "area",
         noValue=panel.empty,
-        extraJson={"options": {"wideLayout": True, "showPercentChange": False, "percentChangeColorMode": "standard"}},
+        mappings=[_absent(panel.empty)],
+        extraJson={
+            "options": {
+                "wideLayout": True,
+                "showPercentChange": False,
+                "percentChangeColorMode": "standard",
+                # Grafana makes a text as large as its shortest word allows, and cuts it off.
+                **({"text": {"valueSize": _TEXT_SIZE}} if panel.unit is Unit.SINCE else {}),
+            }
+        },
     )
 
 
 def _table(panel: Panel, **common: Any) -> Any:
-    values = [(f"Value #{letter}", query.column) for letter, query in zip(ascii_uppercase, panel.queries, strict=False)]
-    joined = {name: column.heading for name, column in values if column}
-    columns = {**panel.columns, **joined}
+    values = _values(panel)
+    columns = {**panel.columns, **{name: column.heading for name, column in values.items()}}
     organize = {
         "excludeByName": {"Time": True, "Value": "Value" not in columns},
         "includeByName": {},
         "indexByName": {name: index for index, name in enumerate(columns)},
         "renameByName": columns,
     }
-    custom = {"cellOptions": {"type": "color-text" if panel.coloring.above else "auto"}, "inspect": False}
     return grafana.Table(
         **common,
-        unit=panel.unit,
+        unit=Unit.COUNT,  # those of numbers are set for their columns: with a unit of times, Grafana shows texts as NaN
         filterable=True,
         transformations=[
-            *([{"id": "merge", "options": {}}] if joined else []),
+            *([{"id": "merge", "options": {}}] if "Value" not in values else []),
             {"id": "organize", "options": organize},
         ],
         sortBy=[
@@ -166,27 +199,46 @@ def _table(panel: Panel, **common: Any) -> Any:
             if name in columns
         ],
         overrides=[
-            *(_leading(panel.columns[label], label, uid) for label, uid in panel.leads_to.items()),
-            *(_shown(column) for _, column in values if column),
+            *(_leading(panel.columns[label], links) for label, links in panel.links_of.items()),
+            *(_shown(column) for column in values.values()),
         ],
         extraJson={
             "fieldConfig": {
                 "defaults": {
-                    "custom": {**custom, "displayMode": None},
+                    "custom": {
+                        "cellOptions": {"type": "color-text" if panel.colors else "auto"},
+                        "minWidth": _LEAST_WIDTH,
+                        "inspect": False,
+                        "displayMode": None,
+                    },
                     "color": {"mode": "thresholds"},
+                    "thresholds": {"steps": _steps(Coloring())},  # those of numbers would colour texts too
+                    "mappings": _mappings(panel.colors),
                     "noValue": panel.empty,
                 }
             },
-            "options": {"cellHeight": "sm", "frameIndex": 0},
+            # Grafana before 12.2 reads the paging from the footer.
+            "options": {"cellHeight": "sm", "frameIndex": 0, "enablePagination": True, "footer": _OLD_FOOTER},
         },
     )
 
 
-def _leading(heading: str, label: str, uid: str) -> dict[str, Any]:
-    """The link from a value to its dashboard, with the same time range and data source."""
-    url = f"/d/{uid}?var-{label}=${{__value.raw:percentencode}}&${{datasource:queryparam}}&${{__url_time_range}}"
-    link = {"title": "Operations of this service", "url": url, "targetBlank": False}
-    return {"matcher": {"id": "byName", "options": heading}, "properties": [{"id": "links", "value": [link]}]}
+def _values(panel: Panel) -> dict[str, Column]:
+    """The columns of numbers by their names in Grafana."""
+    if panel.queries[0].column is None:
+        heading = panel.columns.get("Value")
+        return {"Value": Column(heading=heading, unit=panel.unit, coloring=panel.coloring)} if heading else {}
+    named = zip(ascii_uppercase, panel.queries, strict=False)
+    return {f"Value #{letter}": query.column for letter, query in named if query.column}
+
+
+def _mappings(colors: Mapping[str, str]) -> list[dict[str, Any]]:
+    options = {text: {"color": color} for text, color in colors.items()}
+    return [{"type": "value", "options": options}] if options else []
+
+
+def _leading(heading: str, links: Iterable[Link]) -> dict[str, Any]:
+    return {"matcher": {"id": "byName", "options": heading}, "properties": [{"id": "links", "value": _links(links)}]}
 
 
 def _shown(column: Column) -> dict[str, Any]:
@@ -201,6 +253,9 @@ def _shown(column: Column) -> dict[str, Any]:
         "properties": [
             {"id": "unit", "value": column.unit},
             {"id": "custom.cellOptions", "value": {"type": colored}},
+            {"id": "custom.width", "value": max(_NUMBER_WIDTH, _LETTER_WIDTH * len(column.heading) + _HEADING_ICONS)},
+            {"id": "custom.filterable", "value": False},
+            {"id": "mappings", "value": [_absent(_NO_VALUE)]},
             {"id": "thresholds", "value": {"mode": "absolute", "steps": steps}},
         ],
     }
@@ -209,7 +264,13 @@ def _shown(column: Column) -> dict[str, Any]:
 def _raw(panel: Panel, kind: Mapping[str, Any], **common: Any) -> Any:
     # grafanalib only supports obsolete forms of these panels, so only its common part is used.
     base = grafana.Panel(**common).panel_json({})
-    defaults = {**base["fieldConfig"]["defaults"], "unit": panel.unit, "noValue": panel.empty, **kind["defaults"]}
+    defaults = {
+        **base["fieldConfig"]["defaults"],
+        "unit": panel.unit,
+        "noValue": panel.empty,
+        "mappings": [_absent(panel.empty)],
+        **kind["defaults"],
+    }
     field_config = {"defaults": defaults, "overrides": []}
     return {**base, "type": panel.view, "fieldConfig": field_config, "options": kind["options"]}
 

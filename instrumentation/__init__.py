@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from instrumentation.redaction import Redactor
     from instrumentation.retry import retry_with_backoff
     from instrumentation.settings import Settings, load_settings
+    from instrumentation.signals import counter, gauge, histogram, job
     from instrumentation.timeouts import time_limit
     from instrumentation.users.active import saw_user
     from instrumentation.workflows import workflow, workflow_created
@@ -63,10 +64,14 @@ _HOME = {
     "audit_async": "auditing",
     "configure_logging": "logs",
     "correlation_id": "correlation",
+    "counter": "signals",
+    "gauge": "signals",
     "health_check": "health.monitor",
+    "histogram": "signals",
     "http_check": "health.checks",
     "instrument": "http",
     "instrument_client": "client",
+    "job": "signals",
     "load_settings": "settings",
     "problem_documents": "http.problems",
     "queue": "queues",
@@ -105,10 +110,14 @@ __all__ = [
     "audit_async",
     "configure_logging",
     "correlation_id",
+    "counter",
+    "gauge",
     "health_check",
+    "histogram",
     "http_check",
     "instrument",
     "instrument_client",
+    "job",
     "load_settings",
     "problem_documents",
     "queue",

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_SAME_IN_EVERY_WORKER = {"target_info", "active_user_register"}
-_WORST_OF_ALL_WORKERS = {"health_check_up"}
+_COMBINED: MappingProxyType[str, Callable[..., float]] = MappingProxyType({"sum": sum, "max": max, "min": min})
 
 
 class Kind(StrEnum):
@@ -31,6 +30,7 @@ class Unit(StrEnum):
     BYTES = "bytes"
     USD = "US dollars"
     CORES = "CPU cores"
+    RATIO = "ratio"
     COUNT = "count"
 
 
@@ -46,6 +46,8 @@ class Metric:
         labels: Label names, in the order in which values are given.
         buckets: Upper bucket edges of a histogram; empty if they come from the settings.
         folded: Labels whose value is replaced once the series limit is reached, so that memory stays bounded.
+        combine: How the values of several workers become one: ``sum``, ``max`` or ``min``.
+        outlives_worker: Whether the value of a gauge still counts when its worker has ended, such as the time of a success.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Metric:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     folded: tuple[str, ...] = ()
+    combine: str = "sum"
+    outlives_worker: bool = False
 
     def extended(self, *labels: str) -> Metric:
         """The same metric with additional labels; the same object for the same labels.
@@ -66,10 +70,8 @@ class Metric:
 
     @property
     def merge(self) -> Callable[..., float]:
-        """How the values of several workers are combined: ``sum``, ``max`` or ``min``."""
-        if self.name in _WORST_OF_ALL_WORKERS:
-            return min
-        return max if self.name in _SAME_IN_EVERY_WORKER else sum
+        """The function for ``combine``."""
+        return _COMBINED[self.combine]
 
     @property
     def series(self) -> dict[str, tuple[str, ...]]:
@@ -99,7 +101,9 @@ _HTTP_SERVER = ("http_request_method", "http_route", "http_response_status_code"
 HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 # The conventions recommend no edges for sizes. Powers of 4 from 64 B to 64 MiB separate a packet, a page of JSON and an
 # upload. 0 is a separate edge, because most requests have no body and a median of 32 bytes would be wrong.
-_BODY_BYTES = (0.0, *(64.0 * 4**power for power in range(11)))
+BODY_BYTES = (0.0, *(64.0 * 4**power for power in range(11)))
+# How an execution of a workflow, or a run of a job, ends.
+OUTCOMES = ("success", "failure", "cancelled")
 # Streams and websockets stay open for a fraction of a second to a day.
 _CONNECTION_SECONDS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 
@@ -150,7 +154,7 @@ HTTP_SERVER_REQUEST_BODY_SIZE = Metric(
     unit=Unit.BYTES,
     help="Bytes of request bodies that were actually received.",
     labels=_HTTP_SERVER,
-    buckets=_BODY_BYTES,
+    buckets=BODY_BYTES,
     folded=("http_route",),
 )
 HTTP_SERVER_RESPONSE_BODY_SIZE = Metric(
@@ -159,7 +163,7 @@ HTTP_SERVER_RESPONSE_BODY_SIZE = Metric(
     unit=Unit.BYTES,
     help="Bytes of response bodies that were actually sent.",
     labels=_HTTP_SERVER,
-    buckets=_BODY_BYTES,
+    buckets=BODY_BYTES,
     folded=("http_route",),
 )
 WEBSOCKET_SERVER_ACTIVE_CONNECTIONS = Metric(
@@ -194,6 +198,7 @@ ACTIVE_USER_REGISTER = Metric(
     unit=Unit.COUNT,
     help="Largest rank of a HyperLogLog register. The number of users is estimated from the maxima of all registers.",
     labels=("register",),
+    combine="max",
 )
 WORKFLOWS_CREATED = Metric(
     name="workflows_created_total",
@@ -364,6 +369,7 @@ TARGET_INFO = Metric(
     unit=Unit.COUNT,
     help="Always 1. The labels hold the service, version and environment of this instance, and its other attributes.",
     labels=("service_name", "service_version", "deployment_environment_name"),
+    combine="max",
 )
 LOG_EVENTS = Metric(
     name="log_events_total",
@@ -400,6 +406,14 @@ HEALTH_CHECK_UP = Metric(
     unit=Unit.COUNT,
     help="1 if a readiness check passes, 0 if it fails in any worker.",
     labels=("check",),
+    combine="min",
+)
+SIGNAL_READ_FAILURES = Metric(
+    name="signal_read_failures_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Failed reads of a gauge that is read at each scrape: an error, a timeout or an invalid number.",
+    labels=("signal",),
 )
 AUDIT_EVENTS = Metric(
     name="audit_events_total",
@@ -452,6 +466,12 @@ SIDELIGHT_WORKERS = Metric(
     kind=Kind.GAUGE,
     unit=Unit.COUNT,
     help="Live worker processes of this instance.",
+)
+SIDELIGHT_STORE_DEGRADED = Metric(
+    name="sidelight_store_degraded",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="1 if the workers of this instance cannot count together, so that only the requests of one worker are shown.",
 )
 SIDELIGHT_SPANS = Metric(
     name="sidelight_spans_total",

@@ -21,7 +21,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Shutdown:
-    """Hears the first SIGTERM or SIGINT of a process, and hands it on to whoever has heard signals before.
+    """Handles the first SIGTERM or SIGINT of a process, and passes it to the previous handler.
 
     Args:
         clock: Gives seconds, as the monotonic clock does.
@@ -45,7 +45,7 @@ class Shutdown:
         """Hear signals, where the process serves; servers set up theirs before the app begins.
 
         Args:
-            drain_seconds: How long SIGTERM waits until the server hears of it.
+            drain_seconds: How long SIGTERM waits before the server receives it.
         """
         self._drain = drain_seconds
         self._began = None  # a server may begin again after it has ended
@@ -58,7 +58,7 @@ class Shutdown:
             if before is not None and before != self._hear:
                 try:
                     signal.signal(number, self._hear)
-                except ValueError:  # not the main thread: whoever runs the server here hears signals for it
+                except ValueError:  # not the main thread: the program that runs the server here handles signals for it
                     return
                 self._before[number] = before
 
@@ -84,7 +84,7 @@ class Shutdown:
             self._hand_on(number)
 
     def _hand_on(self, number: int) -> None:
-        """Tell whoever has heard the signal before. Event loops hear it by themselves; twice is once too often for some."""
+        """Call the previous handler. Event loops receive the signal on their own, and some must not receive it twice."""
         before = self._before.get(number)
         self._step_aside(number)
         if callable(before):

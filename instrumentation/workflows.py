@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_OUTCOMES = ("success", "failure", "cancelled")
 
 
 def workflow_created(name: str, *, store: Store | None = None) -> None:
@@ -75,7 +74,7 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
                 code="workflow_running",
                 details={"workflow": self._name},
             )
-        for outcome in _OUTCOMES:  # created at 0, so that rate() sees the first failure
+        for outcome in catalog.OUTCOMES:  # created at 0, so that rate() sees the first failure
             self._store.place(catalog.WORKFLOW_EXECUTIONS, (self._name, outcome))
         self._store.place(catalog.WORKFLOW_COST, (self._name,))
         self._has_failed = False
@@ -86,7 +85,7 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
         if self._began is None:
             return
         seconds, self._began = self._clock() - self._began, None
-        outcome = "failure" if self._has_failed else _outcome(kind)
+        outcome = "failure" if self._has_failed else outcome_of(kind)
         add(self._store, catalog.WORKFLOW_EXECUTIONS, (self._name, outcome), 1.0)
         observe(self._store, catalog.WORKFLOW_DURATION, (self._name, outcome), seconds)
 
@@ -151,7 +150,8 @@ def _number(amount: object) -> float:
 _CANCELLED = (asyncio.CancelledError, CancelledError, GeneratorExit, KeyboardInterrupt)
 
 
-def _outcome(kind: type[BaseException] | None) -> str:
+def outcome_of(kind: type[BaseException] | None) -> str:
+    """How an execution ended that raised an exception of this type, or none."""
     if kind is None:
         return "success"
     return "cancelled" if issubclass(kind, _CANCELLED) else "failure"

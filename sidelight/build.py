@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from sidelight.chart import chart_files, dashboard_files
 from sidelight.chart.sidecar import sidecar_chart_files
 from sidelight.data_files import chart_folder, sidecar_chart_folder
 from sidelight.reference.pages import reference_pages
+from sidelight.reference.signals import signal_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -73,11 +75,12 @@ PARTS: Mapping[str, Part] = {
         owned=("collector/generated",),
     ),
     "chart": Part(files=_chart, owned=(f"{_CHART}/files",)),
+    "signals": Part(files=signal_pages, owned=("signals",)),
     "docs": Part(files=lambda settings: _below("docs", reference_pages(settings))),
 }
 """The parts by name. ``docs`` are this project's own pages and are only built on request."""
 
-DEFAULT_PARTS = ("alerts", "dashboards", "collector", "chart")
+DEFAULT_PARTS = ("alerts", "dashboards", "collector", "chart", "signals")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,15 +99,31 @@ def build(settings: Settings, output: Path, parts: Iterable[str] = DEFAULT_PARTS
     """
     chosen = [_part(name) for name in parts]
     made = [part.files(settings) for part in chosen]
-    try:
-        written = [_put(output, path, text) for files in made for path, text in sorted(files.items())]
+    written = [change for files in made for change in write(files, output)]
+    with _writing():
         removed = [change for part, files in zip(chosen, made, strict=True) for change in _clear(output, part, files)]
+    return written + removed
+
+
+def write(files: Files, output: Path) -> list[Change]:
+    """Write files, given as path below the output folder to text; those that are equal are left alone.
+
+    Raises:
+        SidelightError: ``output_unwritable``.
+    """
+    with _writing():
+        return [_put(output, path, text) for path, text in sorted(files.items())]
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SidelightError(
             f"{error.filename}: cannot be written ({error.strerror}); choose another --output.",
             code="output_unwritable",
         ) from None
-    return written + removed
 
 
 def _part(name: str) -> Part:

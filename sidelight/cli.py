@@ -18,9 +18,11 @@ from sidelight.commands import audit, slo
 from sidelight.commands.build import build
 from sidelight.commands.check import check
 from sidelight.commands.demo import demo
+from sidelight.commands.export import export
 from sidelight.commands.init import init
 from sidelight.commands.publish import publish
 from sidelight.commands.tools import tools
+from sidelight.commands.view import view
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,7 +48,7 @@ def options(
     del version
 
 
-for command in (build, check, init, tools, publish, demo):
+for command in (build, check, init, tools, publish, export, view, demo):
     app.command()(command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(slo.app, name="slo")

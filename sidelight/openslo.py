@@ -1,158 +1,196 @@
-"""Imports OpenSLO documents (openslo/v1) as the section ``slo`` of sidelight.yaml.
-
-Source: the OpenSLO specification, https://github.com/OpenSLO/OpenSLO.
-"""
+"""Imports OpenSLO documents as the section ``slo`` of sidelight.yaml, and exports that section as OpenSLO."""
 
 from __future__ import annotations
 
-import re
+import json
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from instrumentation.errors import SidelightError
+from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
 from instrumentation.settings import parse_settings
+from sidelight.objectives.documents import Objective, OpenSloError, fault, objectives
+from sidelight.objectives.rules import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from instrumentation.settings import Objectives, Settings
+
+__all__ = ["OpenSloError", "exported", "imported", "rule_file"]
+
 VERSION = "openslo/v1"
-_LARGEST_FILE_BYTES = 1 << 20
-_DAYS = re.compile(r"(\d+)([dw])")
+_EVERY_SERVICE = "every-service"
+_IN_SECONDS = {"s": 1.0, "ms": 0.001}
 
 
-class OpenSloError(SidelightError):
-    """A document that cannot be imported."""
-
-
-def imported(paths: Iterable[Path]) -> str:
+def imported(paths: Iterable[Path], unit: str = "") -> str:
     """The section ``slo`` with the objectives in the files, as YAML. Each service becomes an override by its ``job``.
 
+    What is not kept is named in comments above the section.
+
     Args:
-        paths: YAML files with one or more documents; documents of other kinds than SLO are skipped.
+        paths: Files of OpenSLO documents.
+        unit: The unit of values whose query does not name it: ``s`` or ``ms``.
 
     Raises:
         OpenSloError: A file cannot be read, a document cannot be expressed in ``slo``, or two documents conflict.
         SettingsError: The resulting section is not valid.
     """
+    found, notes = objectives(paths)
+    notes += [note for objective in found for note in _not_kept(objective)]
+    kept = [objective for objective in found if not _has_own_rules(objective)]
+    if not kept and found:
+        return _comments(notes) + "slo: {}\n"
+    section = _section(kept, unit, notes)
+    labels = sorted({"job", *(label for override in section["overrides"] for label in override["match"])})
+    parse_settings({"slo": section, "alerting": {"group_by": labels}})
+    return _comments(notes) + yaml.safe_dump({"slo": section}, sort_keys=False)
+
+
+def rule_file(paths: Iterable[Path]) -> str:
+    """A rule file for the objectives whose own queries Prometheus can answer, as YAML.
+
+    Raises:
+        OpenSloError: A file cannot be read, or a query is not PromQL.
+    """
+    found, notes = objectives(paths)
+    kept = [objective for objective in found if _has_own_rules(objective)]
+    notes += [f"{objective.where}: {note}" for objective in kept for note in objective.notes]
+    notes += [
+        f"{each.where}: has no PromQL query; `sidelight slo import` reads it" for each in found if each not in kept
+    ]
+    return _comments(notes) + yaml.safe_dump(rules(kept), sort_keys=False, width=120)
+
+
+def _comments(notes: Iterable[str]) -> str:
+    return "".join(f"# {note}\n" for note in dict.fromkeys(notes))
+
+
+def _has_own_rules(objective: Objective) -> bool:
+    return "objective" not in objective.own and objective.indicator is not None and objective.indicator.is_promql
+
+
+def _not_kept(objective: Objective) -> list[str]:
+    """What of an objective the section ``slo`` does not keep, one sentence each."""
+    if _has_own_rules(objective):
+        return [f"{objective.where}: has PromQL queries of its own; `sidelight slo rules` writes rules for it"]
+    notes = list(objective.notes)
+    if "objective" not in objective.own:
+        sources = {
+            query.source or "an unnamed source"
+            for query in (objective.indicator.queries if objective.indicator else ())
+        }
+        if sources:
+            notes.append(
+                f"its query of {', '.join(sorted(sources))} is not kept; it applies to all requests of the job {objective.service}"
+            )
+        if objective.method != "Occurrences":
+            notes.append(f"its method {objective.method} is not kept; requests are counted")
+    return [f"{objective.where}: {note}" for note in notes]
+
+
+def _section(found: Iterable[Objective], unit: str, notes: list[str]) -> dict[str, Any]:
     overrides: dict[str, dict[str, Any]] = {}
+    common: dict[str, Any] = {}
     periods: dict[str, str] = {}
-    for where, spec in _specs(paths):
-        periods.setdefault(_period(where, spec), where)
-        own = overrides.setdefault(_text(where, spec, "service"), {})
-        for kind, value in _objectives(where, spec):
-            if kind in own:
-                raise _fault(
-                    where,
-                    "spec.objectives",
-                    value,
-                    f"{spec['service']} already has an objective for {kind}; give only one",
-                )
-            own[kind] = value
+    for objective in found:
+        periods.setdefault(f"{objective.period_days:g}d", objective.where.rpartition(": ")[0])
+        match = objective.own.get("match", json.dumps({"job": objective.service}))
+        own = common if match == "{}" else overrides.setdefault(match, {"match": json.loads(match)})
+        kind, value = _kind(objective, unit)
+        if kind in own:
+            notes.append(
+                f"{objective.where}: {objective.service} has several objectives for {kind}, and only the strictest is kept"
+            )
+        own[kind] = max(own.get(kind, value), value, key=_strictness)
     if len(periods) != 1:
-        raise _fault(
+        raise fault(
             " and ".join(periods.values()) or "the files",
             "spec.timeWindow",
             ", ".join(periods),
-            "use the same period for every SLO" if periods else f"give at least one document of kind SLO and {VERSION}",
+            "use the same period for every SLO" if periods else "give at least one document of kind SLO",
         )
-    section = {
-        "overrides": [{"match": {"job": service}, **own} for service, own in overrides.items()],
-        "period": next(iter(periods)),
+    return {**common, "overrides": list(overrides.values()), "period": next(iter(periods))}
+
+
+def _strictness(value: float | dict[str, float]) -> tuple[float, float]:
+    """How strict an objective is: first by its limit in seconds, then by its share."""
+    return (-value["seconds"], value["ratio"]) if isinstance(value, dict) else (0, value)
+
+
+def _kind(objective: Objective, unit: str) -> tuple[str, Any]:
+    """The key of an objective in the section, and its value there."""
+    own = objective.own
+    if own.get("objective") == "latency":
+        return "latency", {"ratio": objective.target, "seconds": float(own["seconds"])}
+    is_value = objective.limit is not None and not (objective.indicator and objective.indicator.threshold is None)
+    if own.get("objective") == "availability" or not is_value:
+        return "availability", objective.target
+    if objective.op not in {"lt", "lte"}:
+        allowed = "give lt or lte, because a value is an upper limit of latency"
+        raise fault(objective.where, "op", objective.op, allowed)
+    scale = _IN_SECONDS.get(objective.unit or unit)
+    limit = objective.limit or 0.0
+    if scale is None:
+        raise fault(
+            objective.where,
+            "value",
+            limit,
+            "give its unit with --unit s or --unit ms, because the document does not name it",
+        )
+    if limit <= 0:
+        raise fault(objective.where, "value", limit, "give a number above 0")
+    return "latency", {"ratio": objective.target, "seconds": round(limit * scale, 9)}
+
+
+def exported(settings: Settings) -> str:
+    """The section ``slo`` as OpenSLO documents, which ``imported`` turns into the same section again."""
+    slo = settings.slo
+    documents = _documents(slo, {}, slo.period)
+    for override in slo.overrides:
+        documents += _documents(slo.of(override), dict(override.match), slo.period)
+    return yaml.safe_dump_all(documents, sort_keys=False, width=120)
+
+
+def _documents(found: Objectives, match: Mapping[str, str], period: str) -> list[dict[str, Any]]:
+    name = HTTP_SERVER_REQUEST_DURATION.name
+    selector = ",".join(f'{label}="{value}"' for label, value in match.items())
+    edge = f'{selector}{"," if selector else ""}le="{found.latency.seconds:g}"'
+    total = f"sum({name}_count{{{selector}}})" if selector else f"sum({name}_count)"
+    failed = f'{selector}{"," if selector else ""}error_type!=""'
+    return [
+        _document(
+            ("availability", found.availability), match, period,
+            {"bad": f"sum({name}_count{{{failed}}})", "total": total},
+        ),
+        _document(
+            ("latency", found.latency.ratio), match, period, {"good": f"sum({name}_bucket{{{edge}}})", "total": total},
+            seconds=found.latency.seconds,
+        ),
+    ]  # fmt: skip
+
+
+def _document(
+    promise: tuple[str, float], match: Mapping[str, str], period: str, queries: Mapping[str, str], seconds: float = 0
+) -> dict[str, Any]:
+    kind, target = promise
+    service = match.get("job", _EVERY_SERVICE if not match else "-".join(match.values()))
+    annotations = {"sidelight/objective": kind, "sidelight/match": json.dumps(dict(match))}
+    if seconds:
+        annotations["sidelight/seconds"] = f"{seconds:g}"
+    metrics = {key: {"metricSource": {"type": "Prometheus", "spec": {"query": text}}} for key, text in queries.items()}
+    name = f"{service}-{kind}".lower().replace("_", "-").replace(".", "-")
+    return {
+        "apiVersion": VERSION,
+        "kind": "SLO",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {
+            "service": service,
+            "indicator": {"metadata": {"name": name}, "spec": {"ratioMetric": {"counter": True, **metrics}}},
+            "timeWindow": [{"duration": str(period), "isRolling": True}],
+            "budgetingMethod": "Occurrences",
+            "objectives": [{"displayName": kind, "target": target}],
+        },
     }
-    parse_settings({"slo": section})
-    return yaml.safe_dump({"slo": section}, sort_keys=False)
-
-
-def _specs(paths: Iterable[Path]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for path in paths:
-        for document in _documents(path):
-            if not isinstance(document, dict) or document.get("kind") != "SLO":
-                continue
-            metadata = document.get("metadata")
-            where = f"{path}: {metadata.get('name') if isinstance(metadata, dict) else 'an SLO without a name'}"
-            if document.get("apiVersion") != VERSION:
-                raise _fault(where, "apiVersion", document.get("apiVersion"), f"give {VERSION}")
-            spec = document.get("spec")
-            if not isinstance(spec, dict):
-                raise _fault(where, "spec", spec, "give a mapping")
-            if (method := spec.get("budgetingMethod", "Occurrences")) != "Occurrences":
-                raise _fault(where, "spec.budgetingMethod", method, "give Occurrences, because requests are counted")
-            yield where, spec
-
-
-def _documents(path: Path) -> list[Any]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE_BYTES + 1)
-        if len(content) > _LARGEST_FILE_BYTES:
-            raise _fault(str(path), "the file", "more than 1 MiB", "give a file of OpenSLO documents")
-        return list(yaml.safe_load_all(content))
-    except (OSError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "invalid YAML"
-        raise _fault(str(path), "the file", reason, "give a file of OpenSLO documents") from error
-
-
-def _period(where: str, spec: Mapping[str, Any]) -> str:
-    windows = spec.get("timeWindow")
-    window = windows[0] if isinstance(windows, list) and len(windows) == 1 else None
-    if not isinstance(window, dict) or window.get("isRolling") is not True:
-        raise _fault(where, "spec.timeWindow", windows, "give one rolling window; calendar windows are not supported")
-    days = _DAYS.fullmatch(str(window.get("duration")))
-    if days is None:
-        raise _fault(
-            where, "spec.timeWindow[0].duration", window.get("duration"), "give days or weeks, such as 28d or 4w"
-        )
-    return f"{int(days[1]) * (7 if days[2] == 'w' else 1)}d"
-
-
-def _objectives(where: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    given = spec.get("objectives")
-    if not isinstance(given, list) or not given:
-        raise _fault(where, "spec.objectives", given, "give at least one")
-    for number, objective in enumerate(given):
-        key = f"spec.objectives[{number}]"
-        if not isinstance(objective, dict):
-            raise _fault(where, key, objective, "give a mapping")
-        target = _target(where, key, objective)
-        if "value" not in objective:
-            yield "availability", target
-        elif objective.get("op") in ("lt", "lte"):
-            yield "latency", {"ratio": target, "seconds": _seconds(where, f"{key}.value", objective["value"])}
-        else:
-            raise _fault(
-                where, f"{key}.op", objective.get("op"), "give lt or lte, because a value is an upper limit in seconds"
-            )
-
-
-def _target(where: str, key: str, objective: Mapping[str, Any]) -> float:
-    percent = "targetPercent" in objective
-    name = "targetPercent" if percent else "target"
-    target = objective.get(name)
-    whole = 100 if percent else 1
-    if isinstance(target, bool) or not isinstance(target, (int, float)) or not 0 < target < whole:
-        raise _fault(where, f"{key}.{name}", target, f"give a number between 0 and {whole}")
-    return round(target / whole, 12)
-
-
-def _seconds(where: str, key: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise _fault(where, key, value, "give seconds as a number above 0")
-    return float(value)
-
-
-def _text(where: str, spec: Mapping[str, Any], key: str) -> str:
-    text = spec.get(key)
-    if not isinstance(text, str) or not text:
-        raise _fault(where, f"spec.{key}", text, "give the service's name, which becomes its job")
-    return text
-
-
-def _fault(where: str, key: str, given: object, allowed: str) -> OpenSloError:
-    shown = repr(given)[:80]
-    return OpenSloError(
-        f"{where}: {key}: got {shown}; {allowed}.",
-        code="openslo_not_carried_over",
-        details={"where": where, "key": key},
-    )

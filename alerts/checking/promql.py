@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-import promql_parser as promql
-
+from alerts.promql import (
+    Aggregation,
+    BinaryOperation,
+    Call,
+    MatrixSelector,
+    Node,
+    Parentheses,
+    PromqlError,
+    StringLiteral,
+    Subquery,
+    Type,
+    UnaryOperation,
+    Variable,
+    VectorSelector,
+    nodes,
+    parse,
+)
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION, METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from instrumentation.catalog import Metric
 
 
 @dataclass(frozen=True)
@@ -69,26 +85,31 @@ _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
     "otelcol_receiver_refused_spans": ("receiver", "transport"),
     "otelcol_receiver_refused_metric_points": ("receiver", "transport"),
     "ALERTS": ("alertname", "alertstate", "severity", "service_version", "kind"),
+    "ALERTS_FOR_STATE": ("alertname", "severity", "service_version", "kind"),
 }
 _TARGET_LABELS = ("job", "instance")
 REPLICAS = ("prometheus_replica", "replica", "__replica__")
 """Labels in which the copies of a highly available pair of Prometheus servers differ, if a common store keeps both."""
-_GRAFANA_INTERVAL = re.compile(r"\$(?:__rate_interval|__interval|__range)\b")
 KEEP_EVERY_LABEL = {"topk", "bottomk", "limitk", "limit_ratio"}
-_SET_OPERATORS = {"and", "or", "unless"}
-_SCALARS = {"scalar", "time", "pi"}
+"""Aggregations that choose some of the series, with all their labels."""
 
 
-def catalog_series(group_by: Iterable[str] = ("job",), request_labels: Iterable[str] = ()) -> dict[str, Labels]:
+def catalog_series(
+    group_by: Iterable[str] = ("job",), request_labels: Iterable[str] = (), declared: Iterable[Metric] = ()
+) -> dict[str, Labels]:
     """The label names of each series of the catalog and of Prometheus, including target labels.
 
     Args:
         group_by: Additional target labels.
         request_labels: Additional labels of request durations, as in ``http.labels``.
+        declared: Metrics that a team has declared.
     """
     target = {*_TARGET_LABELS, *group_by}
     more = HTTP_SERVER_REQUEST_DURATION.extended(*request_labels)
-    rows = [*_FROM_PROMETHEUS.items(), *(pair for metric in (*METRICS, more) for pair in metric.series.items())]
+    rows = [
+        *_FROM_PROMETHEUS.items(),
+        *(pair for metric in (*METRICS, more, *declared) for pair in metric.series.items()),
+    ]
     return {name: frozenset({*labels, *target}) for name, labels in rows}
 
 
@@ -96,7 +117,7 @@ def faults(expression: str, series: Mapping[str, Labels]) -> list[str]:
     """The faults of an expression, one sentence each; empty if it is valid.
 
     Args:
-        expression: PromQL, which may contain Grafana's interval variables.
+        expression: PromQL, which may contain Grafana's variables.
         series: Every existing series with its labels, such as from ``catalog_series``.
     """
     return check(expression, series).faults
@@ -105,42 +126,41 @@ def faults(expression: str, series: Mapping[str, Labels]) -> list[str]:
 def check(expression: str, series: Mapping[str, Labels]) -> Checked:
     """Walk an expression; return the labels of its result and all faults."""
     try:
-        tree = promql.parse(_GRAFANA_INTERVAL.sub("5m", expression))
-    except ValueError as error:
-        return Checked(faults=[f"is not PromQL: {error}"])
+        tree = parse(expression, variables=True)
+    except PromqlError as error:
+        return Checked(found=[Fault(f"is not PromQL: {error}", error.start, error.start)])
     checked = check_tree(tree, series)
-    return Checked(labels=checked.labels, faults=[*_fragile(tree), *checked.faults])
+    return Checked(labels=checked.labels, found=[*_fragile(tree), *checked.found])
 
 
-def _fragile(tree: Any) -> Iterator[str]:
+def _fragile(tree: Node) -> Iterator[Fault]:
     for node, _ in nodes(tree):
-        if is_without(node):
-            yield "aggregates with 'without'; use 'by', so that a new label changes nothing"
+        if isinstance(node, Aggregation) and node.without:
+            yield Fault(
+                "aggregates with 'without'; use 'by', so that a new label changes nothing", node.start, node.end
+            )
 
 
-def is_without(node: Any) -> bool:
-    """Whether a node aggregates with ``without``."""
-    modifier = getattr(node, "modifier", None)
-    return (
-        isinstance(node, promql.AggregateExpr)
-        and modifier is not None
-        and modifier.type == promql.AggModifierType.Without
-    )
-
-
-def check_tree(tree: Any, series: Mapping[str, Labels]) -> Checked:
+def check_tree(tree: Node, series: Mapping[str, Labels]) -> Checked:
     """Check that each step of a parsed expression finds the labels it needs."""
     walk = _Walk(series)
-    return Checked(labels=walk.labels(tree), faults=walk.faults)
+    for node, _ in reversed(list(nodes(tree))):  # what is inside comes first, so that no walk is as deep as the tree
+        walk.visit(node)
+    return Checked(labels=walk.labels(tree), found=sorted(walk.found, key=lambda fault: fault.end))
 
 
-def nodes(node: Any, parents: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """The nodes of a syntax tree, each with the nodes around it, outermost first."""
-    yield node, parents
-    children = [getattr(node, name, None) for name in ("expr", "lhs", "rhs", "vector_selector")]
-    for child in [*children, *(getattr(node, "args", None) or ())]:
-        if child is not None:
-            yield from nodes(child, (*parents, node))
+class Fault(NamedTuple):
+    """A fault in an expression.
+
+    Attributes:
+        message: What is wrong, as the end of a sentence.
+        start: The position of the part that is wrong, from 0.
+        end: The position after it.
+    """
+
+    message: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +168,12 @@ class Checked:
     """The result of a check: the labels of the expression's result, and its faults."""
 
     labels: Labels = frozenset()
-    faults: list[str] = field(default_factory=list)
+    found: list[Fault] = field(default_factory=list)
+
+    @property
+    def faults(self) -> list[str]:
+        """The faults, one sentence each."""
+        return [fault.message for fault in self.found]
 
 
 class _Walk:
@@ -156,89 +181,112 @@ class _Walk:
 
     def __init__(self, series: Mapping[str, Labels]) -> None:
         self.series = series
-        self.faults: list[str] = []
+        self.found: list[Fault] = []
+        self._labels: dict[int, Labels] = {}
 
-    def labels(self, node: Any) -> Labels:
-        handler = getattr(self, f"_{type(node).__name__}", None)
-        return handler(node) if handler else frozenset()  # a number or a string has no labels
+    def visit(self, node: Node) -> None:
+        match node:
+            case VectorSelector():
+                labels = self._of_selector(node)
+            case MatrixSelector():
+                labels = self.labels(node.selector)
+            case Parentheses() | UnaryOperation() | Subquery():
+                labels = self.labels(node.expr)
+            case Aggregation():
+                labels = self._of_aggregation(node)
+            case Call():
+                labels = self._of_call(node)
+            case BinaryOperation():
+                labels = self._of_operation(node)
+            case Variable():
+                labels = AllBut()
+            case _:
+                labels = frozenset()  # a number or a string has no labels
+        self._labels[id(node)] = labels
 
-    def _need(self, wanted: Iterable[str], have: Labels, place: str) -> None:
-        self.faults += [f"{place} {label!r}, which is not a label there" for label in wanted if label not in have]
+    def labels(self, node: Node) -> Labels:
+        return self._labels[id(node)]
 
-    def _VectorSelector(self, node: Any) -> Labels:  # noqa: N802 - named after the node
+    def _need(self, wanted: Iterable[str], have: Labels, place: str, node: Node) -> None:
+        for label in wanted:
+            if label not in have and "$" not in label:
+                self.found.append(Fault(f"{place} {label!r}, which is not a label there", node.start, node.end))
+
+    def _of_selector(self, node: VectorSelector) -> Labels:
         labels = self.series.get(node.name)
         if labels is None:
-            self.faults.append(f"reads {node.name!r}, which is in no catalog row and no recording rule")
+            message = f"reads {node.name!r}, which is in no catalog row and no recording rule"
+            self.found.append(Fault(message, node.start, node.end))
             return frozenset()
-        self._need((matcher.name for matcher in node.matchers.matchers), labels, f"{node.name}: matches")
+        self._need((matcher.name for matcher in node.matchers), labels, f"{node.name}: matches", node)
         return labels
 
-    def _MatrixSelector(self, node: Any) -> Labels:  # noqa: N802
-        return self.labels(node.vector_selector)
-
-    def _ParenExpr(self, node: Any) -> Labels:  # noqa: N802
-        return self.labels(node.expr)
-
-    _UnaryExpr = _SubqueryExpr = _ParenExpr
-
-    def _AggregateExpr(self, node: Any) -> Labels:  # noqa: N802
+    def _of_aggregation(self, node: Aggregation) -> Labels:
         inner = self.labels(node.expr)
-        if node.modifier is None:
+        if node.labels is None:
             kept: Labels = frozenset()
-        elif is_without(node):
-            kept = inner - frozenset(node.modifier.labels)
+        elif node.without:
+            kept = inner - frozenset(node.labels)
         else:
-            wanted = frozenset(node.modifier.labels) - frozenset(REPLICAS)  # only some series have them
-            self._need(sorted(wanted), inner, "aggregates by")
-            kept = wanted
-        if str(node.op) == "count_values":
-            return kept | frozenset({node.param.val})
-        return inner if str(node.op) in KEEP_EVERY_LABEL else kept
+            wanted = frozenset(node.labels) - frozenset(REPLICAS)  # only some series have them
+            self._need(sorted(wanted), inner, "aggregates by", node)
+            kept = AllBut() if any("$" in label for label in wanted) else wanted
+        if node.op == "count_values" and isinstance(node.param, StringLiteral):
+            return kept | frozenset({node.param.value})
+        return inner if node.op in KEEP_EVERY_LABEL else kept
 
-    def _Call(self, node: Any) -> Labels:  # noqa: N802
+    def _of_call(self, node: Call) -> Labels:
         nothing: Labels = frozenset()
         labels = reduce(or_, map(self.labels, node.args), nothing)
-        name = node.func.name
-        if name == "histogram_quantile":
-            self._need(["le"], labels, "histogram_quantile needs")
+        if node.function == "histogram_quantile":
+            if self._is_classic(node):
+                self._need(["le"], labels, "histogram_quantile needs", node)
             return labels - frozenset({"le"})
-        if name in {"label_replace", "label_join"}:
-            return labels | frozenset({node.args[1].val})
-        return frozenset() if name == "scalar" else labels
+        if node.function in {"label_replace", "label_join"} and isinstance(node.args[1], StringLiteral):
+            return labels | frozenset({node.args[1].value})
+        if node.function == "info":
+            return AllBut()
+        if node.function == "absent":
+            return _of_absent(node)
+        return frozenset() if node.type is Type.SCALAR else labels
 
-    def _BinaryExpr(self, node: Any) -> Labels:  # noqa: N802
+    def _is_classic(self, node: Call) -> bool:
+        """Whether a quantile is of buckets with the label ``le``, and not of native histograms."""
+        read = [each for each, _ in nodes(node) if isinstance(each, VectorSelector)]
+        known = [each for each in read if each.name.endswith("_bucket") or not isinstance(self.labels(each), AllBut)]
+        return bool(read) and len(known) == len(read)
+
+    def _of_operation(self, node: BinaryOperation) -> Labels:
         left, right = self.labels(node.lhs), self.labels(node.rhs)
-        if _is_scalar(node.lhs) or _is_scalar(node.rhs):
+        if Type.VECTOR is not node.lhs.type or Type.VECTOR is not node.rhs.type:
             return left | right
-        matching = node.modifier.matching if node.modifier else None
-        if matching is not None:
-            if _is_on(matching):
-                self._need(matching.labels, left & right, "matches on")
-        elif not isinstance(left, AllBut) and not isinstance(right, AllBut) and left != right and str(node.op) != "or":
+        matching, is_set = node.matching, node.op in {"and", "or", "unless"}
+        if matching.labels is not None:
+            if matching.on:
+                self._need(matching.labels, left & right, "matches on", node)
+        elif not isinstance(left, AllBut) and not isinstance(right, AllBut) and left != right and node.op != "or":
             differing = ", ".join(sorted(left ^ right))
-            self.faults.append(f"joins with {str(node.op)!r} two sides that never match: only one has {differing}")
-        if matching is None or str(node.op) in _SET_OPERATORS:
+            message = f"joins with {node.op!r} two sides that never match: only one has {differing}"
+            self.found.append(Fault(message, node.op_start, node.op_start + len(node.op)))
+        if node.op == "or":
+            return left | right
+        if matching.labels is None or is_set:
             return left
-        return _joined(node.modifier, left, right)
+        return _joined(node, left, right)
 
 
-def _is_scalar(node: Any) -> bool:
-    if isinstance(node, promql.ParenExpr | promql.UnaryExpr):
-        return _is_scalar(node.expr)
-    if isinstance(node, promql.BinaryExpr):
-        return _is_scalar(node.lhs) and _is_scalar(node.rhs)
-    return isinstance(node, promql.NumberLiteral) or (isinstance(node, promql.Call) and node.func.name in _SCALARS)
+def _of_absent(node: Call) -> Labels:
+    """The labels of ``absent``: those that its selector sets with ``=``."""
+    selector = node.args[0]
+    if not isinstance(selector, VectorSelector):
+        return frozenset()
+    return frozenset(each.name for each in selector.matchers if each.operator == "=")
 
 
-def _joined(modifier: Any, left: Labels, right: Labels) -> Labels:
-    copied = frozenset(modifier.group_labels or ())
-    if modifier.card == promql.VectorMatchCardinality.ManyToOne:
-        return left | copied
-    if modifier.card == promql.VectorMatchCardinality.OneToMany:
-        return right | copied
-    listed = frozenset(modifier.matching.labels)
-    return listed if _is_on(modifier.matching) else left - listed
-
-
-def _is_on(matching: Any) -> bool:
-    return bool(matching.type == promql.LabelModifierType.Include)
+def _joined(node: BinaryOperation, left: Labels, right: Labels) -> Labels:
+    matching = node.matching
+    copied = frozenset(matching.include)
+    if matching.group:
+        return (left if matching.group == "group_left" else right) | copied
+    listed = frozenset(matching.labels or ())
+    return listed if matching.on else left - listed

@@ -21,7 +21,8 @@ def series(
     groups: Iterable[RuleGroup], group_by: Iterable[str], request_labels: Iterable[str] = ()
 ) -> dict[str, Labels]:
     """The label names of each series of the catalog and of every recording rule; see ``catalog_series``."""
-    known = catalog_series(group_by, request_labels)
+    groups = tuple(groups)
+    known = catalog_series(group_by, request_labels, {metric for group in groups for metric in group.metrics})
     for rule in _rules(groups):
         if isinstance(rule, RecordingRule):
             known[rule.record] = check(rule.expr, known).labels

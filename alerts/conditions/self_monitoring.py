@@ -1,4 +1,4 @@
-"""SeriesLimitReached and ScrapeSlow: what watches a service is itself at a limit, so its numbers are about to be wrong."""
+"""SeriesLimitReached, ScrapeSlow and StoreDegraded: the measurement of a service is at a limit, or incomplete."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SERIES_LIMIT = "SeriesLimitReached"
 SCRAPE_SLOW = "ScrapeSlow"
+STORE_DEGRADED_NAME = "StoreDegraded"
 _SCRAPE = "scrape_duration_seconds"  # Prometheus' own
 
 
@@ -59,6 +60,23 @@ def scrape_slow(settings: Settings) -> list[AlertRule]:
             description=(
                 "A scrape of {{ $labels.instance }} of {{ $labels.job }} takes {{ $value | humanizeDuration }}; the limit is "
                 '{{ "[[threshold]]" | humanizeDuration }}, and Prometheus gives up after its scrape_timeout, 10s by default.'
+            ),
+        )
+    ]
+
+
+def store_degraded(settings: Settings) -> list[AlertRule]:
+    """One rule: the workers of an instance cannot count together."""
+    by = recorded(settings).by_with("instance")
+    return [
+        watcher_rule(
+            settings,
+            STORE_DEGRADED_NAME,
+            expr=f"max by ({by}) ({catalog.SIDELIGHT_STORE_DEGRADED.name}) > 0",
+            summary="The workers of an instance cannot count together.",
+            description=(
+                "The workers of {{ $labels.instance }} of {{ $labels.job }} cannot share files, so only the requests of one "
+                "worker are counted. Rates are too low; ratios and latencies are those of that worker."
             ),
         )
     ]
@@ -141,6 +159,33 @@ def scrape_slow_tests(settings: Settings) -> list[RuleTest]:
     ]
 
 
+def store_degraded_tests(settings: Settings) -> list[RuleTest]:
+    """One of two instances is degraded and then recovers; and a healthy one."""
+    (rule,) = rules = store_degraded(settings)
+    moments = clock(settings, rules)
+    labels = {label: "shop" if label == "job" else f"some_{label}" for label in settings.alerting.group_by}
+    name, healthy = catalog.SIDELIGHT_STORE_DEGRADED.name, {**labels, "instance": "b"}
+    firing = Firing(rule=rule, labels={**labels, "instance": "a"}, value=1)
+    return [
+        RuleTest(
+            name="the workers of one of two instances count apart: fires for it, and resolves",
+            series=(
+                Series(name=name, labels={**labels, "instance": "a"}, values=moments.gauge(1, 0)),
+                Series(name=name, labels=healthy, values=moments.gauge(0, 0)),
+            ),
+            alerts=(
+                At(seconds=moments.fires, alert=STORE_DEGRADED_NAME, firing=(firing,)),
+                At(seconds=moments.resolved, alert=STORE_DEGRADED_NAME),
+            ),
+        ),
+        RuleTest(
+            name="all workers count together: is silent",
+            series=(Series(name=name, labels=healthy, values=moments.gauge(0, 0)),),
+            alerts=(At(seconds=moments.fires, alert=STORE_DEGRADED_NAME),),
+        ),
+    ]
+
+
 def _taken(labels: Mapping[str, str], values: str) -> Series:
     return Series(name=_SCRAPE, labels=labels, values=values)
 
@@ -163,4 +208,11 @@ SCRAPES_SLOW = Alert(
     meaning="scrapes of an instance take so long that Prometheus may give them up",
     rules=scrape_slow,
     tests=scrape_slow_tests,
+)
+STORE_DEGRADED = Alert(
+    name=STORE_DEGRADED_NAME,
+    group="watchers",
+    meaning="the workers of an instance cannot count together, so that only one of them is measured",
+    rules=store_degraded,
+    tests=store_degraded_tests,
 )

@@ -41,6 +41,8 @@ def cost_rules(settings: Settings) -> list[RecordingRule]:
     # An instance whose first execution costs something has had 0 before: else that cost would be no increase.
     cost = f"sum by ({by}) ({catalog.WORKFLOW_COST.name})\nor\n0 * max by ({by}) ({catalog.TARGET_INFO.name})"
     today = f"increase({of.cost_by_day}[1d]) and on (day) {_TODAY}"
+    # The last 24 hours hold today, but both are extrapolated: what is spent is the least that the day can cost.
+    forecast = f"sum by ({of.by}) (increase({of.cost}[1d])) > {of.cost_today}\nor\n{of.cost_today}"
     spent = "\nor\n".join(
         f"{limit.of(of.cost_today)} / {_budget(settings, limit)}"
         for limit in limits_from(settings, {"daily_usd": daily_budget(settings)})
@@ -51,7 +53,7 @@ def cost_rules(settings: Settings) -> list[RecordingRule]:
         RecordingRule(record=of.cost_by_day, expr=f"{of.cost} * on () group_left (day) {_TODAY}"),
         RecordingRule(record=of.cost_today, expr=f"sum by ({of.by}) ({today})", shown=True),
         RecordingRule(record=of.budget_spent, expr=spent, shown=True),
-        RecordingRule(record=of.cost_forecast, expr=f"sum by ({of.by}) (increase({of.cost}[1d]))", shown=True),
+        RecordingRule(record=of.cost_forecast, expr=forecast, shown=True),
     ]
 
 

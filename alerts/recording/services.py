@@ -291,7 +291,7 @@ def _http_rules(settings: Settings, of: Recorded, requests: str, *labels: str) -
     seen = recorded(settings).request_totals
     failed = errors(lambda *which: f"{_DURATION}_count{matchers({}, *which)}")
     return [
-        RecordingRule(record=of.request_totals, expr=requests),
+        RecordingRule(record=of.request_totals, expr=requests, shown=not labels),
         RecordingRule(
             record=of.error_totals,
             expr=f"{totals(settings, failed, *labels)}\nor\n0 * {of.request_totals}",
@@ -327,6 +327,7 @@ def deployment_rules(settings: Settings) -> list[RecordingRule]:
         RecordingRule(
             record=of.replaced,
             expr=f"max by ({of.by}) (max_over_time({of.alone}[{MEMORY}]) unless {of.versions})",
+            shown=True,
         ),
     ]
 
@@ -374,6 +375,7 @@ def workflow_rules(settings: Settings) -> list[RecordingRule]:
         RecordingRule(
             record=of.execution_totals,
             expr=f"{totals(settings, name)}\nor\n0 * max by ({of.by_with('instance')}) ({_INFO})",
+            shown=True,
         ),
         RecordingRule(record=of.workflow_totals, expr=totals(settings, name, part)),
         RecordingRule(

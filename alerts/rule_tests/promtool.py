@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,10 +37,15 @@ class Series:
     labels: Mapping[str, str]
     values: str
 
+    @classmethod
+    def written(cls, series: str, values: str) -> Series:
+        """A series as somebody has written it, labels in braces included."""
+        return cls(name=series, labels={}, values=values)
+
     def document(self) -> dict[str, str]:
         """The series as promtool reads it."""
         labels = ", ".join(f'{name}="{value}"' for name, value in self.labels.items())
-        return {"series": f"{self.name}{{{labels}}}", "values": self.values}
+        return {"series": f"{self.name}{{{labels}}}" if labels else self.name, "values": self.values}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,11 +257,23 @@ def _humanize_duration(text: str) -> str:
     return " ".join(f"{number}{unit}" for number, unit in parts[largest:])
 
 
+def _humanize(value: float) -> str:
+    """A number with a prefix of the metric system."""
+    size = abs(value)
+    if size == 0 or not math.isfinite(size):
+        return f"{value:.4g}"
+    power = min(int(math.log10(size) // 3), 8) if size >= 1 else max(int(math.log10(size) // 3), -8)
+    if size >= 1 and size >= 1000 ** (power + 1):
+        power += 1
+    prefix = {-1: "m", -2: "u", -3: "n", 1: "k", 2: "M", 3: "G", 4: "T"}.get(power, "")
+    return f"{value / 1000**power:.4g}{prefix}"
+
+
 _FUNCTIONS: Mapping[str, Callable[[str], str]] = {
     "urlquery": quote_plus,
     "humanizePercentage": lambda text: f"{float(text) * 100:.4g}%",
     "humanizeDuration": _humanize_duration,
-    "humanize": lambda text: f"{float(text):.4g}",
+    "humanize": lambda text: _humanize(float(text)),
     'printf "%.0f"': lambda text: f"{float(text):.0f}",
     'printf "%.1f"': lambda text: f"{float(text):.1f}",
     'printf "%.2f"': lambda text: f"{float(text):.2f}",

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.pictures``: runs the demo, then draws the dashboards with its data for the documentation."""
+"""``python -m benchmarks.pictures``: runs the demo, then draws the dashboards and the page that shows them, for the documentation."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import argparse
 import shutil
 import tempfile
 import time
-from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from benchmarks.console import say
 from benchmarks.pictures.drawing import asked, draw
+from benchmarks.pictures.history import day
+from benchmarks.pictures.photographs import photograph
 from dashboards import DASHBOARDS
+from instrumentation.settings import parse_settings
 from sidelight.demo.main import prepare
 from sidelight.demo.panels import seen
 from sidelight.demo.phases import Director
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 WIDTH = 1280
+DAY = 86_400.0  # seconds
 _TROUBLED = 15.0  # seconds during which the alert of the last phase is visible in the picture
 
 
@@ -40,16 +43,25 @@ def main() -> None:
     options.output.mkdir(exist_ok=True)
     prepare()
     with tempfile.TemporaryDirectory() as name:
-        pictures = Path(name) / "pictures"
+        pictures, history = Path(name) / "pictures", Path(name) / "history"
         pictures.mkdir()
-        for board, faults in draw(_played(Path(name)), pictures, widths=(WIDTH,)).items():
+        history.mkdir()
+        boards = {**_played(Path(name), options.output), "business": _business(history)}
+        for board, faults in draw(boards, pictures, widths=(WIDTH,)).items():
             say("\n".join([f"{board}:", *(faults or ["everything is readable"])]))
         for picture in pictures.glob("*.png"):
             shutil.copyfile(picture, options.output / picture.name.replace(f"-{WIDTH}", ""))
 
 
-def _played(folder: Path) -> dict[str, Board]:
-    """The dashboards after a complete demo."""
+def _business(folder: Path) -> Board:
+    """Business after a whole day, because its steps are hours."""
+    settings, end = parse_settings({"budget": {"daily_usd": 200.0}}), time.time()
+    with day(folder, settings, end) as url:
+        return asked(DASHBOARDS["business"](settings), url, end - DAY, end)
+
+
+def _played(folder: Path, output: Path) -> dict[str, Board]:
+    """Fleet and Operations after a complete demo, and pictures of the page in the output folder."""
     epoch = time.time()
 
     def clock() -> float:
@@ -61,14 +73,9 @@ def _played(folder: Path) -> dict[str, Board]:
         list(stage.enact(AFTERWARDS))
         say(str(seen(stage.watch, stage.settings)))
         time.sleep(_TROUBLED)
+        photograph(stage.addresses["dashboards"], output)
         url, end = stage.prometheus.url, time.time()
-        return {page: asked(_begun(build(stage.settings)), url, epoch, end) for page, build in DASHBOARDS.items()}
-
-
-def _begun(dashboard: Any) -> Any:
-    """A dashboard up to its first heatmap, which is part of Grafana itself and not of its components."""
-    end = min((panel["gridPos"]["y"] for panel in dashboard["panels"] if panel["type"] == "heatmap"), default=inf)
-    return {**dashboard, "panels": [panel for panel in dashboard["panels"] if panel["gridPos"]["y"] < end]}
+        return {page: asked(DASHBOARDS[page](stage.settings), url, epoch, end) for page in ("fleet", "operations")}
 
 
 if __name__ == "__main__":

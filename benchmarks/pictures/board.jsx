@@ -1,10 +1,10 @@
 // Draws a dashboard with Grafana's own components. What `window.given` holds is described in drawing.py.
 import {
   FieldConfigOptionsRegistry, FieldType, ThemeContext, VizOrientation, applyFieldOverrides, createTheme, dateTime,
-  getDisplayValueAlignmentFactors, getFieldDisplayValues, identityOverrideProcessor, standardFieldConfigEditorRegistry,
+  getDisplayValueAlignmentFactors, getFieldDisplayValues, identityOverrideProcessor, rangeUtil, standardFieldConfigEditorRegistry,
   standardTransformers, standardTransformersRegistry, transformDataFrame,
 } from '@grafana/data';
-import { BarGauge, BigValue, GlobalStyles, PanelChrome, Table, TimeSeries, VizRepeater } from '@grafana/ui';
+import { BarGauge, BigValue, GlobalStyles, Icon, PanelChrome, Table, TimeSeries, VizRepeater } from '@grafana/ui';
 import { createRoot } from 'react-dom/client';
 
 const { dashboard, answers, from, to } = window.given;
@@ -24,7 +24,7 @@ const property = (path, isCustom) => ({
   process: identityOverrideProcessor, shouldApply: () => true, editor: () => null, override: () => null,
 });
 const ofEvery = ['unit', 'min', 'max', 'decimals', 'displayName', 'noValue', 'color', 'thresholds', 'mappings', 'links'].map((path) => property(path, false));
-const ofSome = ['cellOptions', 'axisSoftMax', 'align', 'width'].map((path) => property(path, true));
+const ofSome = ['cellOptions', 'axisSoftMax', 'align', 'width', 'minWidth', 'filterable'].map((path) => property(path, true));
 standardFieldConfigEditorRegistry.setInit(() => ofEvery);
 const fieldConfigRegistry = new FieldConfigOptionsRegistry(() => [...ofEvery, ...ofSome]);
 standardTransformersRegistry.setInit(() => ['mergeTransformer', 'organizeFieldsTransformer', 'orderFieldsTransformer', 'renameFieldsTransformer', 'filterFieldsByNameTransformer', 'filterFieldsTransformer'].map((name) => ({
@@ -75,7 +75,7 @@ async function prepared(panel) {
     if (target.format !== 'table') return series.map((one) => line(one, target, custom));
     return series.length ? [table(series, panel.targets.length > 1 ? `Value #${target.refId}` : 'Value', target.refId, custom)] : [];
   });
-  if (panel.transformations.length) {
+  if (panel.transformations?.length) {
     frames = await new Promise((resolve) => transformDataFrame(panel.transformations, frames, { interpolate: replaceVariables }).subscribe(resolve));
   }
   const data = applyFieldOverrides({ data: frames, fieldConfig, replaceVariables, theme, timeZone, fieldConfigRegistry });
@@ -106,6 +106,28 @@ const VIEWS = {
   table: ({ data, options, width, height }) => <Table data={data[0]} width={width} height={height} initialSortBy={options.sortBy} cellHeight={options.cellHeight} />,
 };
 
+// What Grafana writes beside a title: links, and a time range that differs from the dashboard's.
+function titleItems({ links = [], timeFrom }) {
+  return [
+    ...(links.length ? [<Icon key="links" name="external-link-alt" />] : []),
+    ...(timeFrom ? [<span key="time" style={{ whiteSpace: 'nowrap' }}><Icon name="clock-nine" /> {rangeUtil.describeTimeRange({ from: timeFrom, to: 'now' })}</span>] : []),
+  ];
+}
+
+const Row = ({ title, panels = [], style }) => (
+  <h6 style={style}><Icon name={panels.length ? 'angle-right' : 'angle-down'} /> {title}{panels.length > 0 && ` (${panels.length} panels)`}</h6>
+);
+
+// A panel without data says so in its middle. Values say it themselves.
+const Nothing = ({ text }) => <div data-nothing style={{ display: 'grid', placeItems: 'center', height: '100%' }}>{text}</div>;
+
+function Content({ panel, data, fieldConfig, width, height }) {
+  if (panel.type === 'heatmap') return <Nothing text="(a part of Grafana itself, which is not drawn here)" />;
+  if (panel.type !== 'stat' && !data.some(({ length }) => length)) return <Nothing text={fieldConfig.defaults.noValue ?? 'No data'} />;
+  const View = VIEWS[panel.type];
+  return <View data={data} fieldConfig={fieldConfig} options={panel.options} width={width} height={height} />;
+}
+
 function Board({ panels }) {
   const column = (window.innerWidth - 2 * EDGE - (COLUMNS - 1) * GAP) / COLUMNS;
   const across = (cells) => cells * (column + GAP), down = (cells) => cells * (ROW + GAP);
@@ -118,12 +140,11 @@ function Board({ panels }) {
           const { x, y, w, h } = panel.gridPos;
           const width = across(w) - GAP, height = down(h) - GAP;
           const place = { position: 'absolute', left: across(x), top: down(y), width, height };
-          if (panel.type === 'row') return <h6 key={panel.id} style={place}>{panel.title}</h6>;
-          const View = VIEWS[panel.type];
+          if (panel.type === 'row') return <Row key={panel.id} title={panel.title} panels={panel.panels} style={place} />;
           return (
             <div key={panel.id} data-title={panel.title} data-type={panel.type} style={place}>
-              <PanelChrome title={panel.title} description={panel.description} width={width} height={height}>
-                {(innerWidth, innerHeight) => View && data.length > 0 && <View data={data} fieldConfig={fieldConfig} options={panel.options} width={innerWidth} height={innerHeight} />}
+              <PanelChrome title={panel.title} description={panel.description} titleItems={titleItems(panel)} width={width} height={height}>
+                {(innerWidth, innerHeight) => <Content panel={panel} data={data} fieldConfig={fieldConfig} width={innerWidth} height={innerHeight} />}
               </PanelChrome>
             </div>
           );
@@ -165,7 +186,7 @@ function* faultsOf(panel) {
       }
     }
   }
-  if (type === 'timeseries') {
+  if (type === 'timeseries' && !panel.querySelector('[data-nothing]')) {
     const height = panel.querySelector('.u-over')?.clientHeight ?? 0;
     if (height < LOWEST_GRAPH) yield `${title}: the graph is ${height}px high`;
   }

@@ -14,7 +14,7 @@ from dashboards.grafana.additional import own_dashboards
 from dashboards.grafana.client import Grafana, PublishError, Session
 from dashboards.grafana.connection import URL_VARIABLE, check_address, grafana_from
 from dashboards.grafana.plan import Publication, planned
-from dashboards.pages import DASHBOARDS
+from dashboards.pages import every_dashboard
 from instrumentation.version import __version__
 
 if TYPE_CHECKING:
@@ -209,19 +209,26 @@ def publish_from_environment(
         return 0
     if not url:
         raise PublishError(f"{URL_VARIABLE} is not set; give the address of a Grafana.", code="grafana_url_missing")
-    publication = Publication(
-        dashboards={name: build(settings) for name, build in DASHBOARDS.items()}
-        | own_dashboards(settings.dashboards.own),
-        folder=_folder(settings),
-        owner=settings.owner,
-        message=f"Published by Sidelight {__version__}",
-    )
-    outcome = publish(publication, grafana_from(url, environ, transport), echo, mode)
+    outcome = publish(publication_of(settings), grafana_from(url, environ, transport), echo, mode)
     for note in _notes(settings, url, outcome.pages):
         echo(note)
     if mode.check:
         echo(f"differences: {outcome.differences}")
     return 1 if mode.check and outcome.differences else 0
+
+
+def publication_of(settings: Settings) -> Publication:
+    """All dashboards of some settings, with their folder and owner.
+
+    Raises:
+        PublishError: ``dashboard_unreadable``.
+    """
+    return Publication(
+        dashboards=every_dashboard(settings) | own_dashboards(settings.dashboards.own),
+        folder=_folder(settings),
+        owner=settings.owner,
+        message=f"Published by Sidelight {__version__}",
+    )
 
 
 def _folder(settings: Settings) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from alerts.recording.services import recorded
 from alerts.recording.users import daily_active_users
 from dashboards import expressions as promql
-from dashboards.expressions import FAILURE, MATCHED, RANGE, STEP, SUCCESS, increase, legend, total
+from dashboards.expressions import FAILURE, MATCHED, RANGE, SUCCESS, increase, legend, select, total
 from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, bars, graph, said, stat, traffic_light
+from dashboards.pages.signals import signal_rows
 from instrumentation import catalog
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
+_SECONDS = 3600  # of an hour
 _QUANTILES = (0.5, 0.95)
 _LISTED = 10
+_QUARTER = "15m"
 _HOUR = "1h"  # with smaller steps, rare events are only noise
-_TODAY = "now/d"
+_SINCE_MIDNIGHT = "since midnight UTC of the day on which the time range ends."
+_WITHIN = "within the hour before, or longer if the time range is so long that the steps are longer."
 _OUTCOME_COLORS = {"success": "green", "failure": "red", "cancelled": "yellow"}
 _NO_WORKFLOWS = "no workflows"
 
@@ -27,7 +32,8 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Today", panels=_today(settings), per_line=6, height=4),
         Row(title="In the time range shown", panels=_in_range(), per_line=5, height=4),
         Row(title="Workflows", panels=_workflows(settings)),
-        Row(title="Top workflows and routes", panels=_rankings(), height=12),
+        Row(title="Top workflows and routes", panels=_rankings(), height=10),
+        *signal_rows(settings, "business"),
     )
 
 
@@ -42,10 +48,15 @@ PAGE = Page(
 
 
 def _today(settings: Settings) -> tuple[Panel, ...]:
+    of = recorded(settings)
+    # What the budget's rules record is used if they are there, so that cost, budget and forecast agree.
+    cost = promql.recorded(of.cost_today) if settings.has_budget else promql.today(_costs(settings), settings)
     return (
-        _sum_of("Requests today", "Requests since midnight.", Unit.COUNT, _requests(RANGE), since=_TODAY),
-        _sum_of("Workflows today", "Workflow executions since midnight.", Unit.COUNT, _executed(RANGE), since=_TODAY),
-        _sum_of("Cost today", "Cost of workflows since midnight.", Unit.USD, _cost(RANGE), since=_TODAY),
+        _so_far("Requests today", "Requests", Unit.COUNT, promql.today(select(of.request_totals), settings)),
+        _so_far(
+            "Workflows today", "Workflow executions", Unit.COUNT, promql.today(select(of.execution_totals), settings)
+        ),
+        _so_far("Cost today", "Cost of workflows", Unit.USD, cost),
         *(_budget(settings) if settings.has_budget else ()),
         stat(
             title="Daily active users",
@@ -55,6 +66,14 @@ def _today(settings: Settings) -> tuple[Panel, ...]:
             empty="no users are counted",
         ),
     )
+
+
+def _so_far(title: str, what: str, unit: Unit, expr: str) -> Panel:
+    return _sum_of(title, f"{what} {_SINCE_MIDNIGHT}", unit, expr)
+
+
+def _costs(settings: Settings) -> str:
+    return total(select(catalog.WORKFLOW_COST.name), *promql.service(settings), "instance")
 
 
 def _budget(settings: Settings) -> tuple[Panel, ...]:
@@ -104,46 +123,54 @@ def _in_range() -> tuple[Panel, ...]:
 
 def _workflows(settings: Settings) -> tuple[Panel, ...]:
     failed = settings.thresholds.workflow_failure_ratio
-    durations = increase(promql.bucket(catalog.WORKFLOW_DURATION), STEP)
+    durations = promql.rate(promql.bucket(catalog.WORKFLOW_DURATION))
+    executed = partial(promql.rate, catalog.WORKFLOW_EXECUTIONS.name)
+    costs = promql.rate(catalog.WORKFLOW_COST.name)
     return (
-        _hourly("Workflows created per hour", Unit.COUNT, _created(STEP)),
+        _hourly("Workflows created per hour", Unit.COUNT, catalog.WORKFLOWS_CREATED.name),
         graph(
             title="Workflow outcomes per hour",
             description="Completed executions, by outcome.",
             unit=Unit.COUNT,
-            queries=(_hour(total(_executed(STEP), "outcome"), legend("outcome")),),
+            queries=(_hour(_per_hour(catalog.WORKFLOW_EXECUTIONS.name, "outcome"), legend("outcome")),),
             stacked=True,
+            in_steps=True,
             colors=_OUTCOME_COLORS,
+            empty=_NO_WORKFLOWS,
         ),
         graph(
             title="Success rate by workflow",
-            description="Share of successful executions. A gap means that none completed.",
+            description=f"Share of successful executions {_WITHIN} A gap means that none completed.",
             unit=Unit.RATIO,
-            queries=(_hour(promql.share(_executed(STEP, SUCCESS), _executed(STEP), "workflow"), legend("workflow")),),
+            queries=(_smooth(promql.share(executed(SUCCESS), executed(), "workflow"), legend("workflow")),),
+            empty=_NO_WORKFLOWS,
         ),
         graph(
             title="Failed share by workflow",
-            description=f"Share of failed executions. A gap means that none completed. {said(failed)}",
+            description=f"Share of failed executions {_WITHIN} A gap means that none completed. {said(failed)}",
             unit=Unit.RATIO,
-            queries=(_hour(promql.share(_executed(STEP, FAILURE), _executed(STEP), "workflow"), legend("workflow")),),
+            queries=(_smooth(promql.share(executed(FAILURE), executed(), "workflow"), legend("workflow")),),
             coloring=traffic_light(failed),
+            empty=_NO_WORKFLOWS,
         ),
         graph(
             title="Workflow duration",
-            description="Median and p95 of the duration of executions, by workflow.",
+            description=f"Median and p95 of the duration of executions {_WITHIN}",
             unit=Unit.SECONDS,
             queries=tuple(
-                _hour(promql.quantile(ratio, durations, "workflow"), f"{legend('workflow')} p{ratio * 100:g}")
+                _smooth(promql.quantile(ratio, durations, "workflow"), f"{legend('workflow')} p{ratio * 100:g}")
                 for ratio in _QUANTILES
             ),
+            empty=_NO_WORKFLOWS,
         ),
         graph(
             title="Cost per execution by workflow",
-            description="Cost divided by executions, both over the same hour.",
+            description=f"Cost divided by executions {_WITHIN}",
             unit=Unit.USD,
-            queries=(_hour(promql.per(_cost(STEP), _executed(STEP), "workflow"), legend("workflow")),),
+            queries=(_smooth(promql.per(costs, executed(), "workflow"), legend("workflow")),),
+            empty=_NO_WORKFLOWS,
         ),
-        _hourly("Cost per hour", Unit.USD, _cost(STEP)),
+        _hourly("Cost per hour", Unit.USD, catalog.WORKFLOW_COST.name),
     )
 
 
@@ -155,18 +182,34 @@ def _rankings() -> tuple[Panel, ...]:
     )
 
 
-def _sum_of(title: str, description: str, unit: Unit, expr: str, *, since: str | None = None) -> Panel:
-    query = Query(expr=total(expr), instant=True)
-    return stat(title=title, description=description, unit=unit, queries=(query,), since=since)
+def _sum_of(title: str, description: str, unit: Unit, expr: str) -> Panel:
+    return stat(title=title, description=description, unit=unit, queries=(Query(expr=total(expr), instant=True),))
 
 
-def _hourly(title: str, unit: Unit, expr: str) -> Panel:
-    query = _hour(total(expr, "workflow"), legend("workflow"))
-    return graph(title=title, description="By workflow.", unit=unit, queries=(query,), stacked=True)
+def _hourly(title: str, unit: Unit, counter: str) -> Panel:
+    return graph(
+        title=title,
+        description="By workflow.",
+        unit=unit,
+        queries=(_hour(_per_hour(counter, "workflow"), legend("workflow")),),
+        stacked=True,
+        in_steps=True,
+        empty=_NO_WORKFLOWS,
+    )
+
+
+def _per_hour(counter: str, *by: str) -> str:
+    """A rate, so that it stays one if the time range is so long that Grafana's steps are longer than an hour."""
+    return f"{_SECONDS} * {total(promql.rate_within_step(counter), *by)}"
 
 
 def _hour(expr: str, name: str) -> Query:
     return Query(expr=expr, legend=name, min_step=_HOUR)
+
+
+def _smooth(expr: str, name: str) -> Query:
+    # Grafana's $__rate_interval is at least four times the least step, so the rates are about an hour or longer.
+    return Query(expr=expr, legend=name, min_step=_QUARTER)
 
 
 def _ranking(title: str, of: str, unit: Unit, expr: str, label: str) -> Panel:

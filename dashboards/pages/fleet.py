@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.links import OPERATIONS_UID, dashboard_uid
 from alerts.recording.services import recorded
 from dashboards import expressions as promql
-from dashboards.expressions import legend, select, total
+from dashboards import links
+from dashboards.expressions import legend, total
 from dashboards.model import Coloring, Column, Page, Panel, Query, Row, Unit, graph, said, stat, table, traffic_light
 from instrumentation import catalog
 
@@ -35,26 +35,37 @@ PAGE = Page(
     title="Fleet",
     description="For teams with many services: which of them need attention.",
     since="now-3h",
-    variables=("job", "instance"),
+    variables=("job",),
     rows=_rows,
 )
 
 
+def _known(settings: Settings) -> str:
+    """Instances of each service."""
+    return promql.number(promql.recorded(catalog.TARGET_INFO.name), *promql.service(settings))
+
+
 def _all(settings: Settings) -> tuple[Panel, ...]:
-    of, thresholds, by = recorded(settings), settings.thresholds, promql.service(settings)
+    of, thresholds = recorded(settings), settings.thresholds
+    firing = promql.number(promql.firing(_TROUBLE))
     return (
         stat(
             title="Services",
             description="Services with at least one instance in Prometheus.",
             unit=Unit.COUNT,
-            queries=(Query(expr=promql.number(promql.number(select(catalog.TARGET_INFO.name), *by))),),
+            queries=(Query(expr=promql.number(_known(settings))),),
+            empty="no services",
         ),
         stat(
             title="Alerts firing",
-            description="Firing alerts of the selected jobs, without completed deployments.",
+            description=(
+                "Firing alerts of the selected jobs, without completed deployments. 0 means that the rules were evaluated and"
+                " none fires."
+            ),
             unit=Unit.COUNT,
-            queries=(Query(expr=f"{promql.number(promql.firing(_TROUBLE))} or vector(0)"),),
+            queries=(Query(expr=promql.or_zero(firing, promql.number(promql.recorded(of.request_rate)))),),
             coloring=_FIRING,
+            empty="no rules are evaluated",
         ),
         stat(
             title="Worst error ratio",
@@ -85,16 +96,16 @@ def _all(settings: Settings) -> tuple[Panel, ...]:
 
 def _each(settings: Settings) -> Panel:
     of, thresholds, by = recorded(settings), settings.thresholds, promql.service(settings)
-    known = promql.number(select(catalog.TARGET_INFO.name), *by)
-    firing = promql.number(promql.firing(_TROUBLE), *by)
+    firing = promql.or_zero(promql.number(promql.firing(_TROUBLE), *by), total(promql.recorded(of.request_rate), *by))
+    headings = {label: "Service" if label == "job" else label.replace("_", " ").capitalize() for label in by}
     # Each query is aggregated, so that no series has a name: Grafana does not merge rows with different names.
     return table(
         title="Services at a glance",
         description="One row per service, those with alerts first. The name links to the service's Operations dashboard.",
         unit=Unit.COUNT,
         queries=(
-            Query(expr=f"{firing} or 0 * {known}", instant=True, column=Column(heading="Alerts", coloring=_FIRING)),
-            Query(expr=known, instant=True, column=Column(heading="Instances")),
+            Query(expr=firing, instant=True, column=Column(heading="Alerts", coloring=_FIRING)),
+            Query(expr=_known(settings), instant=True, column=Column(heading="Instances")),
             Query(
                 expr=total(promql.recorded(of.request_rate), *by),
                 instant=True,
@@ -118,20 +129,22 @@ def _each(settings: Settings) -> Panel:
                 column=Column(heading="Error budget left", unit=Unit.RATIO, coloring=_BUDGET),
             ),
         ),
-        columns={label: "Service" if label == "job" else label.replace("_", " ").capitalize() for label in by},
-        leads_to={"job": dashboard_uid(settings, OPERATIONS_UID)},
+        columns=headings,
+        links_of={"job": links.of_service(settings, links.of_row(headings))},
     )
 
 
 def _over_time(settings: Settings) -> tuple[Panel, ...]:
     of, thresholds, by = recorded(settings), settings.thresholds, promql.service(settings)
+    leads = {"job": links.of_service(settings, links.of_series)}
     return (
         graph(
             title="Request rate",
-            description="Requests per second, by service.",
+            description=f"Requests per second, by service. The {_LISTED} highest in the time range shown.",
             unit=Unit.REQUESTS_PER_SECOND,
-            queries=(Query(expr=total(promql.recorded(of.request_rate), *by), legend=legend(*by)),),
-            stacked=True,
+            queries=(Query(expr=promql.highest(_LISTED, promql.recorded(of.request_rate), *by), legend=legend(*by)),),
+            links_of=leads,
+            empty=_NO_REQUESTS,
         ),
         graph(
             title="Error ratio",
@@ -139,6 +152,7 @@ def _over_time(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.RATIO,
             queries=(Query(expr=promql.highest(_LISTED, promql.recorded(of.error_ratio), *by), legend=legend(*by)),),
             coloring=traffic_light(thresholds.error_ratio),
+            links_of=leads,
             empty=_NO_REQUESTS,
         ),
         graph(
@@ -147,6 +161,7 @@ def _over_time(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.highest(_LISTED, promql.recorded(of.p95), *by), legend=legend(*by)),),
             coloring=traffic_light(thresholds.latency_p95_seconds),
+            links_of=leads,
             empty=_NO_REQUESTS,
         ),
         graph(
@@ -159,6 +174,7 @@ def _over_time(settings: Settings) -> tuple[Panel, ...]:
                 Query(expr=promql.lowest(_LISTED, promql.recorded(of.budget_left), *by), legend=legend(*by, "slo")),
             ),
             coloring=_BUDGET,
+            links_of=leads,
             empty=_NO_REQUESTS,
         ),
     )

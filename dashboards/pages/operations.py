@@ -5,14 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from alerts.conditions.cpu import NAME as CPU_SATURATED
+from alerts.conditions.disk import NAME as DISK_FILLING_UP
 from alerts.conditions.error_budget import BURNS
+from alerts.conditions.error_budget import NAME as ERROR_BUDGET_BURN
+from alerts.conditions.error_rate import NAME as HIGH_ERROR_RATE
+from alerts.conditions.latency import NAME as HIGH_LATENCY
+from alerts.conditions.memory import NAME as MEMORY_NEAR_LIMIT
+from alerts.conditions.queue_backlog import NAME as QUEUE_BACKLOG
+from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.errors import CALLED
 from alerts.recording.own_thresholds import own_threshold_rules
 from alerts.recording.services import recorded as names
 from alerts.recording.users import active_users
 from dashboards import expressions as promql
-from dashboards.expressions import RANGE, RATE, ROUTE, legend, rate, select, total
-from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph, heatmap, said, stat, table, traffic_light
+from dashboards import links
+from dashboards.expressions import RANGE, RATE, legend, rate, select, total
+from dashboards.model import (
+    Coloring,
+    Page,
+    Panel,
+    Query,
+    Row,
+    Unit,
+    View,
+    graph,
+    heatmap,
+    said,
+    stat,
+    table,
+    traffic_light,
+)
+from dashboards.pages.signals import signal_rows
 from instrumentation import catalog
 
 if TYPE_CHECKING:
@@ -32,39 +56,92 @@ _TROUBLE = 'kind!="event"'  # without completed deployments
 
 
 def _rows(settings: Settings) -> tuple[Row, ...]:
-    return (
-        Row(title="Now", panels=_now(settings), per_line=5, height=4),
-        Row(title="Requests", panels=_requests(settings)),
+    rows = (
+        Row(title="Is it broken?", panels=_now(settings), per_line=6, height=4),
+        Row(title="Which alerts, since when, and which requests", panels=_trouble(settings), per_line=2, height=7),
+        Row(title="Since when, and what changed", panels=_course(settings), per_line=4, height=8),
         *(_by_label(settings, name) for name, label in settings.http.labels.items() if label.dashboard),
+        *signal_rows(settings, "operations"),
         *_own_thresholds(settings),
-        Row(title="Error budget", panels=_error_budget(settings)),
-        Row(title="Routes", panels=_routes(settings)),
-        Row(title="Dependencies and queues", panels=_dependencies(settings)),
-        Row(title="Resources of each instance", panels=_resources(settings)),
-        Row(title="Alerts and versions", panels=_watchers(settings)),
-        Row(title="Health and audit", panels=_health_and_audit(settings)),
-        Row(title="Sidelight itself", panels=_itself()),
+        *_details(settings),
     )
+    return tuple(replace(row, panels=tuple(_linked(settings, panel) for panel in row.panels)) for row in rows)
+
+
+def _linked(settings: Settings, panel: Panel) -> Panel:
+    """A panel with links to the runbook of its alert, and from each service's line to its logs and traces."""
+    alert = next((alert for title, alert in _RUNBOOKS.items() if panel.title.startswith(title)), None)
+    header = (links.runbook(settings, alert),) if alert else ()
+    is_by_job = panel.view is View.TIME_SERIES and all("{{job}}" in query.legend for query in panel.queries)
+    failed = alert == HIGH_ERROR_RATE
+    lines = {"job": links.elsewhere(settings, links.of_series, failed=failed)} if is_by_job else panel.links_of
+    return replace(panel, links=header, links_of=lines)
+
+
+_RUNBOOKS: Mapping[str, str] = {
+    "Error ratio": HIGH_ERROR_RATE,
+    "Most failing routes": HIGH_ERROR_RATE,
+    "Latency": HIGH_LATENCY,
+    "Slowest routes": HIGH_LATENCY,
+    "Instances down": SERVICE_DOWN,
+    "Error budget": ERROR_BUDGET_BURN,
+    "Queue depth": QUEUE_BACKLOG,
+    "Oldest item in queue": QUEUE_BACKLOG,
+    "CPU usage": CPU_SATURATED,
+    "Memory usage": MEMORY_NEAR_LIMIT,
+    "Disk usage": DISK_FILLING_UP,
+}
+"""The alert that the panels with such titles are about."""
+
+
+def _details(settings: Settings) -> tuple[Row, ...]:
+    """Rows that stay closed until someone asks, so that a service without queues has no empty panels of queues."""
+    rows = {
+        "Error budget": _error_budget(settings),
+        "Routes": _routes(settings),
+        "Responses and connections": _responses(settings),
+        "Users": _users(settings),
+        "Websockets and streams": _streams(settings),
+        "Dependencies": _dependencies(settings),
+        "Queues": _queues(settings),
+        "CPU, memory and disk of each instance": _resources(settings),
+        "Container limits": _limits(settings),
+        "Health": _health(settings),
+        "Audit trail": _audit(settings),
+        "Logs and traces": _logs_and_traces(),
+        "Sidelight itself": _itself(),
+    }
+    return tuple(Row(title=title, panels=panels, collapsed=True) for title, panels in rows.items())
 
 
 PAGE = Page(
     slug="operations",
     title="Operations",
-    description="For people on call: which services are healthy and which are not.",
+    description=(
+        "For people on call. The first screen says whether something is broken, since when, for which routes, what changed and"
+        " which alerts fire. The closed rows below it show the details; Grafana runs their queries once they are opened."
+    ),
     since="now-1h",
-    variables=("job", "instance", "route"),
+    variables=("job", "instance"),
     rows=_rows,
 )
 
 
 def _now(settings: Settings) -> tuple[Panel, ...]:
-    by, thresholds = promql.service(settings), settings.thresholds
+    of, by, thresholds = names(settings), promql.service(settings), settings.thresholds
+    up = select(promql.UP)
+    evaluated = promql.number(promql.recorded(of.request_rate))
     return (
         stat(
-            title="Request rate now",
-            description="Requests per second of all selected services.",
-            unit=Unit.REQUESTS_PER_SECOND,
-            queries=(Query(expr=total(_rate())),),
+            title="Alerts firing now",
+            description=(
+                "Firing alerts of the selected jobs on any instance, without completed deployments. 0 means that the rules"
+                " were evaluated and none fires."
+            ),
+            unit=Unit.COUNT,
+            queries=(Query(expr=promql.or_zero(promql.number(promql.firing(_TROUBLE)), evaluated)),),
+            coloring=Coloring(base="green", above={1: "red"}),
+            empty="no rules are evaluated",
         ),
         stat(
             title="Error ratio now",
@@ -83,44 +160,93 @@ def _now(settings: Settings) -> tuple[Panel, ...]:
             empty=_NO_REQUESTS,
         ),
         stat(
-            title="Instances up now",
-            description="Instances that Prometheus can scrape.",
-            unit=Unit.COUNT,
-            queries=(Query(expr=total(select(promql.UP))),),
-            coloring=Coloring(base="red", above={1: "green"}),
+            title="Request rate now",
+            description="Requests per second of all selected services.",
+            unit=Unit.REQUESTS_PER_SECOND,
+            queries=(Query(expr=total(_rate())),),
+            empty=_NO_REQUESTS,
         ),
         stat(
-            title="Alerts firing now",
-            description="Firing alerts of the selected jobs on any instance, without completed deployments.",
+            title="Instances down",
+            description="Instances that Prometheus cannot scrape.",
             unit=Unit.COUNT,
-            queries=(Query(expr=f"{promql.number(promql.firing(_TROUBLE))} or vector(0)"),),
+            queries=(Query(expr=promql.or_zero(promql.number(f"{up} == 0"), promql.number(up))),),
             coloring=Coloring(base="green", above={1: "red"}),
+            empty="no instances",
         ),
         stat(
-            title="Active users now",
-            description=(
-                f"Distinct users of each service within {settings.alerting.window}, over all instances."
-                " Estimated to about 3 %."
-            ),
-            unit=Unit.COUNT,
-            queries=(Query(expr=total(promql.recorded(active_users(settings)))),),
-            empty="no users are counted",
+            title="Last deployment",
+            description="When the last deployment of a selected service began, if it was within 24 hours.",
+            unit=Unit.SINCE,
+            queries=(Query(expr=f"1000 * {promql.largest(promql.recorded(of.replaced))}", instant=True),),
+            empty="none in 24 h",
         ),
     )
 
 
-def _requests(settings: Settings) -> tuple[Panel, ...]:
-    by, thresholds = promql.service(settings), settings.thresholds
+def _trouble(settings: Settings) -> tuple[Panel, ...]:
+    by = promql.service(settings)
+    alert, failing = (*by, "alertname", "severity"), (*by, "http_route", "error_type")
+    alerts, routes = _headings(*by, alertname="Alert"), _headings(*by, http_route="Route", error_type="Error")
     duration = catalog.HTTP_SERVER_REQUEST_DURATION
+    failed = promql.failed(promql.count(duration), RANGE, of="increase")
+    # Where the SDK says no error_type, the status says how.
+    failed = f'label_replace({failed}, "error_type", "$1", "http_response_status_code", "(5..)")'
     return (
+        table(
+            title="Firing alerts",
+            description=(
+                "Firing alerts of the selected jobs on any instance, and since when their conditions hold. The name leads to"
+                " the runbook."
+            ),
+            unit=Unit.SINCE,
+            queries=(Query(expr=promql.firing_since(_TROUBLE, by=alert), instant=True),),
+            columns={**alerts, "severity": "Severity", "Value": "Since"},
+            colors={"critical": "red", "warning": "yellow"},
+            links_of={
+                "alertname": (links.runbook_of_cell(settings),),
+                "job": links.of_service(settings, links.of_row(alerts)),
+            },
+            empty="no alerts firing",
+        ),
+        table(
+            title="Most failing routes",
+            description=f"The {_LISTED} routes with the most failed requests in the time range shown, by error type.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=promql.top(_LISTED, f"{total(failed, *failing)} > 0"), instant=True),),
+            columns={**routes, "Value": "Failed"},
+            links_of={"job": links.of_service(settings, links.of_row(routes))},
+            empty="no request failed",
+        ),
+    )
+
+
+def _course(settings: Settings) -> tuple[Panel, ...]:
+    by, thresholds = promql.service(settings), settings.thresholds
+    version = (*by, "service_version")
+    return (
+        _error_graph("Error ratio", by, thresholds.error_ratio),
+        _latency_graph("Latency", by, thresholds.latency_p95_seconds),
         graph(
             title="Request rate",
             description="Requests per second, by service.",
             unit=Unit.REQUESTS_PER_SECOND,
             queries=(Query(expr=total(_rate(), *by), legend=legend(*by)),),
+            empty=_NO_REQUESTS,
         ),
-        _error_graph("Error ratio", by, thresholds.error_ratio),
-        _latency_graph("Latency", by, thresholds.latency_p95_seconds),
+        graph(
+            title="Running versions",
+            description="Number of instances by version. During a deployment, the new version replaces the old one.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=promql.number(select(catalog.TARGET_INFO.name), *version), legend=legend(*version)),),
+        ),
+    )
+
+
+def _responses(settings: Settings) -> tuple[Panel, ...]:
+    by = promql.service(settings)
+    duration = catalog.HTTP_SERVER_REQUEST_DURATION
+    return (
         graph(
             title="Responses by status class",
             description="Responses per second, by the first digit of the status that was sent.",
@@ -128,15 +254,22 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
             queries=(Query(expr=_status_classes(), legend=legend("status_class")),),
             stacked=True,
             colors=_CLASS_COLORS,
+            empty=_NO_REQUESTS,
         ),
         heatmap(
             title="Latency heatmap",
             description="Number of requests by latency. Two bands mean two kinds of requests behind one percentile.",
             unit=Unit.SECONDS,
-            queries=(
-                Query(expr=total(promql.increase(promql.bucket(duration), RATE, ROUTE), "le"), legend=legend("le")),
-            ),
+            queries=(Query(expr=total(promql.increase(promql.bucket(duration), RATE), "le"), legend=legend("le")),),
         ),
+        _counted("Errors by code", "AppErrors raised by the service, per second.", by, catalog.APP_ERRORS),
+        graph(
+            title="Active connections",
+            description="Requests in progress at the time of a scrape, by service, over all routes.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=total(select(catalog.HTTP_SERVER_ACTIVE_REQUESTS.name), *by), legend=legend(*by)),),
+        ),
+        *(_active_by_route() if settings.http.active_requests_by_route else ()),
         graph(
             title="Request and response sizes",
             description="p95 of body sizes received and sent, for services with http.body_sizes turned on.",
@@ -147,43 +280,60 @@ def _requests(settings: Settings) -> tuple[Panel, ...]:
             ),
             empty="http.body_sizes is off",
         ),
+    )
+
+
+def _users(settings: Settings) -> tuple[Panel, ...]:
+    by = promql.service(settings)
+    return (
         graph(
-            title="Active connections",
-            description="Requests in progress at the time of a scrape, by service, over all routes.",
+            title="Active users",
+            description=(
+                f"Distinct users of each service within {settings.alerting.window}, over all instances."
+                " Estimated to about 3 %."
+            ),
             unit=Unit.COUNT,
-            queries=(Query(expr=total(select(catalog.HTTP_SERVER_ACTIVE_REQUESTS.name), *by), legend=legend(*by)),),
+            queries=(Query(expr=total(promql.recorded(active_users(settings)), *by), legend=legend(*by)),),
+            empty="no users are counted",
         ),
-        *(_active_by_route() if settings.http.active_requests_by_route else ()),
+    )
+
+
+def _streams(settings: Settings) -> tuple[Panel, ...]:
+    by = promql.service(settings)
+    return (
         graph(
             title="Active websockets",
             description="Open websocket connections at the time of a scrape, by service.",
             unit=Unit.COUNT,
             queries=(
                 Query(
-                    expr=total(select(catalog.WEBSOCKET_SERVER_ACTIVE_CONNECTIONS.name, ROUTE), *by),
+                    expr=total(select(catalog.WEBSOCKET_SERVER_ACTIVE_CONNECTIONS.name), *by),
                     legend=legend(*by),
                 ),
             ),
+            empty="no websockets",
         ),
         graph(
             title="Websocket duration p95",
             description="p95 of the duration of closed websocket connections, by service.",
             unit=Unit.SECONDS,
             queries=(Query(expr=_p95(catalog.WEBSOCKET_SERVER_CONNECTION_DURATION, by), legend=legend(*by)),),
+            empty="no websockets",
         ),
         graph(
             title="Active streams",
             description="Open streamed responses, such as server-sent events, at the time of a scrape, by service.",
             unit=Unit.COUNT,
-            queries=(
-                Query(expr=total(select(catalog.HTTP_SERVER_ACTIVE_STREAMS.name, ROUTE), *by), legend=legend(*by)),
-            ),
+            queries=(Query(expr=total(select(catalog.HTTP_SERVER_ACTIVE_STREAMS.name), *by), legend=legend(*by)),),
+            empty="no streams",
         ),
         graph(
             title="Stream duration p95",
             description="p95 of the duration of streamed responses that ended, by service.",
             unit=Unit.SECONDS,
             queries=(Query(expr=_p95(catalog.HTTP_SERVER_STREAM_DURATION, by), legend=legend(*by)),),
+            empty="no streams",
         ),
     )
 
@@ -213,11 +363,12 @@ def _by_label(settings: Settings, label: str) -> Row:
                 queries=(Query(expr=_p95(duration, by), legend=legend(*by)),),
             ),
         ),
+        collapsed=True,
     )
 
 
 def _p95(metric: Metric, by: tuple[str, ...]) -> str:
-    return promql.quantile(_P95, rate(promql.bucket(metric), ROUTE), *by)
+    return promql.quantile(_P95, rate(promql.bucket(metric)), *by)
 
 
 def _active_by_route() -> tuple[Panel, ...]:
@@ -228,7 +379,7 @@ def _active_by_route() -> tuple[Panel, ...]:
             unit=Unit.COUNT,
             queries=(
                 Query(
-                    expr=total(select(catalog.HTTP_SERVER_ACTIVE_REQUESTS_BY_ROUTE.name, ROUTE), "http_route"),
+                    expr=total(select(catalog.HTTP_SERVER_ACTIVE_REQUESTS_BY_ROUTE.name), "http_route"),
                     legend=legend("http_route"),
                 ),
             ),
@@ -250,7 +401,7 @@ def _own_thresholds(settings: Settings) -> tuple[Row, ...]:
             if rule.shown
         )
         panels.append(replace(panel, queries=(*panel.queries, *own), coloring=Coloring(), empty=_NO_OVERRIDE))
-    return (Row(title="Services with thresholds of their own", panels=tuple(panels)),) if panels else ()
+    return (Row(title="Services with thresholds of their own", panels=tuple(panels), collapsed=True),) if panels else ()
 
 
 def _error_budget(settings: Settings) -> tuple[Panel, ...]:
@@ -292,37 +443,52 @@ def _error_budget(settings: Settings) -> tuple[Panel, ...]:
 
 def _routes(settings: Settings) -> tuple[Panel, ...]:
     by, duration = promql.service(settings), catalog.HTTP_SERVER_REQUEST_DURATION
-    route = {**_headings(*by), "http_route": "Route"}
-    slow = promql.increase(promql.bucket(duration), RANGE, ROUTE)
-    failed = promql.failed(promql.count(duration), RANGE, ROUTE, of="increase")
-    # Where the SDK says no error_type, the status says how.
-    failed = f'label_replace({failed}, "error_type", "$1", "http_response_status_code", "(5..)")'
-    slowest = promql.top(_LISTED, promql.quantile(_P95, slow, *by, "http_route"))
-    failing = promql.top(_LISTED, f"{total(failed, *by, 'http_route', 'error_type')} > 0")
+    route, headings = (*by, "http_route"), _headings(*by, http_route="Route")
+    slow = promql.increase(promql.bucket(duration), RANGE)
+    busiest = promql.busiest(_LISTED, promql.count(duration), *route)
+    shown = f"for the {_LISTED} routes with the most requests in the time range shown."
+
+    def each(title: str, description: str, unit: Unit, expr: str, levels: Levels | None = None) -> Panel:
+        return graph(
+            title=title,
+            description=f"{description}, {shown}",
+            unit=unit,
+            queries=(Query(expr=f"{expr} {busiest}", legend=legend(*route)),),
+            coloring=traffic_light(levels) if levels else Coloring(),
+            empty=_NO_REQUESTS,
+        )
+
     return (
         table(
             title="Slowest routes",
             description=f"The {_LISTED} routes with the highest p95 latency in the time range shown.",
             unit=Unit.SECONDS,
-            queries=(Query(expr=slowest, instant=True),),
+            queries=(Query(expr=promql.top(_LISTED, promql.quantile(_P95, slow, *route)), instant=True),),
             coloring=traffic_light(settings.thresholds.latency_p95_seconds),
-            columns={**route, "Value": "p95"},
+            columns={**headings, "Value": "p95"},
             empty=_NO_REQUESTS,
         ),
-        table(
-            title="Most failing routes",
-            description=f"The {_LISTED} routes with the most failed requests in the time range shown, by error type.",
-            unit=Unit.COUNT,
-            queries=(Query(expr=failing, instant=True),),
-            columns={**route, "error_type": "Error", "Value": "Failed"},
-            empty="no request failed",
+        each("Request rate by route", "Requests per second", Unit.REQUESTS_PER_SECOND, total(_rate(), *route)),
+        each(
+            "Error ratio by route",
+            "Share of failed requests",
+            Unit.RATIO,
+            _error_ratio(route),
+            settings.thresholds.error_ratio,
+        ),
+        each(
+            "Latency p95 by route",
+            "p95 latency",
+            Unit.SECONDS,
+            _latency(_P95, route),
+            settings.thresholds.latency_p95_seconds,
         ),
     )
 
 
 def _dependencies(settings: Settings) -> tuple[Panel, ...]:
     by, calls = promql.service(settings), catalog.HTTP_CLIENT_REQUEST_DURATION
-    to, thresholds = (*by, "server_address"), settings.thresholds
+    to = (*by, "server_address")
     failed = promql.share(promql.failed(promql.count(calls), RATE, statuses=CALLED), rate(promql.count(calls)), *to)
     return (
         graph(
@@ -343,11 +509,21 @@ def _dependencies(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.SECONDS,
             queries=(Query(expr=promql.quantile(_P95, rate(promql.bucket(calls)), *to), legend=legend(*to)),),
         ),
+        _counted("Retries", "Retries after a transient failure, per second.", by, catalog.RETRIES),
+    )
+
+
+def _queues(settings: Settings) -> tuple[Panel, ...]:
+    by, thresholds = promql.service(settings), settings.thresholds
+    return (
         _queue_graph("Queue depth", by, thresholds.queue_depth),
         _age_graph("Oldest item in queue", by, thresholds.queue_oldest_age_seconds),
         _counted("Queue read failures", "Failed reads of queues per second.", by, catalog.QUEUE_READ_FAILURES),
-        _counted("Retries", "Retries after a transient failure, per second.", by, catalog.RETRIES),
-        _counted("Errors by code", "AppErrors raised by the service, per second.", by, catalog.APP_ERRORS),
+        *(
+            [_counted("Signal read failures", "Failed reads of gauges per second.", by, catalog.SIGNAL_READ_FAILURES)]
+            if settings.signals
+            else []
+        ),
     )
 
 
@@ -360,26 +536,10 @@ def _counted(title: str, description: str, by: tuple[str, ...], metric: catalog.
 def _resources(settings: Settings) -> tuple[Panel, ...]:
     by, thresholds = promql.service(settings), settings.thresholds
     cpu, memory = catalog.PROCESS_CPU, catalog.PROCESS_RESIDENT_MEMORY
-    throttled = catalog.CONTAINER_CPU_THROTTLED
     return (
         _by_instance("CPU", "CPU cores in use.", Unit.COUNT, total(rate(cpu.name), "instance")),
         _cpu_graph("CPU usage", by, thresholds.cpu_used_ratio),
-        _by_instance(
-            "CPU limit",
-            "CPU limit of the container in cores. No line means no limit.",
-            Unit.COUNT,
-            total(select(catalog.CONTAINER_CPU_LIMIT.name), "instance"),
-            empty=_UNLIMITED,
-        ),
-        _by_instance(
-            "CPU throttled",
-            "Seconds per second during which the container was throttled by its CPU limit.",
-            Unit.RATIO,
-            total(rate(throttled.name), "instance"),
-            empty=_UNLIMITED,
-        ),
         _by_instance("Memory", "Resident memory.", Unit.BYTES, total(select(memory.name), "instance")),
-        _memory_graph("Memory usage", by, thresholds.memory_used_ratio),
         _by_instance(
             "File descriptor usage",
             "Open file descriptors as a share of their limit.",
@@ -403,31 +563,29 @@ def _resources(settings: Settings) -> tuple[Panel, ...]:
     )
 
 
-def _watchers(settings: Settings) -> tuple[Panel, ...]:
-    by = promql.service(settings)
-    version, alert = (*by, "service_version"), (*by, "alertname", "severity")
+def _limits(settings: Settings) -> tuple[Panel, ...]:
+    by, thresholds = promql.service(settings), settings.thresholds
     return (
-        table(
-            title="Firing alerts",
-            description="Firing alerts of the selected jobs, on any instance.",
-            unit=Unit.COUNT,
-            queries=(Query(expr=promql.largest(promql.firing(_TROUBLE), *alert), instant=True),),
-            columns={**_headings(*by), "alertname": "Alert", "severity": "Severity"},
-            empty="no alerts firing",
+        _memory_graph("Memory usage", by, thresholds.memory_used_ratio),
+        _by_instance(
+            "CPU limit",
+            "CPU limit of the container in cores. No line means no limit.",
+            Unit.COUNT,
+            total(select(catalog.CONTAINER_CPU_LIMIT.name), "instance"),
+            empty=_UNLIMITED,
         ),
-        graph(
-            title="Running versions",
-            description="Number of instances by version. During a deployment, the new version replaces the old one.",
-            unit=Unit.COUNT,
-            queries=(Query(expr=promql.number(select(catalog.TARGET_INFO.name), *version), legend=legend(*version)),),
-            stacked=True,
+        _by_instance(
+            "CPU throttled",
+            "Seconds per second during which the container was throttled by its CPU limit.",
+            Unit.RATIO,
+            total(rate(catalog.CONTAINER_CPU_THROTTLED.name), "instance"),
+            empty=_UNLIMITED,
         ),
     )
 
 
-def _health_and_audit(settings: Settings) -> tuple[Panel, ...]:
-    by = promql.service(settings)
-    check = (*by, "check")
+def _health(settings: Settings) -> tuple[Panel, ...]:
+    check = (*promql.service(settings), "check")
     up = select(catalog.HEALTH_CHECK_UP.name)
     return (
         graph(
@@ -439,7 +597,14 @@ def _health_and_audit(settings: Settings) -> tuple[Panel, ...]:
             unit=Unit.RATIO,
             queries=(Query(expr=f"{total(up, *check)} / {promql.number(up, *check)}", legend=legend(*check)),),
             coloring=Coloring(base="red", above={1: "green"}),
+            empty="no health checks",
         ),
+    )
+
+
+def _audit(settings: Settings) -> tuple[Panel, ...]:
+    by = promql.service(settings)
+    return (
         _counted("Audit entries", "Audit entries written per second.", by, catalog.AUDIT_EVENTS),
         _counted("Audit failures", "Audit entries lost per second.", by, catalog.AUDIT_FAILURES),
         _by_instance(
@@ -447,6 +612,32 @@ def _health_and_audit(settings: Settings) -> tuple[Panel, ...]:
             "Number of the last entry. If it decreases, the trail was truncated.",
             Unit.COUNT,
             promql.largest(select(catalog.AUDIT_ENTRIES.name), "instance"),
+            empty="no audit trail",
+        ),
+    )
+
+
+def _logs_and_traces() -> tuple[Panel, ...]:
+    return (
+        graph(
+            title="Log records",
+            description="Log records written per second by level, including access lines.",
+            unit=Unit.COUNT,
+            queries=(Query(expr=total(rate(catalog.LOG_EVENTS.name), "level"), legend=legend("level")),),
+        ),
+        _by_instance(
+            "Log lines lost",
+            "Log lines per second that could not be written because their reader is slow or gone, or the disk is full.",
+            Unit.COUNT,
+            total(rate(catalog.LOG_LINES_LOST.name), "instance"),
+        ),
+        _by_instance(
+            "Spans",
+            "Sampled spans per second, by outcome. Spans that were not exported are missing from traces.",
+            Unit.PER_SECOND,
+            total(rate(catalog.SIDELIGHT_SPANS.name), "instance", "outcome"),
+            "outcome",
+            empty="no traces",
         ),
     )
 
@@ -483,25 +674,6 @@ def _itself() -> tuple[Panel, ...]:
             "New series per second that lost a label because the series limit was reached.",
             Unit.COUNT,
             total(rate(catalog.SIDELIGHT_SERIES_FOLDED.name), "instance"),
-        ),
-        _by_instance(
-            "Spans",
-            "Sampled spans per second, by outcome. Spans that were not exported are missing from traces.",
-            Unit.PER_SECOND,
-            total(rate(catalog.SIDELIGHT_SPANS.name), "instance", "outcome"),
-            "outcome",
-        ),
-        graph(
-            title="Log records",
-            description="Log records written per second by level, including access lines.",
-            unit=Unit.COUNT,
-            queries=(Query(expr=total(rate(catalog.LOG_EVENTS.name), "level"), legend=legend("level")),),
-        ),
-        _by_instance(
-            "Log lines lost",
-            "Log lines per second that could not be written because their reader is slow or gone, or the disk is full.",
-            Unit.COUNT,
-            total(rate(catalog.LOG_LINES_LOST.name), "instance"),
         ),
     )
 
@@ -584,22 +756,22 @@ _JUDGED: Mapping[str, tuple[str, Callable[..., Panel]]] = {
 """Thresholds that are drawn as lines on a graph: threshold to the graph's title and the function that makes it."""
 
 
-def _headings(*labels: str) -> dict[str, str]:
-    return {label: label.capitalize() for label in labels}
+def _headings(*labels: str, **others: str) -> dict[str, str]:
+    return {**{label: label.replace("_", " ").capitalize() for label in labels}, **others}
 
 
 def _rate(*matchers: str) -> str:
-    return rate(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION), ROUTE, *matchers)
+    return rate(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION), *matchers)
 
 
 def _error_ratio(by: tuple[str, ...], *matchers: str) -> str:
-    failed = promql.failed(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION), RATE, ROUTE, *matchers)
+    failed = promql.failed(promql.count(catalog.HTTP_SERVER_REQUEST_DURATION), RATE, *matchers)
     return promql.share(failed, _rate(*matchers), *by)
 
 
 def _latency(ratio: float, by: tuple[str, ...], *matchers: str) -> str:
     buckets = promql.bucket(catalog.HTTP_SERVER_REQUEST_DURATION)
-    return promql.quantile(ratio, rate(buckets, ROUTE, *matchers), *by)
+    return promql.quantile(ratio, rate(buckets, *matchers), *by)
 
 
 def _status_classes() -> str:

@@ -10,7 +10,8 @@ from instrumentation import audit, workflow, workflow_created
 
 from .catalog import SKU_PATTERN, find
 from .mails import mails
-from .payments import charge
+from .payments import authorize, charge
+from .signals import BASKETS, ORDERS
 
 
 class Line(BaseModel):
@@ -43,13 +44,20 @@ router = APIRouter(tags=["checkout"])
 
 
 @router.post("/checkout", status_code=201)
-async def checkout(order: Order, customer: Annotated[str, Header(alias="x-customer")] = "a guest") -> Receipt:
-    """Charge an order and mail the receipt; 404 if one of its items does not exist."""
+async def checkout(
+    order: Order,
+    customer: Annotated[str, Header(alias="x-customer")] = "a guest",
+    channel: Annotated[str, Header(alias="x-channel")] = "web",
+) -> Receipt:
+    """Charge an order and mail the receipt; 404 if one of its items does not exist, 402 if the payment is declined."""
     total_cents = sum(find(line.sku).price_cents * line.quantity for line in order.lines)
+    authorize()  # a declined payment is not a failed checkout, so it comes before the workflow
     workflow_created("checkout")
     with workflow("checkout") as run:
         run.cost_usd(await charge(total_cents))
     receipt = Receipt(order=uuid4(), total_cents=total_cents)
     audit("order.placed", actor=customer, outcome="success", order=str(receipt.order))
     mails.send_later(receipt.order)
+    ORDERS.add(channel=channel)
+    BASKETS.observe(sum(line.quantity for line in order.lines))
     return receipt

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
+from .payments import declines
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -32,12 +34,14 @@ class Faults(BaseModel):
     Attributes:
         error_ratio: The share of requests that fail, from 0 to 1.
         latency_seconds: Additional latency of each request.
+        declined_ratio: The share of payments that are declined, from 0 to 1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     error_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
     latency_seconds: Annotated[float, Field(ge=0, le=10)] = 0.0
+    declined_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def fails(self, number: int) -> bool:
         """Whether the request with this number, from 1, fails; failures are evenly spread and deterministic.
@@ -97,4 +101,5 @@ def install(app: FastAPI, sleep: Sleep = asyncio.sleep) -> None:
     async def set_faults(faults: Faults) -> Faults:
         """Set the faults of all further requests."""
         app.state.faults = faults
+        declines.ratio = faults.declined_ratio
         return faults

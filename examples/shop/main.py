@@ -1,17 +1,27 @@
 """The service: its routes, and the two lines that instrument it."""
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
 
 import instrumentation
 
-from . import catalog, checkout, faults, payments, search, stock
+from . import catalog, checkout, faults, payments, prices, search, stock
 from .mails import mails
+from .signals import CATALOG
 
-app = FastAPI(title="Shop", lifespan=mails.sending)
+
+@asynccontextmanager
+async def working(app: FastAPI) -> AsyncIterator[None]:
+    """Send mails and update prices while the shop runs."""
+    async with mails.sending(app), prices.updating(app):
+        yield
+
+
+app = FastAPI(title="Shop", lifespan=working)
 app.include_router(catalog.router, prefix="/catalog")
 app.include_router(search.router)
 app.include_router(checkout.router)
@@ -28,6 +38,7 @@ def customer(scope: MutableMapping[str, Any]) -> str | None:
 
 
 instrumentation.instrument(app, user_id=customer)
+CATALOG.read(lambda: len(catalog.ITEMS))
 instrumentation.health_check(
     "payments", payments.answers, required=False
 )  # without it, the shop still sells on account

@@ -1,6 +1,7 @@
 """The payment provider: an external service, which runs in this process so that the example needs no network."""
 
 import asyncio
+from fractions import Fraction
 from itertools import count
 from typing import Annotated
 
@@ -8,7 +9,9 @@ import httpx
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, Field
 
-from instrumentation import ExternalServiceError, instrument_client, retry_with_backoff, time_limit
+from instrumentation import AppError, ExternalServiceError, instrument_client, retry_with_backoff, time_limit
+
+from .signals import PAYMENTS
 
 PROVIDER_SECONDS = 0.01
 SHARE = 0.029  # of the amount, plus a fixed part, like usual card payment providers
@@ -18,6 +21,34 @@ BUSY = 20  # the provider is busy once in this many charges
 
 provider = FastAPI(title="Payments")
 numbers = count(1)
+
+
+class PaymentDeclinedError(AppError):
+    """The provider declined the payment."""
+
+    status = 402
+    default_code = "payment_declined"
+
+
+class Declines:
+    """Which charges the provider declines; none, except in the demo.
+
+    Attributes:
+        ratio: The share of charges that it declines, from 0 to 1.
+    """
+
+    def __init__(self) -> None:
+        self.ratio = 0.0
+        self._charges = 0
+
+    def next(self) -> bool:
+        """Whether the next charge is declined; these are evenly spread."""
+        self._charges += 1
+        ratio = Fraction(str(self.ratio))
+        return self._charges * ratio // 1 > (self._charges - 1) * ratio // 1
+
+
+declines = Declines()
 
 
 class Charge(BaseModel):
@@ -47,6 +78,17 @@ client = instrument_client(
 )
 
 
+def authorize() -> None:
+    """Ask whether the customer may be charged.
+
+    Raises:
+        PaymentDeclinedError: The provider declined.
+    """
+    if declines.next():
+        PAYMENTS.add(outcome="declined")
+        raise PaymentDeclinedError("The payment was declined; nothing was charged.")
+
+
 async def charge(cents: int) -> float:
     """Charge a customer and return the provider's fee in US dollars.
 
@@ -54,9 +96,12 @@ async def charge(cents: int) -> float:
         ExternalServiceError: The provider refused, or did not answer.
     """
     try:
-        return await _charge(cents)
+        fee = await _charge(cents)
     except httpx.HTTPError as error:
+        PAYMENTS.add(outcome="failed")
         raise ExternalServiceError("The payment provider cannot be reached; nothing was charged.") from error
+    PAYMENTS.add(outcome="accepted")
+    return fee
 
 
 @retry_with_backoff(max_attempts=3, exceptions=(httpx.TransportError, httpx.HTTPStatusError))

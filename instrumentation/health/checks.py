@@ -24,7 +24,7 @@ def http_check(url: str) -> Callable[[], None]:
     Raises:
         InstrumentationError: ``http_check_invalid``.
     """
-    if not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", url):  # a password in it would stand in the log
+    if not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", url):  # a password in it would be logged
         raise InstrumentationError(
             "http_check: give an http:// or https:// address without user and password.", code="http_check_invalid"
         )
@@ -56,7 +56,7 @@ def sqlalchemy_check(engine: Any) -> Callable[[], object]:
     Args:
         engine: SQLAlchemy's Engine or AsyncEngine; a connection of its pool is borrowed.
     """
-    from sqlalchemy import text  # noqa: PLC0415 - whoever has an engine has SQLAlchemy
+    from sqlalchemy import text  # noqa: PLC0415 - a service with an engine has SQLAlchemy
 
     def ask() -> None:
         with engine.connect() as connection:

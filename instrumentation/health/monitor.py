@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 _AGAIN_SECONDS = 10.0
 MOST_CHECKS = 50
-"""More cannot be asked within the time of a probe."""
+"""More checks cannot finish within the time of a probe."""
 
 
 class Check(NamedTuple):
@@ -70,7 +70,7 @@ def health_check(
     own. What hangs is not asked again until it has ended.
 
     Args:
-        name: What is asked for, such as ``database``; one of few: it becomes a label.
+        name: The name of the checked dependency, such as ``database``. It becomes a label, so use few names.
         check: Takes nothing. It has failed where it raises, ``SystemExit`` included, returns False or takes too long.
         seconds: How long it may take; ``health.check_timeout_seconds`` by default.
         required: False: it is shown, and the instance stays ready without it.
@@ -150,7 +150,7 @@ class HealthChecks:
         return await asyncio.gather(*map(self._result, tuple(self._checks.values())))
 
     def collect(self) -> Iterable[Series]:
-        """No series: each result is shown when it is found. A scrape waits for no check, but starts checks whose result is old."""
+        """No series: each result is shown when it is found. A scrape waits for no check, but starts checks with old results."""
         found = [result for name in tuple(self._checks) if (result := self._last.get(name))]
         if len(found) < len(self._checks) or any(map(self._is_old, found)):
             self._ask_later()
@@ -182,7 +182,7 @@ class HealthChecks:
             work = self._work[check.name] = asyncio.ensure_future(probing.outcome())
         await asyncio.wait({work}, timeout=limit)
         problem, reason = _judged(work, limit)
-        if probing.is_on_loop:  # a thread goes on until it ends by itself, and until then there is no second one
+        if probing.is_on_loop:  # a thread runs until it ends by itself, and no second one starts until then
             work.cancel()
         now = self._clock()
         result = Result(check, problem, now - began, now)

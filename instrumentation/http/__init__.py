@@ -147,11 +147,13 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     only_python = {"http.labels": labels, "metrics.exemplars": has_exemplars, "http.active_requests_by_route": by_route}
     measuring = fastest(*(name for name, is_used in only_python.items() if is_used))
 
+    has_lifespan = hasattr(app, "build_middleware_stack")  # Starlette: what it raises at its start is a failure
+
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
             recorder.prime()
             lifecycle.start()  # another event loop of a process that has begun already
-            await ending(lasting(inner), lifecycle)(scope, receive, send)
+            await ending(inner if has_lifespan else lasting(inner), lifecycle)(scope, receive, send)
 
         layers = (each.layer for each in features if each.layer)
         innermost = inner if is_answering else logging_app_errors(inner)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from instrumentation import catalog
 from instrumentation.correlation import ID, SPAN
+from instrumentation.http.streaming import STREAM
 from instrumentation.logs.above import current
 from instrumentation.logs.binding import BOUND
 from instrumentation.logs.handler import FACTS
@@ -38,7 +39,7 @@ class AccessLines:
     Args:
         settings: Of the app.
         store: Where lines are counted.
-        recorder: Counts the app's requests; its shards are written by their own threads alone.
+        recorder: Counts the app's requests; only its own thread writes a shard.
     """
 
     def __init__(self, settings: Settings, store: Store, recorder: HttpRecorder) -> None:
@@ -70,9 +71,11 @@ class AccessLines:
             return
         span = scope.get(SPAN)
         trace = f',"trace_id":"{span.trace_id:032x}","span_id":"{span.span_id:016x}"' if span is not None else ""
+        first_byte = first_byte_ms(scope, seconds)
+        stream = "" if first_byte is None else f',"first_byte_ms":{first_byte:.3f}'
         line = (
             f'{{"timestamp":"{handler.clock(time.time())}",{head},"correlation_id":"{scope.get(ID, "")}"{trace},'
-            f'{tail},"duration_ms":{seconds * 1000:.3f}}}\n'
+            f'{tail},"duration_ms":{seconds * 1000:.3f}{stream}}}\n'
         )
         handler.writer.put(line.encode())
 
@@ -97,6 +100,12 @@ class AccessLines:
         shard.buffer[place] += 1.0
 
 
+def first_byte_ms(scope: Scope, seconds: float) -> float | None:
+    """Milliseconds from the start of a request to the first byte of its stream; None if the response is not a stream."""
+    stream = scope.get(STREAM)
+    return None if stream is None else (seconds - (stream.ended - stream.first_byte)) * 1000
+
+
 def _rendered(handler: Lines, scope: Scope, key: Key, level: str, seconds: float) -> bytes:
     """A line for a terminal, or with what the request has bound, which may be anything."""
     facts = {"timestamp": handler.clock(time.time()), "level": level, "event": EVENT, "logger": LOGGER}
@@ -105,6 +114,9 @@ def _rendered(handler: Lines, scope: Scope, key: Key, level: str, seconds: float
     if span is not None:
         facts |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
     fields = {**_fields(key), "duration_ms": round(seconds * 1000, 3)}
+    first_byte = first_byte_ms(scope, seconds)
+    if first_byte is not None:
+        fields["first_byte_ms"] = round(first_byte, 3)
     return handler.render(facts, fields | handler.masked({**scope.get(BOUND, {})}, (*FACTS, *fields, "error_type")))
 
 

@@ -70,7 +70,7 @@ def _with_header(message: Message, answered: tuple[bytes, bytes]) -> Message:
 
 
 def _taken(scope: Scope) -> str:
-    """The id that came with a request, if there is one that can be used; else a new one."""
+    """The id that came with a request, if there is a usable one; otherwise a new one."""
     try:
         for name, _ in scope["headers"]:
             if name in _NAMES:

@@ -36,7 +36,7 @@ class HttpExemplars(dict[tuple[str, tuple[str, ...], int], Exemplar]):
 
 
 def sampled_span() -> Any:
-    """The context of the current span if it is sampled; None where not, and where nobody has loaded OpenTelemetry."""
+    """The context of the current span if it is sampled; None if it is not, or if OpenTelemetry is not loaded."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return None

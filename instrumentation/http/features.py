@@ -1,4 +1,4 @@
-"""What else a request is good for. A feature takes part in the request path by what it fills in, and costs nothing else."""
+"""Optional features of the request path. A feature without a listener adds nothing per request."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from instrumentation.http.refused_requests import count_refused_requests
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
+from instrumentation.signals.calls import check_calls
+from instrumentation.signals.declared import declare, in_use
+from instrumentation.signals.handle import start
 from instrumentation.threads import get_ident
 from instrumentation.tracing import traces_of
 from instrumentation.users.active import users_of
@@ -44,7 +47,7 @@ class Instrumented(NamedTuple):
         settings: How.
         store: Where to count.
         recorder: Counts its requests.
-        user_id: Gives the id of a request's user; None where nobody asks.
+        user_id: Returns the id of a request's user; None if the service passed no function.
         on_request: Called with each request that was counted.
     """
 
@@ -62,12 +65,12 @@ class Feature(NamedTuple):
 
     Attributes:
         layer: Wraps the app, within what counts requests.
-        listener: Is told of each request that was counted.
+        listener: Called with each request that was counted.
         pages: Path to the app that answers it, uncounted.
         begin: Called in the process that serves, before its first request and again with each event loop.
         flush: Called in a thread when the app has shut down, and waits until everything is written.
         end: Called on the event loop after that; some servers then end the process without another word.
-        undo: Takes back what was done to the app, where it is no longer to be instrumented.
+        undo: Reverts the changes to the app, for ``uninstrument()``.
     """
 
     layer: Callable[[ASGIApp], ASGIApp] | None = None
@@ -80,7 +83,7 @@ class Feature(NamedTuple):
 
 
 def body_sizes(app: Instrumented) -> Feature:
-    """The bytes of bodies, where they are asked for."""
+    """Body sizes, if ``http.body_sizes`` is set."""
     if not app.settings.http.body_sizes:
         return Feature()
     sizes, shards = SizeRecorder(app.store), app.recorder.shards
@@ -104,6 +107,17 @@ def resource_use(app: Instrumented) -> Feature:
     return Feature(begin=lambda: resources.begin(app.store))
 
 
+def team_signals(app: Instrumented) -> Feature:
+    """The team's own signals: a handle that is not declared, or called with other labels, stops the start."""
+    declare(app.settings)
+
+    def begin() -> None:
+        start(in_use(app.settings), app.store)
+        check_calls()
+
+    return Feature(begin=begin)
+
+
 def active_users(app: Instrumented) -> Feature:
     """Who uses the service; settled here, so that a worker that has seen nobody shows the users of the others."""
     users = users_of(app.store)
@@ -112,14 +126,14 @@ def active_users(app: Instrumented) -> Feature:
 
 
 def audit_trail(app: Instrumented) -> Feature:
-    """The audit trail, where it has a path: a key that cannot be used is known at start-up."""
+    """The audit trail, if it has a path. An unusable key is reported at start-up."""
     auditor = auditor_of(app.store)
     auditor.settle(app.settings)
     return Feature(begin=auditor.begin, flush=auditor.end)
 
 
 def tracing(app: Instrumented) -> Feature:
-    """Traces, where they have somewhere to go; else OpenTelemetry is not even loaded."""
+    """Traces, if they have an endpoint. Otherwise OpenTelemetry is not loaded."""
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
@@ -141,7 +155,7 @@ def correlation(app: Instrumented) -> Feature:
 
 
 def health(app: Instrumented) -> Feature:
-    """The pages of probes, and the end that they are told of; its line stands behind whatever else ends."""
+    """The pages for probes, which also report that the service is shutting down. It ends after all other features."""
     checks, settings = checks_of(app.store), app.settings.health
     checks.settle(settings)
 
@@ -157,7 +171,7 @@ def logs(app: Instrumented) -> Feature:
     """Structured logs and the access line, where the service has not set up logs of its own."""
     if not app.settings.logging.enabled:
         return Feature()
-    from instrumentation.http.access_lines import AccessLines  # noqa: PLC0415 - structlog loads only where there are logs
+    from instrumentation.http.access_lines import AccessLines  # noqa: PLC0415 - structlog loads only if Sidelight writes logs
     from instrumentation.logs.binding import noting  # noqa: PLC0415 - as above
     from instrumentation.logs.configuring import begin, configure_unless_configured, end  # noqa: PLC0415 - as above
 
@@ -176,6 +190,7 @@ FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     body_sizes,
     refused_requests,
     resource_use,
+    team_signals,
     active_users,
     audit_trail,
     tracing,

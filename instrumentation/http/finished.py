@@ -61,9 +61,9 @@ def calling(hook: Hook) -> Listener:
         method, route, status, error_type = key
         try:
             hook(FinishedRequest(method, route, int(status), error_type, seconds, scope))
-        except Exception:  # noqa: BLE001 - a fault of theirs must not become a failed request
+        except Exception:  # noqa: BLE001 - an error in the hook must not fail the request
             if not has_failed:
                 has_failed = True
-                _log.exception("on_request failed; the service goes on, and later failures are not logged")
+                _log.exception("on_request failed; the service continues, and later failures are not logged")
 
     return listener

@@ -43,7 +43,7 @@ def health_pages(settings: Health, checks: HealthChecks) -> Mapping[str, ASGIApp
 async def _results(checks: HealthChecks) -> list[Result]:
     try:
         asyncio.get_running_loop()
-    except RuntimeError:  # trio's; checks are asked on a loop of their own, which the other one waits for
+    except RuntimeError:  # trio's; checks run on a loop of their own, which the other one waits for
         return asyncio.run(checks.results())
     return await checks.results()
 

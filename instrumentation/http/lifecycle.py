@@ -56,7 +56,7 @@ class Lifecycle:
                     part.start()
             except SettingsError as error:
                 faults.append(error)
-            except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
+            except Exception:  # noqa: BLE001 - an error in Sidelight must not become the service's
                 _log.exception("sidelight could not start: %s. The service continues without it", part.name)
         for fault in faults[1:]:
             _log.error("sidelight could not start: %s", fault)
@@ -92,5 +92,5 @@ def _named(part: Part) -> Iterator[None]:
     """Log what fails by the part's name."""
     try:
         yield
-    except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
+    except Exception:  # noqa: BLE001 - an error in Sidelight must not become the service's
         _log.exception("sidelight could not stop: %s", part.name)

@@ -68,7 +68,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
         streams: Recognises streamed responses; without it, there are none.
         active_by_route: Whether active requests are counted by route too, which is matched by path before it is known.
         labels: Finds the values of additional labels of the duration; None without any.
-        exemplars: Where the traces behind the durations are kept; None where they are not.
+        exemplars: Keeps the traces behind the durations; None if exemplars are off.
         listeners: Called once a request has been counted, with its scope, its series and the seconds it took
             from the first byte of the request to the end of the response.
     """
@@ -106,7 +106,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             buffer[active] += 1.0
             if of_route is not None:
                 buffer[of_route] += 1.0
-        except Exception as fault:  # noqa: BLE001 - a fault of ours must not become the service's
+        except Exception as fault:  # noqa: BLE001 - an error in Sidelight must not become the service's
             recorder.could_not_count(fault)
             return await app(scope, receive, send)
         status = 0
@@ -122,7 +122,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             try:
                 if stream is not None:
                     stream.end(ended)
-                buffer[active] -= 1.0  # not once the app has returned: a background task is no request
+                buffer[active] -= 1.0  # not when the app has returned: a background task does not belong to the request
                 if of_route is not None:
                     buffer[of_route] -= 1.0
             except Exception as fault:  # noqa: BLE001 - as above
@@ -253,7 +253,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                         exemplars.keep(span, (method, route, str(int(key[2])), *series[3:]), bucket, latency)
                     for listen in listeners:
                         listen(scope, key, seconds)
-            except Exception as fault:  # noqa: BLE001 - a fault of ours must not become the service's
+            except Exception as fault:  # noqa: BLE001 - an error in Sidelight must not become the service's
                 recorder.could_not_count(fault)
         return None
 

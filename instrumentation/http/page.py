@@ -39,7 +39,7 @@ TOKEN_FILE_VARIABLE = "SIDELIGHT_METRICS_TOKEN_FILE"  # noqa: S105 - a variable'
 
 _log = logging.getLogger("instrumentation")
 _THREAD = "sidelight-page"
-_AT_ONCE = 4  # more pages at one time would only wait for each other
+_AT_ONCE = 4  # more pages at the same time would only wait for each other
 _WORTH_GZIP = 1024  # bytes; below, it saves no packet
 _FAST = 1  # gzip level: a third of the time of level 6, for pages that are a fifth larger
 
@@ -90,7 +90,7 @@ def metrics_page(
         exemplars: As for ``Exposition``.
 
     Raises:
-        SettingsError: A token is asked for that is not there, or the files of ``PROMETHEUS_MULTIPROC_DIR``.
+        SettingsError: The token or the files of ``PROMETHEUS_MULTIPROC_DIR`` cannot be read.
     """
     exposition = Exposition(store, registry, skip=skip, exemplars=exemplars, files=worker_files(os.environ))
     return MetricsPage(exposition, store, _token(settings, os.environ))
@@ -277,7 +277,7 @@ class TokenFile:
 
 
 def _token(settings: Settings, environ: Mapping[str, str]) -> Callable[[], bytes] | None:
-    """Where the token comes from: the variable, else the file that a variable names, else ``metrics.token_file``."""
+    """Where the token comes from: the variable, otherwise the file that a variable names, otherwise ``metrics.token_file``."""
     given = environ.get(TOKEN_VARIABLE)
     if given is not None:
         if not given.strip():

@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): what went wrong for whoever called, and nothing of what is inside."""
+"""Errors as problem documents (RFC 9457): what the caller needs to know, and no internals."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _LARGEST_LIST = 100  # faults that one document names
 def problem_documents(app: Any, *, store: Store | None = None) -> None:
     """Answer every error of a Starlette or FastAPI app with a problem document.
 
-    ``instrument()`` does so for ``AppError`` alone. This adds HTTPException, FastAPI's RequestValidationError, without
-    the values that were sent, and exceptions that nobody handles, which still go on to the server. Handlers that the app
+    ``instrument()`` does so only for ``AppError``. This adds HTTPException, FastAPI's RequestValidationError, without
+    the values that were sent, and unhandled exceptions, which still reach the server. Handlers that the app
     has already stay. Call it before the app answers its first request.
 
     Args:
@@ -132,13 +132,13 @@ class Documents:
         try:
             add(self._store, catalog.APP_ERRORS, (code,), 1.0)
         except Exception:  # noqa: BLE001 - the caller gets an answer all the same
-            _log.exception("sidelight could not count an error; the service goes on")
+            _log.exception("sidelight could not count an error; the service continues")
         document = {"type": "about:blank", "title": _phrase(status), "status": status, "detail": detail, "code": code}
         document |= {"correlation_id": correlation_id()}
         document = {key: value for key, value in document.items() if value != ""}
         try:
             text = _json({**document, **more})
-        except (TypeError, ValueError):  # keys that are no text, NaN, a circle
+        except (TypeError, ValueError):  # keys that are not text, NaN, a circle
             text = _json(document)
         return Document(status, {**headers, "cache-control": "no-store"}, text.encode())
 
@@ -159,13 +159,13 @@ def _phrase(status: int) -> str:
 
 
 def _unsaid(value: object) -> str:
-    """What JSON cannot say is named by its type alone: its text may show what is inside."""
+    """A value that JSON cannot express becomes the name of its type, because its text may show internals."""
     return f"<{type(value).__name__}>"
 
 
 def _validation_error() -> type[Exception] | None:
     try:
-        from fastapi.exceptions import RequestValidationError  # noqa: PLC0415 - only where there is FastAPI
+        from fastapi.exceptions import RequestValidationError  # noqa: PLC0415 - only if FastAPI is installed
     except ImportError:
         return None
     return RequestValidationError

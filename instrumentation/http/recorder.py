@@ -1,4 +1,4 @@
-"""What becomes of one request: which series it counts in."""
+"""Decides in which series a request is counted."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class HttpRecorder:
         store: Where to count.
         edges: Bucket edges of the duration in seconds.
         labels: Names of additional labels of the duration.
-        expected: Gives every (method, template) that will be asked for.
+        expected: Returns every (method, template) that requests can have.
         starting: Called in the process that serves, once, before its first request.
 
     Raises:
@@ -123,7 +123,7 @@ class HttpRecorder:
                 labels = (METHODS.get(method, OTHER_METHOD), template, str(SERVER_ERROR), str(SERVER_ERROR))
                 more = ("",) * (len(self.metric.labels) - len(labels))
                 self._store.place(self.metric, (*labels, *more))
-        except Exception:  # noqa: BLE001 - a router of another kind is no reason to fail a request
+        except Exception:  # noqa: BLE001 - an unknown kind of router must not fail a request
             _log.exception("sidelight could not read the app's routes; they are counted once they are called")
 
     def reset(self) -> None:
@@ -133,7 +133,7 @@ class HttpRecorder:
         self.shards.clear()
 
     def shard(self, thread: int) -> Shard:
-        """The shard of a thread; that of a thread that has ended is handed on, counts and all."""
+        """The shard of a thread; the shard of an ended thread is reused with its counts."""
         try:
             self.prime()
         except Exception:  # noqa: BLE001 - at the start it stops the start; within a request it must not
@@ -147,7 +147,7 @@ class HttpRecorder:
             return shard
 
     def _left_behind(self) -> Shard | None:
-        # The frames themselves, kept in one of them, would be garbage in a cycle, and whatever they refer to.
+        # The frames themselves, kept in one of them, would be garbage in a cycle, together with everything they refer to.
         alive = set(sys._current_frames())  # noqa: SLF001 - the one list of threads that knows those of C too
         gone = next((thread for thread in self.shards if thread not in alive), None)
         return None if gone is None else self.shards.pop(gone)
@@ -157,7 +157,8 @@ class HttpRecorder:
         if not self._has_failed:
             self._has_failed = True
             _log.error(
-                "sidelight could not count a request; the service goes on, later faults are silent", exc_info=fault
+                "sidelight could not count a request; the service continues, and later failures are not logged",
+                exc_info=fault,
             )
 
     def active(self, shard: Shard, method: str) -> int:

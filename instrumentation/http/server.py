@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("instrumentation")
 _RETRY_SECONDS = 1.0
-_CONNECTIONS = 16  # at one time; Prometheus needs one
+_CONNECTIONS = 16  # at the same time; Prometheus needs one
 _PATIENCE_SECONDS = 5.0  # for a client that says nothing
 
 _running: dict[tuple[int, str, int], OwnPort] = {}
@@ -62,7 +62,7 @@ class OwnPort:
 
     Args:
         bound: Gives a server that listens.
-        port: The port that was asked for.
+        port: The port in the settings.
         retry_seconds: How often a taken port is tried again.
 
     Raises:
@@ -107,7 +107,7 @@ class OwnPort:
         self._thread.join(self._retry_seconds)
 
     def let_go(self) -> None:
-        """Close, in a forked child, what is the parent's: else the port stays taken when the parent is gone."""
+        """Close the parent's socket in a forked child; otherwise the port stays taken when the parent is gone."""
         if self._server is not None:
             self._server.socket.close()
 
@@ -148,7 +148,7 @@ def _cannot_listen(error: OSError) -> SettingsError:
 class _Server(ThreadingHTTPServer):
     """Listens from the start; a thread for each connection, up to a limit."""
 
-    timeout = 1.0  # seconds after which the thread looks whether it was closed, where nothing else wakes it
+    timeout = 1.0  # seconds after which the thread checks whether it was closed, if nothing else wakes it
 
     def __init__(self, page: MetricsPage, host: str, port: int, path: str) -> None:
         self.page = page
@@ -164,7 +164,7 @@ class _Server(ThreadingHTTPServer):
         TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread, or hang up where there are too many."""
+        """Answer in a thread, or hang up if there are too many."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
@@ -206,4 +206,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - http.server's names
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Log nothing: a scrape is no event."""
+        """Log nothing: a scrape is not worth a line."""

@@ -7,12 +7,15 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
+from instrumentation.http.middleware import promised_bytes
+from instrumentation.offload import in_thread
 
 if TYPE_CHECKING:
     from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
     from instrumentation.store import Store
     from instrumentation.store.interface import Buffer
 
+_OK = 200
 MARK = "sidelight"
 """The key in a scope under which ``counting_bytes`` leaves what moved; the outermost layer has set it before."""
 
@@ -37,7 +40,7 @@ class Moved:
 def counting_bytes(app: ASGIApp) -> ASGIApp:
     """An ASGI app that counts the bytes which go through it into ``scope["sidelight"]``.
 
-    It stands directly within the outermost layer, so that a middleware which hands on a copy of the scope hands on the
+    It stands directly within the outermost layer, so that a middleware which passes a copy of the scope passes the
     same ``Moved``. In an app that is mounted in one that counts already it does nothing.
 
     Args:
@@ -51,6 +54,7 @@ def counting_bytes(app: ASGIApp) -> ASGIApp:
         scope[MARK] = moved = Moved()
         has_body = scope["method"] != "HEAD"  # a server sends none, whatever the app gives it
         gone = False
+        headers: object = ()
 
         async def heard() -> Message:
             nonlocal gone
@@ -62,7 +66,13 @@ def counting_bytes(app: ASGIApp) -> ASGIApp:
             return message
 
         async def counted(message: Message) -> None:
-            size = _size(message) if has_body and not gone else 0
+            nonlocal headers
+            kind, size = message["type"], 0
+            if kind == "http.response.start":
+                headers = message.get("headers")
+            elif has_body and not gone:
+                is_file = kind == "http.response.pathsend"
+                size = await _file_size(headers, message.get("path")) if is_file else _size(message)
             await send(message)  # what it refuses was not sent
             if getattr(server, "disconnected", False) is not True:  # uvicorn drops what is sent after its client left
                 moved.sent += size
@@ -73,7 +83,7 @@ def counting_bytes(app: ASGIApp) -> ASGIApp:
 
 
 class SizeRecorder:
-    """Counts what moved in the histograms of body sizes; each shard is written by its own thread alone, without a lock.
+    """Counts what moved in the histograms of body sizes; only its own thread writes a shard, without a lock.
 
     Args:
         store: Where to count.
@@ -118,12 +128,11 @@ def _observe(buffer: Buffer, place: int, size: int) -> None:
 
 
 def _size(message: Message) -> int:
-    """The bytes of a body that a message sends; trailers are none."""
-    kind = message["type"]
-    if kind == "http.response.body":
-        body = message.get("body")
-        return len(body) if type(body) is bytes else _length(body)  # the usual case without a call
-    return _file_size(message.get("path")) if kind == "http.response.pathsend" else 0
+    """The number of body bytes in a message; trailers do not count."""
+    if message["type"] != "http.response.body":
+        return 0
+    body = message.get("body")
+    return len(body) if type(body) is bytes else _length(body)  # the usual case without a call
 
 
 def _length(body: object) -> int:
@@ -133,9 +142,14 @@ def _length(body: object) -> int:
     return len(body) if isinstance(body, (bytes, bytearray)) else 0
 
 
-def _file_size(path: object) -> int:
-    """The size of a file that the server sends by itself; the framework has just asked for it, so it is at hand."""
-    try:
-        return os.stat(path).st_size  # type: ignore[arg-type]  # noqa: PTH116 - a path of any kind
-    except (OSError, TypeError, ValueError):
-        return 0
+async def _file_size(headers: object, path: object) -> int:
+    """The size of a file that the server sends by itself: as the framework has just measured it, or measured in a thread."""
+    declared = promised_bytes("GET", _OK, headers) if isinstance(headers, list | tuple) else None
+
+    def measured() -> int:
+        try:
+            return os.stat(path).st_size  # type: ignore[arg-type]  # noqa: PTH116 - a path of any kind
+        except (OSError, TypeError, ValueError):
+            return 0
+
+    return await in_thread(measured, "sidelight-file-size") if declared is None else declared

@@ -38,7 +38,7 @@ def _name(scope: Scope, routes: Routes) -> None:
         return
     try:
         template = routes.template(scope)
-    except Exception:  # noqa: BLE001 - a fault of ours must not become the service's
+    except Exception:  # noqa: BLE001 - an error in Sidelight must not become the service's
         return
     method = scope.get("method", "WEBSOCKET")
     span.update_name(f"{method} {template}" if template else method)

@@ -46,11 +46,13 @@ def seeing_users(find: FindUser, users: ActiveUsers) -> Listener:
             user_id = find(scope)
             if user_id is not None and user_id != "":
                 users.saw(user_id)
-        except BaseException as error:  # noqa: BLE001 - a fault of theirs must not become a failed request, nor end the service
+        except BaseException as error:  # noqa: BLE001 - an error in the function must not fail the request, nor end the service
             if not failed:
                 failed = True
-                # Without the text of the error and its traceback: the id may stand in them.
+                # Without the text of the error and its traceback, which may contain the id.
                 kind = type(error).__name__
-                _log.warning("sidelight could not count the user of a request, since %s; it is said once", kind)
+                _log.warning(
+                    "sidelight could not count the user of a request because of %s; later failures are not logged", kind
+                )
 
     return listener

@@ -1,4 +1,4 @@
-"""What becomes of a websocket: it is open, and then it was open for so long."""
+"""Counts open websockets and how long they were open."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def measuring_websockets(
 
 
 class _Quietly:
-    """Keeps a fault of ours from becoming the service's; the first is logged."""
+    """Keeps an error in Sidelight from becoming the service's; the first is logged."""
 
     _failed = False
 
@@ -77,6 +77,7 @@ class _Quietly:
         if isinstance(error, Exception) and not self._failed:
             self._failed = True
             _log.error(
-                "sidelight could not count a websocket; the service goes on, later faults are silent", exc_info=error
+                "sidelight could not count a websocket; the service continues, and later failures are not logged",
+                exc_info=error,
             )
         return isinstance(error, Exception)

@@ -95,7 +95,7 @@ class Json:
 
 
 class Console:
-    """Renders a record for a terminal, in colours where it has them.
+    """Renders a record for a terminal, in colours if it supports them.
 
     Args:
         colors: Whether it has.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
+    from types import TracebackType
 
     from instrumentation.logs.handler import Lines
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _LOGGER = "instrumentation.uncaught"
 _ENDS = "the process ends because of an uncaught exception"
+_REPORTED = "the server reports an exception that the app did not catch"
 _WARNINGS = "py.warnings"  # as logging.captureWarnings() calls it
 
 
@@ -65,9 +67,24 @@ def _of_main(lines: Lines, before: Hook, *exc_info: Any) -> None:
     if issubclass(exc_info[0], KeyboardInterrupt):
         before(*exc_info)
         return
-    _say(lines, logging.CRITICAL, _ENDS, exc_info)
+    if _is_of_main(exc_info[2]):
+        _say(lines, logging.CRITICAL, _ENDS, exc_info)
+    else:
+        _say(lines, logging.ERROR, _REPORTED, exc_info)
     if before is not sys.__excepthook__:
         _chained(before, exc_info, "".join(traceback.format_exception(*exc_info)))
+
+
+def _is_of_main(trace: TracebackType | None) -> bool:
+    """Whether an exception left the main program, so that Python ends.
+
+    A server that embeds Python, such as uWSGI, calls the same hook for an exception of a request, and continues.
+    """
+    if trace is None:  # a program that cannot be compiled
+        return True
+    outermost = trace.tb_frame
+    name = outermost.f_globals.get("__name__")
+    return name in {"runpy", "pdb"} or (name == "__main__" and outermost.f_code.co_name == "<module>")
 
 
 def _of_thread(lines: Lines, before: Hook, args: threading.ExceptHookArgs) -> None:

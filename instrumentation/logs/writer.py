@@ -1,4 +1,4 @@
-"""Writes lines without waiting: a bounded queue and a thread, so that a reader who is slow or dead holds up nobody."""
+"""Writes lines without waiting: a bounded queue and a thread, so that a slow or dead reader never blocks the service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Writer:
 
     Args:
         descriptor: Where to write.
-        lost: Is told how many lines were lost: there was no room for them, or they could not be written.
+        lost: Called with the number of lines that were lost, because the queue was full or they could not be written.
         most_bytes: How much may wait.
     """
 
@@ -61,7 +61,7 @@ class Writer:
         return written.wait(seconds)
 
     def close(self) -> None:
-        """Flush; from now on, since the process is about to end, lines are written at once by whoever puts them."""
+        """Flush; from now on, since the process is about to end, each caller writes its line at once."""
         if not self._is_closed and self.flush():
             self._is_closed = True
             self._lines.put(None)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from instrumentation.redaction.patterns import MASK
-from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, FEWER, SECRET, takes_whole_line
+from instrumentation.redaction.patterns import MASK, STATEMENTS
+from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, DIGITS, FEWER, SECRET, takes_whole_line
 
 if TYPE_CHECKING:
     from instrumentation.redaction.sensitive_keys import Keys
 
 # Read backwards, from the sign to the key: a search forwards would try each word of the text as a key.
 _BACKWARDS = re.compile(
-    r"(?:>=|=:|==?|(?<!:):(?!:))[ \t]{0,3}([\"'\\)\]]{0,6})([\w.$\[-]{1,80})((?: [\w.-]{1,40}){0,4})"
+    r"(?:>=|=[:?.+|]{1,3}|==?|(?<!:):(?!:))[ \t]{0,3}([\"'\\)\]]{0,6})([\w.$\[-]{1,80})((?: [\w.-]{1,40}){0,4})"
 )
 _PAIR = re.compile(r"[(\[]b?([\"'][\w.-]{1,80})[\"'],\s{0,2}(?=b?[\"'])")
 _LAST_PAIR = re.compile(r"', b?('[\w.-]{1,80})', (?=b?'[^'\n]{0,2000}'\))")
 _OPTION = re.compile(r"(--\w[\w.-]{1,60})(?:[\"'],\s{0,2}(?=[\"'])|[ \t]{1,3}(?!--))")
-_ELEMENT = re.compile(r"<([\w:.-]{1,80})(?:\s[^<>]{0,200})?>(?:<!\[CDATA\[)?(?=[^<\s])")
+_ELEMENT = re.compile(r"<([\w:.-]{1,80})(?:\s[^<>]{0,200})?>\s{0,80}(?:<!\[CDATA\[)?(?=[^<\s])")
 
 _OTHERS = (
     ("',", _PAIR, "quoted"),
@@ -30,7 +30,7 @@ _OTHERS = (
 
 _LEAD = re.compile(
     r"[ \t]*(?:\r?\n(?:[ \t]+|(?![\w.-]{1,80}\s?[:=]|\s)))?"
-)  # the next line too, if it is no other key's
+)  # the next line too, unless it begins with another key
 _QUOTE = re.compile(r"[bBfFrRuU]{0,2}(?P<escape>\\*)(?P<quote>\"{3}|'{3}|\"|')")
 _OPENING = re.compile(r"[\w.]{0,80}[(\[{]")
 _BRACKET = re.compile(r"\"(?:[^\"\\]|\\.)*+(?:\"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|[()\[\]{}]", re.DOTALL)
@@ -43,15 +43,23 @@ _STOPS = {
     "prose": re.compile(rf"\n|,\s{{1,3}}[\w.-]{{1,80}}\s?[:=]|{_CLOSED}"),
     "word": re.compile(r"\s|[&;,](?=[\w.\[\]%-]{1,80}=)|[\"'](?=[\s,;:)\]}>]|$)"),
 }
-_NOTHING = re.compile(r"(?:None|null|nil|[Tt]rue|[Ff]alse|\*+|)")
+_NOTHING = re.compile(r"(?:[Nn]one|null|nil|[Tt]rue|[Ff]alse|\*+|\{\}|\[\]|\(\)|)")
+_STATEMENT = re.compile(rf"(?i:{'|'.join(STATEMENTS)})\b")
+_ORDINARY = re.compile(  # a word, a number or a time, a path, or a name with a value
+    r"[(\[\"']?(?:[A-Za-z][a-z'-]{0,19}|[A-Z]{1,19}|(?:[A-Z][a-z]+){1,6}|[\d.:/%_-]{1,24}|/[\w./-]{1,80}|[\w.-]{1,40}=[\w./:-]{0,40})"
+    r"[)\]\"'.,;:!?]{0,4}"
+)
 _PORT = re.compile(r"\d{2,5}(?![\w.-])")
 _BLOCK = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*(?:#[^\n]*)?\n")  # how YAML begins a text of several lines
 _BLANKS = re.compile(r" *")
+_LETTERS = re.compile(r"[A-Za-z][A-Za-z ,.'-]*")
+_LONGEST_PROSE = 200  # characters; a limit keeps the time linear
+_OF_A_PARSER = "detcepxenu"  # backwards
 _LOCATED = re.compile(r"\bloc\\*[\"']")
 _INPUT = "input"
 _PLACEHOLDER = re.compile(r"(?:\?|\$\d+|%s|%\(\w+\)s)(?=[,;)]*(?:\s|$))")
 _NUMBERS = {  # under a key with this verdict, with any text after it
-    COUNTABLE: re.compile(r"[\d.,_]{1,15}(?![\w.,-]|[^\s\w]{0,80}[\w%])"),
+    COUNTABLE: re.compile(r"(?:[\d.,_]{1,15}|\d{1,12}_\d{1,12})(?![\w.,-]|[^\s\w]{0,80}[\w%])"),
     FEWER: re.compile(r"\d{1,3}(?![\w-]|[^\s\w]{0,80}[\w%])"),
 }
 _CLOSERS = ")]}>\"'.,;"
@@ -90,6 +98,8 @@ def _places(text: str, keys: Keys) -> list[_Place]:
         if not verdict and closers and key[::-1] == _INPUT and _LOCATED.search(text):
             verdict = SECRET  # in an error of pydantic, whose loc may contain the name of a secret
         start, at = len(text) - match.start(), len(text) - match.end(2)
+        if verdict and before[1:].lower().startswith(_OF_A_PARSER):
+            verdict = CLEAR
         if verdict and not (keys.is_host(key[::-1], text[max(0, at - 3) : at]) and _PORT.match(text, start)):
             stop = "line" if takes_whole_line(key[::-1]) else "quoted" if is_quoted else "prose"
             if stop == "prose" and not text[start : start + 1].isspace():
@@ -103,7 +113,7 @@ def _places(text: str, keys: Keys) -> list[_Place]:
 
 
 def _value(text: str, place: _Place) -> tuple[int, int]:
-    """From where to where the value goes; the same twice where it is none."""
+    """Start and end of the value; equal if there is no secret."""
     lead = _LEAD.match(text, place.start)
     start = lead.end() if lead else place.start
     if _PLACEHOLDER.match(text, start):
@@ -124,9 +134,22 @@ def _value(text: str, place: _Place) -> tuple[int, int]:
         stop = _STOPS[place.stop].search(text, stop.end())
     end = stop.start() if stop else len(text)
     bare = text[start:end].rstrip()
-    if _NOTHING.fullmatch(bare):
+    if _NOTHING.fullmatch(bare) or (
+        place.stop == "prose" and len(bare) <= _LONGEST_PROSE and _is_prose(bare, place.verdict)
+    ):
         return start, start
     return start, max(searched, start + len(bare.rstrip(_CLOSERS) or bare))
+
+
+def _is_prose(bare: str, verdict: int) -> bool:
+    """Whether words after a key and a colon say something about a secret, or about something else, and hold none."""
+    if verdict == DIGITS and _LETTERS.fullmatch(bare):
+        return True
+    words = bare.split()
+    is_statement = _STATEMENT.match(bare) is not None
+    if len(words) < (2 if is_statement else 3) or (verdict != COUNTABLE and not is_statement):
+        return False
+    return words[0][:1].isalpha() and all(_ORDINARY.fullmatch(word) for word in words)
 
 
 def _end_of_block(text: str, key: int, start: int) -> int:
@@ -163,7 +186,7 @@ def _closing(text: str, opening: re.Match[str]) -> int:
 
 
 def _closed(text: str, opening: int) -> int:
-    """Where what a bracket opens has ended; the end of the text where it has not."""
+    """The position after the matching closing bracket; the end of the text if there is none."""
     depth = 0
     for match in _BRACKET.finditer(text, opening):
         depth += (match[0] in "([{") - (match[0] in ")]}")

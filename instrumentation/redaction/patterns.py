@@ -27,8 +27,8 @@ KEYS = (
     "iban", "*account number", "routing number", "sort code",
     "ssn", "social security", "social security number", "tax id", "national id", "passport", "passport number",
 )  # fmt: skip
-"""Keys whose value is masked, whatever it holds. A blank stands for any separator or none, ``*`` for letters before or
-behind; case and camelCase do not matter. Without ``*`` the words stand alone: ``pin`` is not in ``shipping``."""
+"""Keys whose value is always masked. A blank stands for any separator or none, ``*`` for letters before or
+behind; case and camelCase do not matter. Without ``*`` only the whole word counts: ``pin`` is not in ``shipping``."""
 
 HARMLESS = (
     "count", "counts", "total", "length", "len", "size", "limit", "min", "max", "used", "usage", "remaining", "budget",
@@ -43,7 +43,23 @@ HARMLESS = (
 """Last words of keys that say something about a secret and not the secret itself: ``token_count``."""
 
 COUNTED = ("*tokens", "*cookies", "sessions", "session", "auth", "sid", "sig", "salt", "csrf", "xsrf", "passport")
-"""Keys that may contain a count or a port: a number of at most 15 characters is not masked."""
+"""Keys that may contain a count or a port: a number of at most 15 characters is not masked. In a text, three or more ordinary
+words after such a key and a colon are not masked either: ``session: opened for user 7``."""
+
+NUMBERED = (
+    "*card number", "card no", "credit card", "debit card", "cc number", "ccnum", "cvv", "cvv2", "cvc", "cvc2",
+    "iban", "*account number", "routing number", "sort code", "ssn", "social security", "social security number",
+    "tax id", "national id", "passport number",
+)  # fmt: skip
+"""Keys of numbers: in a text, a value without a digit is not masked: ``sort code: python``."""
+
+STATEMENTS = (
+    "must", "should", "may", "has", "have", "had", "cannot", "required", "missing", "invalid", "expired", "incorrect", "wrong",
+    "changed", "reset", "updated", "loaded", "opened", "closed", "valid", "failed", "denied", "rejected", "accepted",
+    "received", "verified", "disabled", "enabled", "check", "checked", "passed", "found", "does",
+)  # fmt: skip
+"""Words that say something about a secret. In a text, such a word after a key and a colon, and ordinary words after it, are
+not masked: ``password: must have 12 characters``."""
 
 FEW = ("pass", "pin", "pan")
 """Keys that may contain a small count, such as of passed tests: a number of at most three digits is not masked."""
@@ -127,7 +143,7 @@ PATTERNS = (
     Pattern(
         name="url_code",
         hides="codes and keys in a query: `?code=`, `&key=`, `&ticket=`",
-        regex=r"([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]+",
+        regex=r"([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]{4,}",
         needs=("code=", "key=", "ticket=", "assertion=", "samlre"),
     ),
     Pattern(
@@ -135,6 +151,13 @@ PATTERNS = (
         hides="the input in pydantic's errors",
         regex=r"(input_value=)(?s:.{0,300}?)(, input_type=)",
         needs=("input_value=",),
+    ),
+    Pattern(
+        name="curl",
+        hides="the password of `curl -u user:password`",
+        regex=r"(\bcurl\b[^\n|]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"'<$]{1,100}:)[^\s\"']+",
+        needs=("curl",),
+        judged=True,
     ),
     Pattern(
         name="bearer",
@@ -152,19 +175,39 @@ PATTERNS = (
     ),
     Pattern(
         name="email",
-        hides="e-mail addresses",
+        hides="e-mail addresses, but not `git@host:` of a repository",
         regex=rf"[^{_NO_MAIL}]{{0,64}}[^\s@,;:<>()\"\[\]\\*]@(?:[^{_NO_MAIL}.]{{1,63}}\.){{1,15}}[^{_NO_MAIL}.0-9][^{_NO_MAIL}.]{{1,62}}",
         needs=("@",),
+        judged=True,
     ),
 )
 """Forms of which any text may hold one, in the order in which they are looked for."""
 
+CARDS = (
+    (r"4", (16,)),  # Visa
+    (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
+    (r"3[47]", (15,)),  # American Express
+    (r"30[0-59]|36|3[89]", (14,)),  # Diners Club
+    (r"6[05]|64[4-9]", (16, 19)),  # Discover, RuPay
+    (r"35(?:2[89]|[3-8])", (16, 19)),  # JCB
+    (r"62", (16, 17, 18, 19)),  # UnionPay
+    (r"50(?:18|20|38)|5893|6304|6759|676[1-3]", (16, 18, 19)),  # Maestro
+    (r"220[0-4]", (16, 19)),  # Mir
+    (r"9792", (16,)),  # Troy
+)
+"""First digits and lengths of card numbers. Source: the issuers' ranges of ISO/IEC 7812, as the brands publish them."""
+
 NUMBERS = (
     Pattern(
         name="card",
-        hides="card numbers: 13 to 19 digits, also in groups, that pass Luhn's check; those that begin with 0 or 1 are none",
-        regex=r"[2-9][0-9]{3}(?:[\s-]?[0-9]{4}[\s-]?[0-9]{4}[\s-]?[0-9]{1,4}(?:[\s-]?[0-9]{1,3})?|[\s-]?[0-9]{6}[\s-]?[0-9]{4,5}"
-        r"|\.[0-9]{4}\.[0-9]{4}\.[0-9]{1,7}|\.[0-9]{6}\.[0-9]{4,5})",
+        hides="card numbers of the usual brands that pass Luhn's check, in one piece or in the brand's groups",
+        regex="|".join(
+            (
+                r"[2-9][0-9]{13,18}",
+                *(rf"[2-9][0-9]{{3}}(?:{s}[0-9]{{4}}){{3}}(?:{s}[0-9]{{3}})?" for s in (r"\s", "-", r"\.")),
+                *(rf"3[0-9]{{3}}{s}[0-9]{{6}}{s}[0-9]{{4,5}}" for s in (r"\s", "-", r"\.")),
+            )
+        ),
         needs=("",),
         judged=True,
     ),
@@ -181,9 +224,9 @@ NUMBERS = (
 TOKENS = (
     Pattern(
         name="jwt",
-        hides="JSON Web Tokens and other signed JSON, also over several lines",
-        regex=r"(?:\beyJ[A-Za-z0-9_-]{6}|eyJ[A-Za-z0-9_-]{4}iO)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,4}(?:\s{1,9}[A-Za-z0-9_.-]{24,})*",
-        needs=("eyj",),
+        hides="JSON Web Tokens and other signed JSON, also over several lines or in base64",
+        regex=r"\bZXlK[A-Za-z0-9+/_-]{20,}={0,2}|(?:\beyJ[A-Za-z0-9_-]{6}|eyJ[A-Za-z0-9_-]{4}iO)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,4}(?:\s{1,9}[A-Za-z0-9_.-]{24,})*",
+        needs=("eyj", "zxlk"),
     ),
     Pattern(
         name="aws",
@@ -248,6 +291,39 @@ TOKENS = (
         needs=(
             "hvs.", "hvb.", "hvr.", "doo_v1_", "dop_v1_", "dor_v1_", "shpat_", "shpca_", "shppa_", "shpss_", "dapi",
             "glsa_", "glc_", "nrak-", "sq0", "atatt3", "age-secret-key-",
+        ),
+    ),
+    Pattern(
+        name="cloud",
+        hides="1Password, Alibaba, Bedrock, Clojars, Cloudflare, Doppler, Dynatrace, Fly, GitLab runner, Heroku, Infracost, OpenShift, "
+        "PlanetScale, Prefect, Pulumi, RubyGems, Scalingo, Terraform and Yandex keys",
+        regex=r"\bA3-[A-Z0-9]{6}-[A-Z0-9-]{11,12}(?:-[A-Z0-9]{5}){3}|\bops_eyJ[A-Za-z0-9+/]{40,}|\bLTAI[A-Za-z0-9]{16,}|\bABSK[A-Za-z0-9+/]{60,}"
+        r"|\bbedrock-api-key-[A-Za-z0-9+/=]{20,}|\bCLOJARS_[a-z0-9]{40,}|\bv1\.0-[a-f0-9]{24}-[a-f0-9]{100,}"
+        r"|\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9._-]{30,}|\bdt0[a-z][0-9]{2}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{40,}|\bfo1_[A-Za-z0-9_-]{40,}"
+        r"|\bglffct-[A-Za-z0-9_-]{20,}|\bGR1348941[A-Za-z0-9_-]{20,}|\bHRKU-[A-Za-z0-9_-]{30,}|\bico-[A-Za-z0-9]{32}|\bsha256~[A-Za-z0-9_-]{40,}"
+        r"|\bpscale_[a-z]{2,6}_[A-Za-z0-9=._-]{30,}|\bpnu_[A-Za-z0-9]{36}|\bpul-[a-f0-9]{40}|\brubygems_[a-f0-9]{48}|\btk-us-[A-Za-z0-9_-]{40,}"
+        r"|[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,}|\bt1\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{60,}|\bAQVN[A-Za-z0-9_-]{30,}|\bYC[A-Z][A-Za-z0-9_-]{37}",
+        needs=(
+            "a3-", "ops_eyj", "ltai", "absk", "bedrock-api-key-", "clojars_", "v1.0-", "dp.", "dt0", "fo1_", "glffct-", "gr1348941",
+            "hrku-", "ico-", "sha256~", "pscale_", "pnu_", "pul-", "rubygems_", "tk-us-", ".atlasv1.", "t1.", "aqvn", "yc",
+        ),
+    ),
+    Pattern(
+        name="service",
+        hides="Adobe, Airtable, Artifactory, Duffel, EasyPost, Facebook, Flutterwave, Frame.io, Hugging Face organization, Intra42, Linear, "
+        "Mailgun public, Mapbox, New Relic, Notion, Octopus Deploy, Perplexity, Plaid, Postman, ReadMe, Sendinblue, Sentry, SettleMint, "
+        "Shippo, Sourcegraph, Typeform and Microsoft Teams keys",
+        regex=r"\bp8e-[a-f0-9]{32}|\bpat[A-Za-z0-9]{14}\.[a-f0-9]{64}|\bAKCp[A-Za-z0-9]{60,}|\bcmVmd[A-Za-z0-9]{50,}|\bduffel_(?:test|live)_[A-Za-z0-9_=-]{30,}"
+        r"|\bEZ[AT]K[A-Za-z0-9]{50,}|\bEAA[MC][A-Za-z0-9]{80,}|\bFLW(?:PUB|SEC)K_TEST-[A-Za-z0-9-]{12,}|\bfio-u-[A-Za-z0-9_=-]{40,}"
+        r"|\bapi_org_[A-Za-z]{30,}|\bs-s4t2(?:ud|af)-[a-f0-9]{64}|\blin_api_[A-Za-z0-9]{30,}|\bpubkey-[a-f0-9]{32}|\bpk\.[A-Za-z0-9]{60}\.[A-Za-z0-9_-]{20,}"
+        r"|\bNR(?:AK|JS|II)-[A-Za-z0-9-]{16,}|\bntn_[0-9]{10,}[A-Za-z0-9]{30,}|\bAPI-[A-Z0-9]{25,}|\bpplx-[A-Za-z0-9]{40,}"
+        r"|\baccess-(?:sandbox|development|production)-[a-f0-9-]{36}|\bPMAK-[a-f0-9-]{50,}|\brdme_[a-z0-9]{60,}|\bxkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}"
+        r"|\bsntry[a-z]_[A-Za-z0-9_+/=]{40,}|\bsm_[aps]at_[A-Za-z0-9]{16}|\bshippo_(?:live|test)_[a-f0-9]{40}|\bsgp_[A-Za-z0-9_]{40,}|\btfp_[A-Za-z0-9_.=-]{50,}"
+        r"|webhook\.office\.com/webhookb2/[A-Za-z0-9@/-]{80,}",
+        needs=(
+            "p8e-", "pat", "akcp", "cmvmd", "duffel_", "ezak", "eztk", "eaam", "eaac", "flw", "fio-u-", "api_org_", "s-s4t2", "lin_api_",
+            "pubkey-", "pk.", "nrak-", "nrjs-", "nrii-", "ntn_", "api-", "pplx-", "access-", "pmak-", "rdme_", "xkeysib-", "sntry", "sm_",
+            "shippo_", "sgp_", "tfp_", "webhook.office.com/",
         ),
     ),
 )  # fmt: skip

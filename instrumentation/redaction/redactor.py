@@ -284,7 +284,7 @@ class Redactor:
         return _is_secret(value[1], self._name(value[0])[1])
 
     def _named_by_another(self, key: str, among: Mapping[Any, Any]) -> bool:
-        """Whether it is a secret by what stands beside it: ``{"name": "password", "value": ...}``, a fault of pydantic's."""
+        """Whether its neighbours make it a secret: ``{"name": "password", "value": ...}``, or an error of pydantic."""
         names = among.get("loc") if key == "input" else [among.get(name) for name in ("name", "key", "header")]
         return any(isinstance(name, str) and self._keys.verdict(name) for name in names or ())
 
@@ -294,7 +294,7 @@ class Redactor:
 
 
 def _is_secret(item: Any, verdict: int) -> bool:
-    """Whether an item is one where its key has this verdict: nothing is none, nor yes or no, nor a count."""
+    """Whether an item is a secret if its key has this verdict. Empty values, booleans and counts are not."""
     if not verdict or item is None or item is True or item is False:
         return False
     if isinstance(item, int | float):

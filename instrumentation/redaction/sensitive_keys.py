@@ -7,13 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from instrumentation.redaction.decoding import unfolded
-from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, WHOLE_LINE
+from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUMBERED, WHOLE_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CLEAR, SECRET, COUNTABLE, FEWER = 0, 1, 2, 3
-"""Verdicts; under a countable key a number is not a secret, and under a key of few a small number is not."""
+CLEAR, SECRET, COUNTABLE, FEWER, DIGITS = 0, 1, 2, 3, 4
+"""Verdicts. Under a countable key a number is not a secret, under a key of few a small number is not, and under one of digits
+a text without a digit is not."""
 
 LONGEST_KEY = 100
 _CACHED = 2048
@@ -82,10 +83,12 @@ _secret = re.compile(SECRET_KEY)
 _harmless = re.compile(HARMLESS_KEY)
 _counted = re.compile(f"(?:{key_pattern(COUNTED)})$")
 _few = re.compile(f"(?:{key_pattern(FEW)})$")
+_numbered = re.compile(f"(?:{key_pattern(NUMBERED)})$")
 _whole_line = re.compile(key_pattern(WHOLE_LINE))
 _phrases = [name.strip("*") for name in KEYS if " " in name]
 _prose = re.compile(rf"{_START}(?i:{'|'.join(map(_any_case, _phrases))})$")
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*[.-][A-Za-z]{2,}")
+_TYPES = frozenset(("string", "String", "str", "text", "bytes"))  # of a declaration: var token string = "..."
 _LAST_WORDS = frozenset(phrase.split()[-1] for phrase in _phrases)
 
 
@@ -114,7 +117,8 @@ class Keys:
         last = _harmless.search(key)
         if not _secret.search(key) or (last and _secret.search(key[: last.start() + 1])):  # "pIn" ends in no "in"
             return CLEAR
-        return COUNTABLE if _counted.search(key) else FEWER if _few.search(key) else SECRET
+        special = ((COUNTABLE, _counted), (FEWER, _few), (DIGITS, _numbered))
+        return next((verdict for verdict, pattern in special if pattern.search(key)), SECRET)
 
     def is_host(self, key: str, before: str) -> bool:
         """Whether a key with a port after it is a host: after ``://``, or with several labels of which the last is not a secret's name."""
@@ -128,11 +132,13 @@ class Keys:
         """As ``verdict``, for a key in a text with the words before it: ``"api key"`` is one, and so is ``password 2``."""
         if quoted:
             return self.verdict(f"{before} {key}")
-        if len(key) == 1 and key.isdigit():
+        if key in _TYPES or (len(key) == 1 and key.isdigit()):
             return self.verdict(before.rsplit(maxsplit=1)[-1])
         phrase = f"{before} {key}"
+        if self._more and _ends_with(self._more, phrase):
+            return SECRET
         is_secret = key.lower() in _LAST_WORDS and _prose.search(phrase)
-        return SECRET if is_secret or (self._more and _ends_with(self._more, phrase)) else CLEAR
+        return CLEAR if not is_secret else DIGITS if _numbered.search(phrase) else SECRET
 
 
 def _ends_with(pattern: re.Pattern[str], text: str) -> bool:

@@ -25,7 +25,7 @@ LONGEST_TEXT = 32_000
 # A text without any of these holds no secret. A search for each is faster than one search for any.
 _SIGN = re.compile(r"[=:@%\\<(\[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
 _TOKEN = re.compile(r"[A-Zg-z_][A-Za-z0-9_.+/=-]{12}")
-_DIGITS = re.compile(r"[0-9][0-9 \t\r\n.-]{11}")
+_DIGITS = re.compile(r"[0-9][0-9 \t\r\n.-]{13}")
 _WORDS = ("bearer", "basic", "password", "identified")
 _SHORTEST_WITHOUT_SIGN = 13
 _IDENTIFIER_SIZES = (32, 36)
@@ -155,5 +155,5 @@ def _judged(regex: re.Pattern[str], judge: Callable[[re.Match[str]], int], text:
 
 
 def _whole_words(text: str) -> str:
-    """The text without its last word: half of a secret cannot be told from a word."""
+    """The text without its last word, because half of a secret looks like a word."""
     return text[: max(map(text.rfind, " \n\t")) + 1]

@@ -7,15 +7,21 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
+from instrumentation.redaction.patterns import CARDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")  # twice a digit, and the digits of that added up
 _SEPARATOR = re.compile(r"[\s.-]")
-_SHORTEST = 13  # characters of a number with a checksum
+_SHORTEST = 14  # characters of a number with a checksum
 _HEX = "0123456789abcdefABCDEF-"
 _WIDEST = 140  # characters of an identifier
 _IDENTIFIERS = frozenset((16, 24, 32, 40, 56, 64, 96, 128))  # digits of spans, documents, UUIDs, commits and hashes
+_SHORTEST_IDENTIFIER = 20  # digits, of which one beside the number is a letter
+_BRANDS = [(re.compile(first), lengths) for first, lengths in CARDS]
+_GROUPS_BEFORE = re.compile(r"(?:\b[0-9]{1,6}[ \t]){1,20}$")
+_GROUPS_BEHIND = re.compile(r"(?:[ \t][0-9]{1,6}\b){1,20}")
 _WORDS_BEHIND_BEARER = frozenset(
     [
         "token",
@@ -72,8 +78,20 @@ def _card(match: re.Match[str]) -> int:
     before = text[max(0, start - 2) : start]
     if before[-1:].isdigit() or (before[-1:] == "." and before[0].isdigit()):  # within a number, or behind its point
         return 0
-    end = _checked(match, passes_luhn, str.isdigit)
-    return 0 if end and _is_identifier(text, start, end) else end
+    end = _checked(match, _is_card, str.isdigit)
+    is_another = end and (_is_identifier(text, start, end) or _is_series(text, start, end))
+    return 0 if is_another else end
+
+
+def _is_card(digits: str) -> bool:
+    return any(pattern.match(digits) and len(digits) in lengths for pattern, lengths in _BRANDS) and passes_luhn(digits)
+
+
+def _is_series(text: str, start: int, end: int) -> bool:
+    """Whether groups of digits are part of a longer series, such as a line of counters."""
+    before, behind = _GROUPS_BEFORE.search(text[max(0, start - _WIDEST) : start]), _GROUPS_BEHIND.match(text, end)
+    groups = sum(len(found[0].split()) for found in (before, behind) if found)
+    return groups > 1 and not text[start:end].isdigit()
 
 
 def _iban(match: re.Match[str]) -> int:
@@ -95,7 +113,21 @@ def _is_identifier(text: str, start: int, end: int) -> bool:
     """Whether digits are part of a longer hexadecimal number of a usual length, such as a trace's."""
     before, behind = text[max(0, start - _WIDEST) : start], text[end : end + _WIDEST]
     around = before[len(before.rstrip(_HEX)) :] + behind[: len(behind) - len(behind.lstrip(_HEX))]
-    return any(map(str.isalpha, around)) and len(f"{around}{text[start:end]}".replace("-", "")) in _IDENTIFIERS
+    if not any(map(str.isalpha, around)):
+        return False
+    is_adjacent = text[start - 1 : start].isalpha() or text[end : end + 1].isalpha()
+    digits = len(f"{around}{text[start:end]}".replace("-", ""))
+    return digits in _IDENTIFIERS or (is_adjacent and digits >= _SHORTEST_IDENTIFIER)
+
+
+def _email(match: re.Match[str]) -> int:
+    is_repository = match[0].startswith("git@") and match.string[match.end() : match.end() + 1] == ":"
+    return 0 if is_repository else match.end()
+
+
+def _curl(match: re.Match[str]) -> int:
+    password = match[0][match.end(1) - match.start() :]
+    return 0 if password.startswith("$") else match.end()  # a variable of the shell
 
 
 def _bearer(match: re.Match[str]) -> int:
@@ -112,6 +144,6 @@ def _basic(match: re.Match[str]) -> int:
 
 
 JUDGES: Mapping[str, Callable[[re.Match[str]], int]] = {
-    "card": _card, "iban": _iban, "bearer": _bearer, "basic": _basic,
+    "card": _card, "iban": _iban, "bearer": _bearer, "basic": _basic, "curl": _curl, "email": _email,
 }  # fmt: skip
-"""By the name of a pattern: where the secret ends that begins with a match; 0 where there is none."""
+"""By the name of a pattern: the end of the secret that begins with a match; 0 if there is no secret."""

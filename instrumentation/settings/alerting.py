@@ -31,7 +31,7 @@ class For(Section):
 
 
 class Ahead(Section):
-    """How far ahead a trend is followed; what is far off is no reason to wake anybody."""
+    """How far ahead a trend is followed; a distant problem must not wake anybody."""
 
     warning: PrometheusDuration = Duration("4h")
     critical: PrometheusDuration = Duration("1h")
@@ -54,7 +54,7 @@ class DiskAhead(Ahead):
 
 
 class Trend(Section):
-    """Where things lead if they go on as they did: the second half of the alerts on queues, CPU, memory and disks."""
+    """Trends, which the alerts on queues, CPU, memory and disks consider in addition to thresholds."""
 
     window: PrometheusDuration = Duration("30m")  # a batch job's peak is shorter
     queue_drained_within: PrometheusDuration = Duration("1h")
@@ -69,7 +69,7 @@ class Restarts(Section):
     window: PrometheusDuration = Duration(
         "2h"
     )  # a container that runs out of memory every half hour restarts four times in it
-    minimum: Count = 3  # two deployments and a moved pod are no fault
+    minimum: Count = 3  # two deployments and a moved pod are not a fault
 
 
 class LeftOut(Section):
@@ -95,9 +95,9 @@ class Alerting(Section):
     workflow_window: PrometheusDuration = Duration("1h")  # workflows are rarer than requests
     trend: Trend = Trend()
     restarts: Restarts = Restarts()
-    minimum_bad_events: Count = 3  # one failed request at night is no page; five of five still is
+    minimum_bad_events: Count = 3  # one failed request at night does not page; five of five do
     for_: Annotated[For, Field(alias="for")] = For()
-    keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is no recovery
+    keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is not a recovery
     evaluation_interval: PrometheusDuration = Duration("30s")
     deployment_lookback: PrometheusDuration = Duration("15m")
     collector_queue_ratio: Ratio = 0.5  # a collector that is well empties its queue at once

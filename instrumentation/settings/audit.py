@@ -11,7 +11,7 @@ from instrumentation.settings.types import FilePath, Section
 
 
 class Audit(Section):
-    """The audit trail; what seals it is a secret, and stands in a file or in the environment."""
+    """The audit trail. The key that seals it is a secret, so it is in a file or in the environment."""
 
     path: FilePath | None = None
     key_file: FilePath | None = None

@@ -2,15 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from instrumentation.settings.duration import Duration
-from instrumentation.settings.faults import Allowed
-from instrumentation.settings.types import FilePath, PrometheusDuration, Section, Text, WebAddress
+from instrumentation.settings.faults import Allowed, fault
+from instrumentation.settings.types import FilePath, LabelName, PrometheusDuration, Section, Text, WebAddress
 
 LONGEST_OWNER = 40  # characters; Grafana's tags have 50, and ours begins with "sidelight:"
+
+_TITLE = "give a title of 1 to 19 letters, digits, blanks and -, other than Fleet, Operations and Business"
+_PANEL = "give the name of a signal, or {quote_seconds: {by: region}}"
+
+
+class OwnPanel(NamedTuple):
+    """A panel on a page of the team's own.
+
+    Attributes:
+        signal: The name of the signal that it shows.
+        by: The labels that it keeps apart; None for all of them.
+    """
+
+    signal: str
+    by: tuple[str, ...] | None
+
+
+def _title(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 -]{0,18}", value) or value.lower() in {
+        "fleet",
+        "operations",
+        "business",
+    }:
+        raise fault(_TITLE)
+    return value
+
+
+def _panel(given: Any) -> OwnPanel:
+    if isinstance(given, str) and given:
+        return OwnPanel(given, None)
+    if isinstance(given, dict) and len(given) == 1:
+        [(name, options)] = given.items()
+        by = options.get("by") if isinstance(options, dict) and options.keys() == {"by"} else None
+        labels = [by] if isinstance(by, str) else by
+        if isinstance(name, str) and isinstance(labels, list) and all(isinstance(label, str) for label in labels):
+            return OwnPanel(name, tuple(labels))
+    raise fault(_PANEL)
+
 
 OwnerName = Annotated[
     str,
@@ -19,11 +58,53 @@ OwnerName = Annotated[
 ]
 
 
+class OwnPage(Section):
+    """A dashboard of the team's own signals."""
+
+    title: Annotated[Text, AfterValidator(_title), Allowed(text=_TITLE)]
+    panels: Annotated[
+        tuple[Annotated[Any, PlainValidator(_panel), Allowed(text=_PANEL)], ...],
+        Field(strict=False, min_length=1),
+        Allowed(text="give a list of signals, such as [orders_placed]"),
+    ]
+
+    @property
+    def slug(self) -> str:
+        """Its name in file names and addresses."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
+
+LINK_PATTERN = "give an http:// or https:// address without spaces, in which {job}, {from} and {to} may stand"
+
+
+def _link_pattern(value: str) -> str:
+    named = set(re.findall(r"\{(\w*)\}", value))
+    if not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", value) or not named <= {"job", "from", "to"}:
+        raise fault(LINK_PATTERN)
+    return value
+
+
+LinkPattern = Annotated[Text, AfterValidator(_link_pattern), Allowed(text=LINK_PATTERN)]
+
+
 class Dashboards(Section):
     """Where the dashboards live, and whose they are."""
 
-    owner: OwnerName | None = None  # in uid, title, folder and tag; by default service.name, where that is set
-    folder: Text = "Sidelight"  # its title, path of titles or uid; where it is left out, the owner stands before it
+    owner: OwnerName | None = None  # in uid, title, folder and tag; by default service.name, if that is set
+    folder: Text = "Sidelight"  # its title, path of titles or uid; if it is left out, the owner is put before it
     own: Annotated[tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files or folders")] = ()
+    pages: Annotated[tuple[OwnPage, ...], Field(strict=False), Allowed(text="give a list of pages")] = ()
     base_url: WebAddress = "https://grafana.example"
     refresh: PrometheusDuration = Duration("30s")
+    loki: Text | None = None  # the uid of the Loki data source in which panels open the logs of a service
+    loki_label: LabelName = "service_name"  # its label that has the same values as job
+    logs_url: LinkPattern | None = None  # where else the logs are
+    tempo: Text | None = None  # the uid of the Tempo data source in which panels open the traces of a service
+    traces_url: LinkPattern | None = None  # where else the traces are
+
+    @model_validator(mode="after")
+    def _one_place_each(self) -> Self:
+        for source, pattern in (("loki", "logs_url"), ("tempo", "traces_url")):
+            if getattr(self, source) and getattr(self, pattern):
+                raise fault(f"give either {source} or {pattern}", key=pattern)
+        return self

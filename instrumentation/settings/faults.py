@@ -8,14 +8,14 @@ import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from instrumentation.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from pydantic import BaseModel, ValidationError
+    from pydantic import BaseModel
 
 _PLAIN = re.compile(r"[\w-]{1,60}", re.ASCII)
 _PASSWORD = re.compile(r"(?<=//)[^/@\s]*@")
@@ -37,6 +37,17 @@ def fault(allowed: str, *, key: str = "", problem: str = "") -> PydanticCustomEr
         problem: What is wrong, where "got ..." does not say it.
     """
     return PydanticCustomError("sidelight", "{allowed}", {"allowed": allowed, "key": key, "problem": problem})
+
+
+def raise_all(faults: Iterable[PydanticCustomError]) -> None:
+    """Raise all faults that a validator has found, in place of the first.
+
+    Raises:
+        ValidationError: There are some.
+    """
+    details = [InitErrorDetails(type=found, loc=(), input=None) for found in faults]
+    if details:
+        raise ValidationError.from_exception_data("settings", details)
 
 
 def as_faults(error: ValidationError, root: type[BaseModel], source: str) -> list[Fault]:
@@ -100,7 +111,7 @@ def _given(detail: Any, context: Mapping[str, Any]) -> object:
 
 
 def _readable(location: tuple[int | str, ...]) -> list[str]:
-    """The path as it stands in the file: pydantic adds ``[key]`` where a mapping's key is at fault, and a union's tag."""
+    """The path as it is in the file: pydantic adds ``[key]`` where a mapping's key is at fault, and a union's tag."""
     parts = [str(part) for part in location if not _is_added(part)]
     return [part if _PLAIN.fullmatch(part) else shown(part) for part in parts]
 
@@ -117,7 +128,7 @@ def _unknown_key(location: tuple[int | str, ...], root: type[BaseModel], source:
     return Fault(
         source=source,
         path=".".join(_readable(location)),
-        problem=f"is no key of Sidelight{hint}",
+        problem=f"is not a key of Sidelight{hint}",
         allowed=f"give one of {', '.join(known)}",
     )
 

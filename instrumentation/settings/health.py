@@ -11,5 +11,5 @@ class Health(Section):
     live_path: UrlPath | None = "/health"
     ready_path: UrlPath | None = "/ready"
     check_timeout_seconds: Seconds = 0.8  # Kubernetes' probes wait for 1 s, by default
-    cache_seconds: NoOrSomeSeconds = 1.0  # however many ask: a check shall be no load for what it asks
+    cache_seconds: NoOrSomeSeconds = 1.0  # however many probes ask: a check must not load the dependency
     drain_seconds: NoOrSomeSeconds = 0.0  # between SIGTERM and the end, not ready; where a preStop hook waits, 0

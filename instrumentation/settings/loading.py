@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping  # noqa: TC003 - for typing.get_type_hints
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from instrumentation.errors import Fault, SettingsError
 from instrumentation.settings.faults import as_faults, shown
+from instrumentation.settings.files import read_file
+from instrumentation.settings.included import placed, with_included
 from instrumentation.settings.model import Settings
 from instrumentation.settings.opentelemetry import read_attributes, read_tracing
 from instrumentation.settings.service import RESOURCE_KEYS, Service
@@ -19,15 +19,14 @@ from instrumentation.settings.service import RESOURCE_KEYS, Service
 DEFAULT_FILE = "sidelight.yaml"
 FILE_VARIABLE = "SIDELIGHT_CONFIG"
 SIMILAR_FILES = ("sidelight.yml", ".sidelight.yaml", "sidelight.yaml.yml", "sidelight.toml", "sidelight.json")
-LARGEST_FILE_BYTES = 1 << 20  # a settings file of more than 1 MiB is some other file
 
 
 def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings file and the environment.
 
     Args:
-        path: The file. By default the one named by SIDELIGHT_CONFIG, else ``sidelight.yaml`` where it exists, else
-            the defaults alone.
+        path: The file. By default the one named by SIDELIGHT_CONFIG, otherwise ``sidelight.yaml`` if it exists, otherwise
+            only the defaults.
         environ: The environment; by default the process's own.
 
     Raises:
@@ -35,9 +34,11 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
     """
     environ = os.environ if environ is None else environ
     file = _chosen_file(path, environ)
-    data = {} if file is None else _read(file)
+    data = {} if file is None else read_file(file)
     source = DEFAULT_FILE if file is None else str(file)
     service, attributes, faults = _service_from(environ)
+    data, places, found = ({}, (), []) if file is None else with_included(data, file)
+    faults += found
     try:
         settings = Settings.model_validate(data)
         if not faults:
@@ -46,7 +47,7 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
             tracing = read_tracing(settings.tracing, environ).tracing
             settings = settings.model_copy(update={"service": merged.model_copy(update=more), "tracing": tracing})
     except ValidationError as error:
-        faults += as_faults(error, Settings, source)
+        faults += [placed(found, places) for found in as_faults(error, Settings, source)]
     if faults:
         raise SettingsError(faults)
     return settings
@@ -75,9 +76,15 @@ def parse_settings(data: object, source: str = "settings") -> Settings:
         SettingsError: With every fault, one line each.
     """
     try:
-        return Settings.model_validate(data)
+        settings = Settings.model_validate(data)
     except ValidationError as error:
         raise SettingsError(as_faults(error, Settings, source)) from None
+    if settings.include:
+        allowed = "give the signals themselves; only a settings file can include others"
+        raise SettingsError(
+            [Fault(source=source, path="include", problem=f"got {shown(settings.include)}", allowed=allowed)]
+        )
+    return settings
 
 
 def _chosen_file(path: str | Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -86,64 +93,6 @@ def _chosen_file(path: str | Path | None, environ: Mapping[str, str]) -> Path | 
         return Path(named)
     default = Path(DEFAULT_FILE)
     return default if default.exists() else None
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without the silent loss of a key that is given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} is given twice", key.start_mark
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep=deep)
-
-
-def _read(file: Path) -> object:
-    try:
-        with file.open("rb") as stream:
-            raw = stream.read(LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        raise _unreadable(
-            file, f"cannot be read ({error.strerror})", "give a file that exists and may be read"
-        ) from None
-    if len(raw) > LARGEST_FILE_BYTES:
-        raise _unreadable(file, "is larger than 1 MiB", "give a settings file, which is a few KiB")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _unreadable(file, f"is not UTF-8 at byte {error.start}", "save it as UTF-8") from None
-    if not text.strip():
-        raise _unreadable(file, "is empty", "give settings, or {} for the defaults, or remove the file")
-    return _mapping(file, _parse(file, text))
-
-
-def _parse(file: Path, text: str) -> object:
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _unreadable(file, f"is not YAML{place} ({error.problem})", "correct the line") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise _unreadable(file, f"is not YAML ({str(error).splitlines()[0]})", "give YAML text") from None
-    except RecursionError:
-        raise _unreadable(file, "is nested too deeply", "give the keys of the reference") from None
-
-
-def _mapping(file: Path, data: object) -> object:
-    if data is None:  # comments alone: every default, on purpose
-        return {}
-    if not isinstance(data, dict):
-        raise _unreadable(file, f"holds {_kind(data)}", "give a mapping of sections, such as 'service: {name: shop}'")
-    return data
-
-
-def _unreadable(file: Path, problem: str, allowed: str) -> SettingsError:
-    return SettingsError([Fault(source=str(file), path="", problem=problem, allowed=allowed)])
 
 
 def _service_from(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[Fault]]:
@@ -165,15 +114,3 @@ def _service_from(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
 
 def _environment_fault(variable: str, given: str, allowed: str) -> Fault:
     return Fault(source=variable, path="", problem=f"got {shown(given)}", allowed=allowed)
-
-
-def _kind(value: object) -> str:
-    kinds = {
-        list: "a list",
-        dict: "a mapping",
-        str: "a text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-    }
-    return kinds.get(type(value), type(value).__name__)

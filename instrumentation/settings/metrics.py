@@ -19,7 +19,7 @@ class Metrics(Section):
     port: Annotated[int | None, Field(ge=1, le=65535), Allowed(text="give a port from 1 to 65535, or null")] = None
     token_file: FilePath | None = None
     series_limit: Count = 2000
-    exemplars: Annotated[bool | None, Allowed(text="give true, false, or null")] = None  # null: where there are traces
+    exemplars: Annotated[bool | None, Allowed(text="give true, false, or null")] = None  # null: if there are traces
     scrape_interval: PrometheusDuration = Duration("15s")
     read_timeout_seconds: Annotated[  # for all queues and disks together: they are read side by side
         Seconds, Field(le=5), Allowed(text="give seconds above 0 and at most 5, since Prometheus gives up after 10")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from instrumentation.settings.alerting import Alerting
 from instrumentation.settings.audit import Audit
@@ -20,10 +20,11 @@ from instrumentation.settings.logging import Logging
 from instrumentation.settings.metrics import Metrics
 from instrumentation.settings.resources import Resources
 from instrumentation.settings.service import Service
+from instrumentation.settings.signals import Signal, check_together
 from instrumentation.settings.slo import Slo
 from instrumentation.settings.thresholds import Thresholds
 from instrumentation.settings.tracing import Tracing
-from instrumentation.settings.types import Section
+from instrumentation.settings.types import FilePath, Section
 from instrumentation.settings.users import Users
 
 
@@ -46,6 +47,10 @@ class Settings(Section):
     health: Health = Health()
     collector: Collector = Collector()
     dashboards: Dashboards = Dashboards()
+    signals: Annotated[tuple[Signal, ...], Field(strict=False), Allowed(text="give a list of signals")] = ()
+    include: Annotated[
+        tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files, relative to this file")
+    ] = ()  # files with further signals, such as one for each team
 
     @property
     def has_budget(self) -> bool:
@@ -78,6 +83,11 @@ class Settings(Section):
         if edges[-1] in latencies:  # a quantile never reads above the last edge, so no threshold may be the last
             edges.append(2 * edges[-1])
         return tuple(edges)
+
+    @model_validator(mode="after")
+    def _signals_fit_together(self) -> Self:
+        check_together(self.signals, self.alerting.group_by, self.dashboards.pages)
+        return self
 
     @model_validator(mode="after")
     def _overridden_routes_are_pages(self) -> Self:

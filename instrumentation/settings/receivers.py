@@ -150,7 +150,7 @@ class MuteTime(Section):
         Allowed(text="give warning, info or both, such as [warning]; what is critical is always sent"),
     ] = ("warning", "info")
     start: Annotated[TimeOfDay, Field(alias="from")] = "00:00"
-    end: Annotated[TimeOfDay, Field(alias="to")] = "24:00"  # before the start: it goes on past midnight
+    end: Annotated[TimeOfDay, Field(alias="to")] = "24:00"  # before the start: it continues past midnight
     weekdays: Annotated[
         tuple[Weekday, ...], Field(strict=False), Allowed(text="give a list of weekdays, such as [saturday, sunday]")
     ] = ()  # each is judged at its own time: none means every day

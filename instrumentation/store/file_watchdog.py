@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SECONDS = 1.0
 """Seconds between two checks: how long other workers may miss a worker after its files were removed."""
 
+TOUCH_SECONDS = 60.0
+"""Seconds between two signs of life for servers in other pid namespaces, which cannot see our processes."""
+
 _log = logging.getLogger("instrumentation")
 
 
@@ -31,10 +34,13 @@ def look_after(store: SharedStore, seconds: float = SECONDS) -> None:
 
 
 def _run(reference: weakref.ref[SharedStore], seconds: float) -> None:
-    failed = False
+    failed, due = False, 0.0
     while (store := reference()) is not None:
         try:
             store.keep()
+            if time.monotonic() >= due:
+                store.touch()
+                due = time.monotonic() + TOUCH_SECONDS
         except Exception:  # noqa: BLE001 - the next attempt may succeed
             if not failed:
                 failed = True

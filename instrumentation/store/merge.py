@@ -34,7 +34,7 @@ class Sums:
         self._sums: dict[tuple[str, tuple[str, ...]], _Sum] = {}
 
     def add(self, rows: Iterable[Row], slots: Sequence[float]) -> None:
-        """Add rows, whose indexes refer to ``slots``. Gauges that are the same in every worker use the largest value, and health checks the smallest."""
+        """Add rows, whose indexes refer to ``slots``. Gauges are combined as their metric says."""
         find = self._sums.get
         for key, start in rows:
             metric, labels, edges, width = key
@@ -121,5 +121,5 @@ def rebucketed(slots: Sequence[float], edges: Sequence[float], wanted: Sequence[
 
 
 def is_kept(metric: Metric) -> bool:
-    """Whether the numbers of a dead worker still count; gauges do not."""
-    return metric.kind is not Kind.GAUGE
+    """Whether the numbers of a dead worker still count; those of most gauges do not."""
+    return metric.kind is not Kind.GAUGE or metric.outlives_worker

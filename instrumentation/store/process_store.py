@@ -8,14 +8,16 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from instrumentation.catalog import SIDELIGHT_STORE_DEGRADED
 from instrumentation.store.file_watchdog import look_after
 from instrumentation.store.interface import Series
 from instrumentation.store.local_store import LocalStore
 from instrumentation.store.null_store import NullStore
 from instrumentation.store.process_metrics import process_values, usage
+from instrumentation.store.reporter import Reporter
 from instrumentation.store.scrape_callbacks import ScrapeCallbacks
 from instrumentation.store.shared_store import SharedStore
-from instrumentation.store.worker_group import DIRECTORY_VARIABLE, family_folder
+from instrumentation.store.worker_group import DIRECTORY_VARIABLE, family_folder, group_name
 from instrumentation.switch import is_disabled
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class ProcessStore:
         self._choosing = threading.Lock()
         self._is_off = self._is_wanted = False
         self._store: LocalStore | SharedStore | None = None
+        self._reporter: Reporter | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_weakly(self))
 
@@ -67,6 +70,11 @@ class ProcessStore:
     def is_shared(self) -> bool:
         """Whether this process is one worker of a worker group."""
         return isinstance(self.inner, SharedStore)
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether this process is one of several workers, but cannot count with the others."""
+        return not self.is_shared and self._reporter is not None
 
     @property
     def is_off(self) -> bool:
@@ -135,9 +143,16 @@ class ProcessStore:
         self.sources.attach(source)
 
     def series(self) -> Iterator[Series]:
-        """All series, summed over threads and workers, with process metrics and the series of scrape callbacks."""
+        """All series, summed over threads and workers, with process metrics and the series of scrape callbacks.
+
+        If the workers cannot share files, one of them yields its own series, and the others only that the store is degraded.
+        """
         if self.is_off:
             return
+        is_degraded = self.is_degraded
+        yield Series(SIDELIGHT_STORE_DEGRADED, (), (), (float(is_degraded),), 0.0)
+        if is_degraded and self._reporter and not self._reporter.reports():
+            return  # another worker reports its own series; two that alternate would look like restarts
         read = self.sources.collect()  # first, so that their own counts are included
         yield from self.inner.series()
         yield from read
@@ -163,8 +178,10 @@ class ProcessStore:
                 look_after(store)
                 return store
         except OSError as error:
+            self._reporter = Reporter(group_name())
             _log.warning(
-                "sidelight counts only this worker: %s: %s; make room there, or set another folder in %s",
+                "the workers of this server cannot count together: %s: %s. Only one of them reports, and only its own "
+                "requests; make room there, or set another folder in %s",
                 error.filename,
                 error.strerror,
                 DIRECTORY_VARIABLE,
@@ -174,6 +191,9 @@ class ProcessStore:
     def _after_fork(self) -> None:
         self._choosing = threading.Lock()  # the parent's may be held by a thread that does not exist in the child
         self.sources.reset()
+        if self._reporter is not None:
+            self._reporter.close()
+            self._reporter = None
         self._become_another()
 
     def _become_another(self) -> None:

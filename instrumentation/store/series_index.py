@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from instrumentation.catalog import BY_NAME
+from instrumentation.catalog import BY_NAME, Kind, Metric, Unit
 from instrumentation.store.table import HEAD, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from instrumentation.store.table import Row
 
@@ -33,8 +33,9 @@ class Read(NamedTuple):
 
 
 def line(key: Key) -> bytes:
-    """A series as a line, with its width for readers that do not know the metric, and labels not in the catalog."""
-    more = key.metric.labels[len(BY_NAME[key.metric.name].labels) :]
+    """A series as a line, with its width for readers that do not know the metric, and what the catalog does not have of it."""
+    known = BY_NAME.get(key.metric.name)
+    more = _definition(key.metric) if known is None else key.metric.labels[len(known.labels) :]
     return f"{json.dumps([key.metric.name, key.labels, key.edges, key.width, *([more] if more else [])])}\n".encode()
 
 
@@ -71,10 +72,37 @@ def _key(line: bytes) -> tuple[Key | None, int]:
     name, labels, edges, width, *more = json.loads(line)
     if width < 1:
         raise ValueError("a series has at least one slot")
-    metric = BY_NAME.get(name)
-    if metric is not None and more:
-        metric = metric.extended(*map(str, more[0]))
+    metric = _metric(name, *more)
     if metric is None or len(labels) != len(metric.labels):
         return None, width + HEAD
     key = Key.of(metric, tuple(map(str, labels)), tuple(map(float, edges)))
     return key if key.width == width else None, width + HEAD
+
+
+def _metric(name: str, more: Sequence[Any] | Mapping[str, Any] = ()) -> Metric | None:
+    """The metric of a series: of the catalog with further labels, or declared by a team; None if another version wrote it."""
+    known = BY_NAME.get(name)
+    if known is not None:
+        return known.extended(*map(str, more))
+    try:
+        metric = _defined(name, **dict(more))
+        metric.merge  # noqa: B018 - a later version may combine in other ways
+    except (LookupError, ValueError, TypeError):
+        return None
+    return metric
+
+
+def _definition(metric: Metric) -> dict[str, object]:
+    """A metric that a team has declared; other workers may have started with an older declaration, or with none."""
+    return {
+        "kind": metric.kind,
+        "unit": metric.unit,
+        "help": metric.help,
+        "labels": metric.labels,
+        "combine": metric.combine,
+        "outlives_worker": metric.outlives_worker,
+    }
+
+
+def _defined(name: str, *, kind: str, unit: str, labels: Sequence[str], **more: Any) -> Metric:
+    return Metric(name=name, kind=Kind(kind), unit=Unit(unit), labels=tuple(map(str, labels)), **more)

@@ -115,6 +115,11 @@ class SharedStore(BaseStore):
             if self._looked is None or self._looked != self._changed() or not self._own.is_in_place():
                 self._meet(0.0)
 
+    def touch(self) -> None:
+        """Show servers in other pid namespaces that the folder is in use."""
+        with suppress(FileNotFoundError):
+            os.utime(self.folder / _LOCK)
+
     def workers(self) -> list[str]:
         """The names of the running workers, including this one."""
         with self._reading:

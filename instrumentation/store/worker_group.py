@@ -11,6 +11,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 
 DIRECTORY_VARIABLE = "SIDELIGHT_STORE_DIR"
+ABANDONED_SECONDS = 600.0
+"""A folder of another pid namespace in which nothing was touched for so long is removed."""
 _STARTED = 22  # the field of /proc/<pid>/stat with the start time, in ticks since boot (proc(5))
 
 
@@ -40,6 +43,14 @@ def family_folder(environ: Mapping[str, str] | None = None, proc: Path = Path("/
     folder = root / f"{_namespace(proc)}-{identity(parent, proc)}"
     _sweep(root, folder, proc)
     return folder
+
+
+def group_name(environ: Mapping[str, str] | None = None, proc: Path = Path("/proc")) -> str:
+    """A name that the workers of one server have in common, and no other process has."""
+    environ = os.environ if environ is None else environ
+    chosen, parent = environ.get(DIRECTORY_VARIABLE), _server(proc)
+    server = identity(os.getpid() if parent is None else parent, proc)
+    return f"{os.getuid()} {_namespace(proc)} {chosen or server}"
 
 
 def prepare(folder: Path) -> None:
@@ -129,16 +140,22 @@ def _namespace(proc: Path) -> str:
 
 
 def _root() -> Path:
-    """A folder that only this user can access, in memory if there is such a file system."""
-    shared_memory = Path("/dev/shm")  # noqa: S108 - checked below: owned by this user, and inaccessible to others
-    base = shared_memory if os.access(shared_memory, os.W_OK) else Path(tempfile.gettempdir())
-    root = base / _root_name()
-    root.mkdir(mode=0o700, exist_ok=True)
-    if not _is_private(root):
-        return Path(
-            tempfile.mkdtemp(prefix="sidelight-")
-        )  # another user's folder: count only this worker rather than using it
-    return root
+    """A folder that only this user can access, in memory if there is such a file system.
+
+    Raises:
+        OSError: There is none, for example because another user created the folder first.
+    """
+    faults: list[OSError] = []
+    for base in (Path("/dev/shm"), Path(tempfile.gettempdir())):  # noqa: S108 - checked: inaccessible to other users
+        root = base / _root_name()
+        try:
+            root.mkdir(mode=0o700, exist_ok=True)
+            if _is_private(root) and os.access(root, os.W_OK):
+                return root
+            faults.append(PermissionError(errno.EACCES, "it belongs to another user", str(root)))
+        except OSError as error:
+            faults.append(error)
+    raise faults[0]
 
 
 def _root_name() -> str:
@@ -151,9 +168,22 @@ def _is_private(folder: Path) -> bool:
 
 
 def _sweep(root: Path, ours: Path, proc: Path) -> None:
-    """Remove the folders of dead servers, because nobody else would."""
+    """Remove the folders of dead servers, because nobody else would.
+
+    The processes of another pid namespace, such as another container, are not visible. Their workers touch a file in the folder
+    every minute, so a folder without a recent file is a left-over. If its workers were only suspended, they restore their
+    files.
+    """
     own = _namespace(proc)
     for folder in root.iterdir():
         namespace, _, server = folder.name.partition("-")
-        if namespace == own and folder != ours and not is_alive(server, proc):
+        is_left_over = not is_alive(server, proc) if namespace == own else _is_abandoned(folder)
+        if folder != ours and is_left_over:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    with suppress(OSError):
+        newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        return time.time() - newest > ABANDONED_SECONDS
+    return False

@@ -101,7 +101,7 @@ def alertmanager_values(settings: Settings) -> Block:
                 f"({', '.join(Receiver.model_fields)}) has one target or a list. "
                 f"Receivers are {', '.join(receiver_names(settings))}. A receiver that stands here replaces the one of "
                 "alerting.receivers in sidelight.yaml, whose secrets are keys of Secrets: the file .../slack/url is the key url of "
-                f"the Secret slack, .../secrets/url that of the Secret {SECRET}. A receiver that stands in neither place uses "
+                f"the Secret slack, .../secrets/url that of the Secret {SECRET}. A receiver that is in neither place uses "
                 "default's targets, as does null; {} sends nowhere. Watchdog goes to nobody unless watchdog stands here or there.",
             ),
         ),
@@ -119,7 +119,7 @@ def targets_schema() -> dict[str, object]:
 
 
 def _target_schema(section: type[BaseModel]) -> dict[str, object]:
-    """One target, or a list of them: what is said of objects holds for objects alone, ``items`` for lists."""
+    """One target, or a list of them: the keywords for objects apply only to objects, ``items`` only to lists."""
     fields = section.model_fields
     required = [_key(name, section) for name, one in fields.items() if one.is_required()]
     one: dict[str, object] = {

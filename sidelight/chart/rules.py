@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from alerts import ALERTS, groups
+from alerts import every_alert, groups
 from alerts.checking.promql import check
 from alerts.checking.series import series
 from alerts.model import AlertRule, RecordingRule
@@ -37,7 +37,7 @@ def chart_rules(settings: Settings) -> dict[str, object]:
     return {
         "groups": [_group(group, rules, known) for group in every],
         "labels": list(settings.alerting.group_by),
-        "order": [pair for alert in ALERTS for pair in _order(alert, settings)],
+        "order": [pair for alert in every_alert(settings) for pair in _order(alert, settings)],
     }
 
 
@@ -186,7 +186,7 @@ def alerts_values(settings: Settings) -> Block:
         "seconds, items or US dollars; the alert text follows it. for is how long the condition must hold, keep_firing_for "
         "how long the alert keeps firing afterwards (null: not at all). Alertmanager routes by severity. On the command line, "
         "set numbers with --set-json, because --set makes 0.1 a string.",
-        members=tuple(_alert(alert, rules) for alert in ALERTS if (rules := alert.rules(settings))),
+        members=tuple(_alert(alert, rules) for alert in every_alert(settings) if (rules := alert.rules(settings))),
     )
 
 
@@ -206,7 +206,8 @@ def _alert(alert: Alert, rules: Sequence[AlertRule]) -> Block:
 def _alert_rule(rule: AlertRule) -> Iterator[Value]:
     yield flag("enabled")
     for place, default in rule.parameters.items():
-        yield Value(key=place, default=default, schema=may_be(_kind(rule, place)))
+        edges = rule.edges if place == _THRESHOLD else ()  # compared with a histogram, so only an edge is exact
+        yield Value(key=place, default=default, schema={"enum": list(edges)} if edges else may_be(_kind(rule, place)))
     yield Value(key="for", default=str(rule.for_), schema=may_be("duration"))
     if rule.keep_firing_for:
         kept = str(rule.keep_firing_for)
@@ -217,6 +218,8 @@ def _alert_rule(rule: AlertRule) -> Iterator[Value]:
 def _kind(rule: AlertRule, place: str) -> str:
     if isinstance(rule.parameters[place], int):
         return "count"
+    if rule.is_signed:
+        return "number"
     # A number that the text shows as a percentage is a ratio; 5 instead of 0.05 would never be exceeded.
     return "share" if f'"[[{place}]]" | humanizePercentage' in rule.description else "positive"
 

@@ -158,6 +158,7 @@ DEFINITIONS: Mapping[str, Mapping[str, object]] = {
     "flag": {"type": "boolean"},
     "text": {"type": "string", "minLength": 1},
     "count": {"type": "integer", "minimum": 1},
+    "number": {"type": "number"},
     "positive": {"type": "number", "exclusiveMinimum": 0},
     "percent": {"type": "integer", "minimum": 1, "maximum": 100},
     "quantity": {"type": ["string", "number"]},  # the templates check the format and explain it

@@ -12,9 +12,10 @@ from sidelight.checks.finding import Check, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.checks.documents import Document, Place
+    from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
     from sidelight.checks.known_series import World
+    from sidelight.checks.reading import Place
 
     Path = tuple[str, ...]
 
@@ -68,7 +69,8 @@ def find(document: Document, world: World) -> Iterator[Finding]:
     """All findings that no comment disables."""
     del world
     for of in _EACH:
-        yield from filter(document.allows, of(document))
+        document.deadline.check()
+        yield from filter(document.suppressions.allow, of(document))
 
 
 def _components(document: Document) -> Iterator[tuple[Path, Any]]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import promql_parser as promql
-
-from alerts.checking.promql import nodes
-from sidelight.checks.expressions import SYNTAX, keeps_name, parsed, problems
+from alerts.promql import Call, MatrixSelector, Node, PromqlError, Variable, VectorSelector, nodes
+from alerts.promql.tree import TooDeepError
+from sidelight.checks.expressions import SYNTAX, UNREAD, keeps_name, problems
 from sidelight.checks.finding import Check, Severity
+from sidelight.checks.trees import is_logql, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.checks.documents import Document, Place
+    from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
     from sidelight.checks.known_series import World
+    from sidelight.checks.reading import Place
 
 
 def _check(name: str, finds: str, peer: str = "", severity: Severity = Severity.WARNING) -> Check:
@@ -31,8 +33,10 @@ DATASOURCE_VARIABLE = _check(
 )
 TARGET_VARIABLES = _check(
     "target-variables",
-    "a dashboard without the variables job and instance, or with ones that do not allow several values or all",
+    "a dashboard without the variable job, or without instance although most panels read series of instances, or with ones"
+    " that do not allow several values or all",
     "template-job-rule, template-instance-rule",
+    Severity.NOTE,
 )
 VARIABLE_QUERY = _check(
     "variable-query",
@@ -44,46 +48,59 @@ RELOAD = _check(
     "reload",
     "a variable that is not refreshed when the time range changes",
     "template-on-time-change-reload-rule",
+    Severity.NOTE,
 )
 DATASOURCE = _check("datasource", "a panel or a query bound to one fixed data source", "panel-datasource-rule")
-DESCRIPTION = _check("description", "a panel without title or description", "panel-title-description-rule")
-UNIT = _check("unit", "a panel without a unit for its values", "panel-units-rule")
-NO_TARGETS = _check("no-targets", "a panel without a query", "panel-no-targets-rule", Severity.ERROR)
+DESCRIPTION = _check(
+    "description", "a panel without title or description", "panel-title-description-rule", Severity.NOTE
+)
+UNIT = _check("unit", "a panel without a unit for its values", "panel-units-rule", Severity.NOTE)
+NO_TARGETS = _check("no-targets", "a panel without a query", "panel-no-targets-rule")
 SCOPE = _check(
     "scope",
-    "a selector that is not limited by the variables job and instance",
+    "a selector that is not limited by the variables job and instance, although most others are",
     "target-job-rule, target-instance-rule",
 )
 RATE_INTERVAL = _check(
     "rate-interval",
-    "a rate over a fixed window: with a long time range it misses most samples",
+    "a rate over a fixed window below 30 minutes in a graph: with a long time range it misses most samples",
     "target-rate-interval-rule",
 )
 EDITABLE = _check(
-    "editable", "a dashboard that can be edited in Grafana although its file overwrites it", "uneditable-dashboard-rule"
+    "editable",
+    "a dashboard that can be edited in Grafana although its file overwrites it",
+    "uneditable-dashboard-rule",
+    Severity.NOTE,
 )
 THRESHOLD = _check(
     "threshold",
-    "thresholds whose base value is not null, or that are not in ascending order: grafanalib writes the string"
-    ' "null", and Grafana then shows 8 % errors in green',
+    "thresholds that are not numbers in ascending order, such as the string "
+    '"null" that grafanalib writes: Grafana then shows 8 % errors in green',
     severity=Severity.ERROR,
 )
 MERGE = _check(
     "merge",
     "a table that merges rows with different metric names: the name becomes a column, and the rows are not merged",
 )
-UID = _check("uid", "a dashboard without a uid: links to it break at the next import", severity=Severity.ERROR)
+UID = _check("uid", "a dashboard without a uid: links to it break at the next import")
 
 CHECKS = (
     DATASOURCE_VARIABLE, TARGET_VARIABLES, VARIABLE_QUERY, RELOAD, DATASOURCE, DESCRIPTION, UNIT, NO_TARGETS, SCOPE,
     RATE_INTERVAL, EDITABLE, THRESHOLD, MERGE, UID,
 )  # fmt: skip
 
-_WITHOUT_NUMBERS = {"text", "news", "dashlist", "alertlist", "logs", "traces", "nodeGraph", "annolist", "welcome"}
-_WITHOUT_QUERIES = {"text", "news", "dashlist", "alertlist", "annolist", "welcome"}
+_WITHOUT_QUERIES = {
+    "text", "news", "dashlist", "alertlist", "annolist", "welcome", "row", "pluginlist", "gettingstarted", "canvas",
+}  # fmt: skip
+_WITHOUT_NUMBERS = _WITHOUT_QUERIES | {"logs", "traces", "nodeGraph", "flamegraph"}
+_NO_SOURCES = {"-- Mixed --", "-- Dashboard --", "-- Grafana --", "grafana"}
 _OF_ANY = "${datasource}"
-_LABEL_VALUES = re.compile(r"label_values\(\s*(?:(?P<selector>.*),)?\s*(?P<label>\w+)\s*\)", re.DOTALL)
+_VARIABLE = re.compile(r"\$(?P<name>\w+)|\$\{(?P<braced>\w+)(?::\w+)?\}")
+_LABEL_VALUES = re.compile(r"label_values\(\s*(?:(?P<selector>.*),)?\s*(?P<label>[\w$]+|\$\{\w+\})\s*\)", re.DOTALL)
 _ON_TIME_CHANGE = 2
+_GROUPING = {"job", "instance", "cluster", "namespace"}  # labels that many services share
+_GRAPHS = {"timeseries", "graph", "heatmap"}
+_MEANT = 1800  # seconds; such a window is meant to smooth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +109,13 @@ class Panel:
 
     Attributes:
         place: Its position in the file.
-        data: Its content.
+        data: Its content, as in schema v1.
+        targets: Its queries, with their positions.
     """
 
     place: Place
     data: dict[str, Any]
+    targets: list[tuple[Place, dict[str, Any]]]
 
     @property
     def title(self) -> str:
@@ -108,25 +127,31 @@ class Panel:
         """Its type."""
         return str(self.data.get("type", ""))
 
-    @property
-    def targets(self) -> list[tuple[Place, dict[str, Any]]]:
-        """Its queries."""
-        return list(_each(self.data, self.place, "targets"))
-
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
     """A PromQL query of a panel or an annotation.
 
     Attributes:
+        document: The dashboard's file.
         place: Its position in the file.
         title: The panel's title or the annotation's name.
         expr: PromQL.
+        is_certain: Whether its data source is known to be a Prometheus.
+        is_graph: Whether it is drawn over time.
     """
 
+    document: Document
     place: Place
     title: str
     expr: str
+    is_certain: bool
+    is_graph: bool
+
+    def finding(self, check: Check, part: tuple[int, int], message: str, cure: str) -> Finding:
+        """A finding about a part of it."""
+        found = self.document.finding(check, self.place, self.title, message, cure)
+        return self.document.located(found, self.place, part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,21 +175,36 @@ class Dashboard:
         """Its title."""
         return str(self.document.data.get("title", "the dashboard"))
 
+    @cached_property
+    def scopes(self) -> frozenset[str]:
+        """Which of the variables job and instance exist and limit at least half of the selectors that they could limit."""
+        found = [node for query in self.queries for node in selectors(query.expr)]
+        groups = {"job": found, "instance": [node for node in found if not _is_of_a_service(node)]}
+        return frozenset(
+            label
+            for label, limited in groups.items()
+            if label in self.variables and 2 * sum(_is_scoped(node, label) for node in limited) >= len(limited)
+        )
+
 
 def find(document: Document, world: World) -> Iterator[Finding]:
     """All findings for a dashboard."""
-    panels = tuple(_panels(document.data, ()))
-    dashboard = Dashboard(
+    dashboard = read(document)
+    for of in _EACH:
+        document.deadline.check()
+        yield from filter(document.suppressions.allow, of(dashboard, world))
+
+
+def read(document: Document) -> Dashboard:
+    """The parts of a dashboard."""
+    panels = tuple(_panels_of_v2(document) if "elements" in document.data else _panels(document.data, ()))
+    variables = dict(_variables(document.data))
+    return Dashboard(
         document=document,
         panels=panels,
-        queries=tuple(_queries(document, panels)),
-        variables={
-            str(variable.get("name")): (place, variable)
-            for place, variable in _each(document.data.get("templating"), ("templating",), "list")
-        },
+        queries=tuple(_queries(document, panels, variables)),
+        variables=variables,
     )
-    for of in _EACH:
-        yield from of(dashboard, world)
 
 
 def _each(data: object, place: Place, key: str) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -174,28 +214,103 @@ def _each(data: object, place: Place, key: str) -> Iterator[tuple[Place, dict[st
             yield (*place, key, index), item
 
 
+def _inside(data: object, *keys: str) -> Any:
+    """What is under some keys; None if one of them is missing."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
 def _panels(data: dict[str, Any], place: Place) -> Iterator[Panel]:
+    for at, row in _each(data, place, "rows"):  # before Grafana 5
+        yield from _panels(row, at)
     for at, item in _each(data, place, "panels"):
         if item.get("type") == "row":
             yield from _panels(item, at)
         else:
-            yield Panel(place=at, data=item)
+            yield Panel(place=at, data=item, targets=list(_each(item, at, "targets")))
 
 
-def _queries(document: Document, panels: tuple[Panel, ...]) -> Iterator[Query]:
-    for panel in panels:
-        for place, target in panel.targets:
-            if _of_prometheus(target, panel) and isinstance(expr := target.get("expr"), str):
-                yield Query(place=(*place, "expr"), title=panel.title, expr=expr)
+def _panels_of_v2(document: Document) -> Iterator[Panel]:
+    """The panels of schema v2, with their content as in schema v1."""
+    elements = document.data["elements"]
+    for name, element in elements.items() if isinstance(elements, dict) else ():
+        spec = _inside(element, "spec")
+        if not isinstance(spec, dict) or element.get("kind") != "Panel":
+            continue
+        place: Place = ("elements", name, "spec")
+        config = spec.get("vizConfig")
+        queries = _inside(spec, "data", "spec", "queries")
+        targets = [
+            ((*place, "data", "spec", "queries", index, "spec", "query", "spec"), _target_of_v2(query))
+            for index, query in enumerate(queries if isinstance(queries, list) else ())
+        ]
+        kind = _inside(config, "group") or _inside(config, "kind")
+        data = {"title": spec.get("title"), "description": spec.get("description"), "type": kind}
+        data |= {"fieldConfig": _inside(config, "spec", "fieldConfig")}
+        yield Panel(place=place, data=data, targets=targets)
+
+
+def _target_of_v2(query: object) -> dict[str, Any]:
+    inner = _inside(query, "spec", "query")
+    source = _inside(query, "spec", "datasource") or {}
+    kind = _inside(inner, "group") or _inside(inner, "kind")
+    uid = _inside(inner, "datasource", "name") or _inside(source, "uid")
+    spec = _inside(inner, "spec")
+    known = {"type": kind} if kind and kind != "DataQuery" else {}
+    return {**(spec if isinstance(spec, dict) else {}), "datasource": {**known, **({"uid": uid} if uid else {})}}
+
+
+def _variables(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Place, dict[str, Any]]]]:
+    for place, variable in _each(data.get("templating"), ("templating",), "list"):
+        yield str(variable.get("name")), (place, variable)
+    for place, variable in _each(data, (), "variables"):  # schema v2
+        spec = variable.get("spec")
+        if isinstance(spec, dict):
+            kind = str(variable.get("kind", "")).removesuffix("Variable").lower()
+            query = spec.get("pluginId") if kind == "datasource" else spec.get("query")
+            query = _inside(query, "spec") if isinstance(query, dict) and "spec" in query else query
+            refresh = {"onTimeRangeChanged": _ON_TIME_CHANGE}.get(str(spec.get("refresh")), 0)
+            yield str(spec.get("name")), (
+                (*place, "spec"), {**spec, "type": kind, "query": query, "refresh": refresh},
+            )  # fmt: skip
+
+
+_Variables = dict[str, tuple["Place", dict[str, Any]]]
+
+
+def _queries(document: Document, panels: tuple[Panel, ...], variables: _Variables) -> Iterator[Query]:
+    asked: list[tuple[str, Place, Any, Any, bool]] = [
+        (panel.title, place, target, target.get("datasource") or panel.data.get("datasource"), panel.type in _GRAPHS)
+        for panel in panels
+        for place, target in panel.targets
+    ]
     for place, annotation in _each(document.data.get("annotations"), ("annotations",), "list"):
-        asked = annotation.get("target")
-        if isinstance(asked, dict) and isinstance(expr := asked.get("expr"), str):
-            yield Query(place=(*place, "target", "expr"), title=str(annotation.get("name")), expr=expr)
+        name, source = str(annotation.get("name")), annotation.get("datasource")
+        for at, data in ((place, annotation), ((*place, "target"), annotation.get("target"))):
+            asked.append((name, at, data, source, False))
+    for title, place, data, source, is_graph in asked:
+        kind, expr = _source_type(source, variables), _inside(data, "expr")
+        if kind in {"prometheus", ""} and isinstance(expr, str) and expr.strip():
+            is_certain = kind == "prometheus"
+            at = *place, "expr"
+            yield Query(document=document, place=at, title=title, expr=expr, is_certain=is_certain, is_graph=is_graph)
 
 
-def _of_prometheus(target: dict[str, Any], panel: Panel) -> bool:
-    source = target.get("datasource") or panel.data.get("datasource")
-    return not isinstance(source, dict) or source.get("type", "prometheus") == "prometheus"
+def _source_type(source: object, variables: _Variables) -> str:
+    """The type of a data source; empty if it is not known."""
+    if isinstance(source, dict):
+        if kind := source.get("type"):
+            return str(kind)
+        source = source.get("uid")
+    if not isinstance(source, str):
+        return ""  # the default data source
+    found = _VARIABLE.fullmatch(source)
+    if not found:
+        return ""
+    _, variable = variables.get(found["name"] or found["braced"], ((), {}))
+    is_source = variable.get("type") == "datasource" and isinstance(variable.get("query"), str)
+    return str(variable["query"]) if is_source else ""
 
 
 # --- The dashboard as a whole ----------------------------------------------------------------------------------------
@@ -229,7 +344,7 @@ def _datasource_variable(dashboard: Dashboard, world: World) -> Iterator[Finding
 
 def _target_variables(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
-    for name in ("job", "instance"):
+    for name in ("job", "instance") if _is_of_instances(dashboard) else ("job",):
         nowhere: tuple[Place, dict[str, Any]] = ("templating", "list"), {}
         place, variable = dashboard.variables.get(name, nowhere)
         wrong = "is missing"
@@ -245,18 +360,35 @@ def _target_variables(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _is_of_instances(dashboard: Dashboard) -> bool:
+    """Whether at least half of the queries read series of instances; those that are recorded are about services."""
+    of_instances = [any(not _is_of_a_service(node) for node in selectors(query.expr)) for query in dashboard.queries]
+    return 2 * sum(of_instances) >= len(of_instances)
+
+
+def selectors(expr: str) -> list[VectorSelector]:
+    """The selectors of an expression; none if it is not valid."""
+    try:
+        return [node for node, _ in nodes(parsed(expr, variables=True)) if isinstance(node, VectorSelector)]
+    except ValueError:
+        return []
+
+
+def _is_of_a_service(selector: VectorSelector) -> bool:
+    return selector.name.startswith("ALERTS") or ":" in selector.name
+
+
 def _variable_queries(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
     for name, (place, variable) in dashboard.variables.items():
         if variable.get("type") != "query":
             continue
         text = variable.get("query")
-        text = str(text.get("query", "")) if isinstance(text, dict) else str(text or "")
-        found = _LABEL_VALUES.fullmatch(text.strip())
-        selector = found["selector"] if found else None
-        if text.startswith("label_values") and (found is None or (selector and not _is_selector(selector))):
+        text = text.get("query", "") if isinstance(text, dict) else text
+        source = _source_type(variable.get("datasource"), dashboard.variables)
+        if isinstance(text, str) and source in {"prometheus", ""} and (fault := _label_values_fault(text.strip())):
             yield dashboard.document.finding(
-                VARIABLE_QUERY, (*place, "query"), f"variable {name}", f"has the query {text}",
+                VARIABLE_QUERY, (*place, "query"), f"variable {name}", f"has the query {text}, which {fault}",
                 "write label_values(SELECTOR, LABEL)",
             )  # fmt: skip
         if variable.get("refresh") != _ON_TIME_CHANGE:
@@ -266,11 +398,22 @@ def _variable_queries(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _is_selector(text: str) -> bool:
+def _label_values_fault(text: str) -> str:
+    """What is wrong with a query of the form ``label_values(SELECTOR, LABEL)``; empty if it is another query."""
+    if not text.startswith("label_values"):
+        return ""
+    found = _LABEL_VALUES.fullmatch(text)
+    if found is None:
+        return "is not label_values(SELECTOR, LABEL)"
     try:
-        return isinstance(parsed(text), promql.VectorSelector)
-    except ValueError:
-        return False
+        is_selector = not found["selector"] or isinstance(
+            parsed(found["selector"], variables=True), VectorSelector | Variable
+        )
+    except PromqlError as error:
+        return f"has an invalid selector: {error}"
+    except TooDeepError:
+        return ""
+    return "" if is_selector else "has an expression in place of a selector"
 
 
 # --- Panels ----------------------------------------------------------------------------------------------------------
@@ -283,13 +426,7 @@ def _datasources(dashboard: Dashboard, world: World) -> Iterator[Finding]:
         for place, data in [(panel.place, panel.data), *panel.targets]:
             source = data.get("datasource")
             uid = source.get("uid") if isinstance(source, dict) else source
-            if source is not None and uid not in {
-                *variables,
-                "-- Mixed --",
-                "-- Dashboard --",
-                "-- Grafana --",
-                "grafana",
-            }:
+            if uid is not None and uid not in variables | _NO_SOURCES:
                 yield dashboard.document.finding(
                     DATASOURCE, (*place, "datasource"), panel.title, f"uses the fixed data source {uid!r}",
                     f'write {{"type": "prometheus", "uid": "{_OF_ANY}"}}',
@@ -330,8 +467,11 @@ def _thresholds(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     for panel in dashboard.panels:
         for place, steps in _steps(panel.data, panel.place):
             values = [step.get("value") if isinstance(step, dict) else "?" for step in steps]
-            numbers = [value for value in values[1:] if isinstance(value, int | float)]
-            if values and (values[0] is not None or len(numbers) < len(values) - 1 or numbers != sorted(numbers)):
+            numbers = [
+                value for value in values if isinstance(value, int | float)
+            ]  # the base may be null or any number
+            others = [value for value in values if value is not None and not isinstance(value, int | float)]
+            if others or numbers[1:] != sorted(numbers[1:]):
                 yield dashboard.document.finding(
                     THRESHOLD, place, panel.title, f"has thresholds {', '.join(map(repr, values))}",
                     "start with null, followed by ascending numbers",
@@ -355,7 +495,7 @@ def _merged(dashboard: Dashboard, world: World) -> Iterator[Finding]:
 
 def _keeps_name(expr: str) -> bool:
     try:
-        return keeps_name(parsed(expr))
+        return keeps_name(parsed(expr, variables=True))
     except ValueError:
         return False
 
@@ -377,43 +517,63 @@ def _steps(data: object, place: Place) -> Iterator[tuple[Place, list[Any]]]:
 
 def _expressions(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     for query in dashboard.queries:
+        dashboard.document.deadline.check()
         try:
-            tree = parsed(query.expr)
+            tree = parsed(query.expr, variables=True)
         except ValueError as error:
-            first = str(error).strip().partition("\n")[0]
-            yield dashboard.document.finding(
-                SYNTAX, query.place, query.title, f"not valid PromQL: {first}", "fix the expression"
-            )
+            yield from _unparsed(dashboard.document, query, error)
             continue
         for problem in dict.fromkeys(problems(tree, world)):
-            yield dashboard.document.finding(problem.check, query.place, query.title, problem.message, problem.cure)
+            found = query.finding(problem.check, (problem.start, problem.end), problem.message, problem.cure)
+            yield replace(found, fix=problem.fix)
         yield from _scopes(dashboard, query, tree)
-        yield from _windows(dashboard, query, tree)
+        yield from _windows(query, tree)
 
 
-def _scopes(dashboard: Dashboard, query: Query, tree: Any) -> Iterator[Finding]:
+def _unparsed(document: Document, query: Query, error: ValueError) -> Iterator[Finding]:
+    if isinstance(error, PromqlError) and (query.is_certain or not is_logql(query.expr)):
+        part = error.start, error.start + 1
+        yield query.finding(SYNTAX, part, f"not valid PromQL: {error}", "fix the expression")
+    else:
+        message = f"the expression {error}" if isinstance(error, TooDeepError) else "the expression is LogQL"
+        yield document.finding(
+            UNREAD, query.place, query.title, f"{message}, and is not checked", "check it in Grafana"
+        )
+
+
+def _scopes(dashboard: Dashboard, query: Query, tree: Node) -> Iterator[Finding]:
     for node, _ in nodes(tree):
-        if not isinstance(node, promql.VectorSelector):
+        if not isinstance(node, VectorSelector) or _is_chosen_otherwise(node):
             continue
-        matchers = {(m.name, m.value.strip("${}")) for m in node.matchers.matchers if "Re" in str(m.op)}
-        name = node.name or ""
-        of_a_service = name == "ALERTS" or ":" in name  # recorded series need no instance
-        missing = [label for label in ("job", "instance")[: 1 if of_a_service else 2] if (label, label) not in matchers]
+        of_all = _is_of_a_service(node) or not query.is_graph  # a single number may count all instances
+        wanted = ("job",) if of_all else ("job", "instance")
+        missing = [label for label in wanted if label in dashboard.scopes and not _is_scoped(node, label)]
         if missing:
-            wanted = " and ".join(f'{label}=~"${label}"' for label in missing)
-            yield dashboard.document.finding(
-                SCOPE, query.place, query.title, f"reads {name} without {wanted}", f"add {wanted}"
-            )
+            conditions = " and ".join(f'{label}=~"${label}"' for label in missing)
+            message = f"reads {node.name or 'series'} without {conditions}"
+            yield query.finding(SCOPE, (node.start, node.end), message, f"add {conditions}")
 
 
-def _windows(dashboard: Dashboard, query: Query, tree: Any) -> Iterator[Finding]:
-    written = iter(re.findall(r"\b(?:rate|irate)\s*\(.*?\[(.*?)\]", query.expr, re.DOTALL))
-    rates = [node for node, _ in nodes(tree) if isinstance(node, promql.Call) and node.func.name in {"rate", "irate"}]
-    for _, window in zip(rates, written, strict=False):
-        if "$" not in window:
-            yield dashboard.document.finding(
-                RATE_INTERVAL, query.place, query.title, f"has a rate over {window}", "use [$__rate_interval]"
-            )
+def _is_chosen_otherwise(selector: VectorSelector) -> bool:
+    """Whether another variable chooses the series, such as ``node="$node"``, or a variable stands for the conditions."""
+    return any("$" in each.value and each.name not in _GROUPING for each in selector.matchers if each.operator) or any(
+        not each.operator for each in selector.matchers
+    )
+
+
+def _is_scoped(selector: VectorSelector, label: str) -> bool:
+    return any(each.name == label and each.value.strip("${}") == label for each in selector.matchers)
+
+
+def _windows(query: Query, tree: Node) -> Iterator[Finding]:
+    for node, _ in nodes(tree):
+        if not isinstance(node, Call) or node.function not in {"rate", "irate"}:
+            continue
+        window = node.args[0]
+        seconds = window.range.seconds if isinstance(window, MatrixSelector) else None
+        if query.is_graph and seconds is not None and seconds < _MEANT and isinstance(window, MatrixSelector):
+            message, part = f"has a rate over {window.range.text}", (window.start, window.end)
+            yield query.finding(RATE_INTERVAL, part, message, "use [$__rate_interval]")
 
 
 _EACH: tuple[Callable[[Dashboard, World], Iterator[Finding]], ...] = (

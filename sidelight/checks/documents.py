@@ -1,17 +1,26 @@
-"""Reads files, with the line number of every key and item."""
+"""Finds the rules, dashboards and collector configurations in files, also those inside other documents."""
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from instrumentation.errors import SidelightError
 from sidelight.checks.finding import Check, Finding, Severity
+from sidelight.checks.reading import (
+    LARGEST_FILE_BYTES,
+    Deadline,
+    Place,
+    ReadError,
+    Source,
+    Spot,
+    decoded,
+    read,
+)
+from sidelight.checks.suppressions import Suppressions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,192 +29,362 @@ if TYPE_CHECKING:
 PARSE = Check(
     name="file/parse",
     severity=Severity.ERROR,
-    finds="a file that is not valid YAML or JSON, or has a duplicate key",
+    finds="a file that cannot be read: not valid YAML or JSON, not UTF-8, with a duplicate key, or beyond the limits of "
+    "10 MiB, 100 levels, 1,000,000 values and 10 seconds",
     pint="yaml/parse",
 )
-Key = str | int
-Place = tuple[Key, ...]
 
-_SUFFIXES = {".yaml", ".yml", ".json"}
-_LARGEST_FILE_BYTES = 32 << 20
-_SURROGATES = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_DISABLE = re.compile(r"#\s*sidelight\s+(?P<whole>file/)?disable\s+(?P<names>[\w/, -]+)")
+_SUFFIXES = {".yaml", ".yml", ".json", ".rules"}
 _IGNORE = re.compile(r"^#\s*sidelight\s+file/ignore\b", re.MULTILINE)
+_OURS = re.compile(r'"?\b(?:groups|panels|templating|PrometheusRule|VMRule)"?\s*:|kind:\s*(?:PrometheusRule|VMRule)')
+_TEMPLATE = re.compile(r"\{\{-?\s*(?:\.|if\b|range\b|with\b|include\b|define\b|template\b|end\b|\$|/\*)")
 _NOT_FOLLOWED = {"node_modules", "__pycache__"}
+_KINDS = {"PrometheusRule", "VMRule", "Dashboard", "OpenTelemetryCollector", "GrafanaDashboard", "ConfigMap"}
+_NOTHING = "contains no rules, dashboard or collector configuration"
+_NESTED = 3  # how many documents may be inside each other, such as a dashboard in a ConfigMap in a List
 
 
 class Kind(StrEnum):
-    """The kinds of files that are checked."""
+    """The kinds of documents that are checked."""
 
     RULES = "rules"
     DASHBOARD = "dashboard"
     COLLECTOR = "collector"
 
+    def counted(self, number: int) -> str:
+        """A number of files of this kind, in words."""
+        words = {"rules": "rule file", "dashboard": "dashboard", "collector": "collector configuration"}
+        return f"{number} {words[self.value]}{'s' * (number != 1)}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One document of a file.
+    """One document of a file, or a part of one.
 
     Attributes:
         path: The file.
         kind: The kind.
         data: Its content.
-        lines: Path of keys to the line of that key or item, from 1.
-        disabled: Line to the checks that a comment there disables; line 0 means the whole file.
+        source: Where its keys, items and strings stand.
+        deadline: When it must have been checked.
+        suppressions: The comments that disable checks.
+        is_resource: Whether it is an object of Kubernetes, whose types are strict.
+        is_metricsql: Whether its expressions may be MetricsQL.
+        is_embedded: Whether it is inside a string, so that its text cannot be changed in place.
+        text: The text of the file.
     """
 
     path: Path
     kind: Kind
     data: dict[str, Any]
-    lines: dict[Place, int]
-    disabled: dict[int, frozenset[str]] = field(default_factory=dict)
+    source: Source
+    deadline: Deadline
+    suppressions: Suppressions
+    is_resource: bool = False
+    is_metricsql: bool = False
+    is_embedded: bool = False
+    text: str = ""
 
     def line(self, place: Place) -> int:
         """The line of a key or item; if it does not exist, the line of what should contain it."""
-        while place not in self.lines:
+        lines = self.source.lines
+        while place not in lines:
             place = place[:-1]
-        return self.lines[place]
+        return lines[place]
 
     def finding(self, check: Check, place: Place, subject: str, message: str, cure: str) -> Finding:
         """A finding at this position."""
         line = self.line(place)
         return Finding(check=check, path=self.path, line=line, subject=subject, message=message, cure=cure)
 
-    def allows(self, finding: Finding, first: int = 0, last: int = 0) -> bool:
-        """Whether no comment disables the finding: for the whole file, on its line, or on the given lines."""
-        lines = {0, finding.line, *range(first, last + 1)}
-        return not any(finding.check.name in names for line, names in self.disabled.items() if line in lines)
+    def located(self, finding: Finding, place: Place, part: tuple[int, int]) -> Finding:
+        """A finding about a part of the string at a place, with the line and column of that part if they are known."""
+        spot, value = self.source.spots.get(place), _at(self.data, place)
+        if spot is None or not isinstance(value, str) or self.is_embedded:
+            return finding
+        begin, end = (self._position(spot, value, offset) for offset in part)
+        if begin is None or end is None:
+            return finding
+        return replace(finding, line=begin[0], column=begin[1] + 1, end_line=end[0], end_column=end[1] + 1)
+
+    def _position(self, spot: Spot, value: str, offset: int) -> tuple[int, int] | None:
+        """The line, from 1, and the column, from 0, of a position in a string; None if it is not known."""
+        before = value[:offset]
+        lines = self.text.split("\n")
+        if spot.style == "|":
+            line = spot.line + 1 + before.count("\n")
+            first = next((each for each in lines[spot.line :] if each.strip()), "")
+            return line, len(first) - len(first.lstrip()) + len(before.rpartition("\n")[2])
+        if spot.style == '"':
+            column = _column_of_escaped(lines[spot.line - 1], spot.column + 1, offset)
+            return None if column is None else (spot.line, column)
+        if spot.style == ">" or "\n" in value or (spot.style == "'" and "'" in before):
+            return None
+        return spot.line, spot.column + len(spot.style) + offset
 
 
-def gather(paths: Iterable[Path]) -> tuple[list[Document], list[Finding]]:
-    """The documents in files and folders, and findings for files that cannot be read.
+_ESCAPES = {"x": 4, "u": 6, "U": 10}
+
+
+def _column_of_escaped(line: str, column: int, offset: int) -> int | None:
+    r"""The column of a character in a string in double quotes; None if the string continues on the next line.
+
+    >>> _column_of_escaped(r'"a\"b"', 1, 2)
+    4
+    """
+    for _ in range(offset):
+        length = _ESCAPES.get(line[column + 1 : column + 2], 2) if line[column : column + 1] == "\\" else 1
+        is_pair = length == _ESCAPES["u"] and line[column + 2 : column + 4].lower() in {"d8", "d9", "da", "db"}
+        column += 2 * length if is_pair else length
+    return column if column < len(line) else None
+
+
+def _at(data: Any, place: Place) -> Any:
+    """What is at a place of a document."""
+    for key in place:
+        data = data[key]
+    return data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """A file that was not checked, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(kw_only=True)
+class Gathered:
+    """What is in the files.
+
+    Attributes:
+        documents: What can be checked.
+        findings: Files that cannot be read.
+        left: Files in folders that are not checked.
+        others: How many files in folders are neither YAML nor JSON.
+        suppressions: The comments of each file.
+    """
+
+    documents: list[Document] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    others: int = 0
+    suppressions: dict[Path, Suppressions] = field(default_factory=dict)
+
+
+def gather(paths: Iterable[Path]) -> Gathered:
+    """The documents in files and folders, findings for files that cannot be read, and what is left.
 
     Raises:
-        SidelightError: ``path_missing``, ``file_unreadable``.
+        SidelightError: ``path_missing``.
     """
-    documents: list[Document] = []
-    findings: list[Finding] = []
+    found = Gathered()
     for path in paths:
         if not path.exists():
             raise SidelightError(f"{path}: there is no such file or folder.", code="path_missing")
-        named = path.is_file()
-        for file in [path] if named else _files(path):
-            text = _text(file)
-            if not named and not _may_be_checked(text):
-                continue
-            found, faults = _documents(file, text)
-            documents += found
-            findings += faults
-            if named and not found and not faults:
-                findings.append(
-                    _fault(
-                        file,
-                        1,
-                        "contains no rules, dashboard or collector configuration",
-                        "give a file that contains one",
-                    )
-                )
-    return documents, findings
+        if path.is_dir():
+            for file in _files(path):
+                if file.suffix.lower() in _SUFFIXES:
+                    _add(found, file, is_named=False)
+                else:
+                    found.others += 1
+        else:
+            _add(found, path, is_named=True)
+    return found
 
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") or part in _NOT_FOLLOWED for part in path.relative_to(folder).parts)
-        if path.suffix in _SUFFIXES and path.is_file() and not hidden:
+        if not hidden and path.is_file():
             yield path
+
+
+def _add(found: Gathered, path: Path, *, is_named: bool) -> None:
+    """Add a file to what is found: its documents, a finding, or that it is left."""
+    text = ""
+    try:
+        text = _text(path)
+        if not is_named and _IGNORE.search(text):
+            found.left.append(Left(path=path, reason="it has the comment `sidelight file/ignore`"))
+            return
+        documents, reasons = _documents(path, text, found)
+    except ReadError as error:
+        is_template = bool(_TEMPLATE.search(text)) and error.message.startswith(("not valid YAML", "has a key"))
+        reason = "is a template, which can only be read after it is rendered" if is_template else error.message
+        is_ours = not text or (_OURS.search(text) is not None and not is_template)
+        if is_named or is_ours:
+            found.findings.append(
+                _fault(path, error.line, reason, "check what it renders" if is_template else error.cure)
+            )
+        else:
+            found.left.append(Left(path=path, reason=reason))
+        return
+    found.documents += documents
+    if not documents:
+        reason = [*reasons, _NOTHING][0]
+        if is_named:
+            found.findings.append(_fault(path, 1, reason, "give a file that contains one"))
+        else:
+            found.left.append(Left(path=path, reason=reason))
+
+
+def _documents(path: Path, text: str, found: Gathered) -> tuple[list[Document], list[str]]:
+    """The documents of a file; if there is none, the reasons."""
+    is_json, deadline = path.suffix.lower() == ".json", Deadline()
+    sources = read(text, deadline, is_json=is_json)
+    suppressions = found.suppressions.setdefault(path, Suppressions.of(text))
+    whole = Document(
+        path=path, kind=Kind.RULES, data={}, source=Source(), deadline=deadline, suppressions=suppressions, text=text
+    )
+    reasons: list[str] = []
+    documents: list[Document] = []
+    for source in sources:
+        documents += _Inside(replace(whole, source=source), reasons).find(source.data, (), _NESTED)
+        for line, key in source.twice if documents else ():
+            found.findings.append(_fault(path, line, f"has the key {key!r} twice", "remove one of them"))
+    return documents, reasons
 
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _LARGEST_FILE_BYTES:
-            raise SidelightError(f"{path}: is larger than 32 MiB; give a smaller one.", code="file_unreadable")
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise SidelightError(f"{path}: cannot be read ({reason}).", code="file_unreadable") from None
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise ReadError(1, f"is larger than {LARGEST_FILE_BYTES >> 20} MiB", "split it")
+        return decoded(path.read_bytes())
+    except OSError as error:
+        raise ReadError(1, f"cannot be read ({error.strerror})", "check its permissions") from None
 
 
-def _may_be_checked(text: str) -> bool:
-    """Whether a file in a folder can be recognised as one to check; Helm templates cannot until they are rendered."""
-    is_template = "{{-" in text or "{{ ." in text
-    keys = re.search(r'^\s*"?(groups|receivers|panels|templating)"?\s*:|^kind:\s*PrometheusRule', text, re.MULTILINE)
-    return keys is not None and not is_template and not _IGNORE.search(text)
+# --- What is inside a document ---------------------------------------------------------------------------------------
 
 
-def _documents(path: Path, text: str) -> tuple[list[Document], list[Finding]]:
-    try:
-        roots = list(yaml.compose_all(_readable(path, text), Loader=yaml.CSafeLoader))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return [], [_fault(path, line, f"not valid YAML: {error.problem}", "fix the syntax")]
-    except yaml.YAMLError as error:
-        return [], [_fault(path, 1, f"not valid YAML: {error}", "fix the syntax")]
-    documents, findings = [], []
-    for root in roots:
-        reader = _Reader(path)
-        data = reader.read(root) if root is not None else None
-        kind = _kind(data)
-        if kind is not None:
-            documents.append(Document(path=path, kind=kind, data=data, lines=reader.lines, disabled=_disabled(text)))
-            findings += reader.findings
-    return documents, findings
+class _Inside:
+    """Finds what can be checked in a document, also in lists, ConfigMaps and strings.
+
+    Attributes:
+        whole: The document.
+        reasons: What is added for each part that cannot be checked.
+    """
+
+    def __init__(self, whole: Document, reasons: list[str]) -> None:
+        self.whole, self.reasons = whole, reasons
+
+    def find(self, data: Any, place: Place, depth: int) -> Iterator[Document]:
+        """The documents at a place; ``depth`` is how many may be inside each other."""
+        if not isinstance(data, dict):
+            self.reasons.append(_NOTHING)
+            return
+        kind = data.get("kind")
+        of_kind = getattr(self, f"_{kind}", None) if isinstance(kind, str) and kind in _KINDS else None
+        found = list(of_kind(data, place, depth)) if of_kind and depth else []
+        if not found and isinstance(kind, str) and kind.endswith("List") and depth:
+            for index, item in enumerate(data["items"] if isinstance(data.get("items"), list) else ()):
+                found += self.find(item, (*place, "items", index), depth - 1)
+        yield from found or self._plain(data, place)
+
+    def _plain(self, data: dict[str, Any], place: Place) -> Iterator[Document]:
+        service = data.get("service")
+        if isinstance(data.get("groups"), list):
+            yield self.part(Kind.RULES, data, place)
+        elif isinstance(data.get("dashboard"), dict) and _is_dashboard(data["dashboard"]):
+            yield self.part(Kind.DASHBOARD, data["dashboard"], (*place, "dashboard"))
+        elif _is_dashboard(data):
+            yield self.part(Kind.DASHBOARD, data, place)
+        elif isinstance(service, dict) and "pipelines" in service:
+            yield self.part(Kind.COLLECTOR, data, place)
+        else:
+            self.reasons.append(_reason(data))
+
+    def part(self, kind: Kind, data: dict[str, Any], place: Place) -> Document:
+        """The part of a document at a place, with positions counted from there."""
+        if not place:
+            return replace(self.whole, kind=kind, data=data)
+        depth, source = len(place), self.whole.source
+        inside = Source(
+            data=data,
+            lines={key[depth:]: line for key, line in source.lines.items() if key[:depth] == place},
+            spots={key[depth:]: spot for key, spot in source.spots.items() if key[:depth] == place},
+        )
+        inside.lines.setdefault((), self.whole.line(place))
+        return replace(self.whole, kind=kind, data=data, source=inside)
+
+    def _PrometheusRule(self, data: dict[str, Any], place: Place, depth: int) -> Iterator[Document]:  # noqa: N802
+        del depth
+        if isinstance(data.get("spec"), dict):
+            part = self.part(Kind.RULES, data["spec"], (*place, "spec"))
+            yield replace(part, is_resource=True, is_metricsql=data["kind"] == "VMRule")
+
+    _VMRule = _PrometheusRule
+
+    def _Dashboard(self, data: dict[str, Any], place: Place, depth: int) -> Iterator[Document]:  # noqa: N802
+        del depth
+        spec, metadata = data.get("spec"), data.get("metadata")
+        if isinstance(spec, dict) and str(data.get("apiVersion", "")).startswith("dashboard.grafana.app"):
+            uid = metadata.get("name") if isinstance(metadata, dict) else None
+            yield self.part(Kind.DASHBOARD, {"uid": uid, **spec}, (*place, "spec"))
+
+    def _OpenTelemetryCollector(self, data: dict[str, Any], place: Place, depth: int) -> Iterator[Document]:  # noqa: N802
+        config = _get(data, "spec", "config")
+        if isinstance(config, dict) and isinstance(config.get("service"), dict):
+            yield self.part(Kind.COLLECTOR, config, (*place, "spec", "config"))
+        elif isinstance(config, str):
+            yield from self.embedded(config, (*place, "spec", "config"), depth, is_json=False)
+
+    def _GrafanaDashboard(self, data: dict[str, Any], place: Place, depth: int) -> Iterator[Document]:  # noqa: N802
+        text = _get(data, "spec", "json")
+        if isinstance(text, str):
+            yield from self.embedded(text, (*place, "spec", "json"), depth, is_json=True)
+
+    def _ConfigMap(self, data: dict[str, Any], place: Place, depth: int) -> Iterator[Document]:  # noqa: N802
+        entries = data.get("data")
+        for name, text in entries.items() if isinstance(entries, dict) else ():
+            if isinstance(text, str) and name.endswith(tuple(_SUFFIXES)):
+                yield from self.embedded(text, (*place, "data", name), depth, is_json=name.endswith(".json"))
+
+    def embedded(self, text: str, place: Place, depth: int, *, is_json: bool) -> Iterator[Document]:
+        """The documents in a string; in a block of lines they have their own lines, elsewhere that of the string."""
+        first, spot = self.whole.line(place), self.whole.source.spots.get(place)
+        is_block = spot is not None and spot.style == "|"
+        try:
+            sources = read(text, self.whole.deadline, is_json=is_json)
+        except ReadError as error:
+            line = first + error.line if is_block else first
+            if _OURS.search(text):
+                raise ReadError(line, f"{place[-1]}: {error.message}", error.cure) from None
+            self.reasons.append(f"{place[-1]}: {error.message}")
+            return
+        for source in sources:
+            lines = {key: first + line if is_block else first for key, line in source.lines.items()}
+            moved = replace(self.whole, source=Source(data=source.data, lines=lines), is_embedded=True)
+            yield from _Inside(moved, self.reasons).find(source.data, (), depth - 1)
 
 
-def _readable(path: Path, text: str) -> str:
-    """JSON in a form that the YAML parser accepts, with unchanged line numbers."""
-    if path.suffix != ".json":
-        return text
-    return _SURROGATES.sub(lambda pair: json.loads(f'"{pair[0]}"'), text.replace("\t", "  "))
+def _get(data: Any, *keys: str) -> Any:
+    """What is under some keys; None if one of them is missing."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
 
 
-def _kind(data: object) -> Kind | None:
-    if not isinstance(data, dict):
-        return None
-    if data.get("kind") == "PrometheusRule" or isinstance(data.get("groups"), list):
-        return Kind.RULES
-    if isinstance(data.get("panels"), list) or "templating" in data:
-        return Kind.DASHBOARD
-    service = data.get("service")
-    return Kind.COLLECTOR if isinstance(service, dict) and "pipelines" in service else None
+def _is_dashboard(data: dict[str, Any]) -> bool:
+    if isinstance(data.get("elements"), dict) and isinstance(data.get("layout"), dict):
+        return True
+    return isinstance(data.get("panels"), list) or isinstance(data.get("rows"), list) or "templating" in data
 
 
-class _Reader:
-    """Reads data and line numbers of one document."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lines: dict[Place, int] = {}
-        self.findings: list[Finding] = []
-        self._scalars = yaml.CSafeLoader("")
-
-    def read(self, node: yaml.Node, place: Place = ()) -> Any:
-        self.lines.setdefault(place, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return {key: self.read(value, (*place, key)) for key, value in self._pairs(node, place)}
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*place, index)) for index, item in enumerate(node.value)]
-        return self._scalars.construct_object(node)
-
-    def _pairs(self, node: yaml.MappingNode, place: Place) -> Iterator[tuple[str, yaml.Node]]:
-        seen = set()
-        for key, value in node.value:
-            name, line = str(key.value), key.start_mark.line + 1
-            if name in seen:
-                self.findings.append(_fault(self.path, line, f"has the key {name!r} twice", "remove one of them"))
-            seen.add(name)
-            self.lines[(*place, name)] = line
-            yield name, value
+def _reason(data: dict[str, Any]) -> str:
+    version, kind = str(data.get("apiVersion", "")), data.get("kind")
+    if version.startswith("openslo/"):
+        return "is an OpenSLO document, which `sidelight slo import` reads"
+    if "tests" in data and "rule_files" in data:
+        return "is a test of rules, which promtool runs"
+    return f"is a {kind}, and {_NOTHING}" if kind and version else _NOTHING
 
 
-def _disabled(text: str) -> dict[int, frozenset[str]]:
-    """Line to the checks disabled by a comment; a comment on its own line applies to the next line."""
-    found: dict[int, frozenset[str]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if comment := _DISABLE.search(line):
-            names = frozenset(re.findall(r"[\w/-]+", comment["names"]))
-            about = 0 if comment["whole"] else number + line.lstrip().startswith("#")
-            found[about] = found.get(about, frozenset()) | names
-    return found
+def counted(documents: Iterable[Document]) -> Counter[Kind]:
+    """How many files of each kind there are."""
+    return Counter(kind for _, kind in {(document.path, document.kind) for document in documents})
 
 
 def _fault(path: Path, line: int, message: str, cure: str) -> Finding:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from difflib import get_close_matches
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import promql_parser as promql
-
-from alerts.checking.promql import KEEP_EVERY_LABEL, check_tree, is_without, nodes
+from alerts.checking.promql import KEEP_EVERY_LABEL, check_tree
+from alerts.promql import (
+    Aggregation,
+    BinaryOperation,
+    Call,
+    MatrixSelector,
+    Node,
+    NumberLiteral,
+    Parentheses,
+    StringLiteral,
+    Subquery,
+    Type,
+    VectorSelector,
+    bare,
+    nodes,
+)
+from alerts.promql.functions import COMPARISONS, EXPERIMENTAL, REMOVED, SETS
+from alerts.promql.parser import regexp_fault
 from sidelight.checks.finding import Check, Severity
 from sidelight.checks.known_series import SERIES, OpenWorld
+from sidelight.checks.trees import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +40,15 @@ SYNTAX = Check(
     pint="promql/syntax",
     dashboard_linter="target-promql-rule",
 )
+UNREAD = Check(
+    name="promql/unread",
+    severity=Severity.NOTE,
+    finds="an expression that is not checked: it is nested more than 100 levels deep, or is MetricsQL in a VMRule",
+)
 IMPOSSIBLE = Check(
     name="promql/impossible",
-    severity=Severity.ERROR,
-    finds="a join or an aggregation by a label that its operand cannot have, so that it never returns anything",
+    severity=Severity.WARNING,
+    finds="a join or an aggregation by a label that its operand has lost, so that nothing matches",
     pint="promql/impossible, promql/vector_matching",
 )
 SERIES_NAME = Check(
@@ -54,13 +73,19 @@ COUNTER = Check(
 RATE = Check(
     name="promql/rate",
     severity=Severity.ERROR,
-    finds="rate() of a gauge, of a sum of counters, which hides their resets, or over fewer than four scrapes",
+    finds="rate() of a gauge of Sidelight's, or of a sum of counters, which hides their resets",
+    pint="promql/rate",
+)
+WINDOW = Check(
+    name="promql/window",
+    severity=Severity.WARNING,
+    finds="rate() over fewer than four scrapes: a single failed scrape leaves a gap",
     pint="promql/rate",
 )
 DIVISION = Check(
     name="promql/division",
     severity=Severity.WARNING,
-    finds="a sum, average or deviation of a division by a value that may be zero: one idle instance makes all of it NaN",
+    finds="a sum, average or deviation of a division by a value that may be zero, also of one that a rule records: one idle instance makes all of it NaN",
     pint="promql/nan",
 )
 FRAGILE = Check(
@@ -77,8 +102,23 @@ EDGE = Check(
 FEATURES = Check(
     name="promql/features",
     severity=Severity.WARNING,
-    finds="a function that Prometheus only supports with --enable-feature",
+    finds="a function that Prometheus only supports with --enable-feature, or that Prometheus 3 has renamed",
     pint="promql/features",
+)
+LABEL_REPLACE = Check(
+    name="promql/label-replace",
+    severity=Severity.ERROR,
+    finds="label_replace() with an invalid regular expression or label name, which fails at each evaluation",
+)
+GROUP_REFERENCE = Check(
+    name="promql/group-reference",
+    severity=Severity.WARNING,
+    finds="label_replace() that inserts a group which its regular expression does not have: it inserts nothing",
+)
+OR_VECTOR = Check(
+    name="promql/or-vector",
+    severity=Severity.WARNING,
+    finds="`or vector(...)` beside series with labels: it adds a series without labels and fills no gap",
 )
 PERFORMANCE = Check(
     name="promql/performance",
@@ -99,7 +139,6 @@ _OF_COUNTERS = {
     "timestamp",
 }
 _COUNTING = {"count", "group", "count_values"}
-_COMPARISONS = {"==", "!=", "<", ">", "<=", ">="}
 _KEEP_THE_NAME = {
     "last_over_time",
     "first_over_time",
@@ -113,271 +152,386 @@ _KEEP_THE_NAME = {
 }
 _BLENDING = {"sum", "avg", "stddev", "stdvar"}
 _CLAMPS = {"clamp", "clamp_min", "clamp_max"}
-_EXPERIMENTAL = {
-    "mad_over_time", "sort_by_label", "sort_by_label_desc", "info", "double_exponential_smoothing", "limitk", "limit_ratio",
-    "ts_of_max_over_time", "ts_of_min_over_time", "ts_of_last_over_time", "ts_of_first_over_time", "first_over_time",
-}  # fmt: skip
-_SETS = {"and", "or", "unless"}
 _SCRAPES = 4
-_ALIKE = 0.93  # from 0 to 1; below this similarity, names mean different things
-_WINDOW = re.compile(r"\$\{?__(?:rate_interval|interval|range)(?:_\w+)?\}?|\[\s*\$\{?\w+(?::\w+)?\}?")
-_VARIABLE = re.compile(r"\$\{\w+(?::\w+)?\}|\$\w+|\[\[\w+\]\]")
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
+_SHORTEST_WORD = 3  # letters; short words such as rss and vms are alike by chance
+_HISTOGRAMS = {name.removesuffix("_bucket") for name in SERIES if name.endswith("_bucket")}
+_ALIKE = 0.8  # from 0 to 1; below this similarity, words are different, and not misspelt
+_GROUPS = re.compile(r"\$(?:(\d+)|\{(\d+)\})")
+_META = re.compile(r"[.*+?()\[\]{}|\\^$]")
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 class Problem(NamedTuple):
-    """A fault in an expression."""
+    """A fault in an expression.
+
+    Attributes:
+        check: The check that found it.
+        message: What is wrong.
+        cure: How to fix it.
+        start: The position of the part that is wrong, from 0.
+        end: The position after it.
+        fix: What to write there instead, if there is only one right answer.
+    """
 
     check: Check
     message: str
     cure: str
+    start: int
+    end: int
+    fix: str = ""
 
 
-def parsed(expression: str) -> Any:
-    """The syntax tree of an expression, which may contain Grafana's variables.
-
-    Raises:
-        ValueError: The expression is not valid PromQL.
-    """
-    return promql.parse(_without_variables(expression))
+def _problem(check: Check, node: Node, message: str, cure: str) -> Problem:
+    return Problem(check, message, cure, node.start, node.end)
 
 
-def problems(tree: Any, world: World) -> Iterator[Problem]:
+def problems(tree: Node, world: World) -> Iterator[Problem]:
     """All faults in an expression.
 
     Args:
         tree: The syntax tree, as from ``parsed``.
         world: The known series and the settings.
     """
-    for fault in check_tree(tree, OpenWorld()).faults:
-        yield Problem(IMPOSSIBLE, fault, "use a label that exists")
-    for node, parents in nodes(tree):
-        for find in _BY_NODE:
-            yield from find(node, parents, world)
+    for fault in check_tree(tree, OpenWorld()).found:
+        yield Problem(IMPOSSIBLE, fault.message, "use labels that both sides have", fault.start, fault.end)
+    walked = list(nodes(tree))
+    compared = {id(side) for node, _ in walked for side in _difference(node, world)}
+    for node, around in walked:
+        for find in _BY_NODE.get(type(node), ()):
+            if not (find is _counters and id(node) in compared):
+                yield from find(node, around, world)
 
 
-def compares(node: Any) -> bool:
+def _difference(node: Node, world: World) -> tuple[Node, ...]:
+    """The counters of a difference, such as started and finished requests, which is the number of those in between."""
+    if not isinstance(node, BinaryOperation) or node.op != "-":
+        return ()
+    sides = tuple(_without_aggregation(side) for side in (node.lhs, node.rhs))
+    both = all(isinstance(side, VectorSelector) and world.is_counter(side.name) for side in sides)
+    return sides if both else ()
+
+
+def _without_aggregation(node: Node) -> Node:
+    """What an operand counts: without aggregations, and without ``or vector(0)``."""
+    while True:
+        match node := bare(node):
+            case Aggregation():
+                node = node.expr
+            case BinaryOperation(op="or", rhs=Call(function="vector")):
+                node = node.lhs
+            case _:
+                return node
+
+
+def compares(node: Node) -> bool:
     """Whether a node filters its operand: a comparison without ``bool``."""
-    modifier = getattr(node, "modifier", None)
-    is_comparison = isinstance(node, promql.BinaryExpr) and str(node.op) in _COMPARISONS
-    return is_comparison and not (modifier and modifier.return_bool)
+    return isinstance(node, BinaryOperation) and node.op in COMPARISONS and not node.return_bool
 
 
-def keeps_name(tree: Any) -> bool:
+def keeps_name(tree: Node) -> bool:
     """Whether the result of an expression may still have a metric name, which most of PromQL removes."""
-    match tree:
-        case promql.ParenExpr():
-            return keeps_name(tree.expr)
-        case promql.AggregateExpr():
-            return str(tree.op) in KEEP_EVERY_LABEL and keeps_name(tree.expr)
-        case promql.Call():
-            of_series = (isinstance(each, promql.MatrixSelector) or keeps_name(each) for each in tree.args)
-            return function_of(tree) in _KEEP_THE_NAME and any(of_series)
-        case promql.BinaryExpr():
-            chooses = compares(tree) or str(tree.op) in {"and", "or", "unless"}
-            return (chooses and keeps_name(tree.lhs)) or (str(tree.op) == "or" and keeps_name(tree.rhs))
-    return isinstance(tree, promql.VectorSelector)
+    while True:
+        match tree:
+            case Parentheses():
+                tree = tree.expr
+            case Aggregation():
+                if tree.op not in KEEP_EVERY_LABEL:
+                    return False
+                tree = tree.expr
+            case BinaryOperation(op="or"):
+                if keeps_name(tree.rhs):
+                    return True
+                tree = tree.lhs
+            case BinaryOperation():
+                if not compares(tree) and tree.op not in SETS:
+                    return False
+                tree = tree.lhs
+            case Call():
+                of_series = (isinstance(each, MatrixSelector) or keeps_name(each) for each in tree.args)
+                return tree.function in _KEEP_THE_NAME and any(of_series)
+            case _:
+                return isinstance(tree, VectorSelector)
 
 
-def _without_variables(expression: str) -> str:
-    """The expression with windows replaced by 5 minutes, and other variables outside strings by the number 1."""
-    expression = _WINDOW.sub(lambda found: "[5m" if found[0].startswith("[") else "5m", expression)
-    parts, end = [], 0
-    for text in _TEXT.finditer(expression):
-        parts += [_VARIABLE.sub("1", expression[end : text.start()]), text[0]]
-        end = text.end()
-    return "".join([*parts, _VARIABLE.sub("1", expression[end:])])
-
-
-def _bare(node: Any) -> Any:
-    while isinstance(node, promql.ParenExpr | promql.UnaryExpr):
-        node = node.expr
-    return node
-
-
-def function_of(node: Any) -> str:
+def function_of(node: Node) -> str:
     """The name of the function that a node calls; empty if it calls none."""
-    return str(node.func.name) if isinstance(node, promql.Call) else ""
+    return node.function if isinstance(node, Call) else ""
 
 
-def _series_name(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
-    del parents
-    name = getattr(node, "name", None)
-    if not isinstance(node, promql.VectorSelector) or not name or name in SERIES or name in world.recorded:
+def _series_name(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del around
+    name = node.name
+    if not name or "$" in name or world.is_known(name):
         return
     if ":" in name:
-        yield Problem(
-            SERIES_NAME,
-            f"reads {name}, which no rule records",
-            "check its rule file in the same call, or correct the name",
+        if world.has_rules:
+            yield _problem(
+                SERIES_NAME,
+                node,
+                f"reads {name}, which no rule in these files records",
+                "check its rule file in the same call, or correct the name",
+            )
+    elif alike := _misspelt(name):
+        yield _problem(
+            SERIES_NAME, node, f"reads {name}, which is not a known series", f"use {alike} if you meant that"
         )
-    elif alike := get_close_matches(name, SERIES, 1, _ALIKE):
-        yield Problem(SERIES_NAME, f"reads {name}, which is not a known series", f"use {alike[0]} if you meant that")
 
 
-def _regexps(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
-    del parents, world
-    if not isinstance(node, promql.VectorSelector):
-        return
-    for matcher in node.matchers.matchers:
-        operator, value = str(matcher.op), matcher.value
-        if "Re" not in operator or "$" in value.removesuffix("$"):
+def _misspelt(name: str) -> str:
+    """The known series whose name differs in the spelling of one word; empty if there is none."""
+    if name in _HISTOGRAMS:
+        return ""  # a native histogram has the name without a suffix
+    for frame, word in _frames(name):
+        known = _KNOWN_FRAMES.get(frame, {})
+        if len(word) > _SHORTEST_WORD and (alike := get_close_matches(word, known, 1, _ALIKE)):
+            return known[alike[0]]
+    return ""
+
+
+def _frames(name: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each word of a name, and what is around it."""
+    words = name.split("_")
+    for index, word in enumerate(words):
+        yield (*words[:index], "", *words[index + 1 :]), word
+
+
+def _known_frames() -> dict[tuple[str, ...], dict[str, str]]:
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for name in sorted(SERIES):
+        for frame, word in _frames(name):
+            if len(word) > _SHORTEST_WORD:
+                found.setdefault(frame, {})[word] = name
+    return found
+
+
+_KNOWN_FRAMES = _known_frames()
+
+
+def _regexps(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del around, world
+    for matcher in node.matchers:
+        value = matcher.value
+        if not matcher.is_regexp or "$" in value.removesuffix("$"):
             continue
-        written, equal = (
-            f'{matcher.name}{"!~" if "Not" in operator else "=~"}"{value}"',
-            "!=" if "Not" in operator else "=",
-        )
+        written = f'{matcher.name}{matcher.operator}"{value}"'
+        no = matcher.is_negative
+        message = cure = fix = ""
         if value == ".*":
-            yield Problem(REGEXP, f"{written} matches {'nothing' if 'Not' in operator else 'everything'}", "remove it")
-        elif value == ".+" and "Not" not in operator:
-            yield Problem(REGEXP, f"{written} only checks whether there is a value", f'write {matcher.name}!=""')
+            message = f"{written} matches {'nothing' if no else 'everything'}"
+            cure = "correct the expression, which now never returns anything" if no else "remove it"
+        elif value == ".+":
+            message, fix = f"{written} only checks whether there is a value", f'{matcher.name}{"=" if no else "!="}""'
         elif value.startswith("^") or (value.endswith("$") and not value.endswith(r"\$")):
-            yield Problem(REGEXP, f"{written} has anchors, which Prometheus adds itself", "remove ^ and $")
-        elif re.escape(value).replace("\\", "") == value and not re.search(r"[.*+?()\[\]{}|\\^$]", value):
-            yield Problem(REGEXP, f"{written} matches only one value", f'write {matcher.name}{equal}"{value}"')
+            message, cure = f"{written} has anchors, which Prometheus adds itself", "remove ^ and $"
+        elif not _META.search(value):
+            message, fix = f"{written} matches only one value", f'{matcher.name}{"!=" if no else "="}"{value}"'
+        if message:
+            yield Problem(REGEXP, message, cure or f"write {fix}", matcher.start, matcher.end, fix)
 
 
-def _counters(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
-    if not isinstance(node, promql.VectorSelector) or not world.is_counter(node.name or ""):
+def _counters(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    if not world.is_counter(node.name):
         return
-    inner = next((function_of(parent) for parent in reversed(parents) if function_of(parent)), "")
-    counted = any(isinstance(parent, promql.AggregateExpr) and str(parent.op) in _COUNTING for parent in parents)
-    still = any(isinstance(parent, promql.AggregateExpr) and _is_each_instance(parent) for parent in parents)
-    if inner not in _OF_COUNTERS and not counted and not still and not _is_presence(node, parents):
-        yield Problem(COUNTER, f"reads the raw value of the counter {node.name}", "wrap it in rate() or increase()")
+    inner = next((function_of(parent) for parent in reversed(around) if function_of(parent)), "")
+    counted = any(isinstance(parent, Aggregation) and parent.op in _COUNTING for parent in around)
+    still = any(isinstance(parent, Aggregation) and _is_each_instance(parent) for parent in around)
+    only_presence = any(isinstance(parent, BinaryOperation) for parent in around)  # on the right of and, unless
+    if inner not in _OF_COUNTERS and not counted and not still and not only_presence:
+        yield _problem(
+            COUNTER, node, f"reads the raw value of the counter {node.name}", "wrap it in rate() or increase()"
+        )
 
 
-def _is_presence(node: Any, parents: tuple[Any, ...]) -> bool:
-    """Whether only its presence matters, as on the right side of ``and`` and ``unless``."""
-    around = [*parents, node]
-    return any(
-        isinstance(parent, promql.BinaryExpr) and str(parent.op) in {"and", "unless"} and child is parent.rhs
-        for parent, child in pairwise(around)
-    )
-
-
-def _rates(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
-    del parents
-    name = function_of(node)
+def _rates(node: Call, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del around
+    name = node.function
     if name not in _RATES:
         return
     of = node.args[0]
-    if isinstance(of, promql.SubqueryExpr) and isinstance(_bare(of.expr), promql.AggregateExpr):
-        yield Problem(RATE, f"{name}() of a sum: a restart of one instance looks like a jump", "sum the rates instead")
-    if not isinstance(of, promql.MatrixSelector):
+    if isinstance(of, Subquery) and isinstance(bare(of.expr), Aggregation):
+        message = f"{name}() of a sum: a restart of one instance looks like a jump"
+        yield _problem(RATE, node, message, "sum the rates instead")
+    if not isinstance(of, MatrixSelector) or not isinstance(of.selector, VectorSelector):
         return
-    series, least = of.vector_selector.name or "", _SCRAPES * world.settings.metrics.scrape_interval.seconds
+    series, least = of.selector.name, _SCRAPES * world.settings.metrics.scrape_interval.seconds
     if world.is_gauge(series):
-        yield Problem(RATE, f"{name}() of {series}, which is a gauge", "use delta() or deriv()")
+        yield _problem(RATE, node, f"{name}() of {series}, which is a gauge", "use delta() or deriv()")
     if _is_sum(series, world):
-        yield Problem(
-            RATE, f"{name}() of {series}, a sum of counters, which hides their resets", "sum the rates instead"
-        )
-    if of.range < timedelta(seconds=least):
-        seconds = of.range.total_seconds()
-        yield Problem(
-            RATE, f"{name}() over {seconds:g} s covers fewer than {_SCRAPES} scrapes", f"use {least} s or more"
-        )
+        message = f"{name}() of {series}, a sum of counters, which hides their resets"
+        yield _problem(RATE, node, message, "sum the rates instead")
+    if of.range.seconds is not None and of.range.seconds < least:
+        message = f"{name}() over {of.range.seconds:g} s covers fewer than {_SCRAPES} scrapes"
+        yield _problem(WINDOW, of, message, f"use {least} s or more")
 
 
 def _is_sum(series: str, world: World) -> bool:
     """Whether a recorded series adds up counters of several instances."""
     for expression in world.recorded.get(series, ()):
-        top = _bare(promql.parse(expression))
-        if isinstance(top, promql.AggregateExpr) and str(top.op) == "sum":
-            of = _bare(top.expr)
-            counts = isinstance(of, promql.VectorSelector) and world.is_counter(of.name or "")
+        top = bare(parsed(expression))
+        if isinstance(top, Aggregation) and top.op == "sum":
+            of = bare(top.expr)
+            counts = isinstance(of, VectorSelector) and world.is_counter(of.name)
             if counts and not _is_each_instance(top):
                 return True
     return False
 
 
-def _is_each_instance(aggregation: Any) -> bool:
+def _is_each_instance(aggregation: Aggregation) -> bool:
     """Whether an aggregation keeps the instance, so that a sum of counters is still a counter."""
-    kept = () if aggregation.modifier is None or is_without(aggregation) else aggregation.modifier.labels
-    return bool({"instance", "pod"} & set(kept))
+    return not aggregation.without and bool({"instance", "pod"} & set(aggregation.labels or ()))
 
 
-def _divisions(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
-    del parents, world
-    if isinstance(node, promql.AggregateExpr) and str(node.op) in _BLENDING:
-        inner = _bare(node.expr)
-        if isinstance(inner, promql.BinaryExpr) and str(inner.op) in {"/", "%"} and _may_be_zero(inner.rhs):
-            yield Problem(
-                DIVISION,
-                f"{node.op}() of a division by a value that may be zero",
-                "aggregate before dividing, or divide by (... > 0)",
-            )
-
-
-def _features(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
-    del parents, world
-    name = str(node.op) if isinstance(node, promql.AggregateExpr) else function_of(node)
-    if name in _EXPERIMENTAL:
-        yield Problem(FEATURES, f"{name}() needs --enable-feature=promql-experimental-functions", "avoid it")
-
-
-def _may_be_zero(node: Any) -> bool:
-    inner = _bare(node)
-    guarded = any(compares(each) or function_of(each) in _CLAMPS for each, _ in nodes(inner))
-    return not isinstance(inner, promql.NumberLiteral) and not guarded
-
-
-def _fragile(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
-    del parents, world
-    if not isinstance(node, promql.BinaryExpr) or str(node.op) in _SETS:
+def _divisions(node: Aggregation, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del around
+    if node.op not in _BLENDING:
         return
-    sides = [any(is_without(each) for each, _ in nodes(side)) for side in (node.lhs, node.rhs)]
-    if sides[0] != sides[1] and not any(isinstance(_bare(side), promql.NumberLiteral) for side in (node.lhs, node.rhs)):
-        yield Problem(FRAGILE, f"only one side of {node.op} aggregates with without()", "aggregate both with by (...)")
+    inner = bare(node.expr)
+    if _may_be_nan(inner):
+        message = f"{node.op}() of a division by a value that may be zero"
+        yield _problem(DIVISION, node, message, "aggregate before dividing, or divide by (... > 0)")
+    elif isinstance(inner, VectorSelector) and _records_a_division(inner.name, world):
+        message = f"{node.op}() of {inner.name}, which is recorded as a division by a value that may be zero"
+        yield _problem(DIVISION, node, message, "divide by (... > 0) where it is recorded")
 
 
-def _edges(node: Any, parents: tuple[Any, ...], world: World) -> Iterator[Problem]:
-    del parents
-    if not compares(node) or not isinstance(_bare(node.rhs), promql.NumberLiteral):
+def _records_a_division(series: str, world: World) -> bool:
+    return any(_may_be_nan(bare(parsed(expression))) for expression in world.recorded.get(series, ()))
+
+
+def _may_be_nan(node: Node) -> bool:
+    return isinstance(node, BinaryOperation) and node.op in {"/", "%"} and _may_be_zero(node.rhs)
+
+
+def _may_be_zero(node: Node) -> bool:
+    guarded = any(compares(each) or function_of(each) in _CLAMPS for each, _ in nodes(node))
+    return not guarded and not all(isinstance(each, NumberLiteral) for each in _operands(node))
+
+
+def _operands(node: Node) -> Iterator[Node]:
+    """The parts that arithmetic combines, such as the numbers of ``8 * 1024``."""
+    return (each for each, _ in nodes(node) if not isinstance(each, BinaryOperation | Parentheses))
+
+
+def _features(node: Node, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del around, world
+    name = node.op if isinstance(node, Aggregation) else function_of(node)
+    if name in EXPERIMENTAL:
+        message = f"{name}() needs --enable-feature=promql-experimental-functions"
+        yield _problem(FEATURES, node, message, "avoid it, or enable it wherever the expression is evaluated")
+    elif name in REMOVED:
+        yield _problem(FEATURES, node, f"{name}() does not exist in Prometheus 3", f"write {REMOVED[name]}()")
+
+
+def _label_replacements(node: Call, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del around, world
+    texts = [each.value if isinstance(each, StringLiteral) else "" for each in node.args[1:]]
+    if node.function == "label_replace":
+        label, replacement, _, pattern = texts
+        if not label:
+            yield _problem(LABEL_REPLACE, node.args[1], "label_replace() writes a label without a name", "name it")
+        if fault := regexp_fault(pattern):
+            message = f"label_replace() has an invalid regular expression: {fault}"
+            yield _problem(LABEL_REPLACE, node.args[4], message, "correct it")
+            return
+        groups = re.sub(r"\\.|\[[^\]]*\]", "", pattern)
+        count = len(re.findall(r"\((?!\?)|\(\?P?<", groups))
+        for found in _GROUPS.finditer(replacement):
+            number = int(found[1] or found[2])
+            if number > count:
+                message = f"label_replace() inserts ${number}, but its regular expression has {count} groups"
+                yield _problem(GROUP_REFERENCE, node.args[2], message, "add the group, or correct the number")
+
+
+def _or_vectors(node: BinaryOperation, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del world
+    if node.op != "or" or node.matching.labels is not None or function_of(bare(node.rhs)) != "vector":
         return
-    limit = _bare(node.rhs).val
-    for buckets in _quantiles_of(_bare(node.lhs), world):
+    left = bare(node.lhs)
+    if any(isinstance(each, Aggregation) and (each.labels is None and not each.without) for each in around):
+        return  # a sum over everything adds the 0 as well
+    if isinstance(left, Aggregation) and left.labels and not left.without and left.op not in KEEP_EVERY_LABEL:
+        labels = ", ".join(left.labels)
+        yield Problem(
+            OR_VECTOR,
+            f"`or vector(...)` never replaces a series with the labels {labels}",
+            "remove it, or write `or on () vector(0)`, which is only there if nothing else is",
+            node.op_start,
+            node.end,
+        )
+
+
+def _fragile(node: BinaryOperation, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del around, world
+    if node.op in SETS or node.matching.labels is not None:
+        return
+    if node.lhs.type is not Type.VECTOR or node.rhs.type is not Type.VECTOR:
+        return
+    sides = [_outer_without(side) for side in (node.lhs, node.rhs)]
+    if sides[0] != sides[1]:
+        yield Problem(
+            FRAGILE,
+            f"only one side of {node.op} aggregates with without()",
+            "aggregate both with by (...)",
+            node.op_start,
+            node.op_start + len(node.op),
+        )
+
+
+def _outer_without(node: Node) -> bool:
+    """Whether the outermost aggregation of a side keeps its labels with ``without``."""
+    for each, _ in nodes(node):
+        if isinstance(each, Aggregation):
+            return each.without
+    return False
+
+
+def _edges(node: BinaryOperation, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+    del around
+    limit = bare(node.rhs)
+    if not compares(node) or not isinstance(limit, NumberLiteral) or limit.value <= 0:
+        return
+    for buckets in sorted(_quantiles_of(bare(node.lhs), world)):
         edges = world.edges[buckets]
-        if limit not in edges[:-1] and limit > 0:
-            near = " or ".join(f"{edge:g}" for edge in sorted(edges[:-1], key=lambda edge: abs(edge - limit))[:2])
-            yield Problem(
+        if limit.value not in edges[:-1]:
+            near = " or ".join(f"{edge:g}" for edge in sorted(edges[:-1], key=lambda edge: abs(edge - limit.value))[:2])
+            histogram = buckets.removesuffix("_bucket")
+            yield _problem(
                 EDGE,
-                f"compares a percentile of {buckets.removesuffix('_bucket')} with {limit:g}, which is not a bucket edge",
+                node,
+                f"compares a percentile of {histogram} with {limit.value:g}, which is not a bucket edge",
                 f"use an edge, such as {near}, or add this one as a threshold in sidelight.yaml",
             )
 
 
-def _quantiles_of(node: Any, world: World, depth: int = 3) -> set[str]:
+def _quantiles_of(node: Node, world: World, depth: int = 3) -> set[str]:
     """Histograms with known edges of which a node is a quantile, also through a recording rule."""
-    if depth and isinstance(node, promql.VectorSelector):
+    while compares(node) and isinstance(node, BinaryOperation):
+        node = bare(node.lhs)
+    if depth and isinstance(node, VectorSelector):
         found: set[str] = set()
-        for expression in world.recorded.get(node.name or "", ()):
-            found |= _quantiles_of(_bare(promql.parse(expression)), world, depth - 1)
+        for expression in world.recorded.get(node.name, ()):
+            found |= _quantiles_of(bare(parsed(expression)), world, depth - 1)
         return found
-    if compares(node):
-        return _quantiles_of(_bare(node.lhs), world, depth)
     if function_of(node) == "histogram_quantile":
         return {name for name in _selected(node, world) if name in world.edges}
     return set()
 
 
-def _selected(node: Any, world: World, depth: int = 3) -> Iterator[str]:
+def _selected(node: Node, world: World, depth: int = 3) -> Iterator[str]:
     for each, _ in nodes(node):
-        if isinstance(each, promql.VectorSelector) and each.name:
+        if isinstance(each, VectorSelector) and each.name:
             yield each.name
             for expression in world.recorded.get(each.name, ()) if depth else ():
-                yield from _selected(promql.parse(expression), world, depth - 1)
+                yield from _selected(parsed(expression), world, depth - 1)
 
 
-_BY_NODE: tuple[Callable[[Any, tuple[Any, ...], World], Iterator[Problem]], ...] = (
-    _series_name,
-    _regexps,
-    _counters,
-    _rates,
-    _divisions,
-    _fragile,
-    _edges,
-    _features,
-)
-CHECKS = (SYNTAX, IMPOSSIBLE, SERIES_NAME, REGEXP, COUNTER, RATE, DIVISION, FRAGILE, EDGE, FEATURES, PERFORMANCE)
+_BY_NODE: dict[type[Node], tuple[Callable[[Any, tuple[Node, ...], World], Iterator[Problem]], ...]] = {
+    VectorSelector: (_series_name, _regexps, _counters),
+    Call: (_rates, _features, _label_replacements),
+    Aggregation: (_divisions, _features),
+    BinaryOperation: (_or_vectors, _fragile, _edges),
+}
+CHECKS = (
+    SYNTAX, UNREAD, IMPOSSIBLE, SERIES_NAME, REGEXP, COUNTER, RATE, WINDOW, DIVISION, FRAGILE, EDGE, FEATURES, LABEL_REPLACE,
+    GROUP_REFERENCE, OR_VECTOR, PERFORMANCE,
+)  # fmt: skip

@@ -75,6 +75,10 @@ class Finding:
         subject: The name of the rule or panel that it is about; may be empty.
         message: What is wrong.
         cure: How to fix it.
+        column: The column of the part that is wrong, from 1; 0 if only the line is known.
+        end_line: The line on which that part ends.
+        end_column: The column after it.
+        fix: What to write there instead, if there is only one right answer.
     """
 
     check: Check
@@ -83,6 +87,10 @@ class Finding:
     subject: str
     message: str
     cure: str
+    column: int = 0
+    end_line: int = 0
+    end_column: int = 0
+    fix: str = ""
 
     @property
     def sentence(self) -> str:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import promql_parser as promql
 
 from alerts import groups as our_groups
 from alerts.checking.promql import AllBut, Labels, catalog_series
 from alerts.model import RecordingRule
+from alerts.promql import PromqlError, VectorSelector, formatted, nodes
+from alerts.promql.tree import TooDeepError
 from instrumentation import catalog
 from instrumentation.catalog import METRICS, Kind
 from sidelight.checks.documents import Kind as DocumentKind
+from sidelight.checks.trees import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from alerts.promql import Node
     from instrumentation.settings import Settings
-    from sidelight.checks.documents import Document, Place
+    from sidelight.checks.documents import Document
+    from sidelight.checks.reading import Place
 
-_COUNTER_SUFFIXES = ("_total", "_bucket", "_count", "_sum")
+_COUNTER_SUFFIXES = ("_total", "_bucket")
+_GAUGES_LIKE_COUNTERS = {"django_migrations_applied_total", "django_migrations_unapplied_total"}  # of django-prometheus
+_OF_HISTOGRAMS = ("_count", "_sum")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,23 +38,37 @@ class World:
         recorded: Series name to the expressions that record it, in all files and in Sidelight's rules.
         groups: Series name to the groups that record it, in all files.
         edges: Name of a histogram's bucket series to its edges, if they are known.
+        kinds: Series name to its kind, of the catalog and of the signals that a team has declared.
+        histograms: Names of histograms and summaries, without suffixes, as far as the files show that they are some.
+        has_rules: Whether the files contain recording rules.
+        recorded_as: Expression to the series that records it.
     """
 
     settings: Settings
     recorded: dict[str, list[str]]
     groups: dict[str, set[str]]
     edges: dict[str, tuple[float, ...]]
+    kinds: dict[str, Kind]
+    histograms: frozenset[str] = frozenset()
+    has_rules: bool = False
+    recorded_as: dict[str, str] = field(default_factory=dict)
+
+    def is_known(self, name: str) -> bool:
+        """Whether a series is in the catalog, declared, recorded or made by Prometheus."""
+        return name in SERIES or name in self.kinds or name in self.recorded
 
     def is_counter(self, name: str) -> bool:
         """Whether a series is a counter, according to the catalog, otherwise to its name."""
-        known = _KINDS.get(name)
+        known = self.kinds.get(name)
         if known is not None:
             return known is not Kind.GAUGE
-        return ":" not in name and name.endswith(_COUNTER_SUFFIXES)
+        if name.endswith(_OF_HISTOGRAMS):
+            return name.rpartition("_")[0] in self.histograms
+        return ":" not in name and name.endswith(_COUNTER_SUFFIXES) and name not in _GAUGES_LIKE_COUNTERS
 
     def is_gauge(self, name: str) -> bool:
         """Whether a series is known to be a gauge."""
-        return _KINDS.get(name) is Kind.GAUGE
+        return self.kinds.get(name) is Kind.GAUGE
 
 
 class OpenWorld(dict[str, Labels]):
@@ -60,7 +80,6 @@ class OpenWorld(dict[str, Labels]):
         return AllBut()
 
 
-_KINDS = {series: metric.kind for metric in METRICS for series in metric.series}
 SERIES = frozenset(catalog_series())
 """Series of the catalog, and those that Prometheus itself creates."""
 
@@ -73,34 +92,57 @@ def world(documents: Iterable[Document], settings: Settings) -> World:
         for rule in group.rules:
             if isinstance(rule, RecordingRule):
                 recorded.setdefault(rule.record, []).append(str(normal(rule.expr)))
+    read: set[str] = set()
     for document in documents:
         if document.kind is DocumentKind.RULES:
             for _, group_data, _, rule_data in rules_of(document):
-                name, expr = rule_data.get("record"), normal(rule_data.get("expr"))
+                expr = rule_data.get("expr")
+                name, tree = rule_data.get("record"), tree_of(expr)
+                if tree is not None:
+                    read |= {node.name for node, _ in nodes(tree) if isinstance(node, VectorSelector)}
                 if isinstance(name, str):
-                    recorded.setdefault(name, []).extend([expr] if expr else [])
+                    recorded.setdefault(name, []).extend([] if tree is None else [str(normal(expr))])
                     groups.setdefault(name, set()).add(str(group_data.get("name")))
-    edges = {f"{metric.name}_bucket": metric.buckets for metric in METRICS if metric.buckets}
+    metrics = (*METRICS, *(metric for signal in settings.signals for metric in signal.metrics))
+    edges = {f"{metric.name}_bucket": metric.buckets for metric in metrics if metric.buckets}
     edges[f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_bucket"] = settings.duration_edges
-    return World(settings=settings, recorded=recorded, groups=groups, edges=edges)
+    kinds = {series: metric.kind for metric in metrics for series in metric.series}
+    histograms = frozenset(
+        base for name in read if (base := name.removesuffix("_sum")) != name and f"{base}_count" in read
+    ) | frozenset(name.removesuffix("_bucket") for name in read if name.endswith("_bucket"))
+    return World(
+        settings=settings,
+        recorded=recorded,
+        groups=groups,
+        edges=edges,
+        kinds=kinds,
+        histograms=histograms,
+        has_rules=bool(groups),
+        recorded_as={text: name for name, texts in recorded.items() for text in texts},
+    )
 
 
 def rules_of(document: Document) -> Iterator[tuple[Place, dict[str, Any], Place, dict[str, Any]]]:
-    """Each rule of a rule file or a PrometheusRule: position and content of its group, and of the rule."""
-    is_resource = "spec" in document.data
-    root: Place = ("spec", "groups") if is_resource else ("groups",)
-    spec = document.data.get("spec") if is_resource else document.data
-    groups = spec.get("groups") if isinstance(spec, dict) else None
+    """Each rule of a rule file or a resource: position and content of its group, and of the rule."""
+    groups = document.data.get("groups")
     for number, group in enumerate(groups if isinstance(groups, list) else ()):
         rules = group.get("rules") if isinstance(group, dict) else None
         for index, rule in enumerate(rules if isinstance(rules, list) else ()):
             if isinstance(rule, dict):
-                yield (*root, number), group, (*root, number, "rules", index), rule
+                yield ("groups", number), group, ("groups", number, "rules", index), rule
 
 
 def normal(expression: object) -> str | None:
-    """An expression in Prometheus' own format; None if it is invalid."""
+    """An expression on one line in one format; None if it is invalid."""
+    tree = tree_of(expression)
+    return None if tree is None else formatted(tree, width=sys.maxsize)
+
+
+def tree_of(expression: object) -> Node | None:
+    """The tree of an expression; None if it is invalid."""
+    if isinstance(expression, bool) or not isinstance(expression, str | int | float):
+        return None
     try:
-        return str(promql.parse(expression).prettify()) if isinstance(expression, str) else None
-    except ValueError:
+        return parsed(str(expression))
+    except (PromqlError, TooDeepError):
         return None

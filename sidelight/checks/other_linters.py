@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-_ASKS = "queries a running Prometheus, which is not available when checking files"
+_ASKS = "asks a running Prometheus about its configuration; `online/...` ask only about series, cost and history"
 _POLICY = "a site-specific rule without a default; configure it in pint"
-_LOGS = "Loki queries are not checked"
+_LOGS = "Loki queries are not checked; `promql/unread` names them"
 LEFT = MappingProxyType(
     {
         "pint": {
-            "alerts/count": _ASKS,
             "alerts/external_labels": _ASKS,
             "labels/conflict": _ASKS,
             "promql/offset": _ASKS,
             "promql/range_query": _ASKS,
-            "query/cost": _ASKS,
             "promql/aggregate": _POLICY,
             "promql/selector": _POLICY,
             "rule/link": "requests the page over the network; `alert/annotation` checks that there is one",
@@ -31,7 +29,7 @@ LEFT = MappingProxyType(
             "target-logql-auto-rule": _LOGS,
             "target-required-matchers-rule": "like `dashboard/scope` for job and instance; other labels have no default",
             "template-required-variables-rule": "like `dashboard/target-variables` for job and instance; other labels have no default",
-            "element-reference-rule": "applies to dashboard schema v2, which is not supported",
+            "element-reference-rule": "checks the layout of dashboard schema v2, which Grafana itself does when it saves",
         },
     }
 )

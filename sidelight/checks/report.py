@@ -5,24 +5,35 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from instrumentation.version import __version__
 from sidelight.checks.finding import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
+    from sidelight.checks import Report
     from sidelight.checks.finding import Check, Finding
 
 _HOME = "https://sidelight.example"
 
 
-def as_text(files: int, findings: Sequence[Finding]) -> str:
-    """One line per finding, and a summary."""
-    checked = f"{files} file{'s' * (files != 1)} checked"
-    counts = {severity: sum(finding.check.severity is severity for finding in findings) for severity in Severity}
-    told = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count)
-    return "\n".join([*map(str, findings), f"{checked}: {told or 'no findings'}"])
+def as_text(report: Report) -> str:
+    """One line per finding and per file that was not checked, and a summary."""
+    left = [f"{each.path}: not checked: {each.reason}" for each in report.left]
+    return "\n".join([*map(str, report.findings), *left, _summary(report)])
+
+
+def _summary(report: Report) -> str:
+    """How many files were checked and left, and how many findings there are."""
+    checked = ", ".join(kind.counted(number) for kind, number in sorted(report.files.items()))
+    left = [f"{len(report.left)} not checked"] if report.left else []
+    left += [f"{report.others} neither YAML nor JSON"] if report.others else []
+    counts = {severity: sum(finding.check.severity is severity for finding in report.findings) for severity in Severity}
+    found = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count)
+    files = "; ".join([f"{checked or 'no files'} checked", *left])
+    return f"{files}: {found or 'no findings'}"
 
 
 def as_sarif(findings: Iterable[Finding], checks: Iterable[Check]) -> str:
@@ -47,14 +58,45 @@ def as_sarif(findings: Iterable[Finding], checks: Iterable[Check]) -> str:
     )
 
 
+def as_github(findings: Iterable[Finding]) -> str:
+    """One annotation per finding, as GitHub Actions shows them beside a change.
+
+    Source: https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions.
+    """
+    return "\n".join(map(_annotation, findings))
+
+
+def _annotation(finding: Finding) -> str:
+    level = "notice" if finding.check.severity is Severity.NOTE else finding.check.severity.value
+    place = {"file": _relative(finding.path), "line": finding.line}
+    if finding.column:
+        place |= {"col": finding.column, "endLine": finding.end_line, "endColumn": finding.end_column}
+    place |= {"title": finding.check.name}
+    properties = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in place.items())
+    return f"::{level} {properties}::{_escaped(finding.sentence)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+def _relative(path: Path) -> str:
+    path = path.resolve()
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.as_posix()
+
+
 def _result(finding: Finding, index: dict[str, int]) -> dict[str, object]:
-    path = finding.path.resolve()
-    inside = path.is_relative_to(Path.cwd())
-    uri = path.relative_to(Path.cwd()).as_posix() if inside else path.as_uri()
+    relative = _relative(finding.path)
+    uri = Path(relative).as_uri() if relative.startswith("/") else quote(relative)
+    region = {"startLine": finding.line}
+    if finding.column:
+        region |= {"startColumn": finding.column, "endLine": finding.end_line, "endColumn": finding.end_column}
     return {
         "ruleId": finding.check.name,
         "ruleIndex": index[finding.check.name],
         "level": finding.check.severity.value,
         "message": {"text": finding.sentence},
-        "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": finding.line}}}],
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}],
     }

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import promql_parser as promql
-
-from alerts.checking.promql import check_tree, nodes
-from instrumentation.settings import Duration
-from sidelight.checks import expressions
-from sidelight.checks.expressions import PERFORMANCE, SYNTAX, compares, function_of, parsed, problems
+from alerts.checking.promql import check_tree
+from alerts.promql import (
+    Aggregation,
+    BinaryOperation,
+    Matching,
+    MatrixSelector,
+    Node,
+    Parentheses,
+    PromqlError,
+    Subquery,
+    VectorSelector,
+    bare,
+    formatted,
+    nodes,
+)
+from alerts.promql.functions import COMPARISONS
+from alerts.promql.tree import TooDeepError
+from sidelight.checks import expressions, templates
+from sidelight.checks.expressions import PERFORMANCE, SYNTAX, UNREAD, compares, function_of, problems
 from sidelight.checks.finding import Check, Severity
-from sidelight.checks.known_series import OpenWorld, normal, rules_of
+from sidelight.checks.known_series import OpenWorld, normal, rules_of, tree_of
+from sidelight.checks.trees import is_logql, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.checks.documents import Document, Place
+    from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
     from sidelight.checks.known_series import World
+    from sidelight.checks.reading import Place
 
 SCHEMA = Check(
     name="rule/schema",
@@ -36,7 +52,7 @@ NAME = Check(
 )
 DUPLICATE = Check(
     name="rule/duplicate",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     finds="two rules with the same name, labels and expression",
     pint="rule/duplicate",
 )
@@ -59,13 +75,13 @@ LABEL = Check(
 )
 COMPARISON = Check(
     name="alert/comparison",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     finds="an alert, or one branch of its `or`, without a condition, or with one that `bool` makes always true",
     pint="alerts/comparison",
 )
 FOR = Check(
     name="alert/for",
-    severity=Severity.WARNING,
+    severity=Severity.NOTE,
     finds="an alert that fires after a single evaluation",
     pint="alerts/for, rule/for",
 )
@@ -78,13 +94,13 @@ ABSENT = Check(
 TEMPLATE = Check(
     name="alert/template",
     severity=Severity.ERROR,
-    finds="a template that reads a label the expression does not return, or with unclosed braces",
+    finds="a template that Prometheus refuses, or that reads a label which the expression does not return",
     pint="alerts/template",
 )
 VALUE = Check(
     name="alert/value",
-    severity=Severity.ERROR,
-    finds="the value in a label: each evaluation starts a new alert, and `for` never elapses",
+    severity=Severity.WARNING,
+    finds="the value in a label: whenever it changes, a new alert starts, and `for` never elapses",
     pint="alerts/template",
 )
 HUMANIZE = Check(
@@ -95,7 +111,7 @@ HUMANIZE = Check(
 )
 ANNOTATION = Check(
     name="alert/annotation",
-    severity=Severity.WARNING,
+    severity=Severity.NOTE,
     finds="an alert without summary, description or runbook_url",
     pint="alerts/annotation",
 )
@@ -111,9 +127,16 @@ CHECKS = (
     UNSTABLE, *expressions.CHECKS,
 )  # fmt: skip
 
-_GROUP_KEYS = {"name": str, "interval": str, "query_offset": str, "limit": int, "labels": dict, "rules": list,
-               "partial_response_strategy": str}  # fmt: skip
-_RULE_KEYS = {
+_GROUP_KEYS: dict[str, type] = {
+    "name": str,
+    "interval": str,
+    "query_offset": str,
+    "limit": int,
+    "labels": dict,
+    "rules": list,
+    "partial_response_strategy": str,
+}
+_RULE_KEYS: dict[str, type] = {
     "record": str,
     "alert": str,
     "expr": str,
@@ -122,16 +145,22 @@ _RULE_KEYS = {
     "labels": dict,
     "annotations": dict,
 }
+_ALERT_DEFAULTS: dict[str, tuple[object, ...]] = {
+    "for": (None, 0, "0", "0s"),
+    "keep_firing_for": (None, 0, "0", "0s"),
+    "annotations": (None, {}),
+}
+"""Values of an alert's keys that a recording rule may have too, because they change nothing."""
 _RECORD_KEYS = {"record", "expr", "labels"}
+_DURATION_KEYS = {"interval", "query_offset", "for", "keep_firing_for"}
 _TYPES = {str: "a string", int: "a number", dict: "a mapping", list: "a list"}
 _ANNOTATIONS = ("summary", "description", "runbook_url")
 _LONGEST_INTERVAL = 300  # seconds; Prometheus' lookback for samples
-_DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+|0")
+_UNIT_SECONDS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
+_DURATION = re.compile(r"(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?", re.ASCII)
 _LEVELLED = re.compile(r"\w*:\w+:\w+")
 _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z0-9]*")
-_ACTION = re.compile(r"\{\{(?P<inside>.*?)\}\}", re.DOTALL)
-_LABEL = re.compile(r"(?:\$labels|\.Labels)\.(\w+)")
-_VALUE = re.compile(r"\$value|\.Value\b")
+_LONGEST_QUOTE = 100  # characters
 _ALWAYS = {"vector", "time"}  # a dead man's switch is meant to fire always
 _CHANGING = {"topk", "bottomk", "limitk", "limit_ratio"}
 _COMPUTING = {"rate", "irate", "increase", "histogram_quantile", "avg_over_time", "deriv", "predict_linear"}
@@ -147,13 +176,15 @@ class Rule:
         group: Its group's content.
         data: Its content.
         tree: Its parsed expression; None if it is invalid.
+        span: Its first and last line.
     """
 
     document: Document
     place: Place
     group: dict[str, Any]
     data: dict[str, Any]
-    tree: Any
+    tree: Node | None
+    span: tuple[int, int]
 
     @property
     def is_alert(self) -> bool:
@@ -174,90 +205,140 @@ class Rule:
         """A finding about this rule."""
         return self.document.finding(check, (*self.place, *keys), self.name, message, cure)
 
+    def finding_in(self, check: Check, key: Place, part: tuple[int, int], message: str, cure: str) -> Finding:
+        """A finding about a part of one of its strings."""
+        place = *self.place, *key
+        return self.document.located(self.document.finding(check, place, self.name, message, cure), place, part)
+
 
 def find(document: Document, world: World) -> Iterator[Finding]:
     """All findings that no comment disables."""
-    yield from filter(document.allows, _groups(document))
-    rules = [
-        Rule(document=document, place=place, group=group, data=data, tree=_tree(data))
-        for _, group, place, data in rules_of(document)
-    ]
+    yield from filter(document.suppressions.allow, _groups(document))
     seen: dict[object, Rule] = {}
-    for rule in rules:
-        first, last = _span(rule)
+    for rule in rules(document):
+        document.deadline.check()
         for of in (*_EACH, _duplicates_of(seen)):
-            yield from (finding for finding in of(rule, world) if document.allows(finding, first, last))
+            yield from (finding for finding in of(rule, world) if document.suppressions.allow(finding, *rule.span))
 
 
-def _tree(data: dict[str, Any]) -> Any:
-    try:
-        return promql.parse(str(data["expr"]))
-    except (ValueError, KeyError):
-        return None
+def rules(document: Document) -> Iterator[Rule]:
+    """The rules of a document."""
+    spans = _spans(document)
+    for _, group, place, data in rules_of(document):
+        tree = tree_of(data.get("expr"))
+        yield Rule(document=document, place=place, group=group, data=data, tree=tree, span=spans[place])
 
 
-def _span(rule: Rule) -> tuple[int, int]:
-    """First and last line."""
-    depth = len(rule.place)
-    lines = [line for place, line in rule.document.lines.items() if place[:depth] == rule.place]
-    return min(lines), max(lines)
+def _spans(document: Document) -> dict[Place, tuple[int, int]]:
+    """The first and last line of each rule."""
+    spans: dict[Place, tuple[int, int]] = {}
+    for place, line in document.source.lines.items():
+        rule = place[:4]
+        first, last = spans.get(rule, (line, line))
+        spans[rule] = min(first, line), max(last, line)
+    return spans
 
 
 def _groups(document: Document) -> Iterator[Finding]:
-    seen: dict[object, Place] = {}
-    places = {place: group for place, group, _, _ in rules_of(document)}
-    for place, group in places.items():
-        name = str(group.get("name", "a group without a name"))
-        if name in seen:
+    found = document.data.get("groups")
+    if not isinstance(found, list) and (found is not None or not document.is_resource):
+        yield document.finding(SCHEMA, ("groups",), "groups", "is not a list", "give a list of groups")
+    for key in document.data if not document.is_resource else ():
+        if key not in {"groups", "namespace"}:  # a namespace is Mimir's
+            yield document.finding(SCHEMA, (key,), key, "unknown key in a rule file", "keep only groups")
+    seen: set[object] = set()
+    for number, group in enumerate(found if isinstance(found, list) else ()):
+        place: Place = ("groups", number)
+        if not isinstance(group, dict):
+            yield document.finding(SCHEMA, place, f"group {number + 1}", "is not a mapping", "give a mapping")
+            continue
+        given = group.get("name") not in (None, "")
+        name = str(group["name"]) if given else "a group without a name"
+        if not given:
+            yield document.finding(SCHEMA, place, name, "has no name", "add one")
+        elif name in seen:
             yield document.finding(SCHEMA, place, name, "two groups in this file have this name", "rename one")
-        seen[name] = place
-        for key, value in group.items():
-            wanted = _GROUP_KEYS.get(key)
-            if wanted is None:
-                yield document.finding(
-                    SCHEMA, (*place, key), name, f"unknown key {key} in a group", f"use one of {', '.join(_GROUP_KEYS)}"
-                )
-            elif not isinstance(value, wanted):
-                yield document.finding(
-                    SCHEMA, (*place, key), name, f"{key} is not {_TYPES[wanted]}", f"give {_TYPES[wanted]}"
-                )
-        interval = group.get("interval")
-        if isinstance(interval, str) and _seconds(interval) > _LONGEST_INTERVAL:
-            yield document.finding(
-                INTERVAL, (*place, "interval"), name, f"is evaluated every {interval}", "use 5m or less"
-            )
+        seen.add(name)
+        yield from _inside_group(document, place, name, group)
 
 
-def _seconds(text: str) -> float:
-    try:
-        return Duration(text).seconds
-    except ValueError:
-        return 0
+def _inside_group(document: Document, place: Place, name: str, group: dict[str, Any]) -> Iterator[Finding]:
+    for key, value in group.items():
+        for message, cure in _faults_of_value(document, key, value, _GROUP_KEYS, "a group"):
+            yield document.finding(SCHEMA, (*place, key), name, message, cure)
+    if isinstance(labels := group.get("labels"), dict) and "__name__" in labels:
+        yield document.finding(SCHEMA, (*place, "labels"), name, "a label must not be named '__name__'", "rename it")
+    for index, rule in enumerate(group["rules"] if isinstance(group.get("rules"), list) else ()):
+        if not isinstance(rule, dict):
+            yield document.finding(SCHEMA, (*place, "rules", index), name, "a rule is not a mapping", "give a mapping")
+    interval = group.get("interval")
+    if isinstance(interval, str) and (seconds_of(interval) or 0) > _LONGEST_INTERVAL:
+        yield document.finding(INTERVAL, (*place, "interval"), name, f"is evaluated every {interval}", "use 5m or less")
+
+
+def _faults_of_value(
+    document: Document, key: str, value: object, keys: dict[str, type], of: str
+) -> Iterator[tuple[str, str]]:
+    """What Prometheus, or Kubernetes in a resource, refuses about a key: message and cure."""
+    wanted = keys.get(key)
+    if wanted is None:
+        if not document.is_metricsql:
+            yield f"unknown key {key} in {of}", f"use one of {', '.join(sorted(keys))}"
+    elif value is None and not document.is_resource:
+        return  # an empty value is the default
+    elif wanted is str and not isinstance(value, str):
+        is_number = isinstance(value, int | float)
+        if not is_number or (document.is_resource and key != "expr"):
+            yield f"{key} is not a string", "give a string, in quotes"
+        elif key in _DURATION_KEYS and value != 0:
+            yield f"{key} is {value!r}", "give a duration, such as 5m"
+    elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        yield f"{key} is not {_TYPES[wanted]}", f"give {_TYPES[wanted]}"
+    elif key in _DURATION_KEYS and isinstance(value, str) and seconds_of(value) is None:
+        yield f"{key} is {value!r}", "give a duration, such as 5m"
+
+
+def seconds_of(text: str) -> float | None:
+    """A duration in seconds; None if Prometheus refuses it.
+
+    >>> seconds_of("1h30m"), seconds_of("0"), seconds_of("30m1h")
+    (5400.0, 0.0, None)
+    """
+    if text == "0":
+        return 0.0
+    if not text or not _DURATION.fullmatch(text):
+        return None
+    return float(sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[a-z])", text)))
 
 
 def _schema(rule: Rule, world: World) -> Iterator[Finding]:
     del world
-    if ("alert" in rule.data) == ("record" in rule.data):
+    given = [rule.data.get(key) not in (None, "") for key in ("alert", "record")]
+    if given[0] == given[1]:
         yield rule.finding(SCHEMA, (), "needs exactly one of alert and record", "give one of them")
     allowed = _RULE_KEYS if rule.is_alert else {key: _RULE_KEYS[key] for key in _RECORD_KEYS}
     for key, value in rule.data.items():
-        if key not in allowed and key not in {"alert", "record"}:
-            yield rule.finding(SCHEMA, (key,), f"unknown key {key}", f"use one of {', '.join(sorted(allowed))}")
-        elif (
-            key in allowed
-            and not isinstance(value, allowed[key])
-            and not (key == "expr" and isinstance(value, int | float))
-        ):
-            kind = _TYPES[allowed[key]]
-            quotes = ", in quotes" if kind == _TYPES[str] else ""
-            yield rule.finding(SCHEMA, (key,), f"{key} is not {kind}", f"give {kind}{quotes}")
+        is_default = key in _ALERT_DEFAULTS and value in _ALERT_DEFAULTS[key] and not rule.document.is_resource
+        if (key not in {"alert", "record"} or key in allowed) and not (key not in allowed and is_default):
+            for message, cure in _faults_of_value(rule.document, key, value, allowed, "a rule"):
+                yield rule.finding(SCHEMA, (key,), message, cure)
+    if "record" in rule.data and set("{}") & set(rule.name):
+        yield rule.finding(SCHEMA, ("record",), "the name has braces", "give only a name")
+    if rule.data.get("expr") in (None, ""):
+        yield rule.finding(SCHEMA, (), "has no expr", "add one")
+    yield from _sections(rule)
+
+
+def _sections(rule: Rule) -> Iterator[Finding]:
+    """What is refused about labels and annotations."""
     for section in ("labels", "annotations"):
         found = rule.data.get(section)
         for key, value in found.items() if isinstance(found, dict) else ():
-            if isinstance(value, dict | list) or value is None:
+            strict = rule.document.is_resource and not isinstance(value, str)
+            if isinstance(value, dict | list) or strict:
                 yield rule.finding(SCHEMA, (section, key), f"{key} is not a string", "give a string, in quotes")
-    if "expr" not in rule.data:
-        yield rule.finding(SCHEMA, (), "has no expr", "add one")
+            if not key or (key == "__name__" and section == "labels"):
+                yield rule.finding(SCHEMA, (section, key), f"a label must not be named {key!r}", "rename it")
 
 
 def _names(rule: Rule, world: World) -> Iterator[Finding]:
@@ -288,11 +369,12 @@ def _dependencies(rule: Rule, world: World) -> Iterator[Finding]:
         return
     own = str(rule.group.get("name"))
     for node, _ in nodes(rule.tree):
-        others = world.groups.get(getattr(node, "name", None) or "", set())
-        if others and own not in others:
-            yield rule.finding(
+        others = world.groups.get(node.name, set()) if isinstance(node, VectorSelector) else set()
+        if others and own not in others and isinstance(node, VectorSelector):
+            yield rule.finding_in(
                 DEPENDENCY,
                 ("expr",),
+                (node.start, node.end),
                 f"reads {node.name}, which the group {min(others)} records",
                 "put both into one group",
             )
@@ -306,28 +388,42 @@ def _severity(rule: Rule, world: World) -> Iterator[Finding]:
 
 def _expression(rule: Rule, world: World) -> Iterator[Finding]:
     if rule.tree is None:
-        if isinstance(text := rule.data.get("expr"), str):
-            try:
-                parsed(text)
-            except ValueError as error:
-                yield rule.finding(SYNTAX, ("expr",), f"not valid PromQL: {_first_line(error)}", "fix the expression")
+        text = rule.data.get("expr")
+        if isinstance(text, str) and text:
+            yield from _unparsed(rule, text)
         return
     for problem in dict.fromkeys(problems(rule.tree, world)):
-        yield rule.finding(problem.check, ("expr",), problem.message, problem.cure)
+        found = rule.finding_in(problem.check, ("expr",), (problem.start, problem.end), problem.message, problem.cure)
+        yield replace(found, fix=problem.fix)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _unparsed(rule: Rule, text: str) -> Iterator[Finding]:
+    try:
+        parsed(text)
+    except TooDeepError as error:
+        yield rule.finding(UNREAD, ("expr",), f"the expression {error}, and is not checked", "split it")
+    except PromqlError as error:
+        if rule.document.is_metricsql:
+            message = f"the expression is not PromQL ({error}), and is not checked as MetricsQL"
+            yield rule.finding(UNREAD, ("expr",), message, "check it with vmalert -dryRun")
+        elif is_logql(text) and not rule.document.is_resource:
+            message = "the expression is LogQL, and is not checked"
+            yield rule.finding(UNREAD, ("expr",), message, "check it with lokitool")
+        else:
+            part = (error.start, error.start + 1)
+            yield rule.finding_in(SYNTAX, ("expr",), part, f"not valid PromQL: {error}", "fix the expression")
 
 
 def _recorded_already(rule: Rule, world: World) -> Iterator[Finding]:
-    names: dict[str, str] = {}
-    for name, texts in world.recorded.items():
-        names |= dict.fromkeys(texts, name)
+    if rule.tree is None:
+        return
     own = world.recorded.get(rule.name, [])
-    for node, _ in nodes(rule.tree) if rule.tree is not None else ():
-        if isinstance(node, promql.AggregateExpr) and (text := str(node.prettify())) in names and text not in own:
-            yield rule.finding(PERFORMANCE, ("expr",), f"computes what {names[text]} records", "read that series")
+    for node, _ in nodes(rule.tree):
+        if isinstance(node, Aggregation):
+            text = formatted(node, width=sys.maxsize)
+            if text in world.recorded_as and text not in own:
+                message = f"computes what {world.recorded_as[text]} records"
+                yield rule.finding_in(PERFORMANCE, ("expr",), (node.start, node.end), message, "read that series")
 
 
 def _conditions(rule: Rule, world: World) -> Iterator[Finding]:
@@ -336,92 +432,127 @@ def _conditions(rule: Rule, world: World) -> Iterator[Finding]:
         return
     for branch in _branches(rule.tree):
         if not _conditional(branch) and function_of(branch) not in _ALWAYS:
-            text = " ".join(str(branch.prettify()).split())
-            yield rule.finding(
-                COMPARISON, ("expr",), f"fires whenever {text} exists", "compare it with a limit, without bool"
-            )
+            text = formatted(branch, width=sys.maxsize)
+            text = text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]} ..."
+            message, part = f"fires whenever {text} exists", (branch.start, branch.end)
+            yield rule.finding_in(COMPARISON, ("expr",), part, message, "compare it with a limit, without bool")
 
 
-def _branches(node: Any) -> Iterator[Any]:
-    if isinstance(node, promql.ParenExpr):
-        yield from _branches(node.expr)
-    elif isinstance(node, promql.BinaryExpr) and str(node.op) == "or":
-        yield from _branches(node.lhs)
-        yield from _branches(node.rhs)
-    else:
-        yield node
+def _branches(node: Node) -> Iterator[Node]:
+    """The operands of ``or``, from left to right."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Parentheses):
+            stack.append(node.expr)
+        elif isinstance(node, BinaryOperation) and node.op == "or":
+            stack += [node.rhs, node.lhs]
+        else:
+            yield node
 
 
-def _conditional(node: Any) -> bool:
+def _conditional(node: Node) -> bool:
+    """Whether an expression returns nothing as long as all is well."""
+    return all(any(map(_filters, _sides(each))) for each in _branches(node))
+
+
+def _sides(node: Node) -> Iterator[Node]:
+    """The operands of a chain of arithmetic, ``and`` and ``unless``, one of which must filter."""
+    while isinstance(node, BinaryOperation) and not (node.op in COMPARISONS or node.op in {"or", "</", ">/"}):
+        if node.op == "unless":
+            yield node
+            return
+        yield node.rhs
+        node = node.lhs
+    yield node
+
+
+def _filters(node: Node) -> bool:
     if compares(node) or function_of(node).startswith("absent"):
         return True
-    if isinstance(node, promql.BinaryExpr):
-        operator = str(node.op)
-        if operator in {"==", "!=", "<", ">", "<=", ">="}:
-            return False  # with bool
-        if operator == "or":
-            return _conditional(node.lhs) and _conditional(node.rhs)
-        return operator == "unless" or _conditional(node.lhs) or _conditional(node.rhs)
-    inner = [getattr(node, "expr", None), *(getattr(node, "args", None) or ())]
-    return any(_conditional(each) for each in inner if each is not None)
+    if isinstance(node, BinaryOperation):
+        return node.op in {"unless", "</", ">/"} or (node.op not in COMPARISONS and _conditional(node))
+    return any(_conditional(each) for each in node.children)
 
 
 def _waits(rule: Rule, world: World) -> Iterator[Finding]:
     del world
     if not rule.is_alert:
         return
-    for key in ("for", "keep_firing_for"):
-        given = rule.data.get(key)
-        if isinstance(given, str) and not _DURATION.fullmatch(given):
-            yield rule.finding(SCHEMA, (key,), f"{key} is {given!r}", "give a duration, such as 5m")
-    wait = str(rule.data.get("for", "0"))
-    if _DURATION.fullmatch(wait) and not re.search(r"[1-9]", wait):
+    if seconds_of(str(rule.data.get("for") or "0")) == 0 and rule.tree is not None and _is_momentary(rule.tree):
         yield rule.finding(FOR, ("for",), "fires after a single evaluation", "set for to a duration, such as 2m")
-        if rule.tree is not None and any(function_of(node).startswith("absent") for node, _ in nodes(rule.tree)):
+        if any(function_of(node) == "absent" for node, _ in nodes(rule.tree)):
             yield rule.finding(
                 ABSENT, ("expr",), "uses absent() without for", "set for to at least two scrape intervals"
             )
+
+
+def _is_momentary(tree: Node) -> bool:
+    """Whether a single sample can fulfil a condition: it is not read over a range, nor recorded by a rule."""
+    if any(function_of(node) == "time" for node, _ in nodes(tree)):
+        return False  # it compares the age of something, which grows slowly
+    for node, around in nodes(tree):
+        over_range = any(isinstance(each, MatrixSelector | Subquery) for each in around)
+        if isinstance(node, VectorSelector) and not over_range and ":" not in node.name and node.name != "ALERTS":
+            return True
+    return False
 
 
 def _templates(rule: Rule, world: World) -> Iterator[Finding]:
     del world
     if not rule.is_alert:
         return
-    returned = check_tree(rule.tree, OpenWorld()).labels if rule.tree is not None else None
-    own = {"alertname", *rule.texts("labels")}
-    for section in ("labels", "annotations"):
-        for key, text in rule.texts(section).items():
-            if len(re.findall(r"\{\{", text)) != len(_ACTION.findall(text)) or "}}" in _ACTION.sub("", text):
-                yield rule.finding(TEMPLATE, (section, key), f"{key} has unclosed braces", "write {{ ... }}")
-            inside = " ".join(_ACTION.findall(text))
-            for label in dict.fromkeys(_LABEL.findall(inside)):
-                if returned is not None and label not in returned and label not in own:
-                    yield rule.finding(
-                        TEMPLATE,
-                        (section, key),
-                        f"{key} reads the label {label}, which the expression does not return",
-                        f"keep {label} with by (...)",
-                    )
-    yield from _values(rule)
-
-
-def _values(rule: Rule) -> Iterator[Finding]:
-    for key, text in rule.texts("labels").items():
-        if _VALUE.search(" ".join(_ACTION.findall(text))):
-            yield rule.finding(
-                VALUE, ("labels", key), f"the label {key} contains the value", "move it to an annotation"
-            )
     computed = rule.tree is not None and any(
-        function_of(node) in _COMPUTING or (isinstance(node, promql.BinaryExpr) and str(node.op) == "/")
+        function_of(node) in _COMPUTING or (isinstance(node, BinaryOperation) and node.op == "/")
         for node, _ in nodes(rule.tree)
     )
-    for key, text in rule.texts("annotations").items():
-        for action in _ACTION.findall(text):
-            if computed and _VALUE.fullmatch(action.strip("- ")):
-                yield rule.finding(
-                    HUMANIZE, ("annotations", key), f"{key} shows the value with all its digits",
-                    "pipe it into humanize, humanizePercentage or humanizeDuration",
-                )  # fmt: skip
+    for section in ("labels", "annotations"):
+        for key, text in rule.texts(section).items():
+            if "{{" not in text:
+                continue
+            template, place = templates.read(text), (section, key)
+            for fault in template.faults:
+                part = (fault.start, fault.start + 1)
+                yield rule.finding_in(TEMPLATE, place, part, f"{key} {fault.message}", "correct it")
+            yield from _missing_labels(rule, place, key, template)
+            yield from _queries(rule, place, key, template)
+            yield from _values(rule, place, key, template, computed=computed)
+
+
+def _missing_labels(rule: Rule, place: Place, key: str, template: templates.Template) -> Iterator[Finding]:
+    if rule.tree is None or not template.labels:
+        return
+    returned, own = check_tree(rule.tree, OpenWorld()).labels, {"alertname", *rule.texts("labels")}
+    for label, start in dict(template.labels).items():
+        if label not in returned and label not in own:
+            message = f"{key} reads the label {label}, which the expression does not return"
+            part = start, start + len(label)
+            yield rule.finding_in(TEMPLATE, place, part, message, f"keep {label} with by (...)")
+
+
+def _queries(rule: Rule, place: Place, key: str, template: templates.Template) -> Iterator[Finding]:
+    for query, start in template.queries:
+        try:
+            parsed(query)
+        except TooDeepError as error:
+            yield rule.finding(UNREAD, place, f"the query in {key} {error}, and is not checked", "split it")
+        except PromqlError as error:
+            if "%" not in query and not rule.document.is_metricsql:  # printf has not filled it yet
+                message = f"the query in {key} is not valid PromQL: {error}"
+                yield rule.finding_in(SYNTAX, place, (start, start + len(query)), message, "fix the query")
+
+
+def _values(rule: Rule, place: Place, key: str, template: templates.Template, *, computed: bool) -> Iterator[Finding]:
+    for start, has_all_digits in template.printed:
+        part = (start, start + len("$value"))
+        if place[0] == "labels":
+            message = f"the label {key} contains the value"
+            yield rule.finding_in(VALUE, place, part, message, "move it to an annotation")
+        elif computed and has_all_digits:
+            yield rule.finding_in(
+                HUMANIZE, place, part, f"{key} shows the value with all its digits",
+                "pipe it into humanize, humanizePercentage or humanizeDuration",
+            )  # fmt: skip
 
 
 def _annotations(rule: Rule, world: World) -> Iterator[Finding]:
@@ -435,11 +566,33 @@ def _annotations(rule: Rule, world: World) -> Iterator[Finding]:
 
 def _unstable(rule: Rule, world: World) -> Iterator[Finding]:
     del world
-    for node, _ in nodes(rule.tree) if rule.tree is not None else ():
-        if isinstance(node, promql.AggregateExpr) and str(node.op) in _CHANGING:
-            yield rule.finding(
-                UNSTABLE, ("expr",), f"depends on what {node.op}() selects", "compare every series with a limit"
-            )
+    for node in _deciding(rule.tree) if rule.tree is not None else ():
+        if isinstance(node, Aggregation) and node.op in _CHANGING and not _removes_duplicates(node):
+            message, part = f"depends on what {node.op}() selects", (node.start, node.end)
+            yield rule.finding_in(UNSTABLE, ("expr",), part, message, "compare every series with a limit")
+
+
+def _removes_duplicates(node: Aggregation) -> bool:
+    """Whether it takes one of the series that differ only in labels that ``without`` has removed already."""
+    inner = bare(node.expr)
+    return bool(node.labels) and isinstance(inner, Aggregation) and inner.without
+
+
+def _deciding(tree: Node) -> Iterator[Node]:
+    """The nodes that decide which series an expression returns, and not only their values or further labels."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        match node:
+            case BinaryOperation(matching=Matching(group="group_left")) | BinaryOperation(op="and" | "unless"):
+                stack.append(node.lhs)
+            case BinaryOperation(matching=Matching(group="group_right")):
+                stack.append(node.rhs)
+            case Aggregation() if node.op not in _CHANGING:
+                pass  # it returns the same series, whichever are selected inside
+            case _:
+                stack += node.children
 
 
 _EACH: tuple[Callable[[Rule, World], Iterator[Finding]], ...] = (

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from instrumentation.settings import load_settings, settings_source
 from sidelight.commands.options import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sidelight.checks.documents import Document
+    from sidelight.checks.finding import Finding
+    from sidelight.checks.known_series import World
 
 
 class Format(StrEnum):
@@ -17,9 +25,10 @@ class Format(StrEnum):
 
     TEXT = "text"
     SARIF = "sarif"
+    GITHUB = "github"
 
 
-def check(
+def check(  # noqa: PLR0913 - one for each option
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -32,11 +41,20 @@ def check(
     fail_on: Annotated[
         str, typer.Option(help="Lowest severity that makes the command exit 1: error, warning or note.")
     ] = "note",
+    prometheus: Annotated[
+        str, typer.Option(metavar="URL", help="A Prometheus to ask: which series exist, and what expressions cost.")
+    ] = "",
+    history: Annotated[
+        str, typer.Option(metavar="DURATION", help="How far back to count firings, such as 7d; needs --prometheus.")
+    ] = "",
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Fix what has one right answer in YAML files, then report the rest.")
+    ] = False,
     style: Annotated[
-        Format, typer.Option("--format", help="Text, or SARIF for tools that show findings beside the code.")
+        Format, typer.Option("--format", help="Text; SARIF, or GitHub annotations, to show findings beside the code.")
     ] = Format.TEXT,
 ) -> None:
-    """Validate sidelight.yaml and any rule, dashboard or collector files, offline.
+    """Validate sidelight.yaml and any rule, dashboard or collector files, offline unless --prometheus is given.
 
     Exits with 0 if there are no findings, 1 if there are, and 2 if the settings or the arguments are wrong.
     """
@@ -53,11 +71,35 @@ def check(
         typer.echo(f"{file.relative_to(here) if file.is_relative_to(here) else file}: no findings")
         return
     from sidelight.checks import CHECKS, Severity, find
-    from sidelight.checks.report import as_sarif, as_text
+    from sidelight.checks.fixing import fix as fix_findings
+    from sidelight.checks.report import as_github, as_sarif, as_text
 
     if fail_on not in set(Severity):
         raise typer.BadParameter(f"got {fail_on!r}; give error, warning or note.", param_hint="--fail-on")
-    files, findings = find(paths, settings, disable or ())
-    typer.echo(as_sarif(findings, CHECKS) if style is Format.SARIF else as_text(files, findings))
-    if any(finding.check.severity.rank <= Severity(fail_on).rank for finding in findings):
+    report = find(paths, settings, disable or (), _asking(prometheus, history))
+    if fix and (number := fix_findings(report.findings)):
+        typer.echo(f"{number} finding{'s' * (number != 1)} fixed", err=True)
+        report = find(paths, settings, disable or (), _asking(prometheus, history))
+    match style:
+        case Format.SARIF:
+            typer.echo(as_sarif(report.findings, CHECKS))
+        case Format.GITHUB:
+            typer.echo(as_github(report.findings))
+        case Format.TEXT:
+            typer.echo(as_text(report))
+    if any(finding.check.severity.rank <= Severity(fail_on).rank for finding in report.findings):
         raise typer.Exit(1)
+
+
+def _asking(url: str, history: str) -> Callable[[Document, World], Iterable[Finding]] | None:
+    """What asks the Prometheus at an address about a document; None without an address."""
+    from sidelight.checks.online import Prometheus, find
+    from sidelight.checks.rule_files import seconds_of
+
+    seconds = seconds_of(history) if history else 0
+    if seconds is None or (history and not url):
+        wanted = "needs --prometheus" if seconds else "give a duration, such as 7d"
+        raise typer.BadParameter(f"got {history!r}; {wanted}.", param_hint="--history")
+    if not url:
+        return None
+    return partial(find, prometheus=Prometheus(url), history=seconds)

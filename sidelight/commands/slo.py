@@ -7,17 +7,39 @@ from typing import Annotated
 
 import typer
 
+from instrumentation.settings import load_settings
+from sidelight.commands.options import Config
+
 app = typer.Typer(no_args_is_help=True, help="Service level objectives.")
 
-
-@app.callback()
-def _slo() -> None:
-    """Make `import` a subcommand."""
+Files = Annotated[list[Path], typer.Argument(help="Files of OpenSLO documents.")]
 
 
 @app.command("import")
-def import_(paths: Annotated[list[Path], typer.Argument(help="Files of OpenSLO documents.")]) -> None:
-    """Print OpenSLO documents as the section slo of sidelight.yaml."""
+def import_(
+    paths: Files,
+    *,
+    unit: Annotated[str, typer.Option(help="The unit of values whose query does not name it: s or ms.")] = "",
+) -> None:
+    """Print OpenSLO documents as the section slo of sidelight.yaml, and what of them is not kept."""
     from sidelight.openslo import imported
 
-    typer.echo(imported(paths), nl=False)
+    if unit not in {"", "s", "ms"}:
+        raise typer.BadParameter(f"got {unit!r}; give s or ms.", param_hint="--unit")
+    typer.echo(imported(paths, unit), nl=False)
+
+
+@app.command()
+def rules(paths: Files) -> None:
+    """Print a rule file for the objectives that have PromQL queries of their own."""
+    from sidelight.openslo import rule_file
+
+    typer.echo(rule_file(paths), nl=False)
+
+
+@app.command()
+def export(*, config: Config = None) -> None:
+    """Print the section slo of sidelight.yaml as OpenSLO documents."""
+    from sidelight.openslo import exported
+
+    typer.echo(exported(load_settings(config)), nl=False)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dashboards import DASHBOARDS
+from dashboards import every_dashboard, panels_of
 from instrumentation.catalog import METRICS
 from sidelight.demo.scenario import SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from instrumentation.settings import Settings
     from sidelight.demo.prometheus_queries import Watch
@@ -22,7 +23,6 @@ _FILLED = {
     "$__range": "1h",
     "$job": SERVICE,
     "$instance": ".+",
-    "$route": ".*",
 }
 _OF_CONTAINERS = tuple(metric.name for metric in METRICS if metric.name.startswith("container_"))
 
@@ -94,18 +94,18 @@ def _panels(queries: list[Query]) -> tuple[str, ...]:
 
 
 def _queries(settings: Settings) -> Iterator[Query]:
-    for page, build in DASHBOARDS.items():
-        dashboard: Any = build(settings)
-        for panel in dashboard["panels"]:
-            for target in panel.get("targets", ()):
+    dashboards: dict[str, Any] = every_dashboard(settings)
+    for page, dashboard in dashboards.items():
+        for panel in panels_of(dashboard):
+            for target in panel["targets"]:
                 name = f"{page}/{panel['title']}"
                 yield Query(name, filled(target["expr"]), instant=target.get("instant", False))
         for annotation in dashboard["annotations"]["list"][1:]:  # the first is Grafana's own
             yield Query(f"{page}/{annotation['name']}", filled(annotation["target"]["expr"]))
 
 
-def filled(expression: str) -> str:
-    """An expression with Grafana's variables replaced, for the demo's scrape interval."""
-    for variable, value in _FILLED.items():
+def filled(expression: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+    """An expression with Grafana's variables replaced; those that are not given, for the demo's scrape interval."""
+    for variable, value in {**_FILLED, **variables}.items():
         expression = expression.replace(variable, value)
     return expression

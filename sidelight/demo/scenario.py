@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from alerts.conditions.deployment import NAME as DEPLOYMENT_COMPLETED
 from alerts.conditions.error_rate import NAME as HIGH_ERROR_RATE
 from alerts.conditions.latency import NAME as HIGH_LATENCY_P95
 from alerts.conditions.watchdog import NAME as WATCHDOG
 from instrumentation.settings import Http
+from sidelight.data_files import examples_folder
 from sidelight.demo.timeline import Key
 
 SERVICE = "shop"
@@ -23,6 +26,7 @@ LATENCY_WARNING = Key(HIGH_LATENCY_P95, "warning")
 LATENCY_CRITICAL = Key(HIGH_LATENCY_P95, "critical")
 DEPLOYED = Key(DEPLOYMENT_COMPLETED, "info")
 ALIVE = Key(WATCHDOG, "none")
+DECLINED = Key("PaymentsDeclined", "warning")  # of the shop's own signals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class Phase:
         happens: A sentence that describes it.
         error_ratio: The share of requests that fail, from 0 to 1.
         latency_seconds: Additional latency of every request.
+        declined_ratio: The share of payments that are declined, from 0 to 1.
         version: The version that is rolled out; empty for none.
         seconds: The minimum duration.
         fires: Alerts that must fire and be delivered in this phase and in no other.
@@ -44,6 +49,7 @@ class Phase:
     happens: str
     error_ratio: float = 0.0
     latency_seconds: float = 0.0
+    declined_ratio: float = 0.0
     version: str = ""
     seconds: float = 0.0
     fires: tuple[Key, ...] = ()
@@ -92,11 +98,17 @@ PHASES = (
         resolves=(LATENCY_CRITICAL, LATENCY_WARNING),
     ),
     Phase(
+        name="declined payments",
+        happens="Two of five payments are declined, which the shop counts itself.",
+        declined_ratio=0.4,
+        fires=(DECLINED,),
+    ),
+    Phase(
         name=f"version {NEW_VERSION}",
-        happens=f"Version {NEW_VERSION} replaces {OLD_VERSION}.",
+        happens=f"Payments are accepted again, and version {NEW_VERSION} replaces {OLD_VERSION}.",
         version=NEW_VERSION,
         fires=(DEPLOYED,),
-        resolves=(DEPLOYED,),
+        resolves=(DEPLOYED, DECLINED),
     ),
 )
 """The phases of the demo. Watchdog must never resolve."""
@@ -117,6 +129,7 @@ def document(webhook: str, audit: str, traces: str) -> dict[str, Any]:
     """
     receiver = {"webhook": {"url": webhook}}
     return {
+        "signals": yaml.safe_load((examples_folder() / "shop" / "signals.yaml").read_text())["signals"],
         "service": {"name": SERVICE, "version": OLD_VERSION, "environment": "demo"},
         "metrics": {"scrape_interval": "1s"},
         "users": {"window": "2s"},

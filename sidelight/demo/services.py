@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
+from alerts.links import dashboard_uid
+from dashboards.pages.operations import PAGE as OPERATIONS
 from sidelight.data_files import examples_folder
 from sidelight.demo.errors import DemoError
 from sidelight.demo.files import write
@@ -101,6 +104,7 @@ class Stage:
         spans: Receives the shop's spans.
         load: The load on the shop.
         watch: Queries Prometheus.
+        page: Shows the dashboards in a browser.
         files: The files of the parts.
     """
 
@@ -112,6 +116,7 @@ class Stage:
     spans: Spans
     load: Load
     watch: Watch
+    page: Process
     files: Files
 
     @property
@@ -122,7 +127,9 @@ class Stage:
     @property
     def addresses(self) -> dict[str, str]:
         """Name to address of everything to look at."""
+        operations = dashboard_uid(self.settings, OPERATIONS.uid)
         return {
+            "dashboards": f"{self.page.url}/d/{operations}?from=now-15m&refresh=5s",
             "shop": f"{self.shop.url}/docs",
             "its metrics": f"{self.shop.url}/metrics",
             "Prometheus": f"{self.prometheus.url}/alerts",
@@ -140,6 +147,7 @@ class Stage:
             ("The shop", self.shop.process),
             ("Prometheus", self.prometheus),
             ("Alertmanager", self.alertmanager),
+            ("The page of dashboards", self.page),
         ):
             if not process.running:
                 message = f"{name} stopped during the demo; the end of its log:\n{process.tail()}"
@@ -161,7 +169,8 @@ class Stage:
         """
         if phase.version:
             yield from self._roll_out(phase.version)
-        faults = {"error_ratio": phase.error_ratio, "latency_seconds": phase.latency_seconds}
+        names = ("error_ratio", "latency_seconds", "declined_ratio")
+        faults = {name: getattr(phase, name) for name in names if getattr(phase, name)}
         try:
             httpx.put(f"{self.shop.url}/faults", json=faults, timeout=TIMEOUT, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:
@@ -224,8 +233,18 @@ def running(folder: Path, *, epoch: float, clock: Callable[[], float], check: Ca
             webhook=webhook,
             spans=spans,
             load=begin(flowing(shop.url)),
+            page=begin(_viewing(files, prometheus)),
             watch=Watch(client, settings=files.settings, epoch=epoch, clock=clock),
         )
+
+
+def _viewing(files: Files, prometheus: Process) -> AbstractContextManager[Process]:
+    """Run ``sidelight view``."""
+    port = processes.free_port()
+    url = f"http://{processes.LOOPBACK}:{port}"
+    options = ("--config", files.sidelight, "--prometheus", prometheus.url, "--port", str(port))
+    argv = (sys.executable, "-m", "sidelight.cli", "view", *options)
+    return processes.start(argv, log=files.folder / "view.log", ready=f"{url}/api/dashboards", url=url)
 
 
 def _address(process: Process) -> str:

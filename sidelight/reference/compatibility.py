@@ -1,7 +1,8 @@
-"""What Sidelight was tried on: frameworks, servers and applications, from ``requirements/frameworks.toml``."""
+"""What Sidelight was tried on, from ``requirements/frameworks.toml`` and from the results of ``make compat``."""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,11 +22,17 @@ class Compatibility(NamedTuple):
     Attributes:
         frameworks: Framework, versions, interface, template of a path with a parameter, template of a websocket.
         servers: Server, version, interface.
+        suites: Project, version, outcomes of its tests plain, with Python and with the compiled layer, differences, date.
+        differences: Project, number of tests, reason.
+        driven: Application, version, interface, responses by status, templates, lines with a concrete path, date.
         applications: Application, version, result.
     """
 
     frameworks: list[tuple[str, ...]]
     servers: list[tuple[str, ...]]
+    suites: list[tuple[str, ...]]
+    differences: list[tuple[str, ...]]
+    driven: list[tuple[str, ...]]
     applications: list[tuple[str, ...]]
 
 
@@ -44,7 +51,15 @@ def compatibility(folder: Path = REQUIREMENTS) -> Compatibility:
     pins = dict(
         line.split("==", 1) for line in (folder / "constraints.txt").read_text("utf-8").splitlines() if "==" in line
     )
-    return Compatibility([*_frameworks(table)], [*_servers(table, pins)], [*_applications(table)])
+    results = json.loads((folder / "compat.json").read_text("utf-8"))
+    return Compatibility(
+        frameworks=[*_frameworks(table)],
+        servers=[*_servers(table, pins)],
+        suites=[*_suites(results["suites"])],
+        differences=[*_differences(results["suites"])],
+        driven=[*_driven(results["applications"])],
+        applications=[*_applications(table)],
+    )
 
 
 def _frameworks(table: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -67,6 +82,33 @@ def _servers(table: Mapping[str, Any], pins: Mapping[str, str]) -> Iterator[tupl
     yield "gunicorn, sync and gthread workers", pins["gunicorn"], "WSGI"
     for row in table["wsgi_servers"]:
         yield row["server"], next(iter(row["versions"].values())), "WSGI"
+
+
+def _suites(table: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for name, row in table.items():
+        runs = [_counts(row["runs"][layer]) for layer in ("plain", "python", "compiled") if layer in row["runs"]]
+        cells = runs or ["the source distribution has no tests", "", ""]
+        number = sum(len(tests) for tests in row["differences"].values())
+        yield name, row["version"], *cells, str(number) if runs else "", row["date"]
+
+
+def _counts(outcomes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+
+
+def _differences(table: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for name, row in table.items():
+        for reason, tests in row["differences"].items():
+            yield name, str(len(tests)), reason or f"not explained yet: {', '.join(f'`{test}`' for test in tests)}"
+
+
+def _driven(table: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for name, row in table.items():
+        routes = ", ".join(f"`{route}`" if route else '`""`' for route in row["routes"])
+        statuses = ", ".join(f"{count} x {status}" for status, count in row["statuses"].items())
+        verdict = "as received" if row["is_right"] else "**not** as received"
+        interface = _INTERFACES[row["interface"]]
+        yield name, row["version"], interface, f"{statuses}, {verdict}", routes, str(row["concrete"]), row["date"]
 
 
 def _applications(table: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

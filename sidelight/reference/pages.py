@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, get_origin
 
-from alerts import ALERTS, groups
+from alerts import every_alert, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
-from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS
+from instrumentation.redaction.patterns import (
+    COUNTED,
+    FEW,
+    HARMLESS,
+    KEYS,
+    NUMBERED,
+    NUMBERS,
+    PATTERNS,
+    STATEMENTS,
+    TOKENS,
+)
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, is_mapping, section_of
 from instrumentation.settings.opentelemetry import VARIABLES
+from instrumentation.settings.signal_alerts import Example, SignalAlert, SignalOverride
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
 from sidelight.reference.behaviours import GROUPS, behaviours
+from sidelight.reference.check_examples import EXAMPLES
 from sidelight.reference.compatibility import compatibility
 
 if TYPE_CHECKING:
@@ -25,10 +38,12 @@ if TYPE_CHECKING:
 
     from alerts import Alert
     from instrumentation.catalog import Metric
+    from sidelight.checks import Check
     from sidelight.reference.behaviours import Behaviour
     from sidelight.reference.compatibility import Compatibility
 
 _KEY_HEAD = ("key", "default", "allowed")
+_LISTED = (Override, ObjectivesOverride, Team, MuteTime, SignalAlert, SignalOverride, Example)
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
@@ -41,6 +56,7 @@ def reference_pages(settings: Settings) -> dict[str, str]:
         "reference/rules.md": _rules_page(settings),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
+        "reference/check-examples.md": _check_examples_page(),
         "reference/behaviours.md": _behaviours_page(behaviours()),
         "reference/compatibility.md": _compatibility_page(compatibility()),
         "runbooks/README.md": _runbooks_page(settings),
@@ -85,6 +101,7 @@ OWN_VARIABLES = {
     "SIDELIGHT_AUDIT_KEY": "the secret that seals the audit trail",
     "SIDELIGHT_AUDIT_KEY_FILE": "or a file that contains it; both take precedence over `audit.key_file`",
     "SIDELIGHT_TOOLS_DIR": "the folder in which `make tools` stores programs",
+    "SIDELIGHT_VIEW_TOKEN": "the token of the page of `sidelight view`; by default a random one",
     "GRAFANA_URL": "the Grafana to which `sidelight publish` publishes the dashboards",
     "GRAFANA_TOKEN": "its token",
     "GRAFANA_TOKEN_FILE": "or a file that contains it",
@@ -122,8 +139,10 @@ def _variables_page() -> str:
 
 
 def _section(name: str, field: Any) -> Iterator[str]:
-    yield f"## {name}\n\n{_first_line(field.annotation)}"
-    yield _table(_KEY_HEAD, _keys(field.annotation, f"{name}."))
+    section = section_of(field.annotation) or Section
+    several = section is not field.annotation  # a list of them
+    yield f"## {name}\n\n{_first_line(section)}"
+    yield _table(_KEY_HEAD, _keys(section, f"{name}[]." if several else f"{name}."))
 
 
 def _first_line(section: type[BaseModel]) -> str:
@@ -135,7 +154,7 @@ def _keys(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, ...]]:
         key, inner = f"{prefix}{field.alias or name}", section_of(field.annotation)
         if inner is None or inner is not field.annotation:
             yield _key(key, field, inner)
-        if inner in (Override, ObjectivesOverride, Team, MuteTime):
+        if inner in _LISTED:
             yield from _keys(inner, f"{key}[].")
         elif inner is not None and is_mapping(field.annotation):
             yield from _keys(inner, f"{key}.<name>.")
@@ -195,7 +214,10 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 
 
 def _runbooks_page(settings: Settings) -> str:
-    rows = [(f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning) for alert in ALERTS]
+    rows = [
+        (f"[{alert.name}]({alert.name}.md)", _severities(alert, settings), alert.meaning)
+        for alert in every_alert(settings)
+    ]
     return _page(
         "Runbooks", "One page per alert: what it means, what to look at, and what to do.",
         _table(("alert", "severity", "meaning"), rows),
@@ -204,7 +226,7 @@ def _runbooks_page(settings: Settings) -> str:
 
 def _checks_page() -> str:
     rows = [
-        (f"`{check.name}`", check.severity, check.finds, _peers(check.pint), _peers(check.dashboard_linter))
+        (_linked(check), check.severity, check.finds, _peers(check.pint), _peers(check.dashboard_linter))
         for check in CHECKS
     ]
     return _page(
@@ -220,6 +242,38 @@ def _checks_page() -> str:
             [(f"`{name}`", peer, why) for peer, left in LEFT.items() for name, why in left.items()],
         ),
     )
+
+
+def _linked(check: Check) -> str:
+    """A check's name, with a link to its example."""
+    anchor = check.name.replace("/", "")
+    return f"[`{check.name}`](check-examples.md#{anchor})" if check.name in EXAMPLES else f"`{check.name}`"
+
+
+def _check_examples_page() -> str:
+    return _page(
+        "Examples of the checks",
+        "For each check, lines that it reports, and how to write them. To disable a check for a rule or a file, add a comment "
+        "such as `# sidelight disable promql/regexp` or `# sidelight file/disable promql/regexp` ([how to]"
+        "(../how-to/check-your-files.md#disable-a-check)); for JSON files, use `--disable`. The checks of a running "
+        "Prometheus, `online/...`, have no examples here.",
+        *(block for check in CHECKS if check.name in EXAMPLES for block in _check_example(check)),
+    )
+
+
+def _check_example(check: Check) -> Iterator[str]:
+    wrong, right, says = EXAMPLES[check.name]
+    changed = [
+        line if len(line) <= _LONGEST_EXAMPLE else f"{line[:_LONGEST_EXAMPLE]} ..."
+        for line in unified_diff(wrong.splitlines(), right.splitlines(), n=0, lineterm="")
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    yield f"## {check.name}"
+    yield f'It finds {check.finds} ({check.severity}): "{says}".'
+    yield "\n".join(["```diff", *(changed[:_MOST_LINES]), *(["..."] if len(changed) > _MOST_LINES else []), "```"])
+
+
+_LONGEST_EXAMPLE, _MOST_LINES = 160, 14  # characters, lines
 
 
 def _peers(names: str) -> str:
@@ -241,6 +295,14 @@ def _redaction_page() -> str:
         _names(COUNTED),
         "Under these keys, a number of at most three digits is not a secret:",
         _names(FEW),
+        "Texts such as log messages also use these names in sentences. After a key of the first list, a colon and a blank, "
+        "three or more ordinary words are not masked (`session: opened for user 7`). After any key, words that begin with "
+        "one of the second list are not masked (`password: must have 12 characters`). Letters alone are not masked after a "
+        "key of the third list. An ordinary word consists of letters only; a word that mixes letters and digits is masked, "
+        "and with it the whole sentence.",
+        _names(COUNTED),
+        _names(STATEMENTS),
+        _names(NUMBERED),
         "## By pattern\n\nMasked anywhere: in text, keys, numbers and bytes:",
         _table(("pattern", "what is masked"), [(f"`{pattern.name}`", pattern.hides) for pattern in patterns]),
         f"In log lines, `{URL_QUERY}` also masks the query string of every URL and path, and the values of the keys "
@@ -270,15 +332,34 @@ def _compatibility_page(tried: Compatibility) -> str:
     return _page(
         "Compatibility",
         "The frameworks, servers and applications that Sidelight was tested with. Other versions may work; these were "
-        "run. The list is `requirements/frameworks.toml`, and the tests in `tests/integration/instrumentation/frameworks` "
-        "install each framework in an environment of its own.",
+        "run. The lists are `requirements/frameworks.toml`, whose tests in `tests/integration/instrumentation/frameworks` "
+        "install each framework in an environment of its own, and `requirements/compat.json`, which `make compat` writes.",
         "## Frameworks\n\nEach service answers requests that match a route, a nested route and no route, that use the wrong "
         "method, that fail, that raise an `AppError` and that stream. Each request is counted once, with the status that was "
         "sent, under the template that the framework itself uses.",
         _table(("framework", "oldest and newest version", "interface", "a template", "a websocket"), tried.frameworks),
         "## Servers\n\nSeveral requests or several workers at once; the page has the exact sum.",
         _table(("server", "version", "interface"), tried.servers),
-        "## Applications\n\nTried by hand.",
+        "## Tests of other projects\n\n`make compat` runs the tests of the source distributions of these projects: plain, and "
+        "with Sidelight in every Starlette and FastAPI app, or in every app that uvicorn serves, with log lines, correlation "
+        "ids, traces and body sizes on. Some tests fail plain too: the "
+        "source distribution lacks their files, they need a service, or they must not run as root. "
+        "`problem_documents()` is not used, because it changes the bodies of errors on purpose.",
+        _table(
+            ("project", "version", "plain", "with Python", "with the compiled layer", "differences", "date"),
+            tried.suites,
+        ),
+        "A difference is a test that passes plain and fails with Sidelight, in the whole run and when the tests that differ run "
+        "again.",
+        _table(("project", "tests", "reason"), tried.differences),
+        "## Applications\n\n`make compat` serves each application from PyPI with Sidelight, sends it requests, and compares its "
+        "metrics page with the responses. A path that no route matched, or of an application without templates, has the "
+        'route `""`.',
+        _table(
+            ("application", "version", "interface", "responses", "routes on the page", "concrete paths", "date"),
+            tried.driven,
+        ),
+        "Tried by hand:",
         _table(("application", "version", "result"), tried.applications),
     )
 

@@ -24,10 +24,14 @@ from instrumentation import (
     audit,
     configure_logging,
     correlation_id,
+    counter,
+    gauge,
     health_check,
+    histogram,
     http_check,
     instrument,
     instrument_client,
+    job,
     load_settings,
     problem_documents,
     queue,
@@ -84,6 +88,13 @@ queue("orders", depth=lambda: 3, oldest_age=lambda: None)
 health_check("catalog", http_check("http://catalog/health"))
 health_check("cache", tcp_check("cache", 6379), required=False)
 workflow_created("checkout")
+ORDERS, POOL, QUOTES, IMPORT = counter("orders"), gauge("pool"), histogram("quote_seconds"), job("import")
+ORDERS.add(channel="web")
+ORDERS.add(2.5, channel="web")
+POOL.read(lambda: 7)
+POOL.set(7)
+with QUOTES.time(tenant="acme"), IMPORT.run():
+    QUOTES.observe(0.25, tenant="acme")
 assert_type(Redactor(keys=["pin"]).text("pin=1234"), str)
 
 
@@ -110,3 +121,4 @@ instrumentation.instrumnet(app)  # error
 instrumentation.import_module("os")  # error
 instrument(app, colour="red")  # error
 load_settings(3)  # error
+ORDERS.add("web")  # error

@@ -87,12 +87,13 @@ processors:
     - (\[(?:generated in|cached since|caching disabled|no key|raw sql|dialect|insertmanyvalues)[^\]\n]{0,80}\]
       |\b(?:Row|Col) |; args=|functools\.partial\()[(\[{<](?s:.*)$$
     - (?i)(\b(?:identified\s{1,9}(?:with\s{1,9}[\w.\"'`]{1,60}\s{1,9})?(?:by|as)|password)\s{1,9}(?:password\s{1,9})?['\"])(?:[^'\"\\]|\\.|''|\"\")*
-    - ([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]+
+    - ([?&](?:code|key|ticket|assertion|samlresponse|samlrequest)=)[^&\s\"'<>#,;)]{4,}
     - (input_value=)(?s:.{0,300}?)(, input_type=)
+    - (\bcurl\b[^\n|]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"'<$$]{1,100}:)[^\s\"']+
     - (?i)(\bbearer\s{1,9})[a-z0-9._~+/=-]{6,}
     - (?i)(\bbasic\s{1,9})[a-z0-9+/_-]{7,}={0,2}
     - '[^\s@,;:<>()\"''\[\]{}=/\\|&?!*]{0,64}[^\s@,;:<>()\"\[\]\\*]@(?:[^\s@,;:<>()\"''\[\]{}=/\\|&?!*.]{1,63}\.){1,15}[^\s@,;:<>()\"''\[\]{}=/\\|&?!*.0-9][^\s@,;:<>()\"''\[\]{}=/\\|&?!*.]{1,62}'
-    - (?:\beyJ[A-Za-z0-9_-]{6}|eyJ[A-Za-z0-9_-]{4}iO)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,4}(?:\s{1,9}[A-Za-z0-9_.-]{24,})*
+    - \bZXlK[A-Za-z0-9+/_-]{20,}={0,2}|(?:\beyJ[A-Za-z0-9_-]{6}|eyJ[A-Za-z0-9_-]{4}iO)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,4}(?:\s{1,9}[A-Za-z0-9_.-]{24,})*
     - (?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}
     - AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{10,}|GOCSPX-[A-Za-z0-9_-]{16,}
     - gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,}
@@ -103,6 +104,8 @@ processors:
     - \bnpm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}|dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}
     - \bSG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,}|\bSK[0-9a-f]{32}|\bkey-[0-9a-f]{32}|[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}
     - \bhv[sbr]\.[A-Za-z0-9_-]{20,}|do[opr]_v1_[a-f0-9]{32,}|shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{16,}|\bdapi[0-9a-f]{30,}|gl(?:sa|c)_[A-Za-z0-9_+/=]{20,}|NRAK-[A-Z0-9]{20,}|\bsq0[a-z]{3}-[A-Za-z0-9_-]{20,}|ATATT3[A-Za-z0-9_=-]{30,}|AGE-SECRET-KEY-1[A-Z0-9]{20,}
+    - \bA3-[A-Z0-9]{6}-[A-Z0-9-]{11,12}(?:-[A-Z0-9]{5}){3}|\bops_eyJ[A-Za-z0-9+/]{40,}|\bLTAI[A-Za-z0-9]{16,}|\bABSK[A-Za-z0-9+/]{60,}|\bbedrock-api-key-[A-Za-z0-9+/=]{20,}|\bCLOJARS_[a-z0-9]{40,}|\bv1\.0-[a-f0-9]{24}-[a-f0-9]{100,}|\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9._-]{30,}|\bdt0[a-z][0-9]{2}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{40,}|\bfo1_[A-Za-z0-9_-]{40,}|\bglffct-[A-Za-z0-9_-]{20,}|\bGR1348941[A-Za-z0-9_-]{20,}|\bHRKU-[A-Za-z0-9_-]{30,}|\bico-[A-Za-z0-9]{32}|\bsha256~[A-Za-z0-9_-]{40,}|\bpscale_[a-z]{2,6}_[A-Za-z0-9=._-]{30,}|\bpnu_[A-Za-z0-9]{36}|\bpul-[a-f0-9]{40}|\brubygems_[a-f0-9]{48}|\btk-us-[A-Za-z0-9_-]{40,}|[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,}|\bt1\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{60,}|\bAQVN[A-Za-z0-9_-]{30,}|\bYC[A-Z][A-Za-z0-9_-]{37}
+    - \bp8e-[a-f0-9]{32}|\bpat[A-Za-z0-9]{14}\.[a-f0-9]{64}|\bAKCp[A-Za-z0-9]{60,}|\bcmVmd[A-Za-z0-9]{50,}|\bduffel_(?:test|live)_[A-Za-z0-9_=-]{30,}|\bEZ[AT]K[A-Za-z0-9]{50,}|\bEAA[MC][A-Za-z0-9]{80,}|\bFLW(?:PUB|SEC)K_TEST-[A-Za-z0-9-]{12,}|\bfio-u-[A-Za-z0-9_=-]{40,}|\bapi_org_[A-Za-z]{30,}|\bs-s4t2(?:ud|af)-[a-f0-9]{64}|\blin_api_[A-Za-z0-9]{30,}|\bpubkey-[a-f0-9]{32}|\bpk\.[A-Za-z0-9]{60}\.[A-Za-z0-9_-]{20,}|\bNR(?:AK|JS|II)-[A-Za-z0-9-]{16,}|\bntn_[0-9]{10,}[A-Za-z0-9]{30,}|\bAPI-[A-Z0-9]{25,}|\bpplx-[A-Za-z0-9]{40,}|\baccess-(?:sandbox|development|production)-[a-f0-9-]{36}|\bPMAK-[a-f0-9-]{50,}|\brdme_[a-z0-9]{60,}|\bxkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}|\bsntry[a-z]_[A-Za-z0-9_+/=]{40,}|\bsm_[aps]at_[A-Za-z0-9]{16}|\bshippo_(?:live|test)_[a-f0-9]{40}|\bsgp_[A-Za-z0-9_]{40,}|\btfp_[A-Za-z0-9_.=-]{50,}|webhook\.office\.com/webhookb2/[A-Za-z0-9@/-]{80,}
     summary: silent
 exporters:
   otlp_http/gateway:

@@ -29,7 +29,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* An object's metadata. Takes: root, name, and where there are any labels and annotations of its own. */}}
+{{/* An object's metadata. Takes: root, name, and optionally labels and annotations of its own. */}}
 {{- define "sidelight.metadata" -}}
 name: {{ .name | quote }}
 namespace: {{ .root.Release.Namespace | quote }}

@@ -27,7 +27,7 @@
 {{- .Files.Get "files/alertmanager.yaml" | replace "[[namespace]]" (include "sidelight.namespaceLabel" .) | fromYaml | toJson -}}
 {{- end -}}
 
-{{/* The keys of Secrets that objects of the operator name and no Secret of the namespace has, as {name: [key, ...]}; all of them where
+{{/* The keys of Secrets that objects of the operator name and no Secret of the namespace has, as {name: [key, ...]}; all of them if
      there is no cluster to ask. */}}
 {{- define "sidelight.missingSecrets" -}}
 {{- $named := list -}}

@@ -101,7 +101,7 @@
 
 {{/* The groups in as few objects as hold them, as {objects: [{name, groups: [...]}]}. The operator refuses an object of more than 524288
      bytes without a word to Helm, and kubectl apply writes what it applies into an annotation, which ends at 262144. Rules of a
-     group that is larger than an object go on in a group with a number. */}}
+     group that is larger than an object continue in a group with a number. */}}
 {{- define "sidelight.ruleObjects" -}}
 {{- $most := 220000 -}}{{/* bytes of JSON; a ConfigMap with them is a tenth larger */}}
 {{- $pieces := list -}}

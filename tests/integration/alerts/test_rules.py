@@ -410,6 +410,14 @@ MUTATIONS = {
         "the threshold moves down": ("[5m])) > 2.5", "[5m])) > 2.49"),
         "jobs that are not ours are watched": ("\n      and on (job) job_service_version:target_info:count", ""),
     },
+    ("watchers", "StoreDegraded|count apart|count together"): {
+        "it must be degraded twice": ("(sidelight_store_degraded) > 0", "(sidelight_store_degraded) > 1"),
+        "every instance is degraded": ("(sidelight_store_degraded) > 0", "(sidelight_store_degraded) >= 0"),
+        "instances are not told apart": (
+            "max by (job, instance) (sidelight_store_degraded)",
+            "max by (job) (sidelight_store_degraded)",
+        ),
+    },
     ("collector", "CollectorDroppingData|spans grows"): {
         "spans that do not fit are not a loss": (
             "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 0",

@@ -6,12 +6,11 @@ import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import promql_parser as promql
 import pytest
 import yaml
 
 from alerts import generated
-from alerts.checking.promql import nodes
+from alerts.promql import VectorSelector, nodes, parse
 from instrumentation.settings import Settings, parse_settings
 from sidelight.toolchain import tool
 from tests.integration.helm.test_objects import notes
@@ -30,9 +29,9 @@ def scope(**labels: list[str]) -> dict[str, Any]:
     return {"rules": {"scope": labels}}
 
 
-def selectors(expr: str) -> Iterator[Any]:
-    for node, _ in nodes(promql.parse(expr)):
-        if isinstance(node, promql.VectorSelector):
+def selectors(expr: str) -> Iterator[VectorSelector]:
+    for node, _ in nodes(parse(expr)):
+        if isinstance(node, VectorSelector):
             yield node
 
 
@@ -43,8 +42,8 @@ def test_every_series_that_a_rule_reads_is_one_of_the_scope(name: str, build: Ca
     read = [selector for rule in rules for selector in selectors(rule["expr"])]
     assert len(read) >= len(rules)
     for selector in read:
-        matchers = [(one.name, str(one.op), one.value) for one in selector.matchers.matchers]
-        assert ("job", "MatchOp.Re", r"(shop|se\.arch)(-collector)?") in matchers, selector.name
+        matchers = [(one.name, one.operator, one.value) for one in selector.matchers]
+        assert ("job", "=~", r"(shop|se\.arch)(-collector)?") in matchers, selector.name
 
 
 def test_without_a_scope_no_placeholder_is_left(chart: Chart) -> None:

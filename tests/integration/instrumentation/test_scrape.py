@@ -13,6 +13,7 @@ import yaml
 from websockets.sync.client import connect
 
 from examples.shop.payments import BUSY
+from examples.shop.signals import DECLARED
 from instrumentation.catalog import METRICS
 from sidelight.demo.load import EVENTS, STOCK
 from sidelight.toolchain import processes, tool
@@ -27,8 +28,12 @@ NOT_IN_THE_SHOP = (
     "container_",
     "sidelight_spans_",
 )
+OF_THE_SHOP = [metric for signal in DECLARED.signals for metric in signal.metrics]
 OURS = {
-    name: labels for metric in METRICS for name, labels in metric.series.items() if not name.startswith(NOT_IN_THE_SHOP)
+    name: labels
+    for metric in (*METRICS, *OF_THE_SHOP)
+    for name, labels in metric.series.items()
+    if not name.startswith(NOT_IN_THE_SHOP)
 }
 ADDED = {"__name__", "job", "instance"}
 SECONDS = 30.0

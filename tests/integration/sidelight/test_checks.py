@@ -10,7 +10,8 @@ import pytest
 
 from instrumentation.settings import Settings
 from sidelight.checks import Severity, find
-from sidelight.checks.expressions import keeps_name, parsed
+from sidelight.checks.expressions import keeps_name
+from sidelight.checks.trees import parsed
 from sidelight.toolchain import processes, tool
 from tests.support.collectors import until
 from tests.support.prometheus import asked
@@ -62,7 +63,7 @@ def promtool(path: Path) -> bool:
 
 
 def errors(path: Path) -> list[str]:
-    return [str(one) for one in find([path], Settings())[1] if one.check.severity is Severity.ERROR]
+    return [str(one) for one in find([path], Settings()).findings if one.check.severity is Severity.ERROR]
 
 
 def test_what_promtool_takes_has_no_error(tmp_path: Path) -> None:

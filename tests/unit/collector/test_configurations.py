@@ -130,7 +130,7 @@ def test_the_tools_program_has_all_that_any_settings_name() -> None:
 def test_sidelights_own_checks_find_nothing(data: dict[str, Any], tmp_path: Path) -> None:
     for name, text in generated(parse_settings(data)).items():
         (tmp_path / name).write_text(text)
-    findings = find([tmp_path], Settings())[1]
+    findings = find([tmp_path], Settings()).findings
     in_memory = {"collector/queue"} & {finding.check.name for finding in findings}
     others = [finding for finding in findings if finding.check.name != "collector/component"]
     assert (others, in_memory) == ([], set())

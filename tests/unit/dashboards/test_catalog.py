@@ -62,7 +62,8 @@ def test_a_row_that_goes_away_is_missed_by_the_check(name: str) -> None:
     ids=lambda metric: metric.name,
 )
 def test_every_row_is_shown_somewhere(metric: catalog.Metric) -> None:
-    everything = parse_settings({"http": {"active_requests_by_route": True}})
+    signals = [{"name": "pool_size", "kind": "gauge", "combine": "sum"}]
+    everything = parse_settings({"http": {"active_requests_by_route": True}, "signals": signals})
     assert any(series in text for series in metric.series for text in generated(everything).values())
 
 

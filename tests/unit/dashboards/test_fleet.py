@@ -50,7 +50,12 @@ def test_the_name_leads_to_the_services_operations_with_its_time_and_data_source
     path, _, query = link["url"].partition("?")
     assert path == "/d/sidelight-operations"
     assert query.split("&") == [
-        *("var-job=${__value.raw:percentencode}", "${datasource:queryparam}", "${__url_time_range}"),
+        *(
+            "var-job=${__data.fields.Service:percentencode}",
+            "var-namespace=${__data.fields.Namespace:percentencode}",
+            "${datasource:queryparam}",
+            "${__url_time_range}",
+        ),
     ]
 
 

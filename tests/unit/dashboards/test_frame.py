@@ -78,15 +78,20 @@ def test_each_links_to_the_others_with_time_and_variables(name: str) -> None:
     assert alerts["url"] == "/alerting/list"
 
 
-def test_all_routes_includes_requests_that_matched_none() -> None:
-    variables = {variable["name"]: variable for variable in _built("operations")["templating"]["list"]}
-    assert variables["route"]["allValue"] == ".*"
+IDENTITY = ("cluster", "namespace", "environment")
 
 
-def test_the_business_dashboard_has_no_route() -> None:
-    names = [variable["name"] for variable in _built("business")["templating"]["list"]]
-    assert names == ["datasource", "cluster", "namespace", "environment", "job", "instance"]
-    assert "$route" not in str(_built("business"))
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        ("operations", ["datasource", *IDENTITY, "job", "instance"]),
+        ("business", ["datasource", *IDENTITY, "job", "instance"]),
+        ("fleet", ["datasource", *IDENTITY, "job"]),
+    ],
+)
+def test_a_dashboard_has_only_variables_that_its_panels_read(name: str, variables: list[str]) -> None:
+    assert [variable["name"] for variable in _built(name)["templating"]["list"]] == variables
+    assert "$route" not in str(_built(name))
 
 
 def test_deployments_and_other_alerts_are_annotations_that_need_no_credentials() -> None:
@@ -107,8 +112,10 @@ def test_every_query_is_limited_to_the_selected_identity_of_a_service() -> None:
         assert limited == str(board).count('job=~"$job"') > 0
 
 
-def test_panels_that_count_since_midnight_say_so() -> None:
+def test_panels_that_count_since_midnight_do_not_depend_on_the_time_range() -> None:
     panels = {panel["title"]: panel for panel in _built("business")["panels"]}
-    assert panels["Cost today"]["timeFrom"] == "now/d"
-    assert "timeFrom" not in panels["Cost"]
-    assert "[$__range]" in panels["Cost today"]["targets"][0]["expr"]
+    for title in ("Requests today", "Workflows today", "Cost today"):
+        assert "midnight UTC" in panels[title]["description"]
+        assert "timeFrom" not in panels[title]
+        assert "$__" not in panels[title]["targets"][0]["expr"]
+    assert "[$__range]" in panels["Cost"]["targets"][0]["expr"]

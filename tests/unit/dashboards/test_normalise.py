@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dashboards import DASHBOARDS, generated
+from dashboards import DASHBOARDS, generated, panels_of
 from dashboards.layout import Place
 from dashboards.model import Panel, Query, Unit, View
 from dashboards.normalise import normalised
@@ -68,7 +68,7 @@ def test_an_old_panel_comes_out_in_todays_form() -> None:
 
 def test_no_legacy_key_is_left(built: dict[str, Any], walk: Walk) -> None:
     for dashboard in built.values():
-        for panel in dashboard["panels"]:
+        for panel in panels_of(dashboard):
             assert LEGACY.isdisjoint(panel), panel["title"]
             for target in panel.get("targets", ()):
                 assert (LEGACY | {"query", "target", "hide"}).isdisjoint(target), panel["title"]
@@ -83,7 +83,7 @@ def test_no_legacy_key_is_left(built: dict[str, Any], walk: Walk) -> None:
 
 def test_nothing_is_null_but_the_base_step_of_thresholds(built: dict[str, Any], walk: Walk) -> None:
     for dashboard in built.values():
-        nulls = {path.removeprefix(".panels[].fieldConfig") for path, value in walk(dashboard) if value is None}
+        nulls = {path.rpartition(".fieldConfig")[2] for path, value in walk(dashboard) if value is None}
         assert nulls - OF_COLUMNS == {".defaults.thresholds.steps[].value"}
 
 
@@ -109,7 +109,7 @@ def test_every_data_source_is_a_type_and_a_uid(built: dict[str, Any], walk: Walk
 
 def test_every_target_has_a_query_type(built: dict[str, Any]) -> None:
     for dashboard in built.values():
-        for panel in dashboard["panels"]:
+        for panel in panels_of(dashboard):
             for letter, target in zip("ABCDEF", panel.get("targets", ()), strict=False):
                 assert target["range"] is not target["instant"], panel["title"]
                 assert (target["editorMode"], target["refId"]) == ("code", letter)

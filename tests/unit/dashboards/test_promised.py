@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dashboards import DASHBOARDS
+from dashboards import DASHBOARDS, panels_of
 from instrumentation.settings import parse_settings
 
 SETTINGS = parse_settings({"budget": {"daily_usd": 7.0}})
@@ -15,7 +15,7 @@ PROMISED = {
         "request rate": "Request rate",
         "error rate": "Error ratio",
         "p50, p95 and p99 with the threshold lines": "Latency",
-        "active users": "Active users now",
+        "active users": "Active users",
         "active connections": "Active connections",
         "queue depth": "Queue depth",
         "CPU": "CPU",
@@ -48,7 +48,7 @@ PROMISED = {
 
 def panels(page: str) -> dict[str, Any]:
     dashboard: Any = DASHBOARDS[page](SETTINGS)
-    return {panel["title"]: panel for panel in dashboard["panels"]}
+    return {panel["title"]: panel for panel in panels_of(dashboard)}
 
 
 @pytest.mark.parametrize(("page", "title"), [(page, title) for page in PROMISED for title in PROMISED[page].values()])

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from examples.shop.catalog import ITEMS
 from examples.shop.main import app
-from examples.shop.payments import BUSY
+from examples.shop.payments import BUSY, declines
 from sidelight.demo.load import GONE, REQUESTS
 
 if TYPE_CHECKING:
@@ -126,6 +126,43 @@ def test_a_checkout_is_a_workflow_with_its_cost() -> None:
     assert grown[("workflows_created_total", "checkout")] == 1
     assert grown[("workflow_executions_total", "checkout", "success")] == 1
     assert grown[("workflow_cost_usd_total", "checkout")] == pytest.approx(0.30 + 0.029 * 61.50)
+
+
+def own() -> dict[str, float]:
+    """The shop's own signals, by name and label value."""
+    samples = [
+        sample
+        for family in text_string_to_metric_families(request("GET", "/metrics").text)
+        for sample in family.samples
+        if family.name in {"orders_placed", "payment_attempts", "basket_items", "catalog_items"}
+    ]
+    return {
+        " ".join((sample.name, *sample.labels.values())): sample.value
+        for sample in samples
+        if "le" not in sample.labels
+    }
+
+
+def test_the_shop_counts_its_own_signals() -> None:
+    before = own()
+    assert request("POST", "/checkout", ORDER).status_code == 201
+    after = own()
+    assert {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)} == {
+        "orders_placed_total web": 1,
+        "payment_attempts_total accepted": 1,
+        "basket_items_count": 1,
+        "basket_items_sum": 4,
+    }
+    assert after["catalog_items"] == len(ITEMS)
+
+
+def test_a_declined_payment_is_refused_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(declines, "ratio", 1.0)
+    before = own()
+    answer = request("POST", "/checkout", ORDER)
+    assert (answer.status_code, answer.json()["code"]) == (402, "payment_declined")
+    assert own()["payment_attempts_total declined"] == before.get("payment_attempts_total declined", 0) + 1
+    assert own().get("orders_placed_total web") == before.get("orders_placed_total web")
 
 
 def test_health_answers_and_is_not_counted() -> None:

@@ -17,6 +17,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.endpoints import HTTPEndpoint
@@ -24,6 +25,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Host, Mount, Route, Router
 
+import instrumentation
+from instrumentation.store import LocalStore
 from tests.unit.instrumentation.test_http import Observed
 
 if TYPE_CHECKING:
@@ -918,6 +921,19 @@ def test_server_sent_events_while_they_flow_and_once_their_client_has_left() -> 
 
 
 # --- Requests that are not counted ------------------------------------------------------------------------------------
+
+
+def test_what_a_starlette_app_raises_at_its_start_is_raised_to_the_server() -> None:
+    class Broken:
+        def __init__(self, app: Any) -> None: ...
+
+        async def __call__(self, *_: Any) -> None:
+            raise RuntimeError("no database")
+
+    for app in (Starlette(middleware=[Middleware(Broken)]), FastAPI(middleware=[Middleware(Broken)])):
+        instrumentation.instrument(app, store=LocalStore(), registry=CollectorRegistry())
+        with pytest.raises(RuntimeError, match="no database"):
+            asyncio.run(app({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
 
 
 def test_websocket_and_lifespan_scopes_are_not_requests() -> None:

@@ -25,6 +25,7 @@ from starlette.datastructures import Headers, Secret
 
 from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.redaction import MASK, Redactor
+from instrumentation.redaction.patterns import CARDS as BRANDS
 from instrumentation.redaction.patterns import HARMLESS, KEYS, NUMBERS, PATTERNS, TOKENS, Pattern
 from instrumentation.redaction.redactor import DEEPEST, LARGEST
 from instrumentation.redaction.sensitive_keys import HARMLESS_KEY, SECRET_KEY
@@ -67,6 +68,7 @@ def said(value: Any) -> Iterator[str]:
         ("password = hunter2\nuser = joe", "password = ***\nuser = joe"),
         ("Password:\n  hunter2\nuser: joe", "Password:\n  ***\nuser: joe"),
         ("Password:\nhunter2", "Password:\n***"),
+        ("session: abcdefgh", "session: ***"),
         ("Password:\nuser: joe", "Password:\nuser: joe"),
         ("pass%2577ord=hunter2", "password=***"),
         (r"\ud83d pass\u0077ord=hunter2", "\ufffd password=***"),
@@ -101,6 +103,18 @@ def said(value: Any) -> Iterator[str]:
         ("paid with 4111-1111-1111-1111", "paid with ***"),
         ("paid with 3782 822463 10005.", "paid with ***."),
         ("2026 4111 1111 1111 1111", "2026 ***"),
+        ("4111 1111 1111 1111 2027", "*** 2027"),
+        ("paid with 5555555555554444, 2223003122003222 and 6011111111111117", "paid with ***, *** and ***"),
+        ("auth: user bob with hunter2", "auth: ***"),
+        ('api_token ::= "hunter2" token ?= "hunter2" $token .= "hunter2"', 'api_token ::= "***" token ?= "***" $token .= "***"'),
+        ('var apiToken string = "hunter2"', 'var apiToken string = "***"'),
+        ("<Token>\n    hunter2\n</Token>", "<Token>\n    ***\n</Token>"),
+        ("curl --cacert ca.crt -u elastic:hunter2 https://localhost", "curl --cacert ca.crt -u elastic:*** https://localhost"),
+        ("curl --user joe:$PASSWORD x", "curl --user joe:$PASSWORD x"),
+        ("it was 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", "it was ***"),
+        ("session: opened for user 7 with token 8f14e45fceea167a", "session: ***"),
+        ("password: expired, was hunter2", "password: ***"),
+        ("sort code: 12-34-56 of joe", "sort code: ***"),
         ("order 7 paid with x4111111111111111", "order 7 paid with x***"),
         ("to DE89 3704 0044 0532 0130 00 EUR", "to *** EUR"),
         (f"got {JWT}.", f"got {MASK}"),
@@ -165,6 +179,19 @@ def test_a_secret_in_a_text_is_masked_and_the_rest_stays(text: str, masked: str)
         "2026-11-22T08:28:14.123456Z took 12.7 ms, 99.5 %",
         "at 1763800000000 ms, 1763800000000000000 ns",
         "order 4111111111111112 and 1234567890123456",
+        "id 9236992344946, imei 356938035643809, block blk_-6952295868487656571, snowflake 4000000000000000006",
+        "stats 8512 4582 2749 7421 and 4111 1111 1111 1111 2027 3012 1976",
+        "REPORT : 7007 5002 150089 240",
+        "etag 24e723b66a29d8489260833169892c3b-12, id cf3606965320998e2efc",
+        "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=173.234.31.186",
+        "pam_unix(sshd:session): session opened for user fztu by (uid=0)",
+        "Session: 30546173_4261722401 initialized by client WindowsUpdateAgent.",
+        "Auth: OK for user 7 (tenant 3); CSRF: check passed for /orders; sort code: python",
+        "cookie: none",
+        "password: must have 12 characters, invalid token: expired at 12:00, secret: loaded from file /run/x",
+        "SyntaxError: Unexpected token: 'x' at line 3",
+        "cloned git@github.com:acme/shop.git, GET /search?code=200&key=DE",
+        '{"Auth":{}, "tokens": [], "session": ()}',
         "order 14111111111111111 and 41111111111111110037, whose first 19 digits pass",
         "a ratio of 0.4111111111111111, 7.4111111111111111 or 62433332.98205674",
         "4bf92f3577b34da6a3ce929d0e0e4736 00f067aa0ba902b7",
@@ -219,9 +246,18 @@ def with_check_digits(bank: str) -> str:
     return next(iban for check in range(2, 99) if passes_mod_97(iban := f"{bank[:2]}{check:02}{bank[2:]}"))
 
 
-CARDS = st.from_regex(r"[2-9][0-9]{11,17}", fullmatch=True).map(with_check_digit)
-GROUPED_CARDS = st.tuples(st.from_regex(r"[2-9][0-9]{14}", fullmatch=True), st.sampled_from(" -.")).map(
-    lambda made: made[1].join(re.findall("....", with_check_digit(made[0])))
+def of_brand(first: str, lengths: tuple[int, ...]) -> st.SearchStrategy[str]:
+    """Card numbers that begin with what a pattern matches."""
+    return st.tuples(
+        st.from_regex(re.compile(first, re.ASCII), fullmatch=True),
+        st.sampled_from(lengths),
+        st.from_regex("[0-9]{18}", fullmatch=True),
+    ).map(lambda made: with_check_digit(f"{made[0]}{made[2]}"[: made[1] - 1]))
+
+
+CARDS = st.one_of(*(of_brand(*brand) for brand in BRANDS))
+GROUPED_CARDS = st.tuples(CARDS.filter(lambda card: len(card) == 16), st.sampled_from(" -.")).map(
+    lambda made: made[1].join(re.findall("....", made[0]))
 )
 IBANS = st.from_regex(r"[A-Z]{2}[A-Z0-9]{12,28}", fullmatch=True).map(with_check_digits)
 NAMED_BY_FORM = [pattern for pattern in (*PATTERNS, *TOKENS) if not pattern.judged]
@@ -393,6 +429,7 @@ def test_a_value_without_quotes_is_masked_up_to_the_next_blank(key: str, secret:
     assume(not re.fullmatch(r"[\d.,_]+[\W_]*", secret))  # a number, which some keys may have
     assume(secret.strip("*") and secret[0] != ":" and not secret.startswith(("--", '""', "''")))
     assume(not re.search(r"[&;,][\w.\[\]%-]+=", secret))  # looks like the next of several
+    assume(not re.fullmatch(r"[A-Za-z][A-Za-z ,.'-]*", secret))  # a word, after the key of a number
     assert secret not in REDACTOR.text(form.format(key, secret))
 
 

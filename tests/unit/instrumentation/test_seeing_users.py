@@ -67,7 +67,7 @@ def test_an_error_in_the_finder_is_logged_once_without_the_id(
     for _ in range(3):
         ask(listener, "ada")
     assert [record.getMessage() for record in caplog.records] == [
-        "sidelight could not count the user of a request, since LookupError; it is said once"
+        "sidelight could not count the user of a request because of LookupError; later failures are not logged"
     ]
     assert "ada" not in caplog.text
 

@@ -36,7 +36,7 @@ TEN_BROKEN_FILES = {
     "unknown key": (
         "thresholds: {eror_ratio: {}}",
         (
-            "thresholds.eror_ratio: is no key of Sidelight (did you mean error_ratio?); "
+            "thresholds.eror_ratio: is not a key of Sidelight (did you mean error_ratio?); "
             "give one of error_ratio, latency_p95_seconds, cpu_used_ratio, memory_used_ratio, disk_used_ratio, "
             "disk_full_ratio, queue_depth, queue_oldest_age_seconds, workflow_failure_ratio, overrides."
         ),
@@ -97,7 +97,7 @@ def test_every_fault_is_named_in_one_run(tmp_path: Path) -> None:
         "sidelight.yaml: thresholds.error_ratio.warning: got 7; give a ratio between 0 and 1, such as 0.05.",
         "sidelight.yaml: alerting.for.critical: got 3; give a duration such as 30s, 5m or 1h30m.",
         (
-            "sidelight.yaml: metrix: is no key of Sidelight (did you mean metrics?); give one of "
+            "sidelight.yaml: metrix: is not a key of Sidelight (did you mean metrics?); give one of "
             f"{', '.join(Settings.model_fields)}."
         ),
     ]

@@ -645,14 +645,19 @@ def test_on_a_full_disk_a_worker_counts_alone_and_logs_this_once(
 
     with monkeypatch.context() as patched:
         patched.setattr(f"instrumentation.store.worker_files.os.{step}", open_full if step == "open" else full)
+        patched.setattr("instrumentation.store.process_store.group_name", lambda: str(tmp_path))
         store = ProcessStore(lambda: tmp_path)
         for _ in range(3):
             add(store, catalog.WORKFLOWS_CREATED, ("import",), 7.0)
         assert not store.is_shared
-    assert [row.slots for row in store.series() if row.metric is catalog.WORKFLOWS_CREATED] == [(21.0,)]
+    shown = {row.metric.name: row.slots for row in store.series()}
+    assert (shown["workflows_created_total"], shown["sidelight_store_degraded"]) == ((21.0,), (1.0,))
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith(f"sidelight counts only this worker: {tmp_path}/")
-    assert said.endswith("No space left on device; make room there, or set another folder in SIDELIGHT_STORE_DIR")
+    assert said.startswith(f"the workers of this server cannot count together: {tmp_path}/")
+    assert said.endswith(
+        "No space left on device. Only one of them reports, and only its own requests; "
+        "make room there, or set another folder in SIDELIGHT_STORE_DIR"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

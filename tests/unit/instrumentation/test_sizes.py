@@ -132,6 +132,24 @@ def test_a_file_that_the_server_sends_by_itself_is_its_size(tmp_path: Path) -> N
     assert server.taken[-1]["type"] == "http.response.pathsend"
 
 
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"7000")], iter(())])
+def test_the_size_of_a_file_is_not_measured_on_the_event_loop(headers: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 7000)
+    loops: list[int] = []
+
+    class Path:
+        def __fspath__(self) -> str:
+            loops.append(threading.get_ident())
+            return str(tmp_path / "file")
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({**START, "headers": headers})
+        await send({"type": "http.response.pathsend", "path": Path()})
+
+    assert moved(app, Server()) == (0, 7000)
+    assert threading.get_ident() not in loops
+
+
 RECEIVED = {
     "one body": ([part(b"seven77")], 7),
     "a stream": ([part(b"abc", more=True), part(b"", more=True), part(b"defg")], 7),

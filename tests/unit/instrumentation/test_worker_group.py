@@ -192,6 +192,8 @@ def test_a_root_that_others_may_write_is_not_used(tmp_path: Path, monkeypatch: p
     planted = tmp_path / f"sidelight-{os.getuid()}"
     planted.mkdir()
     planted.chmod(0o777)
-    monkeypatch.setattr(worker_group.os, "access", lambda *_: False)
+    monkeypatch.setattr(worker_group, "_root_name", lambda: planted.name)
+    monkeypatch.setattr(worker_group.os, "access", lambda *_: False)  # nor is anything else writable
     monkeypatch.setattr(worker_group.tempfile, "gettempdir", lambda: str(tmp_path))
-    assert worker_group._root() != planted
+    with pytest.raises(PermissionError):
+        worker_group._root()

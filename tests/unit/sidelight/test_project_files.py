@@ -89,7 +89,7 @@ def test_the_fragment_generates_and_finds_nothing_wrong(repository: Path) -> Non
     ]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert find([repository / "observability"], load_settings(repository / "sidelight.yaml"))[1] == []
+    assert find([repository / "observability"], load_settings(repository / "sidelight.yaml")).findings == []
     assert (repository / "observability" / "helm" / "sidelight" / "README.md").exists()
 
 

@@ -56,6 +56,18 @@ def test_any_worker_shows_the_sum_also_of_one_that_was_killed(kind: str, tmp_pat
     assert not [*Path(f"/dev/shm/sidelight-{os.getuid()}").glob(f"*/{victim}-*")]  # noqa: S108 - where workers meet
 
 
+def test_an_exception_of_a_request_on_uwsgi_is_logged_once_and_does_not_end_the_process(tmp_path: Path) -> None:
+    service = environments.Service(**{**vars(SERVICE), "versions": {**SERVICE.versions, **PYUWSGI}})
+    with serving(service, tmp_path, command=UWSGI) as running:
+        httpx.get(
+            f"{running.url}/breaks", trust_env=False
+        )  # uWSGI ends a response that broke off as if it were complete
+        assert counted_by_labels(running.url, 1) == {("GET", "/breaks", "200", "response_aborted"): 1}
+    lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
+    reported = [line["event"] for line in lines if line["logger"] == "instrumentation.uncaught"]
+    assert reported == ["the server reports an exception that the app did not catch"]
+
+
 @pytest.mark.parametrize("kind", ["sync", "gthread"])
 def test_a_response_is_timed_to_its_last_part_and_counts_as_it_ended(kind: str, tmp_path: Path) -> None:
     with serving(SERVICE, tmp_path, *KINDS[kind]) as running:

@@ -437,7 +437,7 @@ def test_invalid_settings_are_logged_and_fail_no_request(environment: Path, capl
     (environment / "sidelight.yaml").write_text("audit: {pth: audit.log}")
     store = LocalStore()
     Auditor(store).write(Given("user.login", "7f3c", "success", {}))
-    assert "sidelight writes no audit trail: sidelight.yaml: audit.pth: is no key of Sidelight" in caplog.text
+    assert "sidelight writes no audit trail: sidelight.yaml: audit.pth: is not a key of Sidelight" in caplog.text
 
 
 def test_a_forked_child_audits_on(trail: Trail) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+import pytest
+import structlog
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 from opentelemetry import trace
 
 import instrumentation
@@ -13,6 +18,8 @@ from instrumentation.settings import parse_settings
 from tests.unit.instrumentation.test_http import Observed, shop
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.unit.instrumentation.logs.conftest import Log
 
 ACCESS = "instrumentation.access"
@@ -39,6 +46,29 @@ def test_it_says_route_status_duration_and_id_and_nothing_that_was_sent(log: Log
     }  # fmt: skip
     assert "hunter2" not in log.text
     assert "31" not in line["route"]
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_the_line_of_a_stream_says_when_its_first_byte_was_sent(log: Log, *, bound: bool) -> None:
+    app = FastAPI()
+
+    @app.get("/events")
+    async def events() -> StreamingResponse:
+        if bound:
+            structlog.contextvars.bind_contextvars(tenant="acme")
+
+        async def parts() -> AsyncIterator[str]:
+            await asyncio.sleep(0.02)
+            yield "data: first\n\n"
+            await asyncio.sleep(0.05)
+            yield "data: last\n\n"
+
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    observed(log, app).call(("GET", "/events"))
+    (line,) = lines(log)
+    assert 20 <= line["first_byte_ms"] <= line["duration_ms"] - 50
+    assert ("tenant" in line) is bound
 
 
 def test_an_error_is_one_and_says_its_type(log: Log) -> None:

@@ -41,10 +41,11 @@ def run(tmp_path: Path) -> Callable[..., Ended]:
         (tmp_path / "program.py").write_text(f"{HEAD}{APP}{FAIL}{before}{instrument}{program}")
         done = subprocess.run(
             [sys.executable, "-W", "default", tmp_path / "program.py"],
-            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False, text=True, timeout=60,
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "OTEL_SERVICE_NAME": "shop"}, capture_output=True, check=False, text=True, timeout=60,
         )  # fmt: skip
         texts = [*done.stdout.splitlines(), *done.stderr.splitlines()]
         lines = [json.loads(text) for text in texts if text.startswith("{")]
+        lines = [line for line in lines if not line["event"].startswith("settings: ")]  # which settings are used
         return Ended(lines, "\n".join(text for text in texts if not text.startswith("{")), done.returncode)
 
     return run
@@ -60,14 +61,27 @@ async def main():
     gc.collect()
 asyncio.run(main())
 """
+EMBEDDED = "try:\n    fail()\nexcept ValueError as error:\n    sys.excepthook(ValueError, error, error.__traceback__.tb_next)\n"
 IGNORED = "class Broken:\n    def __del__(self):\n        fail()\nBroken()\n"
 WORKER = 'multiprocessing.set_start_method("fork")\nprocess = multiprocessing.Process(target=work)\nprocess.start()\nprocess.join()\n'
 CASES = {
     "the main thread": ("fail()\n", "critical", "the process ends because of an uncaught exception"),
+    "a request of a server that embeds Python": (
+        EMBEDDED,
+        "error",
+        "the server reports an exception that the app did not catch",
+    ),
     "a thread": (THREAD, "error", "a thread ends because of an uncaught exception"),
     "a task that nobody awaits": (TASK, "error", "Task exception was never retrieved"),
     "an exception nobody can handle": (IGNORED, "error", "an exception was ignored, because it could not be caught"),
 }
+
+
+def test_a_program_that_cannot_be_compiled_ends_the_process(run: Callable[..., Ended]) -> None:
+    (line,) = run('compile("(", "shop.py", "exec")\n').lines
+    assert line["event"] == "the process ends because of an uncaught exception"
+    (line,) = run("runpy.run_path('broken.py')\n", before="import runpy\nopen('broken.py', 'w').write('1/0')\n").lines
+    assert line["event"] == "the process ends because of an uncaught exception"
 
 
 @pytest.mark.parametrize("case", CASES)

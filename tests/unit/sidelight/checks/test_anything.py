@@ -1,11 +1,17 @@
-"""The checks never crash, whatever a file contains."""
+"""The checks never crash, whatever a file contains.
+
+`make fuzz` tries many more examples, also on the public files in the folder that SIDELIGHT_CORPUS names.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
+import os
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,9 +22,8 @@ from instrumentation.settings import Settings
 from sidelight.build import PARTS
 from sidelight.checks import find
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+EXAMPLES = int(os.environ.get("SIDELIGHT_FUZZ_EXAMPLES", "0"))  # 0: the short run of `make test`
+CORPUS = Path(os.environ.get("SIDELIGHT_CORPUS", "corpus-is-not-set"))
 FILES = {
     name: text
     for part in ("alerts", "dashboards", "collector")
@@ -50,7 +55,7 @@ PLACES = {name: places(data) for name, data in DATA.items()}
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES or 60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_value_anywhere_makes_a_check_fall(name: str, tmp_path: Path, data: st.DataObject) -> None:
     changed = copy.deepcopy(DATA[name])
@@ -58,6 +63,36 @@ def test_no_value_anywhere_makes_a_check_fall(name: str, tmp_path: Path, data: s
         put(changed, place, copy.deepcopy(data.draw(OTHERS)))
     path = tmp_path / "changed.json"
     path.write_text(json.dumps(changed))
-    for finding in find([path], Settings())[1]:
+    assert_checked(path)
+
+
+def assert_checked(path: Path) -> None:
+    begin = time.process_time()
+    report = find([path], Settings())
+    assert report.findings or report.files
+    for finding in report.findings:
         assert finding.line >= 1
-        assert str(finding)
+        assert "a fault in sidelight check" not in str(finding)
+    assert time.process_time() - begin < 25
+
+
+TEXTS = [text.encode() for text in FILES.values()] + [
+    path.read_bytes() for path in sorted(CORPUS.rglob("*")) if path.suffix in {".yaml", ".yml", ".json"}
+]
+PIECES = st.sampled_from(
+    [b"\x00", b"\xff", b"\xef\xbb\xbf", b"{{", b"}}", b"$x", b"[[", b"(", b"[", b"{", b"- ", b": ", b"&a ", b"*a", b"<<: *a", b"|\n",
+     b"'", b'"', b"\\", b"\n", b"\t", b"#", b"= ", b"1e999", b"!!python/object:os.system ", b"kind: List\nitems:\n- ", b"groups: ",
+     b"panels: ", b"elements: {}\nlayout: {}\n", b"\xed\xa0\x80"]
+)  # fmt: skip
+
+
+@settings(max_examples=EXAMPLES or 60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_bytes_make_a_check_fall(tmp_path: Path, data: st.DataObject) -> None:
+    text = bytearray(data.draw(st.sampled_from(TEXTS))[:20_000])
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(text)))
+        text[place : place + data.draw(st.sampled_from([0, 0, 1, 7, 200]))] = data.draw(PIECES)
+    path = tmp_path / data.draw(st.sampled_from(["changed.json", "changed.yaml"]))
+    path.write_bytes(text)
+    assert_checked(path)

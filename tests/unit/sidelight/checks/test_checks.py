@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from instrumentation.errors import SidelightError
 from instrumentation.settings import Settings, parse_settings
 from sidelight.build import PARTS
-from sidelight.checks import CHECKS, find
+from sidelight.checks import CHECKS, Severity, find
+from sidelight.checks.documents import Kind
 from sidelight.checks.other_linters import LEFT
 from sidelight.cli import app
 
@@ -27,6 +29,15 @@ groups:
           sum by (job) (
             rate(foo_total[30s]))
 """
+
+
+def alert(expr: str, labels: str = "severity: warning") -> str:
+    return (
+        f"groups:\n- name: g\n  rules:\n  - alert: A\n    expr: {expr}\n    for: 5m\n    labels: {{{labels}}}\n"
+        "    annotations: {summary: s, description: d, runbook_url: r}\n"
+    )
+
+
 UNLIKE_OURS = parse_settings(
     {
         "alerting": {"group_by": ["job", "namespace"]},
@@ -37,6 +48,9 @@ UNLIKE_OURS = parse_settings(
 )
 
 
+REGION = {"startLine": 7, "startColumn": 18, "endLine": 7, "endColumn": 32}  # of foo_total[30s]
+
+
 def put(folder: Path, text: str, name: str = "rules.yaml") -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +59,7 @@ def put(folder: Path, text: str, name: str = "rules.yaml") -> Path:
 
 
 def names(*paths: Path, settings: Settings | None = None) -> list[str]:
-    return [finding.check.name for finding in find(paths, settings or Settings())[1]]
+    return [finding.check.name for finding in find(paths, settings or Settings()).findings]
 
 
 @pytest.mark.parametrize("settings", [Settings(), UNLIKE_OURS], ids=["defaults", "others"])
@@ -53,16 +67,17 @@ def test_nothing_is_wrong_with_what_is_generated(settings: Settings, tmp_path: P
     for part in PARTS.values():
         for name, text in part.files(settings).items():
             put(tmp_path, text, name)
-    files, findings = find([tmp_path], settings)
-    assert findings == []
-    assert files >= 6  # rules, dashboards and their copies in the chart, sidecar and gateway
+    report = find([tmp_path], settings)
+    assert report.findings == []
+    assert set(report.files) == set(Kind)
+    assert report.files.total() >= 6  # rules, dashboards and their copies in the chart, sidecar and gateway
 
 
 def test_a_finding_names_file_line_and_rule(tmp_path: Path) -> None:
     path = put(tmp_path, RULE)
-    (finding,) = find([path], Settings())[1]
+    (finding,) = find([path], Settings()).findings
     assert str(finding) == (
-        f"{path}:5: error: job:things:rate5m: rate() over 30 s covers fewer than 4 scrapes; use 60 s or more. [promql/rate]"
+        f"{path}:7: warning: job:things:rate5m: rate() over 30 s covers fewer than 4 scrapes; use 60 s or more. [promql/window]"
     )
 
 
@@ -73,10 +88,10 @@ def test_the_scrape_interval_comes_from_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("was", "now"),
     [
-        ("groups:", "# sidelight file/disable promql/rate\ngroups:"),
-        ("      - record", "      # sidelight disable promql/rate, rule/name\n      - record"),
-        ("        expr", "        # sidelight disable promql/rate\n        expr"),
-        ("expr: |", "expr: | # sidelight disable promql/rate"),
+        ("groups:", "# sidelight file/disable promql/window\ngroups:"),
+        ("      - record", "      # sidelight disable promql/window, rule/name\n      - record"),
+        ("        expr", "        # sidelight disable promql/window\n        expr"),
+        ("expr: |", "expr: | # sidelight disable promql/window"),
     ],
     ids=["file", "above the rule", "within it", "behind the line"],
 )
@@ -86,58 +101,168 @@ def test_a_comment_leaves_a_check_out(was: str, now: str, tmp_path: Path) -> Non
 
 def test_a_comment_is_about_its_own_rule_alone(tmp_path: Path) -> None:
     other = "      - record: job:others:rate5m\n        expr: sum by (job) (rate(bar_total[20s]))\n"
-    text = RULE.replace("      - record", "      # sidelight disable promql/rate\n      - record") + other
-    assert [finding.line for finding in find([put(tmp_path, text)], Settings())[1]] == [10]
+    text = RULE.replace("      - record", "      # sidelight disable promql/window\n      - record") + other
+    assert [finding.line for finding in find([put(tmp_path, text)], Settings()).findings] == [10]
 
 
 def test_a_prometheus_rule_of_the_operator_is_read(tmp_path: Path) -> None:
     spec = RULE.replace("\n", "\n  ")
     text = f"apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {{name: a}}\nspec:\n  {spec}\n"
-    assert [finding.line for finding in find([put(tmp_path, text)], Settings())[1]] == [9]
+    assert [finding.line for finding in find([put(tmp_path, text)], Settings()).findings] == [11]
 
 
 def test_several_documents_may_be_in_one_file(tmp_path: Path) -> None:
     path = put(tmp_path, f"{RULE}---\n{RULE.replace('foo', 'bar')}")
-    assert [finding.line for finding in find([path], Settings())[1]] == [5, 13]
+    assert [finding.line for finding in find([path], Settings()).findings] == [7, 15]
 
 
-def test_of_a_folder_only_what_can_be_checked_is_read(tmp_path: Path) -> None:
+def test_every_file_of_a_folder_is_checked_or_named_with_the_reason(tmp_path: Path) -> None:
     put(tmp_path, RULE, "deep/rules.yml")
     put(tmp_path, "{{- if .Values.a }}\ngroups:\n{{- end }}\n", "templates/rules.yaml")
     put(tmp_path, "# sidelight file/ignore: not whole\n" + RULE, "parts.yaml")
     put(tmp_path, RULE, ".hidden/rules.yaml")
     put(tmp_path, "a: [\n", "other.yaml")
-    assert [finding.path.name for finding in find([tmp_path], Settings())[1]] == ["rules.yml"]
+    put(tmp_path, "apiVersion: apps/v1\nkind: Deployment\n", "shop.yaml")
+    put(tmp_path, "tests: []\nrule_files: []\n", "rules_test.yaml")
+    put(tmp_path, "", "empty.yaml")
+    put(tmp_path, "hello", "README.md")
+    report = find([tmp_path], Settings())
+    assert [finding.path.name for finding in report.findings] == ["rules.yml"]
+    assert {each.path.name: each.reason for each in report.left} == {
+        "empty.yaml": "contains no rules, dashboard or collector configuration",
+        "other.yaml": "not valid YAML: did not find expected node content",
+        "parts.yaml": "it has the comment `sidelight file/ignore`",
+        "rules.yaml": "is a template, which can only be read after it is rendered",
+        "rules_test.yaml": "is a test of rules, which promtool runs",
+        "shop.yaml": "is a Deployment, and contains no rules, dashboard or collector configuration",
+    }
+    ended = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert f"{tmp_path}/shop.yaml: not checked: is a Deployment" in ended.output
+    assert ended.output.endswith("1 rule file checked; 6 not checked; 1 neither YAML nor JSON: 1 warning\n")
 
 
-def test_a_file_of_another_kind_is_reported_if_it_is_named(tmp_path: Path) -> None:
-    (finding,) = find([put(tmp_path, "a: 1\n")], Settings())[1]
-    assert finding.sentence == "contains no rules, dashboard or collector configuration; give a file that contains one."
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.yaml", b"a: 1\n", "contains no rules, dashboard or collector configuration; give a file that contains one."),
+        ("a.yaml", b"{{- if .Values.a }}\ngroups: []\n", "is a template, which can only be read after it is rendered; "),
+        ("a.yaml", b"groups: []\nname: caf\xe9\n", "is not UTF-8: byte 0xe9 at position 20; save it as UTF-8."),
+        ("a.yaml", b"\xff\xfea", "is not UTF-8"),
+        ("a.json", b'{"panels": [],}', "not valid JSON: a comma is before the end; "),
+        ("a.yaml", b"groups: &a [*a]\n", "the alias *a contains itself; "),
+        ("a.yaml", b"[" * 3000, "is nested more than 100 levels deep; "),
+        ("a.json", b"[" * 3000, "is nested more than 100 levels deep; "),
+        ("a.yaml", b"a: &a [1,1,1,1,1,1,1,1,1,1]\n" + b"".join(
+            b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 10)) for i in range(6)
+        ) + b"groups: []\n", "has more than 1,000,000 values, counting each use of an alias; "),
+    ],
+    ids=["other", "template", "latin-1", "cut UTF-16", "comma", "recursive", "deep", "deep JSON", "aliases"],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_is_a_finding_and_the_next_is_checked(
+    name: str, text: bytes, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(text)
+    first, second = find([path, put(tmp_path, RULE)], Settings()).findings
+    assert first.check.severity is Severity.ERROR
+    assert first.sentence.startswith(says)
+    assert second.check.name == "promql/window"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_names_the_encoding(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_bytes(RULE.encode(encoding))
+    assert names(path) == ["promql/window"]
+
+
+GROUPS = yaml.safe_load(RULE)
+OBJECT = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "spec": GROUPS}
+PANEL = {
+    "title": "Up",
+    "type": "table",
+    "datasource": {"type": "prometheus"},
+    "targets": [{"expr": "sum(rate(a[30s]))"}],
+}
+BOARD = {"title": "Shop", "panels": [PANEL]}
+V2 = {
+    "title": "Shop", "layout": {"kind": "GridLayout"}, "elements": {"panel-1": {"kind": "Panel", "spec": {
+        "title": "Up", "vizConfig": {"kind": "table"}, "data": {"kind": "QueryGroup", "spec": {"queries": [
+            {"spec": {"query": {"kind": "prometheus", "spec": {"expr": "sum(rate(a[30s]))"}}}}]}}}}},
+}  # fmt: skip
+WRAPPED: dict[str, Any] = {
+    "minified JSON": GROUPS,
+    "List": {"apiVersion": "v1", "kind": "List", "items": [OBJECT]},
+    "PrometheusRuleList": {"apiVersion": "v1", "kind": "PrometheusRuleList", "items": [OBJECT]},
+    "VMRule": {**OBJECT, "kind": "VMRule"},
+    "ConfigMap of rules": {"kind": "ConfigMap", "data": {"a.yaml": RULE}},
+    "ConfigMap of a dashboard": {"kind": "ConfigMap", "data": {"a.json": json.dumps(BOARD)}},
+    "ConfigMap in a List": {
+        "kind": "ConfigMapList",
+        "items": [{"kind": "ConfigMap", "data": {"a.json": json.dumps(BOARD)}}],
+    },
+    "dashboard": {"dashboard": BOARD, "meta": {}},
+    "kind Dashboard": {"apiVersion": "dashboard.grafana.app/v1beta1", "kind": "Dashboard", "spec": BOARD},
+    "schema v2": {"apiVersion": "dashboard.grafana.app/v2beta1", "kind": "Dashboard", "spec": V2},
+    "schema v2 without a kind": V2,
+    "GrafanaDashboard": {"kind": "GrafanaDashboard", "spec": {"json": json.dumps(BOARD)}},
+    "old rows": {"title": "Shop", "rows": [{"title": "All", "panels": [PANEL]}]},
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+@pytest.mark.parametrize("form", ["a.json", "a.yaml"])
+def test_rules_and_dashboards_are_found_in_what_contains_them(name: str, form: str, tmp_path: Path) -> None:
+    data = WRAPPED[name]
+    path = put(tmp_path, json.dumps(data) if form.endswith("json") else yaml.safe_dump(data), form)
+    assert "promql/window" in names(path)
+
+
+def test_a_finding_in_a_config_map_names_its_own_line(tmp_path: Path) -> None:
+    inside = "".join(f"    {line}\n" for line in RULE.splitlines())
+    path = put(tmp_path, f"kind: ConfigMap\ndata:\n  rules.yaml: |\n{inside}")
+    assert [finding.line for finding in find([path], Settings()).findings] == [8]
+
+
+TRUSTED = {
+    "merge keys": "groups:\n- name: g\n  rules:\n  - &x {for: 5m, labels: {severity: warning}, alert: B, expr: up == 1, "
+    "annotations: {summary: s, description: d, runbook_url: r}}\n  - {<<: *x, alert: A, expr: up == 0}\n",
+    "a day that does not exist": alert("up == 0", "severity: warning, since: 2024-02-30"),
+    "an equals sign": alert("up == 0", "severity: warning, op: ="),
+    "numbers as labels": alert("up == 0", "severity: 1"),
+    "a computed number": alert("sum by (topic) (size) > 5 * 1024 ^ 3"),
+    "time": alert("max by (job) (last_success_seconds) < time() - 3600"),
+    "scalar": alert("sum by (mode) (rate(a_total[5m])) / scalar(sum(rate(a_total[5m]))) > 0.5"),
+    "a negative number": alert("min by (job) (temperature) < -10"),
+    "native histograms": alert(
+        "histogram_quantile(0.95, sum by (job) (rate(http_server_request_duration_seconds[5m]))) > 1"
+    ),
+    "a difference of counters": alert("sum(grpc_started_total) - sum(grpc_handled_total) > 7"),
+    "a gauge that counts": alert("max(kube_pod_count) > 7"),
+}
+
+
+@pytest.mark.parametrize("name", TRUSTED)
+def test_what_prometheus_understands_is_no_finding(name: str, tmp_path: Path) -> None:
+    assert find([put(tmp_path, TRUSTED[name])], Settings()).findings == []
 
 
 def test_a_duplicate_key_is_reported_with_its_line(tmp_path: Path) -> None:
     path = put(tmp_path, RULE.replace("    rules:", "    interval: 1m\n    interval: 2m\n    rules:"))
-    first = find([path], Settings())[1][0]
+    first = find([path], Settings()).findings[0]
     assert (first.line, first.message) == (4, "has the key 'interval' twice")
 
 
 def test_json_with_tabs_and_pictures_is_read(tmp_path: Path) -> None:
     text = '{\n\t"panels": [],\n\t"title": "\\ud83d\\ude00 shop",\n\t"editable": true,\n\t"uid": "a"\n}\n'
-    (finding,) = find([put(tmp_path, text, "board.json")], Settings())[1]
+    (finding,) = find([put(tmp_path, text, "board.json")], Settings()).findings
     assert (finding.line, finding.subject) == (4, "😀 shop")
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "code"), [("a/b.yaml", None, "path_missing"), ("a.yaml", b"\xff\xfe", "file_unreadable")]
-)
-def test_what_cannot_be_read_is_refused(name: str, text: bytes | None, code: str, tmp_path: Path) -> None:
-    path = tmp_path / name
-    if text is not None:
-        path.write_bytes(text)
-    with pytest.raises(SidelightError) as told:
-        find([path], Settings())
-    assert told.value.code == code
-    assert str(path) in told.value.message
+def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SidelightError, match=r"b\.yaml: there is no such file or folder\.") as refused:
+        find([tmp_path / "a" / "b.yaml"], Settings())
+    assert refused.value.code == "path_missing"
 
 
 def test_an_unknown_check_is_refused(tmp_path: Path) -> None:
@@ -164,8 +289,9 @@ def test_what_others_find_is_found_or_explained_but_not_both() -> None:
     ("arguments", "status"),
     [
         ([], 1),
-        (["--fail-on", "error"], 1),
-        (["--disable", "promql/rate"], 0),
+        (["--fail-on", "warning"], 1),
+        (["--fail-on", "error"], 0),
+        (["--disable", "promql/window"], 0),
         (["--fail-on", "sometimes"], 2),
         (["--format", "xml"], 2),
     ],
@@ -178,7 +304,7 @@ def test_mild_findings_need_not_fail(tmp_path: Path) -> None:
     path = put(tmp_path, RULE.replace("job:things:rate5m", "things").replace("30s", "5m"))
     failing = [CliRunner().invoke(app, ["check", str(path), "--fail-on", severity]) for severity in ("note", "warning")]
     assert [ended.exit_code for ended in failing] == [1, 0]
-    assert "1 file checked: 1 note" in failing[1].output
+    assert "1 rule file checked: 1 note" in failing[1].output
 
 
 def test_sarif_holds_every_check_and_every_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +315,57 @@ def test_sarif_holds_every_check_and_every_finding(tmp_path: Path, monkeypatch: 
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == [check.name for check in CHECKS]
     (result,) = run["results"]
-    assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == "promql/rate"
+    assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == "promql/window"
     (place,) = result["locations"]
-    assert place["physicalLocation"] == {"artifactLocation": {"uri": "rules.yaml"}, "region": {"startLine": 5}}
+    assert place["physicalLocation"] == {"artifactLocation": {"uri": "rules.yaml"}, "region": REGION}
+
+
+FIXABLE = """\
+groups:
+  - name: g
+    rules:
+      - record: job:a:sum
+        expr: sum by (job) (up{a=~"b", c =~ '.+', d=~"e|f"})  # plain
+      - record: job:b:sum
+        expr: |
+          sum by (job) (up{
+            a!~"b"})
+      - record: job:c:sum
+        expr: 'sum by (job) (up{a=~"b"})'
+      - record: job:d:sum
+        expr: "sum by (job) (up{a=~'b'})"
+"""
+FIXED = (
+    FIXABLE.replace("""a=~"b", c =~ '.+'""", 'a="b", c!=""').replace('a!~"b"', 'a!="b"').replace("""'sum by (job) (up{a=~"b"})'""", """'sum by (job) (up{a="b"})'""")
+)  # fmt: skip
+
+
+def test_what_has_one_right_answer_is_fixed_and_the_rest_is_left(tmp_path: Path) -> None:
+    path = put(tmp_path, FIXABLE)
+    path.chmod(0o640)
+    ended = CliRunner().invoke(app, ["check", "--fix", str(path)])
+    assert path.read_text() == FIXED
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert ended.output.count("matches only one value") == 1  # within double quotes, which would need escapes
+    again = path.read_text()
+    CliRunner().invoke(app, ["check", "--fix", str(path)])
+    assert path.read_text() == again
+
+
+def test_without_fix_no_file_is_changed(tmp_path: Path) -> None:
+    path = put(tmp_path, FIXABLE)
+    CliRunner().invoke(app, ["check", str(path)])
+    assert path.read_text() == FIXABLE
+
+
+def test_github_shows_a_finding_beside_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, RULE, "a, b/rules.yaml")
+    ended = CliRunner().invoke(app, ["check", "--format", "github", "a, b"])
+    assert ended.stdout == (
+        "::warning file=a%2C b/rules.yaml,line=7,col=18,endLine=7,endColumn=32,title=promql/window::"
+        "job:things:rate5m: rate() over 30 s covers fewer than 4 scrapes; use 60 s or more.\n"
+    )
+    sarif = json.loads(CliRunner().invoke(app, ["check", "--format", "sarif", "a, b"]).stdout)
+    place = sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "a%2C%20b/rules.yaml"

@@ -2,310 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from instrumentation.settings import Settings
 from sidelight.checks import CHECKS, find
+from sidelight.reference.check_examples import EXAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ALERT = """\
-groups:
-  - name: shop
-    interval: 30s
-    rules:
-      - alert: TooMany
-        expr: {expr}
-        for: 2m
-        labels: {{severity: warning}}
-        annotations:
-          summary: Too many.
-          description: "{{{{ $labels.job }}}} has too many."
-          runbook_url: https://example.org/TooMany
-"""
-RECORD = """\
-groups:
-  - name: shop
-    rules:
-      - record: {name}
-        expr: {expr}
-"""
-SCOPE = 'job=~"$job",instance=~"$instance"'
-
-
-def alert(expr: str, was: str = "", now: str = "") -> str:
-    text = ALERT.format(expr=json.dumps(expr))
-    assert was in text
-    return text.replace(was, now) if was else text
-
-
-def record(expr: str, name: str = "job:things:sum") -> str:
-    return RECORD.format(expr=json.dumps(expr), name=name)
-
-
-def dashboard(**changes: Any) -> dict[str, Any]:
-    variable = {"type": "query", "multi": True, "includeAll": True, "allValue": ".+", "refresh": 2}
-    source = {"type": "prometheus", "uid": "${datasource}"}
-    panel = {
-        "id": 7,
-        "type": "timeseries",
-        "title": "Up",
-        "description": "Whether it is up.",
-        "datasource": source,
-        "fieldConfig": {
-            "defaults": {"unit": "short", "thresholds": {"steps": [{"value": None}, {"value": 0.01}, {"value": 0.05}]}}
-        },
-        "targets": [{"datasource": source, "expr": f"up{{{SCOPE}}}"}],
-    }
-    board = {
-        "uid": "shop",
-        "title": "Shop",
-        "editable": False,
-        "templating": {
-            "list": [
-                {"type": "datasource", "name": "datasource", "query": "prometheus"},
-                {**variable, "name": "job", "query": "label_values(target_info, job)"},
-                {**variable, "name": "instance", "query": {"query": 'label_values(up{job=~"$job"}, instance)'}},
-            ]
-        },
-        "panels": [{"type": "row", "title": "All", "panels": [panel]}],
-    }
-    return put(board, changes)
-
-
-def put(board: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Keys are paths, with dots."""
-    for path, value in changes.items():
-        *keys, last = (int(key) if key.isdecimal() else key for key in path.split("__"))
-        place: Any = board
-        for key in keys:
-            place = place[key]
-        if value is ...:
-            del place[last]
-        else:
-            place[last] = value
-    return board
-
-
-def panel(**changes: Any) -> str:
-    return json.dumps(
-        dashboard(**{f"panels__0__panels__0__{path}": value for path, value in changes.items()}), indent=2
-    )
-
-
-def board(**changes: Any) -> str:
-    return json.dumps(dashboard(**changes), indent=2)
-
-
-def asks(expr: str) -> str:
-    return panel(targets__0__expr=expr)
-
-
-def merges(expr: str) -> str:
-    targets = [{"expr": one, "format": "table"} for one in (f"count by (job) (up{{{SCOPE}}})", expr)]
-    return panel(type="table", targets=targets, transformations=[{"id": "merge"}])
-
-
-COLLECTOR = """\
-extensions:
-  file_storage: {directory: /queue}
-  health_check: {endpoint: "127.0.0.1:13133"}
-receivers:
-  otlp: {protocols: {http: {endpoint: "127.0.0.1:4318"}}}
-processors:
-  memory_limiter: {check_interval: 1s, limit_mib: 100}
-  redaction: {blocked_values: ["x$", "a$$1"]}
-exporters:
-  otlp_http:
-    endpoint: http://gateway:4318
-    headers: {authorization: "${env:TOKEN}"}
-    sending_queue: {storage: file_storage}
-service:
-  extensions: [file_storage, health_check]
-  telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: 8888}}}}]}}
-  pipelines:
-    traces: {receivers: [otlp], processors: [memory_limiter, redaction], exporters: [otlp_http]}
-    metrics: {receivers: [otlp], processors: [memory_limiter], exporters: [otlp_http]}
-"""
-
-
-def collector(was: str = "", now: str = "") -> str:
-    assert was in COLLECTOR
-    return COLLECTOR.replace(was, now) if was else COLLECTOR
-
-
-class Example(NamedTuple):
-    wrong: str
-    right: str
-    says: str
-
-
-SUM = "sum by (job) (rate(requests_total[5m]))"
-EXAMPLES = {
-    "file/parse": Example("groups: [\n", "groups: []\n", "not valid YAML"),
-    "rule/schema": Example(
-        alert(f"{SUM} > 7", "for: 2m", "for: 2m\n        four: 2m"), alert(f"{SUM} > 7"), "unknown key four"
-    ),
-    "rule/name": Example(
-        record(SUM, "requests"), record(SUM, "job:requests:rate5m"), "is not named level:metric:operations"
-    ),
-    "rule/duplicate": Example(
-        record("sum(foo)") + "      - {record: 'job:things:sum', expr: sum  (foo)}\n",
-        record("sum(foo)") + "      - {record: 'job:things:sum', expr: sum(bar)}\n",
-        "is the same as the rule on line 4",
-    ),
-    "rule/dependency": Example(
-        record("sum(foo)", "job:a:sum") + "  - {name: b, rules: [{record: 'job:b:sum', expr: 'job:a:sum * 2'}]}\n",
-        record("sum(foo)", "job:a:sum") + "      - {record: 'job:b:sum', expr: 'job:a:sum * 2'}\n",
-        "reads job:a:sum, which the group shop records",
-    ),
-    "rule/interval": Example(
-        alert(f"{SUM} > 7", "interval: 30s", "interval: 10m"),
-        alert(f"{SUM} > 7", "interval: 30s", "interval: 5m"),
-        "is evaluated every 10m",
-    ),
-    "rule/label": Example(
-        alert(f"{SUM} > 7", "{severity: warning}", "{team: a}"), alert(f"{SUM} > 7"), "has no label severity"
-    ),
-    "alert/comparison": Example(alert(f"{SUM} > 7 or {SUM} < bool 3"), alert(f"{SUM} > 7 or {SUM} < 3"), "< bool 3"),
-    "alert/for": Example(alert(f"{SUM} > 7", "for: 2m", "for: 0s"), alert(f"{SUM} > 7"), "after a single evaluation"),
-    "alert/absent": Example(
-        "# sidelight file/disable alert/for\n" + alert("absent(up{job='shop'})", "for: 2m", "for: 0m"),
-        alert("absent(up{job='shop'})"),
-        "uses absent() without for",
-    ),
-    "alert/template": Example(
-        alert(f"{SUM} > 7", "$labels.job", "$labels.instance"),
-        alert(f"{SUM} > 7"),
-        "description reads the label instance",
-    ),
-    "alert/value": Example(
-        alert(f"{SUM} > 7", "severity: warning", "severity: warning, now: '{{ $value }}'"),
-        alert(f"{SUM} > 7", "severity: warning", "severity: warning, now: '{{ $labels.job }}'"),
-        "the label now contains the value",
-    ),
-    "alert/humanize": Example(
-        alert(f"{SUM} > 7", "has too many", "has {{ $value }}"),
-        alert(f"{SUM} > 7", "has too many", "has {{ $value | humanize }}"),
-        "shows the value with all its digits",
-    ),
-    "alert/annotation": Example(
-        alert(f"{SUM} > 7", "runbook_url:", "runbook:"), alert(f"{SUM} > 7"), "has no runbook_url"
-    ),
-    "rule/unstable": Example(alert(f"topk(3, {SUM}) > 7"), alert(f"{SUM} > 7"), "depends on what topk() selects"),
-    "promql/syntax": Example(record("sum(foo"), record("sum(foo)"), "not valid PromQL"),
-    "promql/impossible": Example(
-        record("sum by (job) (foo) / on (pod) sum by (pod) (bar)"),
-        record("sum by (pod) (foo) / on (pod) sum by (pod) (bar)"),
-        "matches on 'pod'",
-    ),
-    "promql/series": Example(
-        record("max by (job) (process_open_fdz)"),
-        record("max by (job) (process_open_fds)"),
-        "use process_open_fds if you meant that",
-    ),
-    "promql/regexp": Example(record('sum(foo{a=~"b"})'), record('sum(foo{a=~"b|c"})'), 'write a="b"'),
-    "promql/counter": Example(record("sum(foo_total)"), record("sum(increase(foo_total[5m]))"), "counter foo_total"),
-    "promql/rate": Example(
-        record("rate(queue_depth[5m])"), record("deriv(queue_depth[5m])"), "rate() of queue_depth, which is a gauge"
-    ),
-    "promql/division": Example(record("avg(a / b)"), record("avg(a / (b > 0))"), "by a value that may be zero"),
-    "promql/fragile": Example(
-        record("sum without (pod) (a) / b"), record("sum by (job) (a) / on (job) b"), "only one side of /"
-    ),
-    "promql/edge": Example(
-        record("histogram_quantile(0.9, sum by (le) (rate(http_server_request_duration_seconds_bucket[5m]))) > 0.7"),
-        record("histogram_quantile(0.9, sum by (le) (rate(http_server_request_duration_seconds_bucket[5m]))) > 0.75"),
-        "use an edge, such as 0.75 or 0.5",
-    ),
-    "promql/features": Example(record("sum(info(foo))"), record("sum(foo)"), "info() needs --enable-feature"),
-    "promql/performance": Example(
-        alert("max by (job, queue) (queue_depth) > 3"),
-        alert("job_queue:queue_depth:max > 3"),
-        "computes what job_queue:queue_depth:max records",
-    ),
-    "dashboard/datasource-variable": Example(
-        board(templating__list__0__query="loki"), board(), "has no variable for its data source"
-    ),
-    "dashboard/target-variables": Example(board(templating__list__1__allValue=".*"), board(), "has allValue '.*'"),
-    "dashboard/variable-query": Example(
-        board(templating__list__1__query="label_values(up{, job)"), board(), "has the query label_values(up{, job)"
-    ),
-    "dashboard/reload": Example(board(templating__list__2__refresh=1), board(), "variable instance: is not refreshed"),
-    "dashboard/datasource": Example(panel(datasource="Prometheus"), board(), "uses the fixed data source 'Prometheus'"),
-    "dashboard/description": Example(panel(description=...), board(), "has no description"),
-    "dashboard/unit": Example(panel(fieldConfig__defaults__unit=""), board(), "has no unit"),
-    "dashboard/no-targets": Example(panel(targets=[]), panel(targets=[], type="text"), "has no query"),
-    "dashboard/scope": Example(
-        asks('up{job=~"$job"}'),
-        asks('job:up:sum{job=~"$job"}').replace("job:up:sum", "ALERTS"),
-        "reads up without instance",
-    ),
-    "dashboard/rate-interval": Example(
-        asks(f"rate(foo_total{{{SCOPE}}}[5m])"), asks(f"rate(foo_total{{{SCOPE}}}[$__rate_interval])"), "a rate over 5m"
-    ),
-    "dashboard/editable": Example(board(editable=...), board(), "can be edited"),
-    "dashboard/threshold": Example(
-        panel(fieldConfig__defaults__thresholds__steps__0__value="null"), board(), "thresholds 'null', 0.01, 0.05"
-    ),
-    "dashboard/merge": Example(
-        merges(f"up{{{SCOPE}}}"), merges(f"max by (job) (up{{{SCOPE}}})"), "whose rows keep their metric name"
-    ),
-    "dashboard/uid": Example(board(uid=None), board(), "has no uid"),
-    "collector/component": Example(
-        collector("redaction", "attributes"), collector(), "the collector of `make tools` has no processor attributes"
-    ),
-    "collector/reference": Example(
-        collector("storage: file_storage", "storage: file_storage/b"),
-        collector(),
-        "exporters.otlp_http.sending_queue.storage: refers to file_storage/b, which is not a defined extension",
-    ),
-    "collector/unused": Example(
-        collector("[memory_limiter, redaction]", "[memory_limiter]"),
-        collector(),
-        "processors.redaction: is not used",
-    ),
-    "collector/port": Example(
-        collector("port: 8888", "port: '${env:PORT:-4318}'"),
-        collector(),
-        "port 4318, like receivers.otlp.protocols.http",
-    ),
-    "collector/secret": Example(
-        collector("${env:TOKEN}", "Bearer abc"), collector(), "headers.authorization: contains a secret in plain text"
-    ),
-    "collector/memory-limiter": Example(
-        collector("[memory_limiter, redaction]", "[redaction, memory_limiter]"), collector(), "starts with redaction"
-    ),
-    "collector/metrics-twice": Example(
-        collector("exporters:\n", "exporters:\n  otlp_http/b: {sending_queue: {storage: file_storage}}\n").replace(
-            "[memory_limiter], exporters: [otlp_http]", "[memory_limiter], exporters: [otlp_http, otlp_http/b]"
-        ),
-        collector(),
-        "sends metrics with otlp_http/b, and otlp_http does too",
-    ),
-    "collector/queue": Example(
-        collector("{storage: file_storage}", "{enabled: true}"), collector(), "keeps its queue in memory"
-    ),
-    "collector/open": Example(collector("127.0.0.1:4318", "0.0.0.0:4318"), collector(), "listens on 0.0.0.0:4318"),
-    "collector/dollar": Example(collector("a$$1", "a$1"), collector(), "blocked_values.1: has a single $"),
-}
 
 
 def found(folder: Path, text: str) -> list[tuple[str, str]]:
     path = folder / ("example.json" if text.startswith("{") else "example.yaml")
     path.write_text(text)
-    files, findings = find([path], Settings())
-    assert files == 1
-    return [(finding.check.name, finding.sentence) for finding in findings]
+    report = find([path], Settings())
+    assert report.left == []
+    return [(finding.check.name, finding.sentence) for finding in report.findings]
 
 
 def test_every_check_has_its_example() -> None:
     assert [check.name for check in CHECKS] == list(dict.fromkeys(check.name for check in CHECKS))
-    assert set(EXAMPLES) == {check.name for check in CHECKS}
+    online = {
+        check.name for check in CHECKS if check.name.startswith("online/")
+    }  # tests/integration has their examples
+    assert set(EXAMPLES) == {check.name for check in CHECKS} - online
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -25,7 +25,7 @@ def complete(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 def test_only_the_tools_of_the_demo_are_brought(complete: list[tuple[str, ...]]) -> None:
     main.prepare()
-    assert complete == [("prometheus", "alertmanager")]
+    assert complete == [("any-prometheus", "any-alertmanager")]
 
 
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn", "websockets"])

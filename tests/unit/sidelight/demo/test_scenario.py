@@ -36,7 +36,9 @@ def timeless(text: str) -> str:
 def test_the_rules_are_those_of_every_service_but_for_their_times(settings: Settings) -> None:
     demo, usual = (
         generated(settings)["rules.yaml"],
-        generated(Settings(budget=settings.budget, slo=settings.slo, service=settings.service))["rules.yaml"],
+        generated(
+            Settings(budget=settings.budget, slo=settings.slo, service=settings.service, signals=settings.signals)
+        )["rules.yaml"],
     )
     assert demo != usual
     assert timeless(demo) == timeless(usual)
@@ -49,7 +51,9 @@ def test_the_thresholds_are_those_of_every_service(settings: Settings) -> None:
 def test_alertmanager_routes_and_inhibits_as_for_every_service_and_tells_the_webhook_everything(
     settings: Settings,
 ) -> None:
-    usual_settings = Settings(budget=settings.budget)  # without a budget there is no alert on cost
+    usual_settings = Settings(
+        budget=settings.budget, signals=settings.signals
+    )  # without a budget there is no alert on cost
     demo, usual = (yaml.safe_load(generated(s)["alertmanager.yaml"]) for s in (settings, usual_settings))
     assert demo["inhibit_rules"] == usual["inhibit_rules"]
     assert demo["route"]["routes"] == usual["route"]["routes"]
@@ -75,15 +79,24 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "ServiceAbsent",
         "SeriesLimitReached",
         "ScrapeSlow",
+        "StoreDegraded",
+        "HealthCheckFailing",
+        "QueueReadFailing",
+        "AuditEntriesLost",
+        "LogLinesLost",
         "CollectorDroppingData",
         "CollectorQueueFilling",
+        "OrdersStopped",
+        "CatalogShrunk",
+        "PaymentsDeclined",  # its critical level
+        "PricesOutdated",
     }
 
 
 def test_each_alert_fires_once_and_resolves_once_but_for_the_watchdog() -> None:
     fires = [key for phase in PHASES for key in phase.fires]
     resolves = [key for phase in PHASES for key in phase.resolves]
-    assert len(set(fires)) == len(fires) == 6
+    assert len(set(fires)) == len(fires) == 7
     assert sorted([ALIVE, *resolves]) == sorted(fires)
 
 
@@ -96,10 +109,17 @@ def test_each_fault_lies_between_the_thresholds_of_the_severity_it_causes(settin
     assert p95.critical < by_key[Key("HighLatencyP95", "critical")].latency_seconds
 
 
+def test_declined_payments_fire_the_warning_of_the_shops_own_signal(settings: Settings) -> None:
+    [signal] = [signal for signal in settings.signals if signal.name == "payment_attempts"]
+    levels = signal.alerts[0].levels
+    [declined] = [phase.declined_ratio for phase in PHASES if phase.declined_ratio]
+    assert levels.warning < declined < levels.critical
+
+
 def test_alerts_resolve_only_when_the_shop_is_healthy() -> None:
     for phase in PHASES:
         if phase.resolves:
-            assert (phase.error_ratio, phase.latency_seconds) == (0, 0)
+            assert (phase.error_ratio, phase.latency_seconds, phase.declined_ratio) == (0, 0, 0)
 
 
 def test_the_demo_ends_within_four_minutes() -> None:

@@ -30,6 +30,7 @@ class Parts:
             load=SimpleNamespace(url=old.url),  # type: ignore[arg-type]
             prometheus=self.process("prometheus"),
             alertmanager=self.process("alertmanager"),
+            page=self.process("page"),
             webhook=SimpleNamespace(),  # type: ignore[arg-type]
             spans=SimpleNamespace(),  # type: ignore[arg-type]
         )
@@ -78,7 +79,7 @@ def test_a_rollout_takes_one_step_after_the_other(parts: Parts) -> None:
     parts.done.clear()
     parts.scraped = {"1.1.0": True}
     assert list(steps) == []
-    assert parts.done == ["stop 1.0.0", "put http://1.1.0/faults {'error_ratio': 0.0, 'latency_seconds': 0.0}"]
+    assert parts.done == ["stop 1.0.0", "put http://1.1.0/faults {}"]
 
 
 def test_an_ordinary_phase_only_changes_the_faults(parts: Parts) -> None:
@@ -94,7 +95,13 @@ def test_a_shop_that_takes_no_faults_is_named(parts: Parts, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [("shop", "The shop"), ("prometheus", "Prometheus"), ("alertmanager", "Alertmanager")]
+    ("part", "name"),
+    [
+        ("shop", "The shop"),
+        ("prometheus", "Prometheus"),
+        ("alertmanager", "Alertmanager"),
+        ("page", "The page of dashboards"),
+    ],
 )
 def test_a_stopped_part_is_named_with_the_end_of_its_log(parts: Parts, part: str, name: str) -> None:
     parts.stage.check()

@@ -60,7 +60,7 @@ def test_the_live_picture_shows_phase_measurements_and_alerts_and_nothing_is_cut
     lines = live(SCENE, width)
     text = "\n".join(lines)
     for part in (
-        "Phase 3 of 8",
+        "Phase 3 of 9",
         "33 s",
         PHASES[2].happens,
         "12 s, waiting for HighErrorRate critical to fire",
@@ -72,7 +72,7 @@ def test_the_live_picture_shows_phase_measurements_and_alerts_and_nothing_is_cut
         assert part in " ".join(text.split()), part
     assert "…" not in text
     assert max(map(len, lines)) <= width
-    assert len(lines) <= 19  # beside the five lines above it
+    assert len(lines) <= 20  # beside the five lines above it
 
 
 def test_the_live_picture_shows_the_thresholds_of_the_settings() -> None:
@@ -98,10 +98,10 @@ def test_a_log_has_a_line_for_everything_that_changes() -> None:
     wind = replace(calm, number=1, began=15.0, episodes={ERRORS_WARNING: (Episode(pending=16.0),)})
     later = replace(wind, episodes={ERRORS_WARNING: (Episode(pending=16.0, fired=21.0, delivered=22.5),)})
     assert plain(calm, calm, wind, wind, later, later) == [
-        f"   0.0 s  phase 1 of 8: {PHASES[0].happens}",
+        f"   0.0 s  phase 1 of 9: {PHASES[0].happens}",
         "  16.0 s  HighErrorRate warning: pending",
         "  15.0 s  measured: no data, error ratio no data, p95 no data",
-        f"  15.0 s  phase 2 of 8: {PHASES[1].happens}",
+        f"  15.0 s  phase 2 of 9: {PHASES[1].happens}",
         "  21.0 s  HighErrorRate warning: fired",
         "  22.5 s  HighErrorRate warning: delivered",
     ]
@@ -117,7 +117,7 @@ def test_every_expected_alert_has_a_row_from_the_beginning_and_others_follow() -
     screen.print(alert_table(PHASES, {DOWN: (Episode(pending=7.0),)}))
     rows = [line.split() for line in printed(screen).splitlines()[3:] if line.strip()]
     assert [Key(*row[:2]) for row in rows] == [*(key for phase in PHASES for key in phase.fires), DOWN]
-    assert [row[2] for row in rows] == ["inactive"] * 6 + ["pending"]
+    assert [row[2] for row in rows] == ["inactive"] * 7 + ["pending"]
     assert rows[-1][3:] == ["7.0", "s"]
 
 
@@ -151,7 +151,7 @@ def test_without_a_terminal_the_view_is_plain() -> None:
     with showing(screen, Settings(), lambda: 33.0) as view:
         view.show(SCENE)
     assert isinstance(view, PlainView)
-    assert f"  21.0 s  phase 3 of 8: {PHASES[2].happens}" in printed(screen).splitlines()
+    assert f"  21.0 s  phase 3 of 9: {PHASES[2].happens}" in printed(screen).splitlines()
 
 
 class Terminal(io.StringIO):

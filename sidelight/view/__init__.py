@@ -1,0 +1,1 @@
+"""Shows dashboards, alerts and services in a browser: ``sidelight view``."""
