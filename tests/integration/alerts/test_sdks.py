@@ -155,9 +155,11 @@ def test_the_reference_says_which_alerts_a_page_raises(way: str, tmp_path: Path)
 @pytest.mark.parametrize("name", ["go", "go-otlp", "java", "node-otlp"])
 def test_errors_and_slow_requests_raise_both_severities_and_one_page_each(name: str, tmp_path: Path) -> None:
     found = fired(tmp_path, grown(page(f"{name}-before"), page(f"{name}-after"), "shop"))
-    assert {
-        alert: found.get(alert) for alert in ("HighErrorRate", "HighLatencyP95", "ErrorBudgetBurn")
-    } == {"HighErrorRate": BOTH, "HighLatencyP95": BOTH, "ErrorBudgetBurn": {"warning"}}  # one incident is one page
+    assert {alert: found.get(alert) for alert in ("HighErrorRate", "HighLatencyP95", "ErrorBudgetBurn")} == {
+        "HighErrorRate": BOTH,
+        "HighLatencyP95": BOTH,
+        "ErrorBudgetBurn": {"warning"},
+    }  # one incident is one page
 
 
 @pytest.mark.parametrize("name", ["go", "go-otlp", "java"])
