@@ -1,4 +1,4 @@
-"""HighLatencyP95: one request in twenty, or more, is slower than it may be."""
+"""HighLatencyP95: the p95 latency of a service is above its threshold."""
 
 from __future__ import annotations
 
