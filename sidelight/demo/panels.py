@@ -23,6 +23,7 @@ _FILLED = {
     "$__range": "1h",
     "$job": SERVICE,
     "$instance": ".+",
+    **dict.fromkeys(("$cluster", "$namespace", "$environment"), ".*"),  # a service may lack these labels
 }
 _OF_CONTAINERS = tuple(metric.name for metric in METRICS if metric.name.startswith("container_"))
 

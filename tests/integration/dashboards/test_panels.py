@@ -30,7 +30,7 @@ SETTINGS = parse_settings(
 SCRAPE = 0.25  # seconds
 NEEDED = 2.0  # seconds until every window below holds several scrapes
 WINDOWS = {"$__rate_interval": "4s", "$__range": "60s", "$__interval": "4s"}
-VARIABLES = {"$job": "shop", "$instance": ".+"}
+VARIABLES = {"$job": "shop", "$instance": ".+", "$cluster": ".*", "$namespace": ".*", "$environment": ".*"}
 VALUES = {
     "http_route": "/orders/{id}",
     "http_response_status_code": "503",
