@@ -34,10 +34,11 @@ def high_latency_p95(settings: Settings) -> list[AlertRule]:
 def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
+    # A start in the future means that clocks differ, not that an instance is young.
     # While every instance is young, as after a restart of all, a window holds their slow start though it is over.
     warm = settings.alerting.window.seconds + settings.alerting.for_.critical.seconds
     age = f"max by ({of.by}) (time() - {catalog.PROCESS_START_TIME.name})"
-    young = f"\nunless on ({of.by}) {age} < {warm}" if limit.severity == "critical" else ""
+    young = f"\nunless on ({of.by}) {age} >= 0 < {warm}" if limit.severity == "critical" else ""
     slow = slower(settings, of.buckets, limit.than()) if limit.numbers else own_slow(settings, limit.severity)
     return level_rule(
         settings,
