@@ -1,4 +1,4 @@
-"""HighLatencyP95: one request in twenty, or more, is slower than it may be."""
+"""HighLatencyP95: the p95 latency of a service is above its threshold."""
 
 from __future__ import annotations
 
@@ -46,11 +46,10 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         alert=NAME,
         expr=f"{limit.of(of.p95)} > {limit.than()}\nand\n{slow} >= [[minimum_bad_events]]{young}",
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
-        summary="Too many requests are slow.",
+        summary="p95 latency is too high.",
         description=(
-            f"Of the requests of the last {window}, {{{{ $labels.job }}}} answered one in twenty in "
-            "{{ $value | humanizeDuration }} or more; the limit is "
-            f"{limit.said(function='humanizeDuration')}."
+            f"The p95 latency of {{{{ $labels.job }}}} over the last {window} is {{{{ $value | humanizeDuration }}}} "
+            f"(limit {limit.said(function='humanizeDuration')})."
         ),
         on_edge=True,
     )
@@ -143,7 +142,7 @@ def _idle_test(settings: Settings) -> Iterator[RuleTest]:
 HIGH_LATENCY_P95 = Alert(
     name=NAME,
     group="http",
-    meaning="one request in twenty, or more, is slower than it may be",
+    meaning="the p95 latency of a service is above its threshold",
     rules=high_latency_p95,
     tests=high_latency_p95_tests,
 )
