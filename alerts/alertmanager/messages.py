@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 FILE = "sidelight.tmpl"
 _SHOWN = 10  # alerts of one message; a hundred instances that fail alike need no hundred paragraphs
 
+_AROUND = 1_800_000_000_000  # nanoseconds shown before an alert began and after it ended: half an hour
+# A dashboard opens at the time of the alert, however late someone reads the message. The address is made in one piece,
+# because Go's templates for HTML refuse one whose parts depend on conditions.
+_DASHBOARD = (
+    '{{ $join := "?" }}{{ if match "[?]" . }}{{ $join = "&" }}{{ end }}'
+    '{{ $to := "now" }}{{ if eq $alert.Status "resolved" }}'
+    f'{{{{ $to = printf "%d" ($alert.EndsAt.Add {_AROUND}).UnixMilli }}}}{{{{ end }}}}'
+    f'{{{{ printf "%s%sfrom=%d&to=%s" . $join ($alert.StartsAt.Add -{_AROUND}).UnixMilli $to }}}}'
+)
+
 # One alert, with places for what its medium makes of a text and of a link.
 _PARAGRAPH = """\
 {{ if $alert.Annotations.summary }}{{ $alert.Annotations.summary%(safe)s }}{{ else }}{{ $alert.Labels.alertname%(safe)s }}{{ end }}
@@ -31,7 +41,7 @@ _HTML_PARAGRAPH = """\
 <p>{{ $alert.Annotations.description }}</p>
 <p>{{ if eq $alert.Status "resolved" }}Over: {{ $alert.StartsAt.UTC.Format "2006-01-02 15:04" }} to {{ $alert.EndsAt.UTC.Format "15:04 MST" }}
 {{- else }}Since {{ $alert.StartsAt.UTC.Format "2006-01-02 15:04 MST" }}{{ end }}
-{{- with $alert.Annotations.dashboard_url }} · <a href="{{ . }}">Dashboard</a>{{ end }}
+{{- with $alert.Annotations.dashboard_url }} · <a href="%(dashboard)s">Dashboard</a>{{ end }}
 {{- with $alert.Annotations.runbook_url }} · <a href="{{ . }}">Runbook</a>{{ end }}</p>
 """
 # Slack takes &, < and > for its own.
@@ -64,12 +74,15 @@ def _title(identity: Iterable[str]) -> str:
 
 
 _TEMPLATES: Mapping[str, str] = {
-    "text": _each(_PARAGRAPH % {"safe": "", "dashboard": "Dashboard: {{ . }}", "runbook": "Runbook: {{ . }}"}),
+    "text": _each(_PARAGRAPH % {"safe": "", "dashboard": f"Dashboard: {_DASHBOARD}", "runbook": "Runbook: {{ . }}"}),
     "slack": _each(
-        _PARAGRAPH % {"safe": _SLACK_SAFE, "dashboard": "<{{ . }}|Dashboard>", "runbook": "<{{ . }}|Runbook>"}
+        _PARAGRAPH % {"safe": _SLACK_SAFE, "dashboard": f"<{_DASHBOARD}|Dashboard>", "runbook": "<{{ . }}|Runbook>"}
     ),
-    "html": _each(_HTML_PARAGRAPH),
-    "link": "{{ with .CommonAnnotations.dashboard_url }}{{ . }}{{ else }}{{ .ExternalURL }}{{ end }}",
+    "html": _each(_HTML_PARAGRAPH % {"dashboard": _DASHBOARD}),
+    "link": (
+        f"{{{{ $alert := index .Alerts 0 }}}}{{{{ with .CommonAnnotations.dashboard_url }}}}{_DASHBOARD}"
+        "{{ else }}{{ .ExternalURL }}{{ end }}"
+    ),
     "severity": "{{ with .CommonLabels.severity }}{{ . }}{{ else }}error{{ end }}",
     "color": (
         '{{ if eq .Status "resolved" }}good{{ else if eq .CommonLabels.severity "critical" }}danger'

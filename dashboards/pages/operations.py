@@ -658,6 +658,12 @@ def _itself() -> tuple[Panel, ...]:
             total(select(catalog.SIDELIGHT_WORKERS.name), "instance"),
         ),
         _by_instance(
+            "Store degraded",
+            "1 if the workers of an instance cannot count together, so that only the requests of one worker are shown.",
+            Unit.COUNT,
+            promql.largest(select(catalog.SIDELIGHT_STORE_DEGRADED.name), "instance"),
+        ),
+        _by_instance(
             "Store size",
             "Size of the store in memory, or of the files of all workers.",
             Unit.BYTES,

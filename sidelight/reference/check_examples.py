@@ -307,6 +307,9 @@ EXAMPLES = {
     "dashboard/datasource": Example(panel(datasource="Prometheus"), board(), "uses the fixed data source 'Prometheus'"),
     "dashboard/description": Example(panel(description=...), board(), "has no description"),
     "dashboard/unit": Example(panel(fieldConfig__defaults__unit=""), board(), "has no unit"),
+    "dashboard/unknown-unit": Example(
+        panel(fieldConfig__defaults__unit="seconds"), panel(fieldConfig__defaults__unit="s"), "has the unit 'seconds'"
+    ),
     "dashboard/no-targets": Example(panel(targets=[]), panel(targets=[], type="text"), "has no query"),
     "dashboard/scope": Example(
         asks(f'up{{job=~"$job"}} and up{{{SCOPE}}}'),

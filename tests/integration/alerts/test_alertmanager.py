@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 DEADLINE = 60.0  # seconds; the machine may be busy
+MINUTE = 60_000  # milliseconds
+BEGAN, AROUND = 1_795_749_120_000, 30 * MINUTE  # when ALERT began, and what a dashboard shows around it
 ALERT = {
     "status": "firing",
     "labels": {"alertname": "HighErrorRate", "job": "shop", "severity": "critical"},
@@ -328,13 +331,14 @@ def test_slack_gets_a_message_to_act_on(sink: Sink, tmp_path: Path) -> None:
     (attachment,) = body["attachments"]
     assert (path, body["channel"]) == ("/slack", "#shop")
     assert attachment["title"] == "CRITICAL: HighErrorRate of shop"
-    assert attachment["title_link"] == "https://grafana.example/d/sidelight-operations?var-job=shop"
+    dashboard = r"https://grafana\.example/d/sidelight-operations\?var-job=shop&from=\d{13}&to=now"
+    assert re.fullmatch(dashboard, attachment["title_link"])
     assert attachment["color"] == "danger"
     lines = attachment["text"].splitlines()
     assert lines[0] == "Too many requests are answered with an error."
     assert lines[1].endswith("with an error; the limit is 5%. &lt;b&gt;&amp;")
     assert lines[2].startswith("Since 20")
-    assert lines[3] == "<https://grafana.example/d/sidelight-operations?var-job=shop|Dashboard>"
+    assert re.fullmatch(rf"<{dashboard}\|Dashboard>", lines[3])
     assert lines[4] == "<https://runbooks.example/HighErrorRate.md|Runbook>"
 
 
@@ -374,9 +378,19 @@ def test_a_text_says_what_since_when_and_where_to_look(tmp_path: Path) -> None:
         "Too many requests are answered with an error.",
         "shop answered 6.25% of its requests of the last 5m with an error; the limit is 5%. <b>&",
         "Since 2026-11-27 03:12 UTC",
-        "Dashboard: https://grafana.example/d/sidelight-operations?var-job=shop",
+        f"Dashboard: https://grafana.example/d/sidelight-operations?var-job=shop&from={BEGAN - AROUND}&to=now",
         "Runbook: https://runbooks.example/HighErrorRate.md",
     ]
+
+
+def test_a_dashboard_opens_at_the_time_of_the_alert(tmp_path: Path) -> None:
+    over = {**ALERT, "status": "resolved"}
+    times = f"from={BEGAN - AROUND}&to={BEGAN + 35 * MINUTE + AROUND}"
+    address = "https://grafana.example/d/sidelight-operations"
+    assert rendered(tmp_path, "link", over).strip() == f"{address}?var-job=shop&{times}"
+    of_no_job = {**over, "annotations": {**over["annotations"], "dashboard_url": address}}
+    assert rendered(tmp_path, "link", of_no_job).strip() == f"{address}?{times}"
+    assert f'<a href="{address}?{times.replace("&", "&amp;")}">' in rendered(tmp_path, "html", of_no_job, kind="html")
 
 
 def test_a_text_of_a_resolved_alert_says_from_when_to_when(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_checks_know_the_teams_series_and_what_they_are(tmp_path: Path) -> None:
         ]
     }
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(rules))
-    found = [str(finding) for finding in find([tmp_path], SETTINGS)[1]]
+    found = [str(finding) for finding in find([tmp_path], SETTINGS).findings]
     assert any("orders_place_total, which is not a known series" in text for text in found), found
     assert any("pool_connections" in text for text in found), found
     assert not any("reads orders_placed_total" in text for text in found), found

@@ -28,6 +28,9 @@ SETTINGS = "budget: {daily_usd: 7.0}\n"  # with it there is every panel
 FILLED = {
     "$__rate_interval": "1m",
     "$__range": f"{END - START}s",
+    "$cluster": ".*",
+    "$namespace": ".*",
+    "$environment": ".*",
     "$job": ".+",
     "$instance": ".+",
     "$route": ".*",
