@@ -62,10 +62,10 @@ def test_one_number_changes_rule_sentence_and_test() -> None:
     before, after = made(17.25), made(19.75)
     assert before["rules.yaml"].replace("17.25", "19.75") == after["rules.yaml"] != before["rules.yaml"]
     assert before["rules_test.yaml"] != after["rules_test.yaml"]
-    assert "the limit is 19.75" in after["rules_test.yaml"]
+    assert "(limit 19.75)" in after["rules_test.yaml"]
     [rule] = rules(declared({"alert": "OrdersStopped", "rate": {"below": {"critical": 19}}}), "OrdersStopped")
     assert "/ 3600) < 19" in rule.filled(rule.expr)
-    assert rule.filled(rule.description).endswith('the limit is {{ "19" | humanize }}.')
+    assert rule.filled(rule.description).endswith('(limit {{ "19" | humanize }}).')
 
 
 def test_team_labels_texts_and_address_are_those_of_the_declaration() -> None:

@@ -65,8 +65,8 @@ def test_the_reference_lists_each_metric_and_each_alert() -> None:
     assert "| `orders_placed_total` | counter | count | `channel` (web, app) | Orders placed. |" in page
     assert "| `quote_seconds` | histogram | seconds | `tenant` (up to 50 values) | Quote seconds. |" in page
     assert (
-        "| [OrdersStopped](runbooks/OrdersStopped.md) | critical | 2m | a service counted only N orders_placed in the last 30m; "
-        "the limit is 1. |" in page
+        "| [OrdersStopped](runbooks/OrdersStopped.md) | critical | 2m | a service counted only N orders_placed in the last 30m "
+        "(limit 1). |" in page
     )
 
 
