@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[1]
-_SUFFIXES = {".md", ".py", ".c", ".h", ".sh", ".toml", ".tpl", ".txt", ".yaml", ".yml", ".jsx", ".mjs", ""}
+_SUFFIXES = {".md", ".py", ".c", ".h", ".sh", ".toml", ".tpl", ".txt", ".yaml", ".yml", ".jsx", ".mjs", ".ts", ""}
 _CODE = "\0"  # takes the place of code, so that no phrase reaches across it
 _NO_PROSE = re.compile(r"^ *```.*?^ *```$|`[^`\n]+`|\]\([^)\s]*\)|<[^>\n]+>|\n\s*\n", re.MULTILINE | re.DOTALL)
 _PYTHON_PROSE = re.compile(

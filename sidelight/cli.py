@@ -14,7 +14,7 @@ if hidden := hidden_packages():
 
 from instrumentation.errors import SettingsError, SidelightError
 from instrumentation.version import __version__
-from sidelight.commands import audit, slo
+from sidelight.commands import audit, signals, slo
 from sidelight.commands.build import build
 from sidelight.commands.check import check
 from sidelight.commands.demo import demo
@@ -52,6 +52,7 @@ for command in (build, check, init, tools, publish, export, view, demo):
     app.command()(command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(slo.app, name="slo")
+app.add_typer(signals.app, name="signals")
 
 
 def main() -> None:

@@ -39,9 +39,9 @@ def collector_dropping_data(settings: Settings) -> list[AlertRule]:
             settings,
             DROPPING,
             expr="\nor\n".join(each),
-            summary="A collector loses traces or metrics.",
+            summary="A collector is losing traces or metrics.",
             description=(
-                f"In the last {window} collectors of {{{{ $labels.job }}}} refused, dropped or gave up "
+                f"In the last {window}, collectors of {{{{ $labels.job }}}} refused, dropped or failed to send "
                 "{{ $value | humanize }} spans or metric points."
             ),
         )
@@ -57,10 +57,10 @@ def collector_queue_filling(settings: Settings) -> list[AlertRule]:
             FILLING,
             expr=f"max by ({by}) ({QUEUE}) / max by ({by}) ({CAPACITY}) > [[threshold]]",
             parameters={"threshold": settings.alerting.collector_queue_ratio},
-            summary="The queue of a collector fills.",
+            summary="The queue of a collector is filling up.",
             description=(
-                "The queue of {{ $labels.exporter }} at {{ $labels.instance }} of {{ $labels.job }} is {{ $value | humanizePercentage }} full; "
-                'the limit is {{ "[[threshold]]" | humanizePercentage }}. Once it is full, spans are lost.'
+                "The queue of {{ $labels.exporter }} at {{ $labels.instance }} of {{ $labels.job }} is {{ $value | humanizePercentage }} full "
+                '(limit {{ "[[threshold]]" | humanizePercentage }}). Once it is full, spans are lost.'
             ),
         )
     ]
@@ -141,14 +141,14 @@ def _own(name: str, labels: Mapping[str, str], values: str) -> Series:
 COLLECTOR_DROPPING_DATA = Alert(
     name=DROPPING,
     group="collector",
-    meaning="a collector refuses, drops or gives up traces or metrics",
+    meaning="a collector refuses, drops or fails to send traces or metrics",
     rules=collector_dropping_data,
     tests=collector_dropping_data_tests,
 )
 COLLECTOR_QUEUE_FILLING = Alert(
     name=FILLING,
     group="collector",
-    meaning="the queue of a collector fills, and traces or metrics are lost once it is full",
+    meaning="the queue of a collector is filling up; once it is full, traces or metrics are lost",
     rules=collector_queue_filling,
     tests=collector_queue_filling_tests,
 )

@@ -46,11 +46,10 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
             f"and avg_over_time({recent}) > {limit.than()}\n"
             f"and avg_over_time({earlier}) > {limit.than()}"
         ),
-        summary="An instance uses nearly all CPU that it may use.",
+        summary="An instance uses nearly all of its CPU.",
         description=(
-            "{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of the CPU it may use, "
-            f"and has used as much for most of the last {window}; the limit is "
-            f"{limit.said(function='humanizePercentage')}."
+            "{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of its available CPU, and has "
+            f"done so for most of the last {window} (limit {limit.said(function='humanizePercentage')})."
         ),
     )
 
@@ -116,7 +115,7 @@ def _cores(labels: Mapping[str, str], moments: Clock) -> Series:
 CPU_SATURATED = Alert(
     name=NAME,
     group="resources",
-    meaning="an instance has used nearly all CPU that it may use, for long, and still does",
+    meaning="an instance has used nearly all of its CPU for a sustained period",
     rules=cpu_saturated,
     tests=cpu_saturated_tests,
 )

@@ -39,10 +39,10 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         limit,
         alert=NAME,
         expr=f"{limit.of(recorded(settings).cost_today)} > {limit.than()}",
-        summary="Workflows cost too much today.",
+        summary="Today's workflows cost too much.",
         description=(
-            'The workflows of {{ $labels.job }} have cost {{ $value | printf "%.2f" }} US dollars since midnight, UTC; '
-            f"the limit is {limit.said()}."
+            'The workflows of {{ $labels.job }} have cost {{ $value | printf "%.2f" }} US dollars since midnight UTC '
+            f"(limit {limit.said()})."
         ),
         dashboard=BUSINESS_UID,
     )
@@ -95,7 +95,7 @@ def _spent(labels: Mapping[str, str], values: str) -> tuple[Series, Series]:
 DAILY_COST_OVER_BUDGET = Alert(
     name=NAME,
     group="cost",
-    meaning="a service's workflows have cost most of the day's budget, or all of it",
+    meaning="a service's workflows have used up most or all of the daily cost budget",
     rules=daily_cost_over_budget,
     tests=daily_cost_over_budget_tests,
 )

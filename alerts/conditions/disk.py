@@ -36,14 +36,14 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
     is_filling = f"{used} > {limit.than()}\nand {leads_beyond(of.disk_used, trend.disk_window, horizon, '1')}"
     said = (
         "The file system of {{ $labels.path }} on {{ $labels.instance }} of {{ $labels.job }} is "
-        f"{{{{ $value | humanizePercentage }}}} full. The threshold is {limit.said(function='humanizePercentage')} where it "
-        f"will be full within {horizon} if it goes on like this"
+        f"{{{{ $value | humanizePercentage }}}} full. The limit is {limit.said(function='humanizePercentage')} if the disk is on "
+        f"course to fill within {horizon}"
     )
     if limit.severity == "warning":
         expr, description = is_filling, f"{said}."
     else:
         expr = f"{is_filling}\nor\n{limit.of(of.disk_used, 'full_ratio')} > {limit.than('full_ratio')}"
-        description = f"{said}, else {limit.said('full_ratio', 'humanizePercentage')}."
+        description = f"{said}, otherwise {limit.said('full_ratio', 'humanizePercentage')}."
     return level_rule(
         settings,
         limit,
@@ -85,7 +85,7 @@ def _used(moments: Clock, labels: Mapping[str, str], share: str) -> tuple[Series
 DISK_FILLING_UP = Alert(
     name=NAME,
     group="resources",
-    meaning="a file system is nearly full and will soon be, or is too full to wait",
+    meaning="a file system is nearly full and on course to fill up, or is already too full",
     rules=disk_filling_up,
     tests=disk_filling_up_tests,
     pace=slowed,

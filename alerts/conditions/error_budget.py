@@ -191,10 +191,10 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
         },
         for_=getattr(settings.alerting.for_, severity),
         keep_firing_for=settings.alerting.keep_firing_for,
-        summary="The error budget is being spent too fast.",
+        summary="The error budget is burning too fast.",
         description=(
-            "{{ $labels.job }} spends the error budget of its {{ $labels.slo }} objective "
-            '{{ $value | printf "%.1f" }} times as fast as would last for ' + f"{period}."
+            "{{ $labels.job }} is burning its {{ $labels.slo }} error budget at "
+            '{{ $value | printf "%.1f" }}x the sustainable rate ' + f"({period} period)."
         ),
         identity=settings.alerting.group_by,
         urls=urls(settings, NAME),
@@ -393,7 +393,7 @@ def _history(settings: Settings, story: _Story, step: int) -> Iterator[Series]:
 ERROR_BUDGET_BURN = Alert(
     name=NAME,
     group="slo",
-    meaning="at this pace the error budget of a service is spent long before its period is over",
+    meaning="a service burns its error budget much faster than its period allows",
     rules=error_budget_burn,
     tests=error_budget_burn_tests,
     pace=_every_three_minutes,

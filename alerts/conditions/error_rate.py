@@ -36,10 +36,10 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         alert=NAME,
         expr=(f"{limit.of(of.error_ratio)} > {limit.than()}\nand\n{of.errors} >= [[minimum_bad_events]]"),
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
-        summary="Too many requests are answered with an error.",
+        summary="Too many requests fail.",
         description=(
-            f"{{{{ $labels.job }}}} answered {{{{ $value | humanizePercentage }}}} of its requests of the last {window} "
-            f"with an error; the limit is {limit.said(function='humanizePercentage')}."
+            f"The error ratio of {{{{ $labels.job }}}} over the last {window} is {{{{ $value | humanizePercentage }}}} "
+            f"(limit {limit.said(function='humanizePercentage')})."
         ),
     )
 
@@ -102,7 +102,7 @@ def _burst(labels: Mapping[str, str], bad: int, jump: Callable[[int], str]) -> t
 HIGH_ERROR_RATE = Alert(
     name=NAME,
     group="http",
-    meaning="too large a share of requests is answered with an error",
+    meaning="the error ratio of a service is above its threshold",
     rules=high_error_rate,
     tests=high_error_rate_tests,
 )

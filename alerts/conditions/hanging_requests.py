@@ -50,10 +50,10 @@ def requests_hanging(settings: Settings) -> list[AlertRule]:
             parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
             for_=settings.alerting.for_.critical,
             keep_firing_for=settings.alerting.keep_firing_for,
-            summary="Requests begin and none ends.",
+            summary="Requests are hanging.",
             description=(
                 '{{ $labels.job }} has had {{ $value | printf "%.0f" }} requests or more in progress for the last '
-                f"{of.window}, and has ended none."
+                f"{of.window}, and none of them has ended."
             ),
             identity=settings.alerting.group_by,
             urls=urls(settings, NAME),
@@ -116,7 +116,7 @@ def _active(labels: Mapping[str, str], values: str) -> Series:
 REQUESTS_HANGING = Alert(
     name=NAME,
     group="hanging",
-    meaning="requests are in progress and none ends",
+    meaning="requests are in progress and none of them ends",
     rules=requests_hanging,
     tests=requests_hanging_tests,
 )

@@ -30,7 +30,7 @@ def health_check_failing(settings: Settings) -> list[AlertRule]:
             settings,
             NAME,
             expr=f"count by ({of.by_with('check')}) (min by ({of.by_with('instance, check')}) ({catalog.HEALTH_CHECK_UP.name}) == 0) > 0",
-            summary="A health check fails.",
+            summary="A health check is failing.",
             description="The check {{ $labels.check }} of {{ $labels.job }} fails on {{ $value | humanize }} instances.",
         )
     ]

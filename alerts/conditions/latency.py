@@ -1,4 +1,4 @@
-"""HighLatencyP95: one request in twenty, or more, is slower than it may be."""
+"""HighLatencyP95: the p95 latency of a service is above its threshold."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ def high_latency_p95(settings: Settings) -> list[AlertRule]:
 def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
+    # A start in the future means that clocks differ, not that an instance is young.
     # While every instance is young, as after a restart of all, a window holds their slow start though it is over.
     warm = settings.alerting.window.seconds + settings.alerting.for_.critical.seconds
     age = f"max by ({of.by}) (time() - {catalog.PROCESS_START_TIME.name})"
-    young = f"\nunless on ({of.by}) {age} < {warm}" if limit.severity == "critical" else ""
+    young = f"\nunless on ({of.by}) {age} >= 0 < {warm}" if limit.severity == "critical" else ""
     slow = slower(settings, of.buckets, limit.than()) if limit.numbers else own_slow(settings, limit.severity)
     return level_rule(
         settings,
@@ -45,11 +46,10 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         alert=NAME,
         expr=f"{limit.of(of.p95)} > {limit.than()}\nand\n{slow} >= [[minimum_bad_events]]{young}",
         parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
-        summary="Too many requests are slow.",
+        summary="p95 latency is too high.",
         description=(
-            f"Of the requests of the last {window}, {{{{ $labels.job }}}} answered one in twenty in "
-            "{{ $value | humanizeDuration }} or more; the limit is "
-            f"{limit.said(function='humanizeDuration')}."
+            f"The p95 latency of {{{{ $labels.job }}}} over the last {window} is {{{{ $value | humanizeDuration }}}} "
+            f"(limit {limit.said(function='humanizeDuration')})."
         ),
         on_edge=True,
     )
@@ -142,7 +142,7 @@ def _idle_test(settings: Settings) -> Iterator[RuleTest]:
 HIGH_LATENCY_P95 = Alert(
     name=NAME,
     group="http",
-    meaning="one request in twenty, or more, is slower than it may be",
+    meaning="the p95 latency of a service is above its threshold",
     rules=high_latency_p95,
     tests=high_latency_p95_tests,
 )

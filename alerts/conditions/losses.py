@@ -63,16 +63,16 @@ QUEUE_READS = Loss(
     summary="A queue cannot be read.",
     description=(
         'Reading the queue {{ $labels.queue }} of {{ $labels.job }} failed {{ $value | printf "%.0f" }} times in the last '
-        "WINDOW. Its length is unknown meanwhile, so QueueBacklogGrowing is silent."
+        "WINDOW. Until it can be read, its length is unknown and QueueBacklogGrowing cannot fire."
     ),
-    meaning="a queue cannot be read, so that nobody would see it grow",
+    meaning="a queue cannot be read, so its growth would go unnoticed",
 )
 AUDIT = Loss(
     alert="AuditEntriesLost",
     metric=catalog.AUDIT_FAILURES,
     summary="Entries of the audit trail are lost.",
     description=(
-        '{{ $labels.job }} could not keep {{ $value | printf "%.0f" }} entries of its audit trail in the last WINDOW.'
+        '{{ $labels.job }} failed to write {{ $value | printf "%.0f" }} entries of its audit trail in the last WINDOW.'
     ),
     meaning="a service could not write entries of its audit trail",
 )
@@ -81,7 +81,7 @@ LOGS = Loss(
     metric=catalog.LOG_LINES_LOST,
     summary="Log lines are lost.",
     description='{{ $labels.job }} lost {{ $value | printf "%.0f" }} log lines in the last WINDOW.',
-    meaning="a service loses log lines, since whoever reads them is slow or the disk is full",
+    meaning="a service loses log lines, because the reader is slow or the disk is full",
 )
 LOSSES = (QUEUE_READS, AUDIT, LOGS)
 

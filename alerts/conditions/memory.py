@@ -39,11 +39,10 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
             f"{limit.of(of.memory_used)} > {limit.than()}\n"
             f"and {leads_beyond(of.memory_used, trend.window, horizon, '1')}"
         ),
-        summary="A container will soon have used up its memory.",
+        summary="A container is about to run out of memory.",
         description=(
-            "{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of the memory it may use; "
-            f"the threshold is {limit.said(function='humanizePercentage')}. If it goes on like this, the container will be "
-            f"killed within {horizon}."
+            "{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of its memory limit "
+            f"(threshold {limit.said(function='humanizePercentage')}) and is on course to be killed within {horizon}."
         ),
     )
 
@@ -65,7 +64,7 @@ def _used(moments: Clock, labels: Mapping[str, str], share: str) -> tuple[Series
 MEMORY_NEAR_LIMIT = Alert(
     name=NAME,
     group="resources",
-    meaning="a container uses nearly all memory that it may use, and will soon have used it up",
+    meaning="a container uses nearly all of its memory and is on course to run out",
     rules=memory_near_limit,
     tests=memory_near_limit_tests,
 )

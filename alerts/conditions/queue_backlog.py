@@ -52,11 +52,11 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         limit,
         alert=NAME,
         expr="\nor\n".join(says(limit.than(place)) for place, says in conditions.items() if limit.judges(place)),
-        summary="A queue is long and does not drain.",
+        summary="A queue is long and is not draining.",
         description=(
-            "The queue {{ $labels.queue }} of {{ $labels.job }} does not drain; it holds "
-            f'{{{{ $value | printf "%.0f" }}}}. If it goes on like this, there will still be more than {limit.said()} in '
-            f"{horizon}, or the oldest will then have waited longer than {limit.said(_AGE, 'humanizeDuration')}."
+            "The queue {{ $labels.queue }} of {{ $labels.job }} is not draining: it has "
+            f'{{{{ $value | printf "%.0f" }}}} items. In {horizon} it is on course to still have more than {limit.said()} items, '
+            f"or an item that has waited longer than {limit.said(_AGE, 'humanizeDuration')}."
         ),
     )
 
@@ -119,7 +119,7 @@ def _age(labels: Mapping[str, str], values: str) -> Series:
 QUEUE_BACKLOG_GROWING = Alert(
     name=NAME,
     group="queues",
-    meaning="a queue is long, or its oldest item old, and it does not drain",
+    meaning="a queue is long, or its oldest item is old, and it is not draining",
     rules=queue_backlog_growing,
     tests=queue_backlog_growing_tests,
 )

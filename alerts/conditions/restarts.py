@@ -106,7 +106,7 @@ def _stories(moments: Clock) -> Iterator[Story]:
 INSTANCE_RESTARTING = Alert(
     name=NAME,
     group="availability",
-    meaning="an instance restarts, or comes and goes, again and again",
+    meaning="an instance restarts or becomes unreachable again and again",
     rules=instance_restarting,
     tests=instance_restarting_tests,
 )

@@ -33,11 +33,10 @@ def series_limit_reached(settings: Settings) -> list[AlertRule]:
             settings,
             SERIES_LIMIT,
             expr=f"sum by ({of.by}) (increase({folded}[{window}])) > 0",
-            summary="A service makes more series than it may.",
+            summary="A service has reached its series limit.",
             description=(
-                "In the last "
-                f"{window} {{{{ $labels.job }}}} folded {{{{ $value | humanize }}}} new series into one that says only _OVERFLOW, "
-                "since metrics.series_limit is reached."
+                f"In the last {window}, {{{{ $labels.job }}}} counted {{{{ $value | humanize }}}} new series as _OVERFLOW "
+                "because metrics.series_limit is reached."
             ),
         )
     ]
@@ -58,8 +57,8 @@ def scrape_slow(settings: Settings) -> list[AlertRule]:
             parameters={"threshold": settings.alerting.slow_scrape_seconds},
             summary="Scrapes of an instance are slow.",
             description=(
-                "A scrape of {{ $labels.instance }} of {{ $labels.job }} takes {{ $value | humanizeDuration }}; the limit is "
-                '{{ "[[threshold]]" | humanizeDuration }}, and Prometheus gives up after its scrape_timeout, 10s by default.'
+                "A scrape of {{ $labels.instance }} of {{ $labels.job }} takes {{ $value | humanizeDuration }} "
+                '(limit {{ "[[threshold]]" | humanizeDuration }}). Prometheus gives up after its scrape_timeout, 10s by default.'
             ),
         )
     ]
@@ -198,14 +197,14 @@ def _info(labels: Mapping[str, str], moments: Clock) -> Series:
 SERIES_LIMIT_REACHED = Alert(
     name=SERIES_LIMIT,
     group="watchers",
-    meaning="a service makes more series than metrics.series_limit allows",
+    meaning="a service has reached metrics.series_limit, so new series lose a label",
     rules=series_limit_reached,
     tests=series_limit_reached_tests,
 )
 SCRAPES_SLOW = Alert(
     name=SCRAPE_SLOW,
     group="watchers",
-    meaning="scrapes of an instance take so long that Prometheus may give them up",
+    meaning="scrapes of an instance are so slow that Prometheus may give up",
     rules=scrape_slow,
     tests=scrape_slow_tests,
 )

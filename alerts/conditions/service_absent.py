@@ -36,10 +36,10 @@ def service_absent(settings: Settings) -> list[AlertRule]:
             ),
             for_=settings.alerting.for_.warning,
             keep_firing_for=settings.alerting.keep_firing_for,
-            summary="A service is gone from Prometheus.",
+            summary="A service has disappeared from Prometheus.",
             description=(
-                f"{{{{ $labels.job }}}} was there within the last {MEMORY}, and now there are neither series of it nor targets "
-                "that fail: it was removed, or Prometheus no longer finds it."
+                f"{{{{ $labels.job }}}} had series within the last {MEMORY}. Now it has neither series nor failing targets: "
+                "it was removed, or Prometheus no longer discovers it."
             ),
             identity=settings.alerting.group_by,
             urls=urls(settings, NAME),
@@ -96,7 +96,7 @@ def _stories(moments: Clock) -> Iterator[Story]:
 SERVICE_ABSENT = Alert(
     name=NAME,
     group="availability",
-    meaning="a service that was there is gone from Prometheus",
+    meaning="a service that existed has disappeared from Prometheus",
     rules=service_absent,
     tests=service_absent_tests,
 )

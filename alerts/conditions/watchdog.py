@@ -43,7 +43,7 @@ def watchdog_tests(settings: Settings) -> list[RuleTest]:
 WATCHDOG = Alert(
     name=NAME,
     group="meta",
-    meaning="alerting works; its silence means that it does not",
+    meaning="alerting works; if this alert stops arriving, alerting is broken",
     rules=watchdog,
     tests=watchdog_tests,
 )

@@ -45,8 +45,8 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         summary="Too many executions of a workflow fail.",
         description=(
             "Of the executions of {{ $labels.workflow }} of {{ $labels.job }} in the last "
-            f"{window}, {{{{ $value | humanizePercentage }}}} failed, and it gets no better; the limit is "
-            f"{limit.said(function='humanizePercentage')}."
+            f"{window}, {{{{ $value | humanizePercentage }}}} failed (limit "
+            f"{limit.said(function='humanizePercentage')}), and this is not improving."
         ),
         dashboard=BUSINESS_UID,
     )
@@ -158,7 +158,7 @@ def workflow_keeps_failing(settings: Settings) -> list[AlertRule]:
             parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
             for_=settings.alerting.for_.warning,
             keep_firing_for=settings.alerting.keep_firing_for,
-            summary="A workflow only fails.",
+            summary="A workflow keeps failing.",
             description=(
                 'The last {{ $value | printf "%.0f" }} executions of {{ $labels.workflow }} of {{ $labels.job }} failed, and none '
                 "succeeded in between."
@@ -209,7 +209,7 @@ WORKFLOW_KEEPS_FAILING = Alert(
 WORKFLOW_FAILURES = Alert(
     name=NAME,
     group="workflows",
-    meaning="too large a share of a workflow's executions fails, and it gets no better",
+    meaning="too many executions of a workflow fail, and this is not improving",
     rules=workflow_failures,
     tests=workflow_failures_tests,
 )

@@ -83,8 +83,8 @@ def _rate_rules(subject: Subject) -> list[AlertRule]:
             level,
             expr=f"{level.of(events)} > [[{HIGH}]]",
             summary=f"There are too many {name}.",
-            description=f"{subject.where} counted {subject.shown('$value')} {name} in the last {per}; the limit is "
-            f"{subject.limit()}.",
+            description=f"{subject.where} counted {subject.shown('$value')} {name} in the last {per} (limit "
+            f"{subject.limit()}).",
         )
 
     def too_few(level: SignalLevel) -> AlertRule:
@@ -94,8 +94,8 @@ def _rate_rules(subject: Subject) -> list[AlertRule]:
             expr=f"{level.of(events)}\nand {events} / ({observed} / {per.seconds}) < [[{LOW}]]\n"
             f"and {observed} >= {COVERED * per.seconds:g}",
             summary=f"There are too few {name}.",
-            description=f"{subject.where} counted only {subject.shown('$value')} {name} in the last {per}; the limit is "
-            f"{subject.limit()}.",
+            description=f"{subject.where} counted only {subject.shown('$value')} {name} in the last {per} (limit "
+            f"{subject.limit()}).",
         )
 
     return [(too_few if subject.alert.direction == "below" else too_many)(level) for level in subject.levels]
@@ -147,8 +147,8 @@ def _ratio_rules(subject: Subject) -> list[AlertRule]:
             expr=f"{level.of(_ratio(subject))} {'<' if is_below else '>'} [[{LOW if is_below else HIGH}]]\n"
             f"and {enough} >= [[minimum_events]]",
             summary=f"The share of {what} is too {'small' if is_below else 'large'}.",
-            description=f"Of the {to} of {subject.where} in the last {window}, {subject.shown('$value')} are {what}; the limit is "
-            f"{subject.limit()}.",
+            description=f"Of the {to} of {subject.where} in the last {window}, {subject.shown('$value')} are {what} (limit "
+            f"{subject.limit()}).",
             minimum_events=subject.minimum,
         )
         for level in subject.levels
@@ -198,7 +198,7 @@ def _quantile_rules(subject: Subject) -> list[AlertRule]:
             expr=f"{level.of(_quantile(subject))} > [[{HIGH}]]\nand\n{every} - {fast} >= [[minimum_events]]",
             summary=f"Too many values of {name} are high.",
             description=f"In the last {subject.window}, {share} of the values of {name} of {subject.where} were at most "
-            f"{subject.shown('$value')}; the limit is {subject.limit()}.",
+            f"{subject.shown('$value')} (limit {subject.limit()}).",
             minimum_events=subject.minimum,
         )
         for level in subject.levels

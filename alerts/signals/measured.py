@@ -160,8 +160,8 @@ def _growth_rules(subject: Subject) -> list[AlertRule]:
             level,
             expr=f"{level.of(_growth_name(subject))} > [[{HIGH}]]",
             summary=f"{signal} grows too fast.",
-            description=f"{signal} of {subject.where} grew by {subject.shown('$value')} within {per}; the limit is "
-            f"{subject.limit()}.",
+            description=f"{signal} of {subject.where} grew by {subject.shown('$value')} within {per} (limit "
+            f"{subject.limit()}).",
         )
         for level in subject.levels
     ]

@@ -133,6 +133,7 @@ class Subject:
             parameters=numbers,
             edges=self.signal.edges[:-1] if is_quantile else (),
             is_signed=self.alert.form in {"value", "rate"},
+            identity=self.settings.alerting.group_by,
             for_=self.waits(level.severity),
             keep_firing_for=self.settings.alerting.keep_firing_for,
             summary=self.alert.summary or summary,

@@ -73,8 +73,8 @@ def _age_rules(subject: Subject) -> list[AlertRule]:
             level,
             expr=f"{level.of(_age_name(subject))} > [[{HIGH}]]",
             summary=f"{name} is late." if is_job else f"{name} is too old.",
-            description=f"{what} {subject.shown('$value')} ago, or there was none since then{due}; the limit is "
-            f"{subject.limit()}.",
+            description=f"{what} {subject.shown('$value')} ago, or there was none since then{due} (limit "
+            f"{subject.limit()}).",
         )
         for level in subject.levels
     ]
@@ -195,8 +195,8 @@ def _absent_rules(subject: Subject) -> list[AlertRule]:
             # If no target answers, that is ServiceDown.
             expr=f"{level.of(_age_name(subject))} > [[{HIGH}]]\nunless on ({by}) sum by ({by}) (up) == 0",
             summary=f"{name} is absent.",
-            description=f"{subject.where} was last seen with {name} {subject.shown('$value')} ago; the limit is "
-            f"{subject.limit()}.",
+            description=f"{subject.where} was last seen with {name} {subject.shown('$value')} ago (limit "
+            f"{subject.limit()}).",
         )
         for level in subject.levels
     ]

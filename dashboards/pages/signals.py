@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from alerts.signals import judged_series, subjects
 from dashboards import expressions as promql
-from dashboards.expressions import legend, total
+from dashboards.expressions import RATE, legend, total
 from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph
 from instrumentation import catalog
 from instrumentation.catalog import Kind
 from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from alerts.signals.subject import Subject
     from instrumentation.settings import Settings
     from instrumentation.settings.dashboards import OwnPage
@@ -39,7 +41,7 @@ def signal_rows(settings: Settings, dashboard: str) -> tuple[Row, ...]:
         panel
         for signal in settings.signals
         if signal.dashboard == dashboard and signal.name not in elsewhere
-        for panel in _panels(settings, signal)
+        for panel in _panels(settings, signal, promql.select)
     ]
     return (Row(title="Signals", panels=tuple(panels), collapsed=True),) if panels else ()
 
@@ -52,7 +54,11 @@ def own_pages(settings: Settings) -> tuple[Page, ...]:
 def _page(page: OwnPage) -> Page:
     def rows(settings: Settings) -> tuple[Row, ...]:
         signals = {signal.name: signal for signal in settings.signals}
-        panels = [panel for shown in page.panels for panel in _panels(settings, signals[shown.signal], shown.by)]
+        panels = [
+            panel
+            for shown in page.panels
+            for panel in _panels(settings, signals[shown.signal], promql.recorded, shown.by)
+        ]
         return (Row(title=page.title, panels=tuple(panels)),)
 
     return Page(
@@ -60,26 +66,29 @@ def _page(page: OwnPage) -> Page:
         title=page.title,
         description="Signals that the team has declared in sidelight.yaml.",
         since="now-24h",
-        variables=("job", "instance"),
+        variables=("job",),
         rows=rows,
     )
 
 
-def _panels(settings: Settings, signal: Signal, by: tuple[str, ...] | None = None) -> list[Panel]:
+def _panels(
+    settings: Settings, signal: Signal, select: Callable[[str], str], by: tuple[str, ...] | None = None
+) -> list[Panel]:
+    """The panels of a signal; ``select`` limits its series to what the variables of the page choose."""
     labels = tuple(signal.labels) if by is None else by
-    base = _BASE[signal.kind](settings, signal, labels)
+    base = _BASE[signal.kind](settings, signal, select, labels)
     alerts = [subject for subject in subjects(settings) if subject.signal is signal]
     own = [subject for subject in alerts if subject.alert.form not in _IN_PANEL_OF_SIGNAL | _WITHOUT_PANEL]
     return [base, *map(_of_alert, own)]
 
 
-def _counter(settings: Settings, signal: Signal, by: tuple[str, ...]) -> Panel:
+def _counter(settings: Settings, signal: Signal, select: Callable[[str], str], by: tuple[str, ...]) -> Panel:
     del settings
-    name = signal.metrics[0].name
+    rate = f"rate({select(signal.metrics[0].name)}[{RATE}])"
     if signal.dashboard == "operations":
-        expr, per, unit = total(promql.rate(name), *by), "second", Unit.PER_SECOND
+        expr, per, unit = total(rate, *by), "second", Unit.PER_SECOND
     else:
-        expr, per, unit = f"{_HOUR} * {total(promql.rate(name), *by)}", "hour", _unit(signal.unit)
+        expr, per, unit = f"{_HOUR} * {total(rate, *by)}", "hour", _unit(signal.unit)
     return graph(
         title=f"{signal.name} per {per}",
         description=signal.text,
@@ -89,9 +98,9 @@ def _counter(settings: Settings, signal: Signal, by: tuple[str, ...]) -> Panel:
     )
 
 
-def _gauge(settings: Settings, signal: Signal, by: tuple[str, ...]) -> Panel:
+def _gauge(settings: Settings, signal: Signal, select: Callable[[str], str], by: tuple[str, ...]) -> Panel:
     keep = (*promql.service(settings), *by)
-    expr = f"{signal.combine or 'max'} by ({', '.join(keep)}) ({promql.select(signal.name)})"
+    expr = f"{signal.combine or 'max'} by ({', '.join(keep)}) ({select(signal.name)})"
     return graph(
         title=signal.name,
         description=signal.text,
@@ -101,10 +110,10 @@ def _gauge(settings: Settings, signal: Signal, by: tuple[str, ...]) -> Panel:
     )
 
 
-def _histogram(settings: Settings, signal: Signal, by: tuple[str, ...]) -> Panel:
+def _histogram(settings: Settings, signal: Signal, select: Callable[[str], str], by: tuple[str, ...]) -> Panel:
     keep = (*promql.service(settings), *by)
     quantiles = sorted({*_QUANTILES, *(alert.quantile.q for alert in signal.alerts if alert.quantile)})
-    durations = promql.rate(promql.bucket(signal.metrics[0]))
+    durations = f"rate({select(promql.bucket(signal.metrics[0]))}[{RATE}])"
     return graph(
         title=signal.name,
         description=signal.text,
@@ -116,11 +125,11 @@ def _histogram(settings: Settings, signal: Signal, by: tuple[str, ...]) -> Panel
     )
 
 
-def _job(settings: Settings, signal: Signal, by: tuple[str, ...]) -> Panel:
+def _job(settings: Settings, signal: Signal, select: Callable[[str], str], by: tuple[str, ...]) -> Panel:
     keep = promql.service(settings)
     late = _subject(settings, signal, "late")
     succeeded = [metric for metric in signal.metrics if metric.kind is Kind.GAUGE][1]
-    since = f"time() - (max by ({', '.join(keep)}) ({promql.select(succeeded.name)}) > 0)"
+    since = f"time() - (max by ({', '.join(keep)}) ({select(succeeded.name)}) > 0)"
     del by
     return graph(
         title=f"{signal.name}: time since the last success",

@@ -62,11 +62,10 @@ _STARTS = frozenset(("http.response.start", "websocket.accept", "websocket.http.
 
 def _with_header(message: Message, answered: tuple[bytes, bytes]) -> Message:
     """A message with the id; as it is where the app has given one."""
-    headers = list(message.get("headers") or ())
-    for name, _ in headers:
-        if name == _ANSWERED:
-            return message
-    return {**message, "headers": [*headers, answered]}
+    headers = list(message.get("headers") or ())  # an iterator gives them only once
+    if not any(name == _ANSWERED for name, _ in headers):
+        headers.append(answered)
+    return {**message, "headers": headers}
 
 
 def _taken(scope: Scope) -> str:

@@ -137,13 +137,13 @@ def tracing(app: Instrumented) -> Feature:
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
-    from instrumentation.http.spans import naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
+    from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
     is_instrumented = traces.instrument(app.app, excluded)
 
     def layer(inner: ASGIApp) -> ASGIApp:
-        return naming_spans(inner if is_instrumented else traces.layer(excluded)(inner), app.routes)
+        return naming_spans(inner if is_instrumented else traces.layer(excluded)(keeping_headers(inner)), app.routes)
 
     undo = partial(traces.uninstrument, app.app) if is_instrumented else None
     return Feature(layer=layer, begin=traces.begin, flush=traces.end, undo=undo)

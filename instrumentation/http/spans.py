@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from instrumentation.http.middleware import with_lasting_headers
 from instrumentation.tracing.traces import OBSERVED, SERVER_SPAN
 
 if TYPE_CHECKING:
@@ -30,6 +31,18 @@ def naming_spans(app: ASGIApp, routes: Routes) -> ASGIApp:
 
     named.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return named
+
+
+def keeping_headers(app: ASGIApp) -> ASGIApp:
+    """An ASGI app whose response headers can be read more than once: OpenTelemetry's instrumentation would use up an iterator."""
+
+    async def kept(scope: Scope, receive: Receive, send: Send) -> None:
+        def answering(message: Message) -> Any:
+            return send(with_lasting_headers(message) if message.get("type") in _STARTS else message)
+
+        await app(scope, receive, answering)
+
+    return kept
 
 
 def _name(scope: Scope, routes: Routes) -> None:

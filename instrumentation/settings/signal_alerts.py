@@ -22,7 +22,15 @@ OURS = frozenset(
     {
         *("AuditEntriesLost", "CPUSaturated", "CollectorDroppingData", "CollectorQueueFilling"),
         *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
-        *("HealthCheckFailing", "HighErrorRate", "HighLatencyP95", "LogLinesLost"),
+        *(
+            "HealthCheckFailing",
+            "HighErrorRate",
+            "InstanceRestarting",
+            "RequestsHanging",
+            "WorkflowKeepsFailing",
+            "HighLatencyP95",
+            "LogLinesLost",
+        ),
         *("MemoryNearLimit", "QueueBacklogGrowing", "QueueReadFailing", "ScrapeSlow"),
         *("SeriesLimitReached", "ServiceAbsent", "ServiceDown", "StoreDegraded", "Watchdog"),
         *("WorkflowFailures",),

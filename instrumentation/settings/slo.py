@@ -9,10 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault
 from instrumentation.settings.types import (
+    LatencySeconds,
     Match,
     PrometheusDuration,
     Ratio,
-    Seconds,
     Section,
     check_each_match_once,
 )
@@ -30,7 +30,7 @@ class LatencyObjective(Section):
     """The share of requests that are to be answered within so many seconds."""
 
     ratio: Ratio = 0.99
-    seconds: Seconds = 0.5  # becomes a bucket edge
+    seconds: LatencySeconds = 0.5  # becomes a bucket edge
 
 
 class Objectives(Section):
@@ -44,7 +44,7 @@ class LatencyObjectiveOverride(Section):
     """Another latency objective; a part that is left out stays as it is for all."""
 
     ratio: Ratio | None = None
-    seconds: Seconds | None = None
+    seconds: LatencySeconds | None = None
 
 
 class ObjectivesOverride(Section):

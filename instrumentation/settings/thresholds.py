@@ -10,6 +10,7 @@ from instrumentation.settings.faults import Allowed, fault, shown
 from instrumentation.settings.types import (
     BudgetRatio,
     Count,
+    LatencySeconds,
     Match,
     Ratio,
     Seconds,
@@ -47,8 +48,8 @@ class RatioLevels(Levels):
 class SecondsLevels(Levels):
     """Times in seconds; each becomes a bucket edge, so a comparison with it is exact."""
 
-    warning: Seconds = 0.5
-    critical: Seconds = 1.0
+    warning: LatencySeconds = 0.5
+    critical: LatencySeconds = 1.0
 
 
 class CpuLevels(Levels):
@@ -114,6 +115,13 @@ class SecondsOverride(Levels):
     critical: Seconds | None = None
 
 
+class LatencyOverride(Levels):
+    """Levels for some services; what is left out stays as it is for all."""
+
+    warning: LatencySeconds | None = None
+    critical: LatencySeconds | None = None
+
+
 class CountOverride(Levels):
     """Levels for some services; what is left out stays as it is for all."""
 
@@ -135,7 +143,7 @@ class Override(Section):
 
     match: Match
     error_ratio: RatioOverride = RatioOverride()
-    latency_p95_seconds: SecondsOverride = SecondsOverride()
+    latency_p95_seconds: LatencyOverride = LatencyOverride()
     cpu_used_ratio: RatioOverride = RatioOverride()
     memory_used_ratio: RatioOverride = RatioOverride()
     disk_used_ratio: RatioOverride = RatioOverride()

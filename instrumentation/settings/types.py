@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault
@@ -31,7 +31,21 @@ INCREASING = "give increasing seconds, each once, such as [0.1, 0.5, 1.0]"
 def _duration(value: object) -> Duration:
     if isinstance(value, str) and value and Duration(value).seconds > 0:
         return Duration(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        raise fault(f"{DURATION}; a number has no unit: {value:g} minutes are {value:g}m, {value:g} seconds {value:g}s")
     raise fault(DURATION)
+
+
+def _no_percentage(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 100:  # noqa: PLR2004 - percent
+        raise fault(f"give a ratio between 0 and 1; {value:g} % are {round(value / 100, 9):g}")
+    return value
+
+
+def _no_milliseconds(value: float) -> float:
+    if value >= 100:  # noqa: PLR2004 - no user waits for so many seconds
+        raise fault(f"give seconds below 100; {value:g} ms are {value / 1000:g}")
+    return value
 
 
 def _label_name(value: str) -> str:
@@ -86,7 +100,13 @@ Seconds = Annotated[
 NoOrSomeSeconds = Annotated[
     float, Field(ge=0, le=600), Allowed(text="give seconds as a number from 0 to 600, such as 5.0")
 ]
-Ratio = Annotated[float, Field(gt=0, lt=1), Allowed(text="give a ratio between 0 and 1, such as 0.05")]
+LatencySeconds = Annotated[Seconds, AfterValidator(_no_milliseconds)]
+Ratio = Annotated[
+    float,
+    BeforeValidator(_no_percentage),
+    Field(gt=0, lt=1),
+    Allowed(text="give a ratio between 0 and 1, such as 0.05"),
+]
 BudgetRatio = Annotated[
     float,
     Field(gt=0, allow_inf_nan=False),

@@ -11,6 +11,7 @@ from alerts.promql import Call, MatrixSelector, Node, PromqlError, Variable, Vec
 from alerts.promql.tree import TooDeepError
 from sidelight.checks.expressions import SYNTAX, UNREAD, keeps_name, problems
 from sidelight.checks.finding import Check, Severity
+from sidelight.checks.grafana_units import meant
 from sidelight.checks.trees import is_logql, parsed
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ DESCRIPTION = _check(
     "description", "a panel without title or description", "panel-title-description-rule", Severity.NOTE
 )
 UNIT = _check("unit", "a panel without a unit for its values", "panel-units-rule", Severity.NOTE)
+UNKNOWN_UNIT = _check(
+    "unknown-unit", "a unit that Grafana does not know and that is nearly one: numbers are not scaled"
+)
 NO_TARGETS = _check("no-targets", "a panel without a query", "panel-no-targets-rule")
 SCOPE = _check(
     "scope",
@@ -85,7 +89,7 @@ MERGE = _check(
 UID = _check("uid", "a dashboard without a uid: links to it break at the next import")
 
 CHECKS = (
-    DATASOURCE_VARIABLE, TARGET_VARIABLES, VARIABLE_QUERY, RELOAD, DATASOURCE, DESCRIPTION, UNIT, NO_TARGETS, SCOPE,
+    DATASOURCE_VARIABLE, TARGET_VARIABLES, VARIABLE_QUERY, RELOAD, DATASOURCE, DESCRIPTION, UNIT, UNKNOWN_UNIT, NO_TARGETS, SCOPE,
     RATE_INTERVAL, EDITABLE, THRESHOLD, MERGE, UID,
 )  # fmt: skip
 
@@ -163,12 +167,14 @@ class Dashboard:
         panels: Its panels, including those of collapsed rows, without the rows themselves.
         queries: The queries of its panels and annotations.
         variables: Its variables by name.
+        inputs: What Grafana asks for when the dashboard is imported, as variables.
     """
 
     document: Document
     panels: tuple[Panel, ...]
     queries: tuple[Query, ...]
     variables: dict[str, tuple[Place, dict[str, Any]]]
+    inputs: dict[str, tuple[Place, dict[str, Any]]]
 
     @property
     def title(self) -> str:
@@ -198,12 +204,13 @@ def find(document: Document, world: World) -> Iterator[Finding]:
 def read(document: Document) -> Dashboard:
     """The parts of a dashboard."""
     panels = tuple(_panels_of_v2(document) if "elements" in document.data else _panels(document.data, ()))
-    variables = dict(_variables(document.data))
+    variables, inputs = dict(_variables(document.data)), dict(_inputs(document.data))
     return Dashboard(
         document=document,
         panels=panels,
-        queries=tuple(_queries(document, panels, variables)),
+        queries=tuple(_queries(document, panels, {**inputs, **variables})),
         variables=variables,
+        inputs=inputs,
     )
 
 
@@ -276,6 +283,13 @@ def _variables(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Place, dict[st
             )  # fmt: skip
 
 
+def _inputs(data: dict[str, Any]) -> Iterator[tuple[str, tuple[Place, dict[str, Any]]]]:
+    """The data sources that an exported dashboard names in ``__inputs``."""
+    for place, one in _each(data, (), "__inputs"):
+        if one.get("type") == "datasource":
+            yield str(one.get("name")), (place, {"type": "datasource", "query": one.get("pluginId")})
+
+
 _Variables = dict[str, tuple["Place", dict[str, Any]]]
 
 
@@ -333,7 +347,7 @@ def _editable(dashboard: Dashboard, world: World) -> Iterator[Finding]:
 
 def _datasource_variable(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
-    variables = [variable for _, variable in dashboard.variables.values()]
+    variables = [variable for _, variable in (*dashboard.variables.values(), *dashboard.inputs.values())]
     found = any((each.get("type"), each.get("query")) == ("datasource", "prometheus") for each in variables)
     if dashboard.queries and not found:
         yield dashboard.document.finding(
@@ -385,7 +399,7 @@ def _variable_queries(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             continue
         text = variable.get("query")
         text = text.get("query", "") if isinstance(text, dict) else text
-        source = _source_type(variable.get("datasource"), dashboard.variables)
+        source = _source_type(variable.get("datasource"), {**dashboard.inputs, **dashboard.variables})
         if isinstance(text, str) and source in {"prometheus", ""} and (fault := _label_values_fault(text.strip())):
             yield dashboard.document.finding(
                 VARIABLE_QUERY, (*place, "query"), f"variable {name}", f"has the query {text}, which {fault}",
@@ -421,7 +435,8 @@ def _label_values_fault(text: str) -> str:
 
 def _datasources(dashboard: Dashboard, world: World) -> Iterator[Finding]:
     del world
-    variables = {f"${name}" for name in dashboard.variables} | {f"${{{name}}}" for name in dashboard.variables}
+    names = {*dashboard.variables, *dashboard.inputs}
+    variables = {f"${name}" for name in names} | {f"${{{name}}}" for name in names}
     for panel in dashboard.panels:
         for place, data in [(panel.place, panel.data), *panel.targets]:
             source = data.get("datasource")
@@ -453,6 +468,17 @@ def _units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
                 UNIT, (*panel.place, "fieldConfig", "defaults", "unit"), panel.title, "has no unit",
                 "set one, such as s, percentunit or short",
             )  # fmt: skip
+
+
+def _unknown_units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
+    del world
+    for panel in dashboard.panels:
+        place: Place = ("fieldConfig", "defaults", "unit")
+        unit = _inside(panel.data, *map(str, place))
+        if isinstance(unit, str) and (better := meant(unit)):
+            yield dashboard.document.finding(
+                UNKNOWN_UNIT, (*panel.place, *place), panel.title, f"has the unit {unit!r}", f"write {better!r}"
+            )
 
 
 def _no_targets(dashboard: Dashboard, world: World) -> Iterator[Finding]:
@@ -585,6 +611,7 @@ _EACH: tuple[Callable[[Dashboard, World], Iterator[Finding]], ...] = (
     _datasources,
     _descriptions,
     _units,
+    _unknown_units,
     _no_targets,
     _thresholds,
     _merged,

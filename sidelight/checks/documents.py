@@ -285,7 +285,7 @@ class _Inside:
 
     def _plain(self, data: dict[str, Any], place: Place) -> Iterator[Document]:
         service = data.get("service")
-        if isinstance(data.get("groups"), list):
+        if _has_rules(data):
             yield self.part(Kind.RULES, data, place)
         elif isinstance(data.get("dashboard"), dict) and _is_dashboard(data["dashboard"]):
             yield self.part(Kind.DASHBOARD, data["dashboard"], (*place, "dashboard"))
@@ -370,13 +370,27 @@ def _get(data: Any, *keys: str) -> Any:
 def _is_dashboard(data: dict[str, Any]) -> bool:
     if isinstance(data.get("elements"), dict) and isinstance(data.get("layout"), dict):
         return True
-    return isinstance(data.get("panels"), list) or isinstance(data.get("rows"), list) or "templating" in data
+    rows = data.get("rows")
+    has_rows = isinstance(rows, list) and any(
+        isinstance(row, dict) and isinstance(row.get("panels"), list) for row in rows
+    )
+    return isinstance(data.get("panels"), list) or has_rows or "templating" in data
+
+
+def _has_rules(data: dict[str, Any]) -> bool:
+    """Whether a document is a rule file; other tools have lists of groups too, and Grafana's own alerts a version number."""
+    groups = data.get("groups")
+    if not isinstance(groups, list) or isinstance(data.get("apiVersion"), int):
+        return False
+    return not groups or any(isinstance(group, dict) and {"rules", "name"} & set(group) for group in groups)
 
 
 def _reason(data: dict[str, Any]) -> str:
     version, kind = str(data.get("apiVersion", "")), data.get("kind")
     if version.startswith("openslo/"):
         return "is an OpenSLO document, which `sidelight slo import` reads"
+    if isinstance(data.get("apiVersion"), int) and isinstance(data.get("groups"), list):
+        return "is a provisioning file of Grafana's own alerts, which are not checked"
     if "tests" in data and "rule_files" in data:
         return "is a test of rules, which promtool runs"
     return f"is a {kind}, and {_NOTHING}" if kind and version else _NOTHING

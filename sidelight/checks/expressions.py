@@ -271,18 +271,19 @@ def _series_name(node: VectorSelector, around: tuple[Node, ...], world: World) -
                 f"reads {name}, which no rule in these files records",
                 "check its rule file in the same call, or correct the name",
             )
-    elif alike := _misspelt(name):
+    elif alike := _misspelt(name, world):
         yield _problem(
             SERIES_NAME, node, f"reads {name}, which is not a known series", f"use {alike} if you meant that"
         )
 
 
-def _misspelt(name: str) -> str:
+def _misspelt(name: str, world: World) -> str:
     """The known series whose name differs in the spelling of one word; empty if there is none."""
     if name in _HISTOGRAMS:
         return ""  # a native histogram has the name without a suffix
     for frame, word in _frames(name):
-        known = _KNOWN_FRAMES.get(frame, {})
+        declared = {own: series for series in world.kinds for around, own in _frames(series) if around == frame}
+        known = {**_KNOWN_FRAMES.get(frame, {}), **declared}
         if len(word) > _SHORTEST_WORD and (alike := get_close_matches(word, known, 1, _ALIKE)):
             return known[alike[0]]
     return ""

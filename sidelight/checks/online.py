@@ -76,6 +76,10 @@ class Prometheus:
         self._client = client or _client()
         self._answers: dict[tuple[str, str], Any] = {}
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def get(self, path: str, **parameters: str) -> Any:
         """The data of an answer, asked for once.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from alerts.promql import (
     Matching,
     MatrixSelector,
     Node,
+    NumberLiteral,
     Parentheses,
     PromqlError,
     Subquery,
@@ -76,7 +78,7 @@ LABEL = Check(
 COMPARISON = Check(
     name="alert/comparison",
     severity=Severity.WARNING,
-    finds="an alert, or one branch of its `or`, without a condition, or with one that `bool` makes always true",
+    finds="an alert, or one branch of its `or`, without a condition, or with one that is always true",
     pint="alerts/comparison",
 )
 FOR = Check(
@@ -162,6 +164,7 @@ _LEVELLED = re.compile(r"\w*:\w+:\w+")
 _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LONGEST_QUOTE = 100  # characters
 _ALWAYS = {"vector", "time"}  # a dead man's switch is meant to fire always
+_NEVER_NEGATIVE = {"count_over_time", "rate", "irate", "increase", "changes", "resets", "abs", "histogram_count"}
 _CHANGING = {"topk", "bottomk", "limitk", "limit_ratio"}
 _COMPUTING = {"rate", "irate", "increase", "histogram_quantile", "avg_over_time", "deriv", "predict_linear"}
 
@@ -436,6 +439,20 @@ def _conditions(rule: Rule, world: World) -> Iterator[Finding]:
             text = text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]} ..."
             message, part = f"fires whenever {text} exists", (branch.start, branch.end)
             yield rule.finding_in(COMPARISON, ("expr",), part, message, "compare it with a limit, without bool")
+        elif _is_always_true(branch):
+            text, part = formatted(branch, width=sys.maxsize)[:_LONGEST_QUOTE], (branch.start, branch.end)
+            message = f"{text} is true whenever it has a value"
+            yield rule.finding_in(COMPARISON, ("expr",), part, message, "compare it with a limit that it can miss")
+
+
+def _is_always_true(node: Node) -> bool:
+    """Whether a number that is never negative is compared with 0 or less."""
+    if not isinstance(node, BinaryOperation) or not compares(node):
+        return False
+    left, limit = bare(node.lhs), bare(node.rhs)
+    counts = (isinstance(left, Aggregation) and left.op == "count") or function_of(left) in _NEVER_NEGATIVE
+    value = limit.value if isinstance(limit, NumberLiteral) and isinstance(node.rhs, NumberLiteral) else math.inf
+    return counts and ((node.op == ">=" and value <= 0) or (node.op == ">" and value < 0))
 
 
 def _branches(node: Node) -> Iterator[Node]:

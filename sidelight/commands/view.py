@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from instrumentation.settings import load_settings
 from sidelight.commands.options import Config
+
+if TYPE_CHECKING:
+    from sidelight.view.boards import Boards
 
 PORT = 9797
 
@@ -57,6 +60,7 @@ def view(  # noqa: PLR0913 - each is an option
     if snapshot:
         from sidelight.view.snapshot import write_snapshot
 
+        _check_variables(boards, parameters)
         write_snapshot(snapshot, boards, where, parameters, dashboard or ())
         typer.echo(f"{snapshot}: written")
         return
@@ -72,6 +76,16 @@ def view(  # noqa: PLR0913 - each is an option
 
     address = Address(host=host, port=port, token=os.environ.get("SIDELIGHT_VIEW_TOKEN", ""))
     serve(boards, where, address, typer.echo)
+
+
+def _check_variables(boards: Boards, parameters: list[tuple[str, str]]) -> None:
+    """Refuse a misspelt variable, which would otherwise show everything."""
+    variables = [variable for board in boards for variable in board.variables if variable["type"] != "datasource"]
+    known = dict.fromkeys(f"var-{variable['name']}" for variable in variables)
+    for name, _ in parameters:
+        if name.startswith("var-") and name not in known:
+            names = ", ".join(each.removeprefix("var-") for each in known)
+            raise typer.BadParameter(f"got {name.removeprefix('var-')!r}; give one of {names}.", param_hint="--var")
 
 
 def _variable(text: str) -> tuple[str, str]:

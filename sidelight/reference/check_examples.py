@@ -292,9 +292,10 @@ EXAMPLES = {
     ),
     "promql/features": Example(record("sum(info(foo))"), record("sum(foo)"), "info() needs --enable-feature"),
     "promql/performance": Example(
-        alert("max by (job, queue) (queue_depth) > 3"),
-        alert("job_queue:queue_depth:max > 3"),
-        "computes what job_queue:queue_depth:max records",
+        record("max by (job) (foo)", "job:foo:max")
+        + "      - {record: 'job:foo:double', expr: max by (job) (foo) * 2}\n",
+        record("max by (job) (foo)", "job:foo:max") + "      - {record: 'job:foo:double', expr: 'job:foo:max * 2'}\n",
+        "computes what job:foo:max records",
     ),
     "dashboard/datasource-variable": Example(
         board(templating__list__0__query="loki"), board(), "has no variable for its data source"
@@ -307,6 +308,9 @@ EXAMPLES = {
     "dashboard/datasource": Example(panel(datasource="Prometheus"), board(), "uses the fixed data source 'Prometheus'"),
     "dashboard/description": Example(panel(description=...), board(), "has no description"),
     "dashboard/unit": Example(panel(fieldConfig__defaults__unit=""), board(), "has no unit"),
+    "dashboard/unknown-unit": Example(
+        panel(fieldConfig__defaults__unit="seconds"), panel(fieldConfig__defaults__unit="s"), "has the unit 'seconds'"
+    ),
     "dashboard/no-targets": Example(panel(targets=[]), panel(targets=[], type="text"), "has no query"),
     "dashboard/scope": Example(
         asks(f'up{{job=~"$job"}} and up{{{SCOPE}}}'),

@@ -350,7 +350,7 @@ def _compatibility_page(tried: Compatibility) -> str:
             tried.suites,
         ),
         "A difference is a test that passes plain and fails with Sidelight, in the whole run and when the tests that differ run "
-        "again.",
+        "again. *Flaky* tests passed in one plain run and failed in another, so they are not compared.",
         _table(("project", "tests", "reason"), tried.differences),
         "## Applications\n\n`make compat` serves each application from PyPI with Sidelight, sends it requests, and compares its "
         "metrics page with the responses. A path that no route matched, or of an application without templates, has the "

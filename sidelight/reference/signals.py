@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from alerts.rule_tests.promtool import rendered
 from alerts.signals import FORMS, subjects
 from instrumentation.errors import SidelightError
+from sidelight.reference.handles import handles_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +32,9 @@ def signal_pages(settings: Settings) -> dict[str, str]:
     if not settings.signals:
         return {}
     runbooks = {f"signals/runbooks/{subject.alert.alert}.md": _runbook(subject) for subject in subjects(settings)}
-    return {"signals/README.md": _reference(settings), **runbooks}
+    module = handles_module(settings)
+    handles = {"signals/handles.py": module} if module else {}
+    return {"signals/README.md": _reference(settings), **handles, **runbooks}
 
 
 def _reference(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dashboards import DASHBOARDS
+from dashboards import every_dashboard
 from sidelight.view.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Boards:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        made = [Board(build(settings)) for build in DASHBOARDS.values()]
+        made = [Board(dashboard) for dashboard in every_dashboard(settings).values()]
         self._boards = {board.uid: board for board in made}
 
     def __iter__(self) -> Iterator[Board]:

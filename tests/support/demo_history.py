@@ -27,15 +27,16 @@ _EDGES = (0.1, 0.5, 1.0, 2.5)
 _TARGET = {"job": SERVICE, "instance": "10.0.0.1:8000"}
 
 
-def demo_history(folder: Path, settings: Settings) -> Prometheus:
+def demo_history(folder: Path, settings: Settings, version: str = "prometheus") -> Prometheus:
     """Store the history.
 
     Args:
         folder: The folder of Prometheus' data.
         settings: The settings of the rules.
+        version: ``prometheus`` or ``prometheus-oldest``.
     """
-    prometheus = Prometheus(folder)
-    prometheus.take(_samples())
+    prometheus = Prometheus(folder, version)
+    prometheus.take(samples())
     recording = [
         rule.document() for group in groups(settings) for rule in group.rules if isinstance(rule, RecordingRule)
     ]
@@ -44,7 +45,7 @@ def demo_history(folder: Path, settings: Settings) -> Prometheus:
     return prometheus
 
 
-def _samples() -> Iterator[str]:
+def samples() -> Iterator[str]:
     """OpenMetrics lines, ordered by series as the format requires."""
     times = range(START, END + 1, SCRAPE)
     phases = [PHASES[min((at - START) // PHASE, len(PHASES) - 1)] for at in times]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from alerts.conditions.error_budget import ERROR_BUDGET_BURN
 from alerts.conditions.error_rate import HIGH_ERROR_RATE
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
 from tests.support.prometheus_history import rules_of
@@ -18,9 +19,10 @@ _PAIRS = {PAGE: ((14.4, "1h", "5m"), (6, "6h", "30m")), TICKET: ((3, "1d", "2h")
 
 
 def ours(settings: Settings) -> Group:
-    """The group of HTTP alerts, as ``sidelight build`` writes it."""
-    name = HIGH_ERROR_RATE.group
-    return {"name": name, "interval": str(settings.alerting.evaluation_interval), "rules": rules_of(settings, name)}
+    """The groups of HTTP alerts and error budgets, as ``sidelight build`` writes them, as one."""
+    names = (HIGH_ERROR_RATE.group, ERROR_BUDGET_BURN.group)
+    rules = [rule for name in names for rule in rules_of(settings, name)]
+    return {"name": names[0], "interval": str(settings.alerting.evaluation_interval), "rules": rules}
 
 
 def workbook(settings: Settings) -> Group:

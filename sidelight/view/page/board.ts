@@ -6,7 +6,7 @@ import { written } from './fields';
 import { anchor } from './links';
 import { context, here } from './place';
 import { PanelView } from './panel';
-import type { Mark } from './graph';
+import type { Mark } from './cursor';
 import type { Context } from './panel';
 import type { Annotation, Dashboard, Data, Labels, Options, Panel, Series } from './types';
 
@@ -115,7 +115,9 @@ export async function board(uid: string): Promise<Page> {
     const value = (document.activeElement as HTMLInputElement | null)?.value;
     try {
       const options = await read<Options[]>(`dashboards/${uid}/variables`, query(dashboard));
-      variables.replaceChildren(...options.map(variableControl).filter((each) => each !== null));
+      // A label that no service has, such as the cluster, leaves nothing to choose.
+      const useful = options.filter(({ values, chosen }) => values.length || !chosen.includes('$__all'));
+      variables.replaceChildren(...(useful.length ? useful : options).map(variableControl).filter((each) => each !== null));
       const again = open && variables.querySelector<HTMLDetailsElement>(`[data-variable="${CSS.escape(open)}"]`);
       if (again) {
         again.open = true;

@@ -14,7 +14,7 @@ export function written(labels: Labels): string {
 
 export function legend(target: Target, labels: Labels, expression: string): string {
   const format = target.legendFormat;
-  if (format && format !== '__auto') return format.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label: string) => labels[label] ?? '');
+  if (format && format !== '__auto') return format.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label: string) => labels[label] ?? '').replace(/\s+/g, ' ').trim();
   return written(labels) || expression;
 }
 

@@ -1,12 +1,13 @@
 // Draws time series with uPlot: lines, areas, bars, stacks, threshold lines, annotations, a tooltip and a legend.
 import uPlot from 'uplot';
 import { faded, isDark, named } from './colors';
-import { announce, h } from './dom';
+import { cursor } from './cursor';
+import { h } from './dom';
 import { CALC_NAMES, label, reduced, seriesColor, shown } from './fields';
-import { formatted, moment } from './units';
+import { formatted } from './units';
+import type { Mark, Row } from './cursor';
 import type { Field, Frame, Panel, ThresholdStep, Window } from './types';
 
-export interface Mark { from: number; to: number; color: string; title: string; text: string; name: string }
 export interface Drawing { panel: Panel; frames: Frame[]; window: Window; marks: Mark[]; sync: string | null; hidden: Set<string>; zoom: (from: number, to: number) => void }
 export type Drawn = { element: HTMLElement; end: () => void; summary: string };
 
@@ -105,39 +106,6 @@ function annotations(u: uPlot, marks: Mark[]): void {
   ctx.restore();
 }
 
-export interface Row { name: string; color: string | null; text: string }
-
-export function tooltip(root: HTMLElement): (left: number, top: number, heading: string, rows: Row[], notes: Mark[]) => void {
-  const box = h('div', { class: 'tooltip', hidden: true, 'aria-hidden': 'true' });
-  root.append(box);
-  return (left, top, heading, rows, notes) => {
-    box.hidden = left < 0;
-    if (box.hidden) return;
-    box.replaceChildren(
-      h('strong', {}, heading),
-      ...rows.map(({ name, color, text }) => h('div', { class: 'line' }, h('i', { class: 'key', style: { background: color ?? 'transparent' } }), h('span', {}, name), h('b', {}, text))),
-      ...notes.map(({ color, title, text }) => h('div', { class: 'line' }, h('i', { class: 'key round', style: { background: named(color) } }), h('span', {}, [title, text].filter(Boolean).join(': ')))),
-    );
-    const { clientWidth: width, clientHeight: height } = root;
-    const x = left + box.offsetWidth + 16 > width ? Math.max(0, left - box.offsetWidth - 12) : left + 12;
-    box.style.setProperty('transform', `translate(${x}px, ${Math.max(0, Math.min(top, height - box.offsetHeight))}px)`);
-  };
-}
-
-export interface Keys { step: (by: number) => void; leave: () => void }
-
-// Arrow keys move along the graph, and what is there is read aloud.
-export function keyboard(element: HTMLElement, { step, leave }: Keys): void {
-  element.addEventListener('keydown', (event) => {
-    const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9 }[event.key];
-    if (by !== undefined) step(by);
-    else if (event.key === 'Escape') leave();
-    else return;
-    event.preventDefault();
-  });
-  element.addEventListener('blur', leave);
-}
-
 export function sized(element: HTMLElement, plot: uPlot, height: () => number): () => void {
   const fit = (): void => {
     const size = { width: element.clientWidth, height: height() };
@@ -146,6 +114,40 @@ export function sized(element: HTMLElement, plot: uPlot, height: () => number): 
   const observer = new ResizeObserver(fit);
   observer.observe(element);
   return () => observer.disconnect();
+}
+
+function pathOf({ drawStyle, lineInterpolation }: Record<string, any>): uPlot.Series.PathBuilder | undefined {
+  const { bars, stepped, spline } = uPlot.paths;
+  if (drawStyle === 'bars') return bars!({ size: [0.8, 40] });
+  return { stepAfter: stepped!({ align: 1 }), stepBefore: stepped!({ align: -1 }), smooth: spline!() }[lineInterpolation as string];
+}
+
+function styled(values: Field, color: string, few: boolean, show: boolean): uPlot.Series {
+  const { drawStyle = 'line', lineWidth = 1, fillOpacity = 0, spanNulls = false, showPoints = 'auto', pointSize = 5, lineStyle } = values.config.custom;
+  const always = drawStyle === 'points' || few || showPoints === 'always';
+  return {
+    label: label(values), show, stroke: color, width: drawStyle === 'points' ? 0 : Math.max(1.5, lineWidth), spanGaps: spanNulls === true, paths: pathOf(values.config.custom),
+    fill: fillOpacity ? faded(color, fillOpacity / 100) : undefined, dash: lineStyle?.fill === 'dash' ? lineStyle.dash ?? [10, 10] : undefined,
+    points: { show: always ? true : showPoints === 'never' ? false : lonely, size: pointSize, fill: color, stroke: color },
+  };
+}
+
+// A sample between two gaps would otherwise be invisible.
+function lonely(u: uPlot, index: number): boolean {
+  const present = [...u.data[index]!].filter((value) => value !== undefined);
+  return present.some((value, at) => value !== null && (present[at - 1] ?? null) === null && (present[at + 1] ?? null) === null);
+}
+
+function axisRange({ min, max, custom = {} }: any, log: boolean): uPlot.Range.Function {
+  const soft = [custom.axisSoftMin, custom.axisSoftMax].filter((value) => typeof value === 'number');
+  return (_, least, most) => {
+    const low = Math.min(least ?? Infinity, ...soft);
+    const high = Math.max(most ?? -Infinity, ...soft);
+    if (log) return uPlot.rangeLog(Math.max(low, 1e-9), Math.max(high, 1e-8), 10, true);
+    if (!Number.isFinite(low) || !Number.isFinite(high)) return [min ?? 0, max ?? 1];
+    const [from, to] = uPlot.rangeNum(low, high === low ? low + (Math.abs(low) || 1) : high, 0.1, true) as [number, number];
+    return [min ?? (low >= 0 ? Math.max(0, from) : from), max ?? (high === custom.axisSoftMax ? high : to)];
+  };
 }
 
 export function graph({ panel, frames, window, marks, sync, hidden, zoom }: Drawing, report: (text: string) => void): Drawn {
@@ -166,39 +168,10 @@ export function graph({ panel, frames, window, marks, sync, hidden, zoom }: Draw
   const isStacked = groups.some(Boolean);
 
   const plot = h('div', { class: 'plot', tabindex: 0, role: 'group', 'aria-roledescription': 'graph' });
-  const say = tooltip(plot);
   const log = custom.scaleDistribution?.type === 'log';
 
-  const paths = uPlot.paths;
-  const series: uPlot.Series[] = drawn.map(({ values }, index) => {
-    const { drawStyle = 'line', lineInterpolation = 'linear', lineWidth = 1, fillOpacity = 0, spanNulls = false, showPoints = 'auto', pointSize = 5, lineStyle } = values.config.custom;
-    const color = colors[index]!;
-    const path = drawStyle === 'bars' ? paths.bars!({ size: [0.8, 40] }) : lineInterpolation === 'stepAfter' ? paths.stepped!({ align: 1 }) : lineInterpolation === 'stepBefore' ? paths.stepped!({ align: -1 }) : lineInterpolation === 'smooth' ? paths.spline!() : undefined;
-    const few = times.length < 3 || showPoints === 'always';
-    return {
-      label: label(values), show: !hidden.has(label(values)), stroke: color, width: drawStyle === 'points' ? 0 : Math.max(1.5, lineWidth), spanGaps: spanNulls === true,
-      fill: fillOpacity ? faded(color, fillOpacity / 100) : undefined, paths: path, dash: lineStyle?.fill === 'dash' ? lineStyle.dash ?? [10, 10] : undefined,
-      points: { show: drawStyle === 'points' || few ? true : showPoints === 'never' ? false : lonely, size: pointSize, fill: color, stroke: color },
-    } as uPlot.Series;
-  });
-
-  // A sample between two gaps would otherwise be invisible.
-  function lonely(u: uPlot, index: number): boolean {
-    const values = u.data[index] as (number | null | undefined)[];
-    const present = values.map((value, at) => [value, at] as const).filter(([value]) => value !== undefined).map(([value]) => value);
-    return present.some((value, at) => value !== null && (present[at - 1] ?? null) === null && (present[at + 1] ?? null) === null);
-  }
-
-  const range: uPlot.Range.Function = (_, least, most) => {
-    const soft = [custom.axisSoftMin, custom.axisSoftMax].filter((value) => typeof value === 'number');
-    const low = Math.min(least ?? Infinity, ...soft);
-    const high = Math.max(most ?? -Infinity, ...soft);
-    if (log) return uPlot.rangeLog(Math.max(low, 1e-9), Math.max(high, 1e-8), 10, true);
-    if (!Number.isFinite(low) || !Number.isFinite(high)) return [defaults.min ?? 0, defaults.max ?? 1];
-    const [from, to] = uPlot.rangeNum(low, high === low ? low + (Math.abs(low) || 1) : high, 0.1, true) as [number, number];
-    return [defaults.min ?? (low >= 0 ? Math.max(0, from) : from), defaults.max ?? (typeof custom.axisSoftMax === 'number' && high === custom.axisSoftMax ? high : to)];
-  };
-
+  const few = times.length < 3;
+  const series = drawn.map(({ values }, index) => styled(values, colors[index]!, few, !hidden.has(label(values))));
   const cells = (index: number): Row[] => {
     const rows = drawn.map(({ values }, number) => ({ name: label(values), color: colors[number]!, value: columns[number]?.[index] ?? null, config: values.config }))
       .filter((row, number) => row.value !== null && u.series[number + 1]!.show);
@@ -211,54 +184,32 @@ export function graph({ panel, frames, window, marks, sync, hidden, zoom }: Draw
     return marks.filter(({ from, to }) => at >= u.valToPos(from / 1000, 'x') - NEAR && at <= u.valToPos(to / 1000, 'x') + NEAR);
   };
 
-  let by: 'pointer' | 'keys' = 'pointer';
+  // Series that the reader hides are not part of a stack.
+  const data = (): uPlot.AlignedData => [times, ...stacked(columns, groups.map((group, index) => (hidden.has(label(drawn[index]!.values)) ? null : group)))] as uPlot.AlignedData;
+  const pointer = cursor(plot, times, (index) => ({ rows: cells(index), marks: near(index) }), zoom);
   const u = new uPlot({
     width: 300, height: 150, padding: [8, 8, 0, 0],
     legend: { show: false }, series: [{}, ...series], axes: axes(first.unit, first.decimals),
-    scales: { x: { time: true, range: () => [window.start, window.end] }, y: { range, distr: log ? 3 : 1 } },
+    scales: { x: { time: true, range: () => [window.start, window.end] }, y: { range: axisRange(defaults, log), distr: log ? 3 : 1 } },
     cursor: { drag: { x: true, y: false, setScale: false }, sync: sync ? { key: sync } : undefined, points: { size: 7 }, focus: { prox: 24 } },
     bands: isStacked ? drawn.slice(1).map((_, index) => ({ series: [index + 2, index + 1] as [number, number] })) : undefined,
     hooks: {
+      ...pointer.hooks,
       drawClear: [(each) => { if (style !== 'off') thresholds(each, steps, style); }],
       draw: [(each) => annotations(each, marks)],
-      setSelect: [(each) => {
-        if (each.select.width < 4) return;
-        zoom(each.posToVal(each.select.left, 'x') * 1000, each.posToVal(each.select.left + each.select.width, 'x') * 1000);
-        each.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-      }],
-      setCursor: [(each) => {
-        const { idx, left = -1, top = 0 } = each.cursor;
-        const isHere = by === 'keys' || plot.matches(':hover');
-        if (idx === null || idx === undefined || left < 0 || !isHere) return say(-1, 0, '', [], []);
-        const found = cells(idx);
-        const more = found.length > 20 ? [{ name: `${found.length - 20} more`, color: null, text: '' }] : [];
-        say(left + each.over.offsetLeft, top, moment(times[idx]! * 1000), [...found.slice(0, 20), ...more], near(idx));
-      }],
     },
-  }, [times, ...stacked(columns, groups)] as uPlot.AlignedData, plot);
+  }, data(), plot);
+  pointer.listen(u);
 
-  plot.addEventListener('pointermove', () => { by = 'pointer'; });
-  keyboard(plot, {
-    step: (move) => {
-      if (!times.length) return;
-      by = 'keys';
-      const index = Math.max(0, Math.min(times.length - 1, (u.cursor.idx ?? (move > 0 ? -1 : times.length)) + move));
-      u.setCursor({ left: u.valToPos(times[index]!, 'x'), top: u.over.clientHeight / 3 });
-      const rows = cells(index).map(({ name, text }) => `${name}: ${text}`);
-      announce([moment(times[index]! * 1000), ...rows, ...near(index).map(({ title }) => title)].join('. '));
-    },
-    leave: () => { by = 'pointer'; u.setCursor({ left: -10, top: -10 }); },
-  });
-
-  const named_ = drawn.map(({ values }) => `${label(values)}: ${shown(reduced(values, 'lastNotNull'), values.config).text}`);
-  const summary = drawn.length ? `Last values: ${named_.slice(0, 10).join(', ')}${drawn.length > 10 ? `, and ${drawn.length - 10} more series` : ''}.` : '';
+  const last = drawn.map(({ values }) => `${label(values)}: ${shown(reduced(values, 'lastNotNull'), values.config).text}`);
+  const summary = drawn.length ? `Last values: ${last.slice(0, 10).join(', ')}${drawn.length > 10 ? `, and ${drawn.length - 10} more series` : ''}.` : '';
   plot.setAttribute('aria-label', `${panel.title}. ${summary} Use the arrow keys to read single values.`);
-  const legend = keys(panel, drawn.map(({ values }) => values), colors, hidden, u);
+  const legend = keys(panel, drawn.map(({ values }) => values), colors, hidden, (index, show) => u.batch(() => { u.setSeries(index + 1, { show }); u.setData(data()); }));
   const element = h('div', { class: 'graph' }, plot, legend);
   return { element, summary, end: ((stop) => () => { stop(); u.destroy(); })(sized(plot, u, () => plot.clientHeight)) };
 }
 
-function keys(panel: Panel, fields: Field[], colors: string[], hidden: Set<string>, u: uPlot): HTMLElement | null {
+function keys(panel: Panel, fields: Field[], colors: string[], hidden: Set<string>, toggle: (index: number, show: boolean) => void): HTMLElement | null {
   const { showLegend = true, displayMode = 'list', calcs = [] } = panel.options?.legend ?? {};
   if (!showLegend || displayMode === 'hidden') return null;
   const items = fields.map((each, index) => {
@@ -270,7 +221,7 @@ function keys(panel: Panel, fields: Field[], colors: string[], hidden: Set<strin
       button.setAttribute('aria-pressed', String(show));
       if (show) hidden.delete(label(each));
       else hidden.add(label(each));
-      u.setSeries(index + 1, { show });
+      toggle(index, show);
     });
     return h('li', {}, button);
   });

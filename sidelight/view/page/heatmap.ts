@@ -1,10 +1,12 @@
 // Draws a heatmap: one row for each bucket, darker where more was counted.
 import uPlot from 'uplot';
 import { isDark } from './colors';
-import { announce, h } from './dom';
+import { cursor } from './cursor';
+import { h } from './dom';
 import { number } from './fields';
-import { aligned, axes, keyboard, sized, tooltip } from './graph';
-import { formatted, moment } from './units';
+import { aligned, axes, sized } from './graph';
+import { formatted } from './units';
+import type { Row } from './cursor';
 import type { Drawing, Drawn } from './graph';
 
 const SHADES = { dark: [[48, 30, 16], [255, 152, 48]], light: [[253, 236, 217], [140, 45, 4]] } as const;
@@ -24,13 +26,11 @@ export function heatmap({ panel, frames, window, sync, zoom }: Drawing): Drawn {
   const exponent: number = panel.options?.color?.scale === 'exponential' ? panel.options.color.exponent ?? 0.5 : 1;
   const step = times.length > 1 ? Math.min(...times.slice(1).map((time, index) => time - times[index]!)) : 1;
   const plot = h('div', { class: 'plot', tabindex: 0, role: 'group', 'aria-roledescription': 'heatmap' });
-  const say = tooltip(plot);
-
-  const cells = (index: number): { name: string; value: number }[] =>
-    columns.map((column, row) => ({ name: names[row]!, value: column[index] ?? 0 })).filter(({ value }) => value > least).reverse();
-  const rows = (index: number) => cells(index).map(({ name, value }) => ({ name: `≤ ${name}`, color: shade((value / most) ** exponent), text: formatted(value, 'short') }));
+  const rows = (index: number): Row[] => columns
+    .map((column, row) => ({ name: `≤ ${names[row]}`, value: column[index] ?? 0 })).filter(({ value }) => value > least).reverse()
+    .map(({ name, value }) => ({ name, color: shade((value / most) ** exponent), text: formatted(value, 'short') }));
+  const pointer = cursor(plot, times, (index) => ({ rows: rows(index), marks: [] }), zoom);
   const [x, y] = axes(undefined) as [uPlot.Axis, uPlot.Axis];
-  let byKeys = false;
   const u = new uPlot({
     width: 300, height: 150, padding: [8, 8, 0, 0], legend: { show: false },
     series: [{}, ...columns.map(() => ({ stroke: 'transparent', points: { show: false } }))],
@@ -41,6 +41,7 @@ export function heatmap({ panel, frames, window, sync, zoom }: Drawing): Drawn {
     scales: { x: { time: true, range: () => [window.start, window.end] }, y: { range: () => [0, Math.max(1, names.length)] } },
     cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false }, sync: sync ? { key: sync, scales: ['x', null] } : undefined },
     hooks: {
+      ...pointer.hooks,
       draw: [(each) => {
         const { ctx, bbox } = each;
         ctx.save();
@@ -59,29 +60,9 @@ export function heatmap({ panel, frames, window, sync, zoom }: Drawing): Drawn {
         });
         ctx.restore();
       }],
-      setSelect: [(each) => {
-        if (each.select.width < 4) return;
-        zoom(each.posToVal(each.select.left, 'x') * 1000, each.posToVal(each.select.left + each.select.width, 'x') * 1000);
-        each.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-      }],
-      setCursor: [(each) => {
-        const { idx, left = -1, top = 0 } = each.cursor;
-        if (idx === null || idx === undefined || left < 0 || !(byKeys || plot.matches(':hover'))) return say(-1, 0, '', [], []);
-        say(left + each.over.offsetLeft, top, moment(times[idx]! * 1000), rows(idx), []);
-      }],
     },
   }, [times, ...columns] as uPlot.AlignedData, plot);
-  plot.addEventListener('pointermove', () => { byKeys = false; });
-  keyboard(plot, {
-    step: (move) => {
-      if (!times.length) return;
-      byKeys = true;
-      const index = Math.max(0, Math.min(times.length - 1, (u.cursor.idx ?? (move > 0 ? -1 : times.length)) + move));
-      u.setCursor({ left: u.valToPos(times[index]!, 'x'), top: 10 });
-      announce([moment(times[index]! * 1000), ...rows(index).map(({ name, text }) => `${name}: ${text}`)].join('. '));
-    },
-    leave: () => { byKeys = false; u.setCursor({ left: -10, top: -10 }); },
-  });
+  pointer.listen(u);
   const summary = `${names.length} buckets, at most ${formatted(most, 'short')} in one cell.`;
   plot.setAttribute('aria-label', `${panel.title}. ${summary} Use the arrow keys to read single values.`);
   return { element: h('div', { class: 'graph' }, plot), summary, end: ((stop) => () => { stop(); u.destroy(); })(sized(plot, u, () => plot.clientHeight)) };

@@ -79,7 +79,7 @@ export const services = (about: About): Page => live('Services', async () => {
   const name = (identity: Labels): Node => {
     const text = identity.job ?? '(no job)';
     const others = Object.entries(identity).filter(([key]) => key !== 'job').map(([key, value]) => `${key}=${value}`).join(', ');
-    const anchor = identity.job && operations ? h('a', { href: href(`/d/${operations.uid}`, new URLSearchParams({ 'var-job': text })) }, text) : text;
+    const anchor = identity.job && operations ? h('a', { href: href(`/d/${operations.uid}`, new URLSearchParams(Object.entries(identity).map(([label, value]) => [`var-${label}`, value]))) }, text) : text;
     return h('span', {}, anchor, others && h('small', {}, ` ${others}`));
   };
   const line = ({ identity, versions, up, targets, alerts: firing }: Service): HTMLElement => {

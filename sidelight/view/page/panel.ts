@@ -1,4 +1,4 @@
-// One panel: its frame, its data, and what is said if there is none.
+// One panel: its frame, its data, and a text if there is none.
 import { read } from './data';
 import { count, h } from './dom';
 import { configured, frames } from './fields';
@@ -11,7 +11,8 @@ import { table } from './table';
 import { transformed } from './transform';
 import { isKnown } from './units';
 import { values } from './values';
-import type { Drawing, Drawn, Mark } from './graph';
+import type { Mark } from './cursor';
+import type { Drawing, Drawn } from './graph';
 import type { Data, Frame, Panel } from './types';
 
 export interface Context {

@@ -182,7 +182,7 @@ MUTATIONS = {
         "a comparison turns round": ("p95_rate5m > 1\n", "p95_rate5m < 1\n"),
         "the threshold leaves its edge": ("p95_rate5m > 0.5\n", "p95_rate5m > 0.51\n"),
         "a slow start of all instances is a page": (
-            "\n      unless on (job) max by (job) (time() - process_start_time_seconds) < 420",
+            "\n      unless on (job) max by (job) (time() - process_start_time_seconds) >= 0 < 420",
             "",
         ),
         "the quantile is another": ("histogram_quantile(0.95", "histogram_quantile(0.9"),

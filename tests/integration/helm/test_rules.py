@@ -32,8 +32,8 @@ SETTINGS = {
     "other labels": {"alerting": {"group_by": ["cluster", "namespace", "job"], "for": {"critical": "1h30m"}}},
     "a tiny share": {"thresholds": {"error_ratio": {"warning": 0.00001, "critical": 0.000123}}},
     "one request in a million": {"thresholds": {"error_ratio": {"warning": 1e-06, "critical": 0.0001}}},
-    "large seconds": {"thresholds": {"latency_p95_seconds": {"warning": 0.8, "critical": 100000000}}},
-    "odd seconds": {"thresholds": {"latency_p95_seconds": {"warning": 2.5, "critical": 1234567.875}}},
+    "large seconds": {"thresholds": {"queue_oldest_age_seconds": {"warning": 0.8, "critical": 100000000}}},
+    "odd seconds": {"thresholds": {"queue_oldest_age_seconds": {"warning": 2.5, "critical": 1234567.875}}},
     "large counts": {"alerting": {"minimum_bad_events": 100000000}, "thresholds": {"queue_depth": {"critical": 10**8}}},
     "a budget": {
         **BUDGET,

@@ -40,7 +40,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         "up", "wait_seconds_bucket",
     )  # fmt: skip
     with history.running() as client:
-        yield Prometheus(str(client.base_url), now=lambda: NOW)
+        asked = Prometheus(str(client.base_url), now=lambda: NOW)
+        yield asked
+        asked.close()
 
 
 def rule(expr: str, wait: str = "5m") -> str:

@@ -88,7 +88,7 @@ def test_team_labels_texts_and_address_are_those_of_the_declaration() -> None:
 def test_an_override_has_a_rule_of_its_own_and_is_left_out_of_the_others() -> None:
     [critical, of_app, *_] = sorted(rules(SETTINGS, "OrdersFlood"), key=lambda rule: rule.key)
     assert (critical.key, of_app.key) == ("critical", "critical_channel_app")
-    assert 'unless job_channel:orders_flood_events:increase10m{channel="app"}' in critical.expr
+    assert '_job_channel:orders_flood_events:increase10m{channel="app"}' in critical.expr
     assert of_app.labels == {"override": "channel=app"}
     assert of_app.parameters == {"threshold": 700.0}
 
@@ -158,7 +158,7 @@ def test_a_late_job_is_late_after_its_interval() -> None:
                 "rate": {"above": {"warning": 1}},
                 "overrides": [{"match": {"outcome": "bad"}, "warning": 7}],
             },
-            "alerts.0.overrides.0.match.outcome: got a label that the alert does not keep; give one of job, or add it to by",
+            "alerts.0.overrides.0.match.outcome: got a label that the alert does not keep; give one of cluster, namespace, environment, job, or add it to by",
         ),
         (
             {"alert": "Orders", "rate": {"above": {"warning": 1}}, "minimum_events": 7},
@@ -170,7 +170,7 @@ def test_a_late_job_is_late_after_its_interval() -> None:
         ),
         (
             {"alert": "Orders", "rate": {"above": {"warning": 1}}, "description": "{{ $labels.pod }}"},
-            "alerts.0.description: got $labels.pod, which the alert does not keep; give one of job, or add it to by",
+            "alerts.0.description: got $labels.pod, which the alert does not keep; give one of cluster, namespace, environment, job, or add it to by",
         ),
         ({"alert": "Orders", "expr": "a > 1"}, "alerts.0.severity: got nothing; give critical, warning or info"),
     ],

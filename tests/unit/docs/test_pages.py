@@ -202,14 +202,17 @@ def _failure(page: Page) -> Iterator[str]:
     source = ""
     for fence in fences:  # each at its own line, so that a traceback names the line of the page
         source += "\n" * (fence.line - 1 - source.count("\n")) + fence.text
-    done = _run(source, page.path)
+    declared = [fence.text for fence in page.fences("yaml", "sidelight") if "signals:" in fence.text]
+    done = _run(source, page.path, declared[0] if declared else "")
     if done.returncode:
         yield done.stderr.strip()
 
 
-def _run(source: str, path: Path) -> subprocess.CompletedProcess[str]:
+def _run(source: str, path: Path, settings: str) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "SIDELIGHT_", "PYTHON"))}
     with tempfile.TemporaryDirectory() as folder:
+        if settings:  # what the page declares is there, as for its reader
+            (Path(folder) / "sidelight.yaml").write_text(settings)
         return subprocess.run(
             [sys.executable, "-W", "error", "-c", RUNNER, str(path)],
             input=source,

@@ -11,6 +11,8 @@ import httpx
 import pytest
 from fastapi import BackgroundTasks, FastAPI, WebSocket
 from fastapi.testclient import TestClient
+from opentelemetry import trace
+from opentelemetry.util._once import Once
 from prometheus_client import CollectorRegistry
 
 import instrumentation
@@ -102,6 +104,27 @@ def test_a_hostile_id_is_replaced(value: bytes) -> None:
     answered = given((b"x-correlation-id", value))
     assert len(answered) == 32
     assert int(answered, 16)
+
+
+@pytest.mark.parametrize("tracing", [{}, {"endpoint": "http://127.0.0.1:9"}])
+@pytest.mark.parametrize("own", [[], [(b"x-correlation-id", b"own-7")]])
+def test_headers_that_an_app_gives_as_an_iterator_are_all_sent(
+    own: list[tuple[bytes, bytes]], tracing: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        headers = iter([(b"x-shop", b"open"), *own])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    settings = parse_settings({"tracing": tracing, "logging": {"enabled": False}, "http": {"body_sizes": True}})
+    (response,) = Observed(app, settings).call(("GET", "/"))
+    assert response.headers["x-shop"] == "open"
+    assert response.headers.get_list("x-correlation-id") == (
+        ["own-7"] if own else [response.headers["x-correlation-id"]]
+    )
 
 
 @pytest.mark.parametrize("name", [b"x-correlation-id", b"x-request-id"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,8 +96,11 @@ def test_every_fault_is_named_in_one_run(tmp_path: Path) -> None:
     )
     assert faults == [
         "sidelight.yaml: service: got 5; give a mapping of keys.",
-        "sidelight.yaml: thresholds.error_ratio.warning: got 7; give a ratio between 0 and 1, such as 0.05.",
-        "sidelight.yaml: alerting.for.critical: got 3; give a duration such as 30s, 5m or 1h30m.",
+        "sidelight.yaml: thresholds.error_ratio.warning: got 7; give a ratio between 0 and 1; 7 % are 0.07.",
+        (
+            "sidelight.yaml: alerting.for.critical: got 3; give a duration such as 30s, 5m or 1h30m; a number has no unit: 3 minutes are 3m, "
+            "3 seconds 3s."
+        ),
         (
             "sidelight.yaml: metrix: is not a key of Sidelight (did you mean metrics?); give one of "
             f"{', '.join(Settings.model_fields)}."
@@ -189,7 +194,7 @@ OTHER_FAULTS = {
     ),
     "an objective in percent": (
         "slo: {availability: 99.9}",
-        "slo.availability: got 99.9; give a ratio between 0 and 1, such as 0.05",
+        "slo.availability: got 99.9; give a ratio between 0 and 1; 99.9 % are 0.999.",
     ),
     "a period of objectives that the alert's windows do not fit": (
         "slo: {period: 1d}",
@@ -365,3 +370,27 @@ def test_a_duration_knows_its_seconds(text: str, seconds: int) -> None:
 def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match=r"alerting\.window: got .*; give a duration such as 30s"):
         parse_settings({"alerting": {"window": text}})
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("thresholds: {latency_p95_seconds: {critical: 500}}", "got 500; give seconds below 100; 500 ms are 0.5."),
+        ("slo: {latency: {seconds: 300}}", "got 300; give seconds below 100; 300 ms are 0.3."),
+        ("thresholds: {error_ratio: {critical: 5}}", "got 5; give a ratio between 0 and 1; 5 % are 0.05."),
+        ("slo: {availability: 99.9}", "got 99.9; give a ratio between 0 and 1; 99.9 % are 0.999."),
+        (
+            "thresholds: {overrides: [{match: {job: a}, error_ratio: {warning: 2.5}}]}",
+            "got 2.5; give a ratio between 0 and 1; 2.5 % are 0.025.",
+        ),
+        ("alerting: {window: 5}", "a number has no unit: 5 minutes are 5m, 5 seconds 5s."),
+    ],
+)
+def test_a_value_in_another_unit_is_refused_with_what_was_probably_meant(text: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(meant)):
+        parse_settings(yaml.safe_load(text))
+
+
+def test_a_ratio_just_below_1_and_99_seconds_are_accepted() -> None:
+    given = {"thresholds": {"latency_p95_seconds": {"critical": 99.0}, "error_ratio": {"critical": 0.999}}}
+    assert parse_settings(given).thresholds.latency_p95_seconds.critical == 99.0

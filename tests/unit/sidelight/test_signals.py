@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,9 +19,7 @@ from sidelight.build import PARTS, build
 from sidelight.checks import find
 from tests.support.signals import DECLARED
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[3]
 SETTINGS = parse_settings({"signals": DECLARED})
 
 
@@ -112,7 +114,41 @@ def test_checks_know_the_teams_series_and_what_they_are(tmp_path: Path) -> None:
         ]
     }
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(rules))
-    found = [str(finding) for finding in find([tmp_path], SETTINGS)[1]]
+    found = [str(finding) for finding in find([tmp_path], SETTINGS).findings]
     assert any("orders_place_total, which is not a known series" in text for text in found), found
     assert any("pool_connections" in text for text in found), found
     assert not any("reads orders_placed_total" in text for text in found), found
+
+
+def test_the_typed_module_knows_names_labels_and_values(tmp_path: Path) -> None:
+    module = PARTS["signals"].files(SETTINGS)["signals/handles.py"]
+    assert "BACKUP_TIMESTAMP_SECONDS" not in module
+    (tmp_path / "handles.py").write_text(module)
+    (tmp_path / "sidelight.yaml").write_text(yaml.safe_dump({"signals": DECLARED}))
+    (tmp_path / "good.py").write_text(
+        "from handles import NIGHTLY_IMPORT, ORDERS_PLACED, POOL_CONNECTIONS, QUOTE_SECONDS\n"
+        "ORDERS_PLACED.add(channel='web')\n"
+        "POOL_CONNECTIONS.read(lambda: 7.0)\n"
+        "with NIGHTLY_IMPORT.run(), QUOTE_SECONDS.time(tenant='a'):\n"
+        "    pass\n"
+    )
+    (tmp_path / "wrong.py").write_text(
+        "from handles import ORDERS_PLACED\nORDERS_PLACED.add(chanel='web')\nORDERS_PLACED.add(channel='fax')\n"
+    )
+    env = {"MYPYPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "good.py", "wrong.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env=env,
+    )  # fmt: skip
+    assert "good.py" not in checked.stdout
+    assert 'wrong.py:2: error: Unexpected keyword argument "chanel"' in checked.stdout
+    assert 'wrong.py:3: error: Argument "channel" to "add"' in checked.stdout
+    ran = subprocess.run(
+        [sys.executable, "good.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")

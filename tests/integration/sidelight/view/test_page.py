@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.pictures.browser import browse
 from instrumentation.settings import load_settings
+from instrumentation.settings.duration import Duration
 from sidelight.demo.scenario import PHASES
 from sidelight.toolchain import processes
 from sidelight.view.boards import Boards
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 SETTINGS = "budget: {daily_usd: 7.0}\n"  # with it there is every panel
 FILLED = {
-    "$__rate_interval": "1m",
     "$__range": f"{END - START}s",
+    "$cluster": ".*",
+    "$namespace": ".*",
+    "$environment": ".*",
     "$job": ".+",
     "$instance": ".+",
     "$route": ".*",
@@ -95,14 +98,13 @@ def viewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewed]:
 
 def answer(viewed: Viewed, target: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What Prometheus says to a query, with the variables filled in by hand."""
-    expression, step = target["expr"], 3600 if target.get("interval") == "1h" else SCRAPE
-    for name, value in {**FILLED, "$__interval": f"{step}s"}.items():
+    expression, step = target["expr"], Duration(target.get("interval", "")).seconds or SCRAPE
+    for name, value in {**FILLED, "$__rate_interval": f"{4 * step}s", "$__interval": f"{step}s"}.items():
         expression = expression.replace(name, value)
     if target["instant"]:
         found = viewed.prometheus.get("/api/v1/query", params={"query": expression, "time": END})
     else:
-        start = END if step > END - START else START
-        times = {"start": start, "end": END, "step": step}
+        times = {"start": END - (END - START) // step * step, "end": END, "step": step}
         found = viewed.prometheus.get("/api/v1/query_range", params={"query": expression, **times})
     result: list[dict[str, Any]] = found.raise_for_status().json()["data"]["result"]
     return result

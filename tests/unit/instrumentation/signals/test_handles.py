@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from decimal import Decimal
 from enum import StrEnum
@@ -312,6 +313,8 @@ def test_calls_with_other_labels_stop_the_start(tmp_path: Path, monkeypatch: pyt
 
     with pytest.raises(SettingsError) as caught:
         check_calls()
+    for name in ("team_orders", "team_metrics"):  # otherwise no app can start in this process
+        del sys.modules[name]
     file = team_orders.__file__
     assert [str(fault) for fault in caught.value.faults] == [
         f"{file}:4: counter orders_placed got the label chanel; give channel.",

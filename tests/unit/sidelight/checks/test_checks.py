@@ -320,6 +320,60 @@ def test_sarif_holds_every_check_and_every_finding(tmp_path: Path, monkeypatch: 
     assert place["physicalLocation"] == {"artifactLocation": {"uri": "rules.yaml"}, "region": REGION}
 
 
+@pytest.mark.parametrize(
+    ("expr", "is_found"),
+    [("count(up) >= 0", True), ("rate(a_total[5m]) > -1", True), ("count(up) > 0", False), ("sum(up) >= 0", False)],
+)
+def test_a_condition_that_is_always_true_is_found(expr: str, is_found: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    assert ("alert/comparison" in names(put(tmp_path, alert(expr)))) is is_found
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"groups": ["a", "b"]}, "contains no rules, dashboard or collector configuration"),
+        ({"rows": [{"id": 1}]}, "contains no rules, dashboard or collector configuration"),
+        (
+            {"apiVersion": 1, "groups": [{"name": "g", "folder": "f", "rules": [{"uid": "a", "title": "A"}]}]},
+            "is a provisioning file of Grafana's own alerts, which are not checked",
+        ),
+        ({"apiVersion": "openslo/v1", "kind": "SLO"}, "is an OpenSLO document, which `sidelight slo import` reads"),
+    ],
+)
+def test_a_file_that_only_looks_alike_is_not_checked(data: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    put(tmp_path, yaml.safe_dump(data), "other.yaml")
+    report = find([tmp_path], Settings())
+    assert ([each.reason for each in report.left], report.findings) == ([reason], [])
+
+
+LOGQL = 'sum(rate({app="shop"} |= "error" | json [5m]))'
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ({"type": "loki"}, []),
+        ({"uid": "$logs"}, []),
+        ("${logs}", []),
+        ({"uid": "${DS_LOKI}"}, []),
+        (None, ["promql/unread"]),
+        ("Some name", ["promql/unread"]),
+        ({"type": "prometheus"}, ["promql/syntax"]),
+    ],
+)
+def test_queries_of_other_data_sources_are_not_judged_as_promql(
+    source: object, names: list[str], tmp_path: Path
+) -> None:
+    board = {
+        "title": "Shop", "uid": "shop",
+        "__inputs": [{"name": "DS_LOKI", "type": "datasource", "pluginId": "loki"}],
+        "templating": {"list": [{"type": "datasource", "name": "logs", "query": "loki"}]},
+        "panels": [{"title": "Errors", "type": "stat", "datasource": source, "targets": [{"expr": LOGQL}, {"expr": ""}]}],
+    }  # fmt: skip
+    found = find([put(tmp_path, json.dumps(board), "board.json")], Settings()).findings
+    assert [each.check.name for each in found if each.check.name.startswith("promql/")] == names
+
+
 FIXABLE = """\
 groups:
   - name: g

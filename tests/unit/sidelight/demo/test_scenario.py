@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WEBHOOK = "http://127.0.0.1:7/alerts"
 DURATION = re.compile(r"(?<!\d)\d+(ms|[smhd])\b")  # also at the end of a name
-SECONDS = re.compile(r"(increaseT / |% 900\) < )\d+")  # of the window, and of an evaluation
+SECONDS = re.compile(r"(increaseT / |% 900\) < |econds\) < )\d+")  # of the window, and of an evaluation
 
 
 @pytest.fixture
@@ -86,6 +86,9 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "LogLinesLost",
         "CollectorDroppingData",
         "CollectorQueueFilling",
+        "InstanceRestarting",
+        "RequestsHanging",
+        "WorkflowKeepsFailing",
         "OrdersStopped",
         "CatalogShrunk",
         "PaymentsDeclined",  # its critical level

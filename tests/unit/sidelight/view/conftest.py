@@ -25,7 +25,6 @@ ANSWERS: Mapping[str, Any] = {
     "query_range": {"resultType": "matrix", "result": [{**SERIES, "values": [[1000, "1"]]}]},
     "label/job/values": ["shop", "search"],
     "label/instance/values": ["10.0.0.1:8000"],
-    "label/http_route/values": ["/orders/{id}"],
     "rules": {"groups": []},
 }
 
@@ -45,7 +44,7 @@ class StandIn:
         self.headers.append(request.headers)
         if self.answer:
             return self.answer(request)
-        return httpx.Response(200, json={"status": "success", "data": self.answers[path]})
+        return httpx.Response(200, json={"status": "success", "data": self.answers.get(path, [])})
 
     @property
     def queries(self) -> list[str]:

@@ -87,17 +87,17 @@ def test_services_are_told_apart_by_cluster_and_namespace(
 
 def test_the_values_of_a_variable_depend_on_those_before_it(page: Page, prometheus: StandIn) -> None:
     found = get(page, "dashboards/sidelight-operations/variables", **{"var-job": ["shop", 'a"b']})
-    assert {each["name"]: (each["values"], each["chosen"]) for each in found} == {
-        "job": (["search", "shop"], ["shop", 'a"b']),
-        "instance": (["10.0.0.1:8000"], ["$__all"]),
-    }
+    shown = {each["name"]: (each["values"], each["chosen"]) for each in found}
+    assert shown["job"] == (["search", "shop"], ["shop", 'a"b'])
+    assert shown["instance"] == (["10.0.0.1:8000"], ["$__all"])
     asked = dict(prometheus.asked)["label/instance/values"]
-    assert asked["match[]"] == 'target_info{job=~"(shop|a\\"b)"}'
+    assert asked["match[]"].endswith('job=~"(shop|a\\"b)"}')
 
 
 def test_a_variable_with_too_many_values_says_so(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variables, "MOST_OPTIONS", 1)
-    job = get(page, "dashboards/sidelight-operations/variables")[0]
+    found = get(page, "dashboards/sidelight-operations/variables")
+    job = next(each for each in found if each["name"] == "job")
     assert (job["values"], job["note"]) == (["search"], "Only the first 1 of 2 values are listed.")
 
 
@@ -121,6 +121,7 @@ def test_variables_with_fixed_values(  # noqa: PLR0913, PLR0917
     document: Any = boards.board("sidelight-fleet").document
     document["templating"]["list"].append({"name": "window", **variable})
     panel = next(iter(boards.board("sidelight-fleet").panels.values()))
+    panel["targets"][1:] = []
     panel["targets"][0]["expr"] = "rate(a[$window])"
     found = get(page, "dashboards/sidelight-fleet/variables")[-1]
     assert (found["values"], found["chosen"]) == (values, chosen)
@@ -133,6 +134,7 @@ def test_all_without_a_pattern_of_its_own_is_each_value(page: Page, boards: Boar
     job = next(each for each in document["templating"]["list"] if each["name"] == "job")
     del job["allValue"]
     panel = next(iter(boards.board("sidelight-fleet").panels.values()))
+    panel["targets"][1:] = []
     panel["targets"][0]["expr"] = 'up{job=~"$job"}'
     get(page, f"dashboards/sidelight-fleet/panels/{panel['id']}")
     assert prometheus.queries == ['up{job=~"(search|shop)"}']
