@@ -32,7 +32,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Today", panels=_today(settings), per_line=6, height=4),
         Row(title="In the time range shown", panels=_in_range(), per_line=5, height=4),
         Row(title="Workflows", panels=_workflows(settings)),
-        Row(title="Top workflows and routes", panels=_rankings(), height=10),
+        Row(title="Top workflows and routes", panels=_rankings(), height=12),
         *signal_rows(settings, "business"),
     )
 
@@ -116,7 +116,7 @@ def _in_range() -> tuple[Panel, ...]:
             description="Cost divided by executions, both over the time range shown.",
             unit=Unit.USD,
             queries=(Query(expr=promql.per(_cost(RANGE), _executed(RANGE)), instant=True),),
-            empty=_NO_WORKFLOWS,
+            empty="none",
         ),
     )
 
