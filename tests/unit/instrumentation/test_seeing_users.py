@@ -81,12 +81,12 @@ def test_a_finder_that_wants_the_process_to_end_ends_nothing(
         raise error
 
     ask(seeing_users(find, users), "ada")
-    assert f"since {type(error).__name__}" in caplog.text
+    assert f"because of {type(error).__name__}" in caplog.text
 
 
 def test_an_invalid_id_is_logged_and_not_raised(users: ActiveUsers, caplog: pytest.LogCaptureFixture) -> None:
     ask(seeing_users(the_user, users), {"name": "ada"})
-    assert "since InstrumentationError" in caplog.text
+    assert "because of InstrumentationError" in caplog.text
     assert "ada" not in caplog.text
 
 
