@@ -163,7 +163,7 @@ MUTATIONS = {
         "one event more is needed": ("errors:increase5m >= 3", "errors:increase5m >= 4"),
         "an alert does not wait": ("for: 2m", "for: 0s"),
         "an alert never ends": ("keep_firing_for: 2m", "keep_firing_for: 2h"),
-        "a sentence changes": ("with an error; the limit", "with errors; the limit"),
+        "a sentence changes": ("The error ratio of", "The errors of"),
     },
     ("http", "the error ratio"): {
         "errors are absent, not 0": ("\n      or\n      0 * job_instance:http_server_requests:sum", ""),

@@ -91,7 +91,7 @@ def test_a_threshold_changes_expression_and_sentence_together(chart: Chart) -> N
     rule = after["critical"]
     assert "ratio_rate5m > 0.07\n" in rule["expr"]
     assert rule["expr"].endswith(">= 11")
-    assert rule["annotations"]["description"].endswith('the limit is {{ "0.07" | humanizePercentage }}.')
+    assert rule["annotations"]["description"].endswith('(limit {{ "0.07" | humanizePercentage }}).')
     assert "0.05" not in str(rule)
     assert after["warning"] == before["warning"]
 

@@ -86,7 +86,7 @@ def test_changing_a_threshold_changes_the_expression_and_the_sentence_together(a
     changed = rule(parse_settings({"thresholds": {section: {"critical": 0.73}}}), alert, "critical")
     assert "> 0.73\n" in changed.filled(changed.expr)
     sentence = rendered(changed.filled(changed.description), {"job": "shop"}, 0.9)
-    assert {"HighErrorRate": "the limit is 73%.", "HighLatencyP95": "the limit is 730ms."}[alert] in sentence
+    assert {"HighErrorRate": "(limit 73%).", "HighLatencyP95": "(limit 730ms)."}[alert] in sentence
 
 
 def test_an_override_applies_to_its_service_and_to_no_other() -> None:
