@@ -924,6 +924,8 @@ def test_server_sent_events_while_they_flow_and_once_their_client_has_left() -> 
 
 
 def test_what_a_starlette_app_raises_at_its_start_is_raised_to_the_server() -> None:
+    """nothing: the server learns that the app did not start"""
+
     class Broken:
         def __init__(self, app: Any) -> None: ...
 
