@@ -47,7 +47,7 @@ from alerts.signals import signal_alerts, signal_groups
 from alerts.thresholds import OVERRIDDEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from alerts.rule_tests.promtool import RuleTest
     from instrumentation.settings import Settings
@@ -146,19 +146,23 @@ def _is_own(rule: AlertRule) -> bool:
 def generated(settings: Settings) -> dict[str, str]:
     """File name to text, of all that this package writes."""
     made = groups(settings)
+    more = (*users_tests(settings), *counting_tests(settings), *label_tests(settings))
     return {
         "rules.yaml": to_rule_file(made),
-        "rules_test.yaml": _test_file(
-            settings, *users_tests(settings), *counting_tests(settings), *label_tests(settings)
-        ),
-        "rules_slow_test.yaml": _test_file(settings, pace=DISK_FILLING_UP.pace),
-        "rules_slo_test.yaml": _test_file(settings, pace=ERROR_BUDGET_BURN.pace),
+        "rules_test.yaml": _test_file(settings, made, *more),
+        "rules_slow_test.yaml": _test_file(settings, made, pace=DISK_FILLING_UP.pace),
+        "rules_slo_test.yaml": _test_file(settings, made, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings, made),
         messages.FILE: messages.to_template_file(settings.alerting.group_by),
     }
 
 
-def _test_file(settings: Settings, *more: RuleTest, pace: Callable[[Settings], Settings] | None = None) -> str:
+def _test_file(
+    settings: Settings,
+    made: Sequence[RuleGroup],
+    *more: RuleTest,
+    pace: Callable[[Settings], Settings] | None = None,
+) -> str:
     paced = pace(settings) if pace else settings
     tests = [test for alert in every_alert(settings) if alert.pace == pace for test in alert.tests(paced)]
-    return to_test_file([*tests, *more], paced, "rules.yaml")
+    return to_test_file([*tests, *more], paced, "rules.yaml", [group.name for group in made])

@@ -12,7 +12,7 @@ from alerts.model import number, to_yaml
 from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from alerts.model import AlertRule
     from instrumentation.settings import Settings
@@ -280,12 +280,20 @@ _FUNCTIONS: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def to_test_file(tests: Iterable[RuleTest], settings: Settings, rule_file: str) -> str:
-    """The text of a promtool test file."""
+def to_test_file(tests: Iterable[RuleTest], settings: Settings, rule_file: str, order: Sequence[str] = ()) -> str:
+    """The text of a promtool test file.
+
+    Args:
+        tests: The tests.
+        settings: The settings, whose evaluation interval applies.
+        rule_file: The file with the rules.
+        order: The groups in the order in which promtool evaluates them; without it, the order is another one in each run.
+    """
     return to_yaml(
         {
             "rule_files": [rule_file],
             "evaluation_interval": str(settings.alerting.evaluation_interval),
+            **({"group_eval_order": list(order)} if order else {}),
             "tests": [test.document(settings) for test in tests],
         }
     )
