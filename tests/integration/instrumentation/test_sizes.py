@@ -74,7 +74,7 @@ counting = counting_bytes(Starlette(routes=[
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         return await counting(scope, receive, send)
-    scope["sidelight"], scope["cycle"] = send, getattr(send, "__self__", None)
+    scope["sidelight"] = scope["cycle"] = getattr(send, "__self__", None)
     try:
         await counting(scope, receive, send)
     finally:
