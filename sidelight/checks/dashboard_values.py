@@ -332,9 +332,15 @@ def _labels(tree: Node) -> frozenset[str]:
     return frozenset() if isinstance(labels, AllBut) else labels
 
 
+def _is_collapsed(item: object) -> bool:
+    """Whether an item is the heading of a closed row, which nobody has to scroll past."""
+    return isinstance(item, dict) and item.get("collapsed") is True
+
+
 def _height(dashboard: Dashboard) -> Iterator[Finding]:
     items = dashboard.document.data.get("panels")
-    places = [_dict(item, "gridPos") for item in items] if isinstance(items, list) else []
+    opened = [item for item in items if not _is_collapsed(item)] if isinstance(items, list) else []
+    places = [_dict(item, "gridPos") for item in opened]
     bottom = max((int(place.get("y") or 0) + int(place.get("h") or 0) for place in places), default=0)
     if bottom > _TWO_SCREENS:
         yield dashboard.document.finding(

@@ -95,6 +95,7 @@ def test_every_alert_fires_is_delivered_and_resolves_and_no_other_does(demo: Dem
         ["HighErrorRate", "critical", "resolved"],
         ["HighLatencyP95", "warning", "resolved"],
         ["HighLatencyP95", "critical", "resolved"],
+        ["PaymentsDeclined", "warning", "resolved"],
         ["DeploymentCompleted", "info", "resolved"],
     ]
     assert demo.leaves_nothing()
