@@ -355,4 +355,4 @@ def test_an_alerts_own_annotation_wins(build: Callable[..., Chart]) -> None:
     rule = build().alerts("HighErrorRate", {"alerts": {"HighErrorRate": own}})["critical"]
     assert rule["annotations"]["runbook_url"] == "https://wiki.example/{{ $labels.job }}"
     assert rule["annotations"]["team"] == "shop"
-    assert "limit is" in rule["annotations"]["description"]
+    assert "(limit " in rule["annotations"]["description"]

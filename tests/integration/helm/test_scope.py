@@ -85,9 +85,9 @@ def test_outside_of_its_scope_no_alert_fires(chart: Chart, tmp_path: Path) -> No
 
 
 def test_a_label_that_the_rules_do_not_keep_is_refused(chart: Chart) -> None:
-    refusal = chart.refused(scope(namespace=["shop"]))
+    refusal = chart.refused(scope(region=["shop"]))
     assert (
-        "rules.scope.namespace: got a label that the rules do not keep; give one of job, or add it to "
+        "rules.scope.region: got a label that the rules do not keep; give one of cluster, namespace, environment, job, or add it to "
         "alerting.group_by in sidelight.yaml."
     ) in refusal
     assert "'/rules/scope/job': minItems: got 0, want 1" in chart.refused(scope(job=[]))
