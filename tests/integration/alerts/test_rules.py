@@ -118,7 +118,7 @@ BUDGET = parse_settings(SETTINGS["a budget"] | {"alerting": {"group_by": ["job"]
 
 def run(*argv: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(part) for part in argv], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        [str(part) for part in argv], cwd=cwd, capture_output=True, text=True, timeout=900, check=False
     )
 
 
