@@ -71,7 +71,12 @@ def in_scope(chart: Chart, folder: Path, *jobs: str, silent: bool) -> subprocess
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     (folder / TESTS).write_text(yaml.safe_dump(tests))
     return subprocess.run(
-        [tool("promtool"), "test", "rules", TESTS], cwd=folder, capture_output=True, text=True, check=False, timeout=1200
+        [tool("promtool"), "test", "rules", TESTS],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1200,
     )
 
 
