@@ -21,10 +21,8 @@ _R = TypeVar("_R")
 class Job(Handle):
     """A job of the team's own; see ``instrumentation.job``.
 
-    >>> @IMPORT
-    ... def nightly_import() -> None: ...
-
-    or, for a part of a function, ``with IMPORT.run():``.
+    Use it as a decorator, ``@IMPORT``, so that each call of the function is a run, or ``with IMPORT.run():`` for a
+    part of a function.
     """
 
     __slots__ = ()

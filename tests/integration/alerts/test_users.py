@@ -50,7 +50,10 @@ def test_ten_to_a_million_users_of_five_minutes_and_of_a_day(version: str, sizes
 @pytest.mark.parametrize(
     ("was", "becomes"),
     [
-        ("max by (job, register)", "min by (job, register)"),
+        (
+            "max by (cluster, namespace, environment, job, register)",
+            "min by (cluster, namespace, environment, job, register)",
+        ),
         ("max_over_time(active_user_register[75s])", "active_user_register"),
         ("register:max[240s]", "register:max[120s]"),
         ("register:max[240s]", "register:max[480s]"),
