@@ -81,13 +81,13 @@ ALERTS = (
     COLLECTOR_QUEUE_FILLING,
     WATCHDOG,
 )
-"""Every alert. Adding one is a module and a line here."""
+"""All alerts. A new alert is a module in ``conditions`` and one line here."""
 
 MOST_RULES = 20
-"""Rules in a group at most: the default limit of Grafana Mimir, ``ruler_max_rules_per_rule_group``."""
+"""The maximum number of rules in a group: the default limit of Grafana Mimir, ``ruler_max_rules_per_rule_group``."""
 
-# What each group records before its alerts. Prometheus evaluates groups independently, so what a rule reads of another group may be
-# one evaluation old. Series that must be read exactly once stand in the group of their reader.
+# What each group records before its alerts. Prometheus evaluates groups independently, so a rule may read the series of another
+# group one evaluation late. Series that must be read exactly once are recorded in the group that reads them.
 _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "http": lambda settings: [*http_rules(settings), *bad_request_rules(settings)],
     "slo": slo_rules,
@@ -103,7 +103,7 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
 
 
 def groups(settings: Settings) -> list[RuleGroup]:
-    """Every rule group, none with more than ``MOST_RULES`` rules."""
+    """All rule groups. None has more than ``MOST_RULES`` rules."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
     made = [*(_group(settings, name) for name in names), *_label_groups(settings), *_override_groups(settings)]
     return without_left_out(settings, [*(group for group in made if group.rules), *signal_groups(settings)])
@@ -124,13 +124,13 @@ def _label_groups(settings: Settings) -> Iterator[RuleGroup]:
 def _group(settings: Settings, name: str) -> RuleGroup:
     recording = _RECORDING[name](settings) if name in _RECORDING else []
     alerts = [rule for alert in ALERTS if alert.group == name for rule in alert.rules(settings) if not _is_own(rule)]
-    # Registers change from window to window, and to read a day of them more often would cost for nothing.
+    # Registers change once per window, so evaluating a day of them more often would not change the result.
     interval = settings.users_window if name == "users" else settings.alerting.evaluation_interval
     return RuleGroup(name=f"sidelight.{name}", interval=interval, rules=(*recording, *alerts))
 
 
 def _override_groups(settings: Settings) -> Iterator[RuleGroup]:
-    """What overrides add: a group for each threshold that any has, and one for their alerts, since what they read never changes."""
+    """The groups that overrides add: one for each overridden threshold, and one for all alerts of overrides."""
     interval = settings.alerting.evaluation_interval
     for name, rules in own_threshold_rules(settings).items():
         yield RuleGroup(name=f"sidelight.override_{name}", interval=interval, rules=tuple(rules))
@@ -144,7 +144,7 @@ def _is_own(rule: AlertRule) -> bool:
 
 
 def generated(settings: Settings) -> dict[str, str]:
-    """File name to text, of all that this package writes."""
+    """The text of every file that this package generates, by file name."""
     made = groups(settings)
     more = (*users_tests(settings), *counting_tests(settings), *label_tests(settings))
     return {

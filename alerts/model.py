@@ -20,12 +20,12 @@ _PLACE = re.compile(r"\[\[(\w+)\]\]")
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingRule:
-    """A series computed ahead, named ``level:metric:operations``.
+    """A precomputed series, named ``level:metric:operations``.
 
     Attributes:
         record: The name.
         expr: PromQL.
-        shown: Whether a dashboard reads it, so that it is wanted also where no alert reads it.
+        shown: Whether a dashboard reads it. Such a rule is kept even if no alert reads it.
     """
 
     record: str
@@ -46,19 +46,19 @@ class AlertRule:
 
     Attributes:
         alert: The alert's name, one per condition.
-        key: Which of the alert's rules this is: the severity, with the override's labels behind it where there is one.
+        key: Identifies the rule among those of its alert: the severity, followed by ``_overrides`` in the rule for overrides.
         severity: critical, warning, info or none.
         expr: PromQL with places.
-        for_: How long the condition must hold.
-        keep_firing_for: How long the alert outlives its condition; None where it must not.
+        for_: How long the condition must hold before the alert fires.
+        keep_firing_for: How long the alert keeps firing once the condition no longer holds; None if it must not.
         summary: A sentence that is the same for every instance of the alert.
         description: A Prometheus template with places.
         parameters: Place to number.
-        on_edge: Places whose number must be a bucket edge of the services, or the condition is no longer exact.
-        edges: The numbers of which ``threshold`` must be one, if it is compared with a histogram of a team's own.
-        is_signed: Whether its numbers may be 0 or below.
-        labels: Further labels.
-        identity: The labels that identify the service. Where the description has ``{{ $labels.job }}``, all of them are said.
+        on_edge: Places whose number must be a bucket edge of the services; otherwise the condition is not exact.
+        edges: The allowed values of ``threshold`` if it is compared with a histogram that a team declared.
+        is_signed: Whether its numbers may be zero or negative.
+        labels: Additional labels.
+        identity: The labels that identify the service. They all appear where the description has ``{{ $labels.job }}``.
         urls: runbook_url and dashboard_url.
     """
 
@@ -80,16 +80,16 @@ class AlertRule:
 
     @property
     def annotations(self) -> dict[str, str]:
-        """The annotations, places still open."""
+        """The annotations, with places instead of numbers."""
         description = self.description.replace(_JOB, named(self.identity))
         return {"summary": self.summary, "description": description, **self.urls}
 
     def filled(self, text: str) -> str:
-        """A text with this rule's numbers in its places."""
+        """A text with the numbers of this rule in place of its places."""
         return _PLACE.sub(lambda place: number(self.parameters[place[1]]), text)
 
     def template(self) -> dict[str, object]:
-        """The rule as Prometheus reads it, places still open."""
+        """The rule as Prometheus reads it, with places instead of numbers."""
         keep = {"keep_firing_for": str(self.keep_firing_for)} if self.keep_firing_for else {}
         return {
             "alert": self.alert,
@@ -108,13 +108,13 @@ class AlertRule:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleGroup:
-    """Rules that are evaluated one after the other, so that an alert reads what was recorded a moment before.
+    """Rules that are evaluated in order, so that an alert reads series recorded in the same evaluation.
 
     Attributes:
         name: Its name.
         interval: How often it is evaluated.
         rules: Its rules, in order.
-        metrics: The metrics that its rules read beside those of the catalog.
+        metrics: The metrics that its rules read in addition to those of the catalog.
     """
 
     name: str
@@ -129,9 +129,9 @@ class RuleGroup:
 
 
 def named(identity: Iterable[str]) -> str:
-    """The name of a service in a sentence, such as ``eu/payments/shop``: those labels that it has, and its job last.
+    """The name of a service in a sentence, such as ``eu/payments/shop``: the labels that it has, with its job last.
 
-    A label that only the Prometheus adds when it sends, in ``external_labels``, is said too.
+    It includes labels that Prometheus adds only when it sends an alert, from ``external_labels``.
 
     >>> named(["job", "cluster"])
     '{{ with or $labels.cluster $externalLabels.cluster }}{{ . }}/{{ end }}{{ $labels.job }}'
@@ -144,7 +144,7 @@ def named(identity: Iterable[str]) -> str:
 
 
 def number(value: float) -> str:
-    """A number as PromQL, Go and Helm all write it.
+    """A number in the form that PromQL, Go and Helm share.
 
     >>> number(1.0), number(0.05), number(3)
     ('1', '0.05', '3')
@@ -159,7 +159,7 @@ def to_rule_file(groups: Iterable[RuleGroup]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML for people: an expression of several lines stays on several lines, and nothing is an alias."""
+    """Readable YAML: multi-line expressions stay multi-line, and there are no aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         del data
@@ -174,7 +174,7 @@ _Dumper.add_representer(str, _text)
 
 
 def to_yaml(document: object, *notes: str) -> str:
-    """A document as YAML text, keys in the order given, with the note that it is generated, and others."""
+    """A document as YAML text with its keys in the given order, after a note that it is generated and further notes."""
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
     head = "Written by `sidelight build` from sidelight.yaml; change that file, not this one."
     return "".join(f"# {note}\n" for note in (head, *notes)) + text

@@ -1,4 +1,4 @@
-"""Which threshold applies to which service at which severity: the thresholds for all, and the overrides."""
+"""Decides which threshold applies to which service at which severity: the default, or that of an override."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 SEVERITIES = ("critical", "warning")
 
-
 OVERRIDDEN = {"override": "true"}
 """The label of alerts whose threshold comes from an override."""
 
-# Labels that a judged series has beside those of its service.
+# The labels that the measured series has in addition to those of its service.
 _PARTS: Mapping[str, tuple[str, ...]] = {
     "cpu_used_ratio": ("instance",),
     "memory_used_ratio": ("instance",),
@@ -35,15 +34,15 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """What a rule compares with: numbers that apply to all services, or the recorded numbers of the overrides.
+    """What a rule compares with: the numbers for all services, or the recorded numbers of the overrides.
 
-    However many overrides there are, an alert has two rules for each severity.
+    An alert has at most two rules for each severity, however many overrides there are.
 
     Attributes:
         severity: critical or warning.
         numbers: Place, such as ``threshold``, to the number for all; empty in the rule for overrides.
         recorded: Place to the recorded series that holds the numbers of the overrides, and to the labels of that series.
-        labels: Labels of the alerts.
+        labels: Additional labels of the alerts.
     """
 
     severity: str
@@ -61,7 +60,7 @@ class Limit:
         return place in self.numbers or place in self.recorded
 
     def of(self, series: str, place: str = "threshold") -> str:
-        """The series that this limit judges.
+        """The part of a series to which this limit applies.
 
         >>> own = {"threshold": ("own", ("job",))}
         >>> Limit(severity="critical", numbers={"threshold": 1.0}, recorded=own).of("a")
@@ -70,7 +69,7 @@ class Limit:
         return f"({series} unless {self.recorded[place][0]})" if self.numbers and place in self.recorded else series
 
     def than(self, place: str = "threshold") -> str:
-        """What a value must exceed: a place for a number, or the recorded series."""
+        """What a value must exceed: a place that stands for a number, or the recorded series."""
         return f"[[{place}]]" if self.numbers else self.recorded[place][0]
 
     def said(self, place: str = "threshold", function: str = "") -> str:
@@ -102,8 +101,8 @@ class Level:
         severity: critical or warning.
         threshold: The number that the measured value must exceed.
         match: The labels of the override; empty for the threshold for all.
-        before: The matches of earlier overrides, to whose services this level does not apply.
-        further: Thresholds of the same alert beside the first, by name.
+        before: The matches of earlier overrides; this level does not apply to their services.
+        further: The other thresholds of the same alert, by name.
     """
 
     severity: str
@@ -114,7 +113,7 @@ class Level:
 
     @property
     def limit(self) -> Limit:
-        """The limit whose rule says the same as the alert of a service at this level."""
+        """A limit whose rule has the same texts and labels as the alert of a service at this level."""
         numbers = {"threshold": self.threshold, **self.further}
         return Limit(severity=self.severity, numbers=numbers, recorded={}, labels=OVERRIDDEN if self.match else {})
 
@@ -124,11 +123,11 @@ class Level:
 
 
 Numbers = Callable[["Override | None", str], float | None]
-"""Gives the number of an override, or for all where it is None, at a severity; None where there is none."""
+"""Returns the number of an override at a severity, without an override the default; None if it is not set."""
 
 
 def thresholds_of(settings: Settings, name: str) -> Numbers:
-    """The numbers of a threshold that the settings hold, such as ``error_ratio``."""
+    """The numbers of a threshold in the settings, such as ``error_ratio``."""
 
     def number_of(override: Override | None, severity: str) -> float | None:
         return getattr(getattr(override or settings.thresholds, name), severity, None)
@@ -137,9 +136,9 @@ def thresholds_of(settings: Settings, name: str) -> Numbers:
 
 
 def disk_thresholds(settings: Settings) -> dict[str, Numbers]:
-    """The threshold of disks, and at ``critical`` the share at which a disk is too full to wait for its trend.
+    """The threshold of disks and, for ``critical``, the share above which the alert fires whatever the trend.
 
-    An override that allows a fuller disk than that means both.
+    An override that allows a fuller disk than that raises both.
     """
 
     def full(override: Override | None, severity: str) -> float | None:
@@ -150,29 +149,29 @@ def disk_thresholds(settings: Settings) -> dict[str, Numbers]:
 
 
 def own_series(settings: Settings, name: str, severity: str) -> tuple[str, tuple[str, ...]]:
-    """The recorded series that holds the overrides' numbers of a threshold, and its labels."""
+    """The recorded series with the numbers that overrides have for a threshold, and its labels."""
     parts, service = _PARTS.get(name, ()), settings.alerting.group_by
     return f"{'_'.join(('job', *parts))}:{name}_threshold:{severity}", (*service, *parts)
 
 
 def own_numbers(settings: Settings, numbers: Numbers, severity: str) -> list[tuple[Mapping[str, str], float]]:
-    """The overrides that have a number of their own, and the number, in their order: the first that matches counts."""
+    """The overrides that set this threshold, with their numbers, in order: the first match applies."""
     overrides = settings.thresholds.overrides
     return [(one.match, value) for one in overrides if (value := numbers(one, severity)) is not None]
 
 
 def limits(settings: Settings, *names: str) -> list[Limit]:
-    """What the rules of an alert compare with; for each severity one for all, and one for overrides if there are any.
+    """The limits of an alert: for each severity one for all services and, if there are overrides, one for these.
 
     Args:
         settings: The settings.
-        names: The threshold's name, such as ``error_ratio``, and those of others that the alert reads beside it.
+        names: The name of the threshold, such as ``error_ratio``, and of other thresholds that the alert reads.
     """
     return limits_from(settings, {name: thresholds_of(settings, name) for name in names})
 
 
 def limits_from(settings: Settings, given: Mapping[str, Numbers]) -> list[Limit]:
-    """The same for numbers that the settings do not hold as a threshold; the first is the threshold."""
+    """The same for numbers that are not thresholds in the settings; the first is the one compared."""
     return [limit for severity in SEVERITIES for limit in _of_severity(settings, given, severity)]
 
 
@@ -191,9 +190,9 @@ def _of_severity(settings: Settings, given: Mapping[str, Numbers], severity: str
 
 
 def levels(settings: Settings, *names: str) -> list[Level]:
-    """The levels that tests go through: those for all, and of the overrides the first with each set of labels.
+    """The levels that are tested: the defaults, and the first override with each set of labels.
 
-    All overrides take the same way, so a thousand need no more tests than one.
+    All overrides with the same labels are evaluated alike, so one test is enough for a thousand of them.
 
     Args:
         settings: The settings.
@@ -203,7 +202,7 @@ def levels(settings: Settings, *names: str) -> list[Level]:
 
 
 def levels_from(settings: Settings, given: Mapping[str, Numbers]) -> list[Level]:
-    """The same for numbers that the settings do not hold as a threshold."""
+    """The same for numbers that are not thresholds in the settings."""
     found: list[Level] = []
     (_, first), *others = given.items()
     for severity in SEVERITIES:
@@ -241,7 +240,7 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
     on_edge: bool = False,
     dashboard: str = OPERATIONS_UID,
 ) -> AlertRule:
-    """The rule of one limit; its places are those of the limit and the parameters.
+    """The rule for one limit. Its places are those of the limit and the parameters.
 
     Args:
         settings: The settings.
@@ -250,7 +249,7 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
         expr: PromQL with places.
         summary: As in ``AlertRule``.
         description: As in ``AlertRule``.
-        parameters: As in ``AlertRule``, beside those of the limit.
+        parameters: As in ``AlertRule``, in addition to those of the limit.
         on_edge: Whether the threshold must be a bucket edge.
         dashboard: As in ``urls``.
     """
@@ -272,7 +271,7 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
 
 
 def matchers(match: Mapping[str, str], *more: str) -> str:
-    """The labels of an override as they stand behind a series, and other matchers behind them.
+    """The labels of an override as matchers after a series name, followed by other matchers.
 
     >>> matchers({"job": "search"}), matchers({}), matchers({"job": "search"}, 'le="+Inf"')
     ('{job="search"}', '', '{job="search", le="+Inf"}')

@@ -1,4 +1,4 @@
-"""Where a series leads if it goes on as it did: the half of an alert that tells trouble from a level that is high."""
+"""Expressions that extrapolate a series. With them an alert fires on a rising value, not on one that is merely high."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from instrumentation.settings import Duration
 def halves(series: str, window: Duration) -> tuple[str, str]:
     """The recent and the earlier half of a window.
 
-    What holds in both is a trend. A step, such as a cache that was filled or the start of an instance, is in one of
-    them only, and an instance that is too young has no earlier half.
+    A condition that holds in both halves is a trend. A step, such as a filled cache or the start of an instance, is in
+    one half only, and an instance that has just started has no earlier half.
 
     >>> halves("a", Duration("30m"))
     ('a[15m]', 'a[15m] offset 15m')
@@ -19,7 +19,7 @@ def halves(series: str, window: Duration) -> tuple[str, str]:
 
 
 def ahead(range_: str, horizon: Duration) -> str:
-    """What a range leads to after a time, counted from now, by the straight line through it.
+    """The value that a range is expected to have some time from now, by linear regression.
 
     >>> ahead("a[15m] offset 15m", Duration("1h"))
     'predict_linear(a[15m] offset 15m, 3600)'
@@ -28,6 +28,6 @@ def ahead(range_: str, horizon: Duration) -> str:
 
 
 def leads_beyond(series: str, window: Duration, horizon: Duration, limit: str) -> str:
-    """Whether both halves of a window lead beyond a limit within a time."""
+    """Whether both halves of a window are on course to exceed a limit within some time."""
     recent, earlier = halves(series, window)
     return f"{ahead(recent, horizon)} > {limit}\nand {ahead(earlier, horizon)} > {limit}"

@@ -1,4 +1,4 @@
-"""Alertmanager's configuration: who hears which alert, and which alert holds back another one."""
+"""Alertmanager's configuration: which receiver gets which alert, and which alert inhibits which other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SEVERITIES = (
     "info",
     "critical",
     "warning",
-)  # what has none of these, such as an alert of the user's own, goes to the default
-_EVENTS = {"info"}  # nobody needs to hear that an event is over
+)  # alerts with another severity, such as a user's own, go to the default receiver
+_EVENTS = {"info"}  # an event is not reported again when it is over
 
 
 def alertmanager_config(settings: Settings, groups: Iterable[RuleGroup]) -> dict[str, object]:
-    """The configuration as data, for Alertmanager 0.25 and later; its templates lie beside it.
+    """The configuration as data, for Alertmanager 0.25 and later. Its templates are in a file beside it.
 
     Args:
         settings: The settings.
@@ -62,7 +62,7 @@ def to_alertmanager_config(settings: Settings, groups: Iterable[RuleGroup]) -> s
 
 
 def _watchdog(settings: Settings) -> dict[str, object]:
-    """A dead man's switch is fed steadily, and misses a beat within minutes."""
+    """The route to a dead man's switch, which must get a message every few minutes."""
     interval = str(settings.alerting.notification.watchdog_interval)
     return {
         "receiver": "watchdog",
@@ -113,25 +113,25 @@ def _interval(time: MuteTime) -> dict[str, object]:
 
 
 def given_receivers(settings: Settings) -> dict[str, Receiver]:
-    """The receivers that the settings name; one without a target is among them, since it keeps an alert from all others."""
+    """The receivers in the settings, including those without targets: they keep an alert from all other receivers."""
     sections: list[tuple[Team | None, Section]] = [(None, settings.alerting.receivers)]
     sections += [(team, team.receivers) for team in settings.alerting.teams]
     return {_of(team, name): one for team, section in sections for name, one in section if one is not None}
 
 
 def receiver_names(settings: Settings) -> list[str]:
-    """Every receiver that a route may name."""
+    """The names of all receivers that routes use."""
     teams = (_of(team, name) for team in settings.alerting.teams for name in ("default", *_SEVERITIES))
     return ["default", "watchdog", *_SEVERITIES, *teams]
 
 
 def stands_in(name: str) -> list[str]:
-    """The receivers whose targets a receiver takes: those of the first that is given.
+    """The receivers whose targets a receiver may use; the first one in the settings applies.
 
     >>> stands_in("critical"), stands_in("search-critical"), stands_in("watchdog")
     (['critical', 'default'], ['search-critical', 'search-default', 'critical', 'default'], ['watchdog'])
     """
-    if name == "watchdog":  # it never stops firing: at a pager it would be an incident without end
+    if name == "watchdog":  # Watchdog never stops firing; a pager would show an incident that never ends
         return [name]
     team, _, severity = name.rpartition("-")
     own = [name, f"{team}-default", severity] if team else [name]
@@ -139,7 +139,7 @@ def stands_in(name: str) -> list[str]:
 
 
 def is_event(name: str) -> bool:
-    """Whether a receiver hears of events alone, whose end is no news.
+    """Whether a receiver gets only events, which are not reported again when they are over.
 
     >>> is_event("search-info"), is_event("search-warning")
     (True, False)

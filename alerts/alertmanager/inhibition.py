@@ -1,4 +1,4 @@
-"""Which alert inhibits which other: a critical alert its own warning and that of the same problem, ServiceDown the rest."""
+"""Inhibition: a critical alert inhibits its own warning and that of the same problem, and ServiceDown all other alerts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def inhibit_rules(settings: Settings, groups: Iterable[RuleGroup]) -> list[dict[str, object]]:
     """Alertmanager's ``inhibit_rules`` for all rules made from some settings."""
-    # Alertmanager takes a label that both alerts lack for equal, so every label of an identity can be in every ``equal``.
+    # Alertmanager treats a label that both alerts lack as equal, so all labels of an identity can be in every ``equal``.
     service = tuple(dict.fromkeys([*settings.alerting.group_by, *IDENTITY]))
     kept = kept_labels(groups, settings.alerting.group_by)
     return [*_own_warnings(kept, service), *_same_trouble(service), _rare(service), _rest_of_the_service(service)]
@@ -33,7 +33,7 @@ def inhibit_rules(settings: Settings, groups: Iterable[RuleGroup]) -> list[dict[
 def _own_warnings(
     kept: Mapping[tuple[str, str], frozenset[str]], service: tuple[str, ...]
 ) -> Iterator[dict[str, object]]:
-    """One rule for all alerts that keep the same labels: an alert of one queue says nothing of another queue."""
+    """One rule for all alerts with the same labels, so that an alert on one queue does not inhibit that on another."""
     critical, warning = SEVERITIES
     alerts: dict[tuple[str, ...], list[str]] = {}
     for (name, severity), labels in kept.items():
@@ -62,7 +62,7 @@ def _same_trouble(service: tuple[str, ...]) -> Iterator[dict[str, object]]:
 
 
 def _rare(service: tuple[str, ...]) -> dict[str, object]:
-    """A workflow that fails too often also fails always; the first of both alerts says more."""
+    """WorkflowFailures inhibits WorkflowKeepsFailing, because it has more detail about the same failures."""
     return {
         "source_matchers": [f'alertname="{WORKFLOW_FAILURES}"'],
         "target_matchers": [f'alertname="{KEEPS_FAILING}"'],

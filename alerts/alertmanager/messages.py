@@ -1,7 +1,7 @@
-"""What a message says: Alertmanager's templates, and where each kind of receiver puts them.
+"""The templates of Alertmanager's messages, and where each kind of receiver uses them.
 
-A message leads with what is wrong and with what, goes on with one paragraph for each alert, its value in the sentence, and ends in the links
-that whoever is woken opens next.
+The title of a message names the alert and the service. Each alert has a paragraph with its value, the time, and links to the
+dashboard and the runbook.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 FILE = "sidelight.tmpl"
-_SHOWN = 10  # alerts of one message; a hundred instances that fail alike need no hundred paragraphs
+_SHOWN = 10  # alerts in one message; a hundred failing instances do not need a hundred paragraphs
 
-_AROUND = 1_800_000_000_000  # nanoseconds shown before an alert began and after it ended: half an hour
+_AROUND = 1_800_000_000_000  # nanoseconds that a dashboard shows before an alert began and after it ended: half an hour
 # A dashboard opens at the time of the alert, however late someone reads the message. The address is made in one piece,
 # because Go's templates for HTML refuse one whose parts depend on conditions.
 _DASHBOARD = (
@@ -24,7 +24,7 @@ _DASHBOARD = (
     f'{{{{ printf "%s%sfrom=%d&to=%s" . $join ($alert.StartsAt.Add -{_AROUND}).UnixMilli $to }}}}'
 )
 
-# One alert, with places for what its medium makes of a text and of a link.
+# One alert; the escaping and the form of a link depend on the receiver.
 _PARAGRAPH = """\
 {{ if $alert.Annotations.summary }}{{ $alert.Annotations.summary%(safe)s }}{{ else }}{{ $alert.Labels.alertname%(safe)s }}{{ end }}
 {{ with $alert.Annotations.description }}{{ .%(safe)s }}
@@ -44,7 +44,7 @@ _HTML_PARAGRAPH = """\
 {{- with $alert.Annotations.dashboard_url }} · <a href="%(dashboard)s">Dashboard</a>{{ end }}
 {{- with $alert.Annotations.runbook_url }} · <a href="{{ . }}">Runbook</a>{{ end }}</p>
 """
-# Slack takes &, < and > for its own.
+# Slack gives &, < and > a meaning of its own.
 _SLACK_SAFE = ' | reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
 
 
@@ -57,11 +57,11 @@ def _each(paragraph: str) -> str:
 
 
 IDENTITY = ("cluster", "namespace", "environment")
-"""Labels that a Prometheus or its operator often adds to every alert it sends, so that no rule shows them."""
+"""Labels that Prometheus or its operator often adds to all alerts, and that are therefore not in any rule."""
 
 
 def _title(identity: Iterable[str]) -> str:
-    """What fires, and of which service: ``CRITICAL: HighErrorRate of eu/payments/shop (2 alerts)``. What is over does not count."""
+    """The alert and its service, such as ``CRITICAL: HighErrorRate of eu/payments/shop (2 alerts)``; resolved alerts are not counted."""
     others = (label for label in dict.fromkeys([*identity, *IDENTITY]) if label != "job")
     named = "".join(f"{{{{ with $.CommonLabels.{label} }}}}{{{{ . }}}}/{{{{ end }}}}" for label in others)
     return (
@@ -107,12 +107,12 @@ def to_template_file(identity: Iterable[str]) -> str:
 
 
 def message(kind: str) -> dict[str, Any]:
-    """The keys of a kind of receiver that say what its messages hold; a webhook gets all there is as JSON."""
+    """The settings of a kind of receiver that define its messages; a webhook has none and gets all data as JSON."""
     return _message(kind, _use)
 
 
 def inlined(kind: str, identity: Iterable[str]) -> dict[str, Any]:
-    """The same without a template file, for where none can be given."""
+    """The same without a template file, for configurations that cannot have one."""
     return _message(kind, {"title": _title(identity), **_TEMPLATES}.__getitem__)
 
 

@@ -1,4 +1,4 @@
-"""CollectorDroppingData and CollectorQueueFilling: traces or metrics are lost on their way, or soon will be."""
+"""CollectorDroppingData and CollectorQueueFilling: a collector loses traces or metrics, or soon will."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 DROPPING = "CollectorDroppingData"
 FILLING = "CollectorQueueFilling"
 
-# OpenTelemetry Collector 0.159, "internal telemetry", as the generated configurations show it; each is born with its
-# first loss, so the first hour of a trickle may be missed, and an outage is not.
+# Internal telemetry of OpenTelemetry Collector 0.159, under the names of the generated configurations. Each counter first appears
+# with its first loss, which is therefore not an increase; a loss that continues is.
 LOST = tuple(
     f"otelcol_{way}_{what}"
     for what in ("spans", "metric_points")
@@ -31,7 +31,7 @@ QUEUE, CAPACITY = "otelcol_exporter_queue_size", "otelcol_exporter_queue_capacit
 
 
 def collector_dropping_data(settings: Settings) -> list[AlertRule]:
-    """One rule: spans were refused, did not fit into the queue, or were given up."""
+    """One rule: spans or metric points were refused, did not fit into the queue, or could not be sent."""
     of, window = recorded(settings), settings.alerting.window
     each = [f"sum by ({of.by}) (increase({name}[{window}])) > 0" for name in LOST]
     return [
@@ -49,7 +49,7 @@ def collector_dropping_data(settings: Settings) -> list[AlertRule]:
 
 
 def collector_queue_filling(settings: Settings) -> list[AlertRule]:
-    """One rule: the queue to where spans go next is fuller than it should ever be."""
+    """One rule: the queue of an exporter is fuller than it is in normal operation."""
     by = recorded(settings).by_with("instance, exporter")
     return [
         _rule(
@@ -91,7 +91,7 @@ def _rule(  # noqa: PLR0913 - a rule has that many parts
 
 
 def collector_dropping_data_tests(settings: Settings) -> list[RuleTest]:
-    """Each way to lose spans fires and resolves; what is exported does not."""
+    """Each kind of loss fires and resolves; old losses do not fire."""
     (rule,) = rules = collector_dropping_data(settings)
     moments, labels = clock(settings, rules), service_labels(settings)
     grown = 7 * settings.alerting.window.seconds // moments.step

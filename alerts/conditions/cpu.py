@@ -1,4 +1,4 @@
-"""CPUSaturated: an instance has used nearly all CPU that it may use, for long, and still does."""
+"""CPUSaturated: an instance has used nearly all of its CPU for a sustained period, and still does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CORES = 2
 def cpu_saturated(settings: Settings) -> list[AlertRule]:
     """Rules for each severity, for all and for overrides.
 
-    Use cannot rise above what there is, so a line through it leads nowhere: that it lasts is the trend.
+    CPU usage cannot exceed its limit, so it is not extrapolated: the alert requires that it stays high.
     """
     return [_rule(settings, limit) for limit in limits(settings, "cpu_used_ratio")]
 
@@ -55,7 +55,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 
 def cpu_saturated_tests(settings: Settings) -> list[RuleTest]:
-    """Above and below every threshold; peaks; an instance without a container's numbers."""
+    """Above and below every threshold; peaks; an instance without metrics of its container."""
     judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "cpu_used_ratio")]
     moments = trend_clock(settings, [rule for _, rule in judged], settings.alerting.trend.window)
     stories = list(_stories(settings, moments))
@@ -88,14 +88,14 @@ def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
 
     yield Story(name="busy-without-a-container", series=process, fires=SEVERITIES, value=1)
     yield container("a-peak", _counter((calm, steps - peak), (busy, peak)))
-    if least > 0.75:  # noqa: PLR2004 - else three quarters of the time are enough, and it is no pause
+    if least > 0.75:  # noqa: PLR2004 - otherwise being busy for three quarters of the time is enough
         yield container("again-after-a-pause", _counter((calm, steps - sum(length for _, length in pause)), *pause))
     yield container("just-started", f"_x{steps - peak} {_counter((busy, peak))}")
     yield container("restarted", f"{_counter((calm, steps - peak))} {_counter((calm, peak))}")
 
 
 def _counter(*phases: tuple[float, int]) -> str:
-    """A counter that grows by so much a sample, for so many samples, in each phase."""
+    """A counter with phases, each with a growth per sample and a number of samples."""
     total, parts = 0.0, []
     for grows, samples in phases:
         parts.append(f"{number(total + grows)}+{number(grows)}x{samples - 1}")

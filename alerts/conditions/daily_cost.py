@@ -1,4 +1,4 @@
-"""DailyCostOverBudget: a service's workflows have cost most of the day's budget, or all of it."""
+"""DailyCostOverBudget: the workflows of a service have spent most of the daily budget (warning), or all of it (critical)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME = "DailyCostOverBudget"
 
 
 def daily_cost_over_budget(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity, for all where there is a budget and for each override that has its own."""
+    """Rules for each severity: for all services if there is a budget, and for overrides with a budget."""
     return [_rule(settings, limit) for limit in limits_from(settings, {"daily_usd": daily_budget(settings)})]
 
 
@@ -56,7 +56,7 @@ def daily_cost_over_budget_tests(settings: Settings) -> list[RuleTest]:
     moments = clock(settings, [rule for _, rule in judged])
     stories = list(_stories(settings, moments))
     return [
-        *boundary_tests(settings, judged, _history, resolves=False),  # the day's cost never falls
+        *boundary_tests(settings, judged, _history, resolves=False),  # the cost of a day never decreases
         story_test(settings, judged, stories, moments=moments, part="job"),
     ]
 

@@ -1,4 +1,4 @@
-"""DeploymentCompleted: a service runs another version than a while ago, and nothing but that version."""
+"""DeploymentCompleted: all instances of a service run a version that none, or not all, of them ran a while ago."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 NAME = "DeploymentCompleted"
 
-_OTHER, _OWN = "1.0.0", "1.0.1"  # which the alert is about
+_OTHER, _OWN = "1.0.0", "1.0.1"  # the version that the alert is about
 
 
 def deployment_completed(settings: Settings) -> list[AlertRule]:
-    """One rule. It is an event: it fires until the version has been the only one for the lookback, then resolves."""
+    """One rule. It is an event: it resolves once the version has been the only one for ``alerting.deployment_lookback``."""
     of, lookback = recorded(settings), settings.alerting.deployment_lookback
     earlier = f"max_over_time({of.alone}[{MEMORY}] offset {lookback})"
     return [
@@ -51,7 +51,7 @@ def deployment_completed(settings: Settings) -> list[AlertRule]:
 
 
 def deployment_completed_tests(settings: Settings) -> list[RuleTest]:
-    """What is a completed deployment, what is not, and when it is over."""
+    """Completed deployments, others that are not, and when the event is over."""
     (rule,) = deployment_completed(settings)
     lookback = settings.alerting.deployment_lookback.seconds
     moments = clock(settings, [rule], range_=3 * lookback)
@@ -64,7 +64,7 @@ def deployment_completed_tests(settings: Settings) -> list[RuleTest]:
 
 
 def _stories(moments: Clock, lookback: int) -> Iterator[Story]:
-    """Every story ends with its last change just long enough ago for the alert to fire."""
+    """In every story the last change is just long enough ago for the alert to fire."""
     end, change = moments.fires // moments.step, moments.range_ // moments.step
     long, short = lookback * 3 // 2 // moments.step, lookback // 3 // moments.step
     always = f"1x{end}"
@@ -90,7 +90,7 @@ def _stories(moments: Clock, lookback: int) -> Iterator[Story]:
     yield story("rolling-update", tuple(map(until, one_by_one)), tuple(map(since, one_by_one)), fires=True)
     yield story("slower-than-the-lookback", (until(change),), (since(change - long),), fires=True)
     yield story("rollback", (since(change - short, change),), (gap(change - short, change),), fires=True)
-    yield story("stopped-and-started-anew", (until(change - short),), (since(change),), fires=True)
+    yield story("stopped-and-started-again", (until(change - short),), (since(change),), fires=True)
     yield story("not-finished", (always, until(change)), (since(change),))
     yield story("given-up", (since(change - short, change),), (always,))
     yield story("crash-loop-beside-the-old", (f"_x{change - short}{crashes}",), (always,))

@@ -1,4 +1,4 @@
-"""DiskFillingUp: a file system is nearly full and will soon be, or is so full that no trend is needed."""
+"""DiskFillingUp: a file system is nearly full and on course to fill up, or so full that the trend does not matter."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 
 def disk_filling_up_tests(settings: Settings) -> list[RuleTest]:
-    """Above and below every threshold; a disk that is nearly full and stays so; one that is too full to wait."""
+    """Above and below every threshold; a disk that stays nearly full; a disk that is too full to wait for a trend."""
     judged = [(level, _rule(settings, level.limit)) for level in levels_from(settings, disk_thresholds(settings))]
     trend, full = settings.alerting.trend, settings.thresholds.disk_full_ratio
     within = trend.disk_full_within

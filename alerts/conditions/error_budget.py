@@ -1,7 +1,7 @@
-"""ErrorBudgetBurn: at this pace a service's error budget is spent long before its period is over.
+"""ErrorBudgetBurn: the burn rate of a service is so high that its error budget is spent long before the period is over.
 
-The SRE workbook's multi-window burn rates (Beyer et al., 2018, chapter 5): a long window says that it matters, a short one that
-it goes on. What they read is recorded from what the other HTTP alerts read, so no raw histogram is read for it.
+It uses the multi-window burn rates of the SRE workbook (Beyer et al., 2018, chapter 5): the long window shows that the loss
+matters, the short one that it continues. Both are computed from series that the other HTTP alerts record as well.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ NAME = "ErrorBudgetBurn"
 AVAILABILITY, LATENCY = "availability", "latency"
 
 THRESHOLD_ALERTS = {AVAILABILITY: HIGH_ERROR_RATE, LATENCY: HIGH_LATENCY_P95}
-"""Objective to the alert that measures the same requests against a threshold, so it fires earlier if many are bad."""
+"""For each objective, the alert that compares the same requests with a threshold and fires earlier if many are bad."""
 
 _QUARTER = Duration("15m")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Burn:
-    """A pace that must not go on.
+    """A burn rate at which an alert fires.
 
     Attributes:
-        severity: What it is worth.
-        share: The share of the budget that it spends within the long window.
-        long: The window that says that it matters.
-        short: The window, a twelfth of it, that says that it goes on.
+        severity: The severity of the alert.
+        share: The share of the budget that is spent within the long window.
+        long: The window that shows that the loss matters.
+        short: The window that shows that the loss continues; a twelfth of the long one.
     """
 
     severity: str
@@ -54,7 +54,7 @@ class Burn:
     short: Duration
 
     def factor(self, period: Duration) -> float:
-        """How many times as fast as the budget allows; never below 1, since that is no loss.
+        """The burn rate; at least 1, because the budget lasts for its period at a lower one.
 
         >>> [round(burn.factor(Duration("30d")), 3) for burn in BURNS]
         [14.4, 6.0, 3.0, 1.0]
@@ -68,13 +68,13 @@ BURNS = (
     Burn(severity="warning", share=0.1, long=Duration("1d"), short=Duration("2h")),
     Burn(severity="warning", share=0.1, long=Duration("3d"), short=Duration("6h")),
 )
-"""As the workbook has them; the last two are its tickets."""
+"""The burn rates of the SRE workbook; the last two are those for which it opens tickets."""
 
 
 def bad_request_rules(settings: Settings) -> list[RecordingRule]:
-    """Bad requests. They are copied from the counts of the same evaluation, so they stand in the group that counts.
+    """Bad requests by objective. They belong to the group that counts requests, because they copy counts of the same evaluation.
 
-    Another group could read an evaluation's counts twice, or not at all.
+    A rule of another group could read the counts of an evaluation twice, or not at all.
     """
     of = recorded(settings)
     return [
@@ -85,7 +85,7 @@ def bad_request_rules(settings: Settings) -> list[RecordingRule]:
 
 
 def slo_rules(settings: Settings) -> list[RecordingRule]:
-    """Objectives, how fast every window spends the budget, and what is left of it."""
+    """Objectives, the burn rate of every window, and the error budget that is left."""
     of, period = recorded(settings), settings.slo.period
     windows = dict.fromkeys([*sorted((w for burn in BURNS for w in (burn.short, burn.long)), key=_seconds), period])
     return [
@@ -109,9 +109,9 @@ def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
 
 
 def _once_a_quarter(settings: Settings, series: str) -> str:
-    """The sum of a quarter of an hour, recorded by one evaluation in each: a month is read every time, and each sample costs.
+    """The sum of a quarter of an hour, recorded by one evaluation per quarter, so that a month has few samples to read.
 
-    Where evaluations do not fit into a quarter it is as much shorter as makes them fit, so that none counts twice.
+    If a quarter is not a multiple of the evaluation interval, it is shortened to one, so that no evaluation counts twice.
     """
     every = settings.alerting.evaluation_interval.seconds
     quarter = Duration.of(max(_QUARTER.seconds // every, 1) * every)
@@ -119,10 +119,10 @@ def _once_a_quarter(settings: Settings, series: str) -> str:
 
 
 def _count(series: str, quarters: str, window: Duration) -> str:
-    """How many events lie within a window. Of a day and more the quarters are read, since the samples of so long a window cost too much.
+    """The number of events within a window. Windows of a day and more read quarters, because all samples would be too many.
 
-    They are read as they stand, not by a subquery: that would have no point where the series pauses, and be ten times as slow over
-    many blocks. They are those of the clock, of which a service that is younger has none: what it has of one counts.
+    A subquery is not used: it has no point while a series pauses, and is ten times slower over many blocks. Quarters start at fixed
+    times of the clock. A service that is too young for a complete quarter uses the samples that it has.
     """
     is_long = window.seconds >= Duration("1d").seconds
     return (
@@ -148,7 +148,7 @@ def _objective(settings: Settings, slo: str) -> tuple[str, str]:
 
 
 def _slow(settings: Settings) -> str:
-    """New requests that took longer than they may."""
+    """New requests that took longer than the objective allows."""
     buckets = recorded(settings).new_in_buckets
     return by_match(
         _of_services(settings, lambda own: own.latency.seconds),
@@ -157,7 +157,7 @@ def _slow(settings: Settings) -> str:
 
 
 def _of_services(settings: Settings, objective: Callable[[Objectives], float]) -> list[tuple[Mapping[str, str], float]]:
-    """Labels and an objective, the one for all last."""
+    """The labels of each override with its objective, and last the default for all services."""
     own = [(override.match, objective(settings.slo.of(override))) for override in settings.slo.overrides]
     return [*own, ({}, objective(settings.slo))]
 
@@ -166,7 +166,7 @@ def _of_services(settings: Settings, objective: Callable[[Objectives], float]) -
 
 
 def error_budget_burn(settings: Settings) -> list[AlertRule]:
-    """One rule for each severity; every objective is judged by both."""
+    """One rule for each severity, for all objectives."""
     return [_rule(settings, severity, [burn for burn in BURNS if burn.severity == severity]) for severity in SEVERITIES]
 
 
@@ -202,7 +202,7 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
 
 
 def _paged(settings: Settings, memory: Duration) -> str:
-    """The objectives whose threshold alert was critical within the window that still holds it: one incident is one page."""
+    """The objectives whose threshold alert was critical within the window: one incident sends one page."""
     by = recorded(settings).by
     firing = 'alertstate="firing", severity="critical"'
     return _by_slo(
@@ -211,22 +211,22 @@ def _paged(settings: Settings, memory: Duration) -> str:
     )
 
 
-# --- Its tests -------------------------------------------------------------------------------------------------------
+# --- Tests ------------------------------------------------------------------------------------------------------------
 
-_EACH = 1_000_000  # requests a sample
+_EACH = 1_000_000  # requests per sample
 _CALM, _BUSY = Duration("6h"), Duration("1h30m")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Story:
-    """Hours of a service, of which longer windows see no more.
+    """Hours of a service; there are no older samples, so longer windows contain the same ones.
 
     Attributes:
-        name: What happens; it is the service's job.
-        before: How many times as fast as it may the service spends its budget while it is calm.
-        after: The same from then on.
-        slo: The objective that it is about.
-        fires: The severities that fire in the end.
+        name: Describes what happens; it is also the service's job.
+        before: The burn rate at first.
+        after: The burn rate later.
+        slo: The objective that is burnt.
+        fires: The severities that fire at the end.
     """
 
     name: str
@@ -237,7 +237,7 @@ class _Story:
 
 
 def error_budget_burn_tests(settings: Settings) -> list[RuleTest]:
-    """Just above and just below every pace, for both objectives, and what is over."""
+    """Just above and below every burn rate, for both objectives, and a burn that is over."""
     fast, slow, *_, least = (burn.factor(settings.slo.period) for burn in BURNS)
     page = () if _is_paged(settings, 1.02 * fast) else ("critical",)
     steady = [
@@ -272,11 +272,11 @@ def _steady_test(settings: Settings, stories: list[_Story]) -> RuleTest:
         if rule.severity in story.fires
     )
     check = At(seconds=_CALM.seconds + _BUSY.seconds, alert=NAME, firing=firing)
-    return _test(settings, f"{NAME} fires above each steady pace, and is silent below", stories, alerts=(check,))
+    return _test(settings, f"{NAME} fires above each steady burn rate, and is silent below", stories, alerts=(check,))
 
 
 def _changing_test(settings: Settings, stories: list[_Story]) -> RuleTest:
-    """How fast the longer windows burn follows from both paces, so only whether the critical one fires is looked at."""
+    """Longer windows mix both burn rates, so this checks only whether the critical alert fires."""
     end = _CALM.seconds + _BUSY.seconds
     checks = tuple(_pages(story.name, end, fires=bool(story.fires)) for story in stories)
     return _test(settings, f"{NAME} fires after an hour above its pace, and resolves", stories, values=checks)
@@ -288,13 +288,15 @@ def _is_paged(settings: Settings, pace: float) -> bool:
 
 
 def _rare_test(settings: Settings) -> RuleTest:
-    """Few failures of services that are young or were away: the missing part of a window counts as nothing."""
+    """Few failures of services that are new or were absent: the missing part of a window adds no requests."""
     step, least = _interval(settings).seconds, settings.alerting.minimum_bad_events
     here, away = Duration("45m").seconds // step, Duration("2h15m").seconds // step
-    end, recent = 2 * here + away, 4 * 60 // step  # so recent that the shortest window still holds them
+    end, recent = 2 * here + away, 4 * 60 // step  # so recent that they are within the shortest window
     before = {"young": f"_x{here + away}", "back": f"0x{here - 2} stale _x{away}"}
     enough = BURNS[0].factor(settings.slo.period) * (1 - settings.slo.availability)
-    share = (enough + settings.thresholds.error_ratio.critical) / 2  # a burn rate that is too high, below the threshold
+    share = (
+        enough + settings.thresholds.error_ratio.critical
+    ) / 2  # a burn rate that fires, below the threshold of HighErrorRate
     can_fire = enough < share
     requests = round(least / share)
 
@@ -315,7 +317,7 @@ def _rare_test(settings: Settings) -> RuleTest:
 
 
 def _outage_test(settings: Settings) -> RuleTest:
-    """Everything fails for half an hour: the error rate pages, the budget does not, neither during the outage nor after it."""
+    """All requests fail for half an hour: HighErrorRate pages, ErrorBudgetBurn does not, neither during the outage nor after it."""
     step = _interval(settings).seconds
     calm, outage, after = (Duration(length).seconds // step for length in ("1h", "30m", "1h"))
     own = {**service_labels(settings), "job": "outage", "instance": "a"}
@@ -370,7 +372,7 @@ def _pace(settings: Settings, story: _Story) -> float:
 
 
 def _history(settings: Settings, story: _Story, step: int) -> Iterator[Series]:
-    """Requests of two kinds, good and bad: answered with an error, or late."""
+    """Good and bad requests. Bad ones fail or are slow, depending on the objective."""
     bad = [round(_EACH * pace * _allowed(settings, story)) for pace in (story.before, story.after)]
     good = [_EACH - count for count in bad]
 

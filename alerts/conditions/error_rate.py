@@ -1,4 +1,4 @@
-"""HighErrorRate: too large a share of requests is answered with an error."""
+"""HighErrorRate: the error ratio of a service is above its threshold."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 
 def high_error_rate_tests(settings: Settings) -> list[RuleTest]:
-    """Above and below every threshold, and what idle, flawless, rare and newborn errors read."""
+    """Above and below every threshold; the error ratio without requests or errors; bursts of errors, also on new series."""
     judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "error_ratio")]
     rules = [rule for _, rule in judged]
     return [
@@ -92,7 +92,7 @@ _RATIOS: tuple[tuple[str, float | None, Mapping[tuple[str, str], int]], ...] = (
     ("a status of 503 without an error_type is in the error ratio, 404 is not", 0.25, {("404", ""): 3, ("503", ""): 1}),
     ("what breaks off is in the error ratio", 0.25, {("200", ""): 3, ("200", "response_aborted"): 1}),
 )
-"""What happens, the error ratio, and how many requests have which status and error_type."""
+"""A description, the error ratio, and the number of requests by status and error_type."""
 
 
 def _burst(labels: Mapping[str, str], bad: int, jump: Callable[[int], str]) -> tuple[Series, ...]:

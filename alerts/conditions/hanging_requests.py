@@ -1,4 +1,4 @@
-"""RequestsHanging: requests are in progress and none ends, so there is neither an error nor a latency to measure."""
+"""RequestsHanging: requests are in progress and none ends, so neither errors nor latency can be measured."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def active_request_rules(settings: Settings) -> list[RecordingRule]:
 
 
 def requests_hanging(settings: Settings) -> list[AlertRule]:
-    """One rule, which pages: nobody gets an answer."""
+    """One rule. It is critical, because no request is answered."""
     of, active = recorded(settings), _in_progress(settings)
     return [
         AlertRule(
@@ -62,7 +62,7 @@ def requests_hanging(settings: Settings) -> list[AlertRule]:
 
 
 def requests_hanging_tests(settings: Settings) -> list[RuleTest]:
-    """Enough that hang; too few; requests that end; streams; requests that are new; and that it resolves."""
+    """Enough hanging requests; too few; requests that end; streams; new requests; and that the alert resolves."""
     (rule,) = rules = requests_hanging(settings)
     moments = clock(settings, rules, range_=2 * settings.alerting.window.seconds)
     judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]

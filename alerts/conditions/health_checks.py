@@ -23,7 +23,7 @@ NAME = "HealthCheckFailing"
 
 
 def health_check_failing(settings: Settings) -> list[AlertRule]:
-    """One rule. It pages nobody: where users feel it, HighErrorRate or ServiceDown does."""
+    """One rule. It is a warning: if users are affected, HighErrorRate or ServiceDown pages."""
     of = recorded(settings)
     return [
         watcher_rule(
@@ -37,7 +37,7 @@ def health_check_failing(settings: Settings) -> list[AlertRule]:
 
 
 def health_check_failing_tests(settings: Settings) -> list[RuleTest]:
-    """A check that fails on one of two instances, on both, now and then, and not at all; and that it resolves."""
+    """A check that fails on one of two instances, on both, for a moment, and never; and that the alert resolves."""
     (rule,) = rules = health_check_failing(settings)
     moments = clock(settings, rules)
     judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]

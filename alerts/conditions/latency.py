@@ -26,7 +26,7 @@ NAME = "HighLatencyP95"
 def high_latency_p95(settings: Settings) -> list[AlertRule]:
     """Rules for each severity, for all and for overrides.
 
-    The threshold is a bucket edge, so "p95 is above it" is exact and the number of slower requests can be counted.
+    The threshold is a bucket edge, so the comparison is exact and slower requests can be counted.
     """
     return [_rule(settings, limit) for limit in limits(settings, "latency_p95_seconds")]
 
@@ -35,7 +35,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of = recorded(settings)
     window = settings.alerting.window
     # A start in the future means that clocks differ, not that an instance is young.
-    # While every instance is young, as after a restart of all, a window holds their slow start though it is over.
+    # If all instances are young, as after a restart of all, the window still contains their slow start when it is over.
     warm = settings.alerting.window.seconds + settings.alerting.for_.critical.seconds
     age = f"max by ({of.by}) (time() - {catalog.PROCESS_START_TIME.name})"
     young = f"\nunless on ({of.by}) {age} >= 0 < {warm}" if limit.severity == "critical" else ""
@@ -56,7 +56,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 
 def high_latency_p95_tests(settings: Settings) -> list[RuleTest]:
-    """Above and below every threshold, and what idle services and single slow requests read."""
+    """Above and below every threshold; an idle service; slow starts; bursts of slow requests."""
     judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "latency_p95_seconds")]
     rules = [rule for _, rule in judged]
     highest = max(rule.parameters["threshold"] for rule in rules)
@@ -84,7 +84,7 @@ def _history(settings: Settings, moments: Clock, level: Level, labels: Mapping[s
 
 
 def _up_to(edge: float, threshold: float, within: int) -> int:
-    """Requests at or below an edge, where ``within`` lie just below the threshold and the others just above."""
+    """Requests at or below an edge, if ``within`` requests are just below the threshold and the others just above."""
     return 0 if edge < threshold else within if edge == threshold else SAMPLES
 
 
@@ -101,7 +101,7 @@ def _le(edge: float) -> str:
 
 
 def _slow_start_tests(settings: Settings, rules: Sequence[AlertRule]) -> Iterator[RuleTest]:
-    """All requests are slow for the time that the alert waits, and half of it again; then all are fast."""
+    """All requests are slow for 1.5 times the alert's ``for``; then all are fast."""
     critical = next(rule for rule in rules if rule.key == "critical")
     moments, labels = clock(settings, rules), service_labels(settings)
     slow, rest = 3 * critical.for_.seconds // 2 // moments.step, moments.resolved // moments.step

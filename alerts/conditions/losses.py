@@ -1,4 +1,4 @@
-"""QueueReadFailing, AuditEntriesLost and LogLinesLost: what a service is to tell does not arrive, or is lost."""
+"""QueueReadFailing, AuditEntriesLost and LogLinesLost: a service cannot read a queue, or loses audit entries or log lines."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """A counter that should never grow, and what it means when it does.
+    """A counter that should never increase, and the alert that fires if it does.
 
     Attributes:
         alert: The alert's name.
         metric: The counter.
-        part: The label that says what of the service it is; empty where it is the service itself.
-        least: How many within the window are worth an alert.
+        part: The label that identifies a part of the service, such as ``queue``; empty if the alert is on the whole service.
+        least: The number of losses within the window at which the alert fires.
         summary: As in ``AlertRule``.
         description: As in ``AlertRule``.
         meaning: As in ``Alert``.
@@ -87,7 +87,7 @@ LOSSES = (QUEUE_READS, AUDIT, LOGS)
 
 
 def loss_rules(settings: Settings) -> list[RecordingRule]:
-    """What was lost, counted from the first loss on."""
+    """Losses, counted exactly from the first one on."""
     return [rule for loss in LOSSES for rule in _recording(settings, loss)]
 
 
@@ -110,7 +110,7 @@ def _recording(settings: Settings, loss: Loss) -> list[RecordingRule]:
 
 
 def _window(settings: Settings) -> Duration:
-    """So long that a single loss outlives the time that the alert waits."""
+    """A window so long that a single loss is still within it when the alert's ``for`` is over."""
     return Duration.of(settings.alerting.window.seconds + settings.alerting.for_.warning.seconds)
 
 
@@ -129,7 +129,7 @@ def _rules(settings: Settings, loss: Loss) -> list[AlertRule]:
 
 
 def _tests(settings: Settings, loss: Loss) -> list[RuleTest]:
-    """Enough fires and resolves, at a counter that was 0 and at one that they begin; one fewer is silent, and an old number too."""
+    """Enough losses fire and resolve, on a counter that was 0 and on a new one; one fewer does not fire, nor do old losses."""
     (rule,) = rules = _rules(settings, loss)
     moments, least = clock(settings, rules, memory=_window(settings).seconds), loss.least(settings)
     labels = {**service_labels(settings), **dict.fromkeys(loss.parts, "emails")}

@@ -1,4 +1,4 @@
-"""MemoryNearLimit: a container uses nearly all memory that it may use, and will soon have used it up."""
+"""MemoryNearLimit: a container uses nearly all of its memory limit and is on course to reach it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME = "MemoryNearLimit"
 
 
 def memory_near_limit(settings: Settings) -> list[AlertRule]:
-    """Rules for each severity, for all and for overrides; a container without a limit has no near."""
+    """Rules for each severity, for all and for overrides. They do not apply to containers without a limit."""
     return [_rule(settings, limit) for limit in limits(settings, "memory_used_ratio")]
 
 
@@ -48,7 +48,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 
 def memory_near_limit_tests(settings: Settings) -> list[RuleTest]:
-    """Above and below every threshold; memory that is nearly used up and stays so."""
+    """Above and below every threshold; memory usage that is high but not growing."""
     judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "memory_used_ratio")]
     trend = settings.alerting.trend
     return list(filling_tests(settings, judged, _used, window=trend.window, within=trend.memory_full_within))

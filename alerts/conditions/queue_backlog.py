@@ -1,4 +1,4 @@
-"""QueueBacklogGrowing: a queue is long, or its oldest item old, and it does not drain."""
+"""QueueBacklogGrowing: a queue is long, or its oldest item is old, and it is not draining."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         "threshold": lambda than: (
             f"{limit.of(of.queue_depth)} > {than}\nand {leads_beyond(of.queue_depth, trend.window, horizon, than)}"
         ),
-        # An age says by itself how long it went wrong: it needs no earlier half.
+        # An age already says for how long the queue has been stuck, so the earlier half is not needed.
         _AGE: lambda than: (
             f"{of.queue_depth}\nand {limit.of(of.queue_age, _AGE)} > {than}\nand {ahead(recent, horizon)} > {than}"
         ),
@@ -62,7 +62,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 
 def queue_backlog_growing_tests(settings: Settings) -> list[RuleTest]:
-    """Above and below every depth; old items; queues that are long without being in trouble."""
+    """Above and below every depth; old items; queues that are long but draining."""
     judged = [(level, _rule(settings, level.limit)) for level in _levels(settings)]
     moments = trend_clock(settings, [rule for _, rule in judged], settings.alerting.trend.window)
     stories = list(_stories(settings, moments))
@@ -81,10 +81,10 @@ def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
     trend, base = settings.alerting.trend, [level for level in _levels(settings) if not level.match]
     shortest, longest = min(level.threshold for level in base), 2 * max(level.threshold for level in base)
     oldest = 2 * max(level.further[_AGE] for level in base)
-    half = trend.queue_drained_within.seconds // 2  # what drains is empty by then
+    half = trend.queue_drained_within.seconds // 2  # a queue that drains is empty by then
 
     def since(seconds: int, before: str, start: float, end: float) -> str:
-        """What comes before, then a line that ends when the alert fires."""
+        """A constant, then a line that ends when the alert fires."""
         steps = seconds // moments.step
         return f"{before}x{moments.fires // moments.step - steps - 1} {line(steps, start, end)}"
 

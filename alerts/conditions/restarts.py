@@ -1,4 +1,4 @@
-"""InstanceRestarting: an instance restarts, or comes and goes, again and again, each time for less than an alert waits."""
+"""InstanceRestarting: an instance restarts or disappears repeatedly, each time for less than the ``for`` of ServiceDown."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _SCRAPES = f"{catalog.SIDELIGHT_SCRAPE.name}_count"
 def instance_restarting(settings: Settings) -> list[AlertRule]:
     """One rule. It warns: if users notice, HighErrorRate or ServiceDown pages.
 
-    Our own services count each scrape, and that count survives a worker that is replaced, so it falls only if all of the instance
-    restarts. Others tell when their process started.
+    Services with Sidelight count each scrape. That counter survives the replacement of a worker, so it resets only if the whole
+    instance restarts. Other services export the start time of their process.
     """
     of, restarts = recorded(settings), settings.alerting.restarts
     by = of.by_with("instance")
@@ -52,7 +52,7 @@ def instance_restarting(settings: Settings) -> list[AlertRule]:
 
 
 def instance_restarting_tests(settings: Settings) -> list[RuleTest]:
-    """Restarts of three kinds; too few of them; workers that are replaced; a job that is not ours; and that it resolves."""
+    """Three kinds of restarts; too few restarts; replaced workers; and that the alert resolves."""
     (rule,) = rules = instance_restarting(settings)
     moments = clock(settings, rules, memory=settings.alerting.restarts.window.seconds)
     judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]

@@ -1,4 +1,4 @@
-"""SeriesLimitReached, ScrapeSlow and StoreDegraded: the measurement of a service is at a limit, or incomplete."""
+"""SeriesLimitReached, ScrapeSlow and StoreDegraded: the metrics of a service are incomplete, or soon will be."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 SERIES_LIMIT = "SeriesLimitReached"
 SCRAPE_SLOW = "ScrapeSlow"
 STORE_DEGRADED_NAME = "StoreDegraded"
-_SCRAPE = "scrape_duration_seconds"  # Prometheus' own
+_SCRAPE = "scrape_duration_seconds"  # Prometheus' own metric
 
 
 def series_limit_reached(settings: Settings) -> list[AlertRule]:
-    """One rule: within the window a new series lost a label."""
+    """One rule: a series was folded within the window because the limit was reached."""
     of = recorded(settings)
     folded, window = catalog.SIDELIGHT_SERIES_FOLDED.name, settings.alerting.window
     return [
@@ -43,7 +43,7 @@ def series_limit_reached(settings: Settings) -> list[AlertRule]:
 
 
 def scrape_slow(settings: Settings) -> list[AlertRule]:
-    """One rule: a scrape takes so long that the next ones may be given up."""
+    """One rule: scrapes are so slow that they may soon time out."""
     of = recorded(settings)
     by = of.by_with("instance")
     return [
@@ -90,7 +90,7 @@ def watcher_rule(  # noqa: PLR0913 - a rule has that many parts
     description: str,
     parameters: Mapping[str, float] | None = None,
 ) -> AlertRule:
-    """A rule that warns, and pages nobody; arguments as in ``AlertRule``."""
+    """A rule with severity warning; the arguments are as in ``AlertRule``."""
     return AlertRule(
         alert=alert,
         key="warning",
@@ -107,7 +107,7 @@ def watcher_rule(  # noqa: PLR0913 - a rule has that many parts
 
 
 def series_limit_reached_tests(settings: Settings) -> list[RuleTest]:
-    """Two of two instances fold, and then none does; and a service that never does."""
+    """Both instances fold series, then neither does; and a service that never does."""
     (rule,) = rules = series_limit_reached(settings)
     moments = clock(settings, rules)
     labels = {label: "shop" if label == "job" else f"some_{label}" for label in settings.alerting.group_by}
@@ -138,7 +138,7 @@ def series_limit_reached_tests(settings: Settings) -> list[RuleTest]:
 
 
 def scrape_slow_tests(settings: Settings) -> list[RuleTest]:
-    """Just above the limit and just below it; and a job that is not ours."""
+    """Just above and just below the limit; and a job without Sidelight."""
     (rule,) = rules = scrape_slow(settings)
     moments = clock(settings, rules)
     level = Level(severity=rule.severity, threshold=settings.alerting.slow_scrape_seconds, match={}, before=())

@@ -1,4 +1,4 @@
-"""ServiceAbsent: the series of a service that was there within the last day are gone, and no target says that it is down."""
+"""ServiceAbsent: a service has no series although it had some within the last day, and has no target that is down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "ServiceAbsent"
 
 
 def service_absent(settings: Settings) -> list[AlertRule]:
-    """One rule. Where Prometheus still has targets of the service and reaches none, that is ServiceDown."""
+    """One rule. If Prometheus still has targets of the service and can scrape none, ServiceDown fires instead."""
     of = recorded(settings)
     return [
         AlertRule(
@@ -48,7 +48,7 @@ def service_absent(settings: Settings) -> list[AlertRule]:
 
 
 def service_absent_tests(settings: Settings) -> list[RuleTest]:
-    """What is gone, and what is not; and that a service that is back resolves it."""
+    """Services that are gone, and others that are not; and that the alert resolves once a service is back."""
     (rule,) = service_absent(settings)
     moments = clock(settings, [rule])
     judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
@@ -68,7 +68,7 @@ def service_absent_tests(settings: Settings) -> list[RuleTest]:
 
 
 def _after(moments: Clock) -> int:
-    """Samples between two moments far enough apart for anything to have fired, or to have ended."""
+    """The number of samples after which any alert has fired, or resolved."""
     return (moments.resolved - moments.fires) // moments.step // 2
 
 

@@ -21,7 +21,7 @@ NAME = "ServiceDown"
 
 
 def service_down(settings: Settings) -> list[AlertRule]:
-    """Two rules, for services that were seen to be instrumented within the last day; other jobs are not ours."""
+    """Two rules. They apply to services that had Sidelight's series within the last day, not to other jobs."""
     by = recorded(settings).by
     return [
         _rule(
@@ -58,7 +58,7 @@ def _rule(settings: Settings, severity: str, condition: str, summary: str, descr
 
 
 def service_down_tests(settings: Settings) -> list[RuleTest]:
-    """None up, one of two up, all up, and a job that is not instrumented."""
+    """No instance up, one of two up, all up, and a job without Sidelight."""
     rules = service_down(settings)
     critical, warning = rules
     labels = service_labels(settings)

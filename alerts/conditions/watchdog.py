@@ -1,4 +1,4 @@
-"""Watchdog: always fires, so that its silence tells that alerting itself is broken."""
+"""Watchdog: always fires. If it stops arriving, alerting itself is broken."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def watchdog(settings: Settings) -> list[AlertRule]:
             severity="none",
             expr="vector(1)",
             for_=settings.alerting.evaluation_interval,
-            keep_firing_for=None,  # it never stops
+            keep_firing_for=None,  # it never resolves
             summary="Alerting works.",
             description="This alert always fires. Send it to a dead man's switch that warns when it stops arriving.",
             urls=urls(settings, NAME, job=False),
@@ -33,7 +33,7 @@ def watchdog(settings: Settings) -> list[AlertRule]:
 
 
 def watchdog_tests(settings: Settings) -> list[RuleTest]:
-    """It fires with no series at all."""
+    """It fires without any series."""
     rules = watchdog(settings)
     firing = (Firing(rule=rules[0], labels={}, value=1),)
     at = At(seconds=clock(settings, rules).fires, alert=NAME, firing=firing)

@@ -1,4 +1,4 @@
-"""WorkflowFailures: too large a share of a workflow's executions fails. WorkflowKeepsFailing: all of a rare one's fail."""
+"""WorkflowFailures: the failure ratio of a workflow is too high. WorkflowKeepsFailing: all executions of a rare workflow fail."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 
 def workflow_failures_tests(settings: Settings) -> list[RuleTest]:
-    """Above and below every threshold; few failures, and failures that are over."""
+    """Above and below every threshold; too few failures; failures that are over."""
     judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "workflow_failure_ratio")]
     rules = [rule for _, rule in judged]
     moments = clock(settings, rules, memory=settings.alerting.workflow_window.seconds // 2)
@@ -100,7 +100,7 @@ def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
         return Story(name=name, series=series, fires=SEVERITIES if fires else (), value=1)
 
     yield fails("all-of-few", least - 1)
-    if late * moments.step < moments.memory:  # else what failed at once is no longer recent when the alert has waited
+    if late * moments.step < moments.memory:  # otherwise a burst is no longer recent when the alert's `for` is over
         yield fails("all-of-enough", least, fires=True)
         yield fails("the-first-of-all", least, before=f"_x{steps - late + 1}", fires=True)
         yield fails("enough-on-two-instances", least // 2 + 1, instances=2, fires=True)
@@ -113,7 +113,7 @@ def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
 
 
 def _recovery(settings: Settings, moments: Clock) -> RuleTest:
-    """Everything failed and nothing does any more: long before the failures have left the whole window it is over."""
+    """All executions failed, and now none does: the alert resolves long before the failures leave the whole window."""
     labels = {**service_labels(settings), "workflow": "recovers"}
     recent = settings.alerting.workflow_window.seconds // 2
     return RuleTest(
@@ -136,14 +136,14 @@ def _ended(labels: Mapping[str, str], outcome: str, values: str) -> Series:
     return Series(name=catalog.WORKFLOW_EXECUTIONS.name, labels=own, values=values)
 
 
-# --- The same of workflows that run too rarely for it ------------------------------------------------------------------
+# --- Workflows that run rarely ---------------------------------------------------------------------------------------
 
 KEEPS_FAILING = "WorkflowKeepsFailing"
-_WINDOWS = (2, 6, 24)  # times workflow_window: a workflow that runs twice an hour, or every few hours
+_WINDOWS = (2, 6, 24)  # times workflow_window: for workflows that run twice an hour, or every few hours
 
 
 def workflow_keeps_failing(settings: Settings) -> list[AlertRule]:
-    """One rule: within a window a workflow only failed, and did so often enough."""
+    """One rule: within a window all executions of a workflow failed, and there were enough of them."""
     of, every = recorded(settings), settings.alerting.workflow_window.seconds
     windows = [Duration.of(times * every) for times in _WINDOWS]
     return [
@@ -170,7 +170,7 @@ def workflow_keeps_failing(settings: Settings) -> list[AlertRule]:
 
 
 def workflow_keeps_failing_tests(settings: Settings) -> list[RuleTest]:
-    """Failures half a window apart, one after the other; with a success between; too few; cancelled."""
+    """Failures half a window apart; the same with a success in between; too few failures; cancelled executions."""
     (rule,) = rules = workflow_keeps_failing(settings)
     moments = clock(settings, rules, range_=_WINDOWS[0] * settings.alerting.workflow_window.seconds)
     judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]

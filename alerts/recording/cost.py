@@ -1,7 +1,7 @@
-"""What workflows cost today, of which budget, and what the day will have cost: the series that are recorded for it.
+"""Recording rules of cost: what workflows have cost today, the share of the budget, and the expected cost of the day.
 
-PromQL has no range that begins at midnight. A series that is another one each day has: its increase over 24 hours is what
-it grew by since its day began. docs/decisions/0010-the-days-cost.md compares this with others.
+PromQL has no range that starts at midnight. Here the series gets a new name each day, so its increase over 24 hours is its
+growth since the day began. docs/decisions/0010-the-days-cost.md compares this with alternatives.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from alerts.thresholds import Limit, Numbers
     from instrumentation.settings import Override, Settings
 
-_TODAY = 'count_values("day", day_of_month())'  # 1, with the day as a label; of UTC, as all times of Prometheus
-_MICRO = 6  # digits: a threshold to a millionth of a dollar, without the noise of a multiplication
+_TODAY = 'count_values("day", day_of_month())'  # 1, with the day as a label, in UTC like all times of Prometheus
+_MICRO = 6  # digits: thresholds are rounded to a millionth of a dollar, which hides floating-point noise
 
 
 def daily_budget(settings: Settings) -> Numbers:
-    """The share of a day's budget that is too much, in US dollars."""
+    """The US dollars per day above which an alert fires: a share of the budget."""
 
     def number_of(override: Override | None, severity: str) -> float | None:
         usd = override.daily_usd if override else settings.budget.daily_usd
@@ -33,15 +33,15 @@ def daily_budget(settings: Settings) -> Numbers:
 
 
 def cost_rules(settings: Settings) -> list[RecordingRule]:
-    """What workflows cost, by instance and in all; nothing where no service has a budget."""
+    """The cost of workflows by instance and in total; no rules if no service has a budget."""
     if not settings.has_budget:
         return []
     of = recorded(settings)
     by = of.by_with("instance")
-    # An instance whose first execution costs something has had 0 before: else that cost would be no increase.
+    # Before its first execution an instance has a cost of 0; otherwise the first cost would not be an increase.
     cost = f"sum by ({by}) ({catalog.WORKFLOW_COST.name})\nor\n0 * max by ({by}) ({catalog.TARGET_INFO.name})"
     today = f"increase({of.cost_by_day}[1d]) and on (day) {_TODAY}"
-    # The last 24 hours hold today, but both are extrapolated: what is spent is the least that the day can cost.
+    # The last 24 hours include today, but both are extrapolated: the day costs at least what is already spent.
     forecast = f"sum by ({of.by}) (increase({of.cost}[1d])) > {of.cost_today}\nor\n{of.cost_today}"
     spent = "\nor\n".join(
         f"{limit.of(of.cost_today)} / {_budget(settings, limit)}"
@@ -58,7 +58,7 @@ def cost_rules(settings: Settings) -> list[RecordingRule]:
 
 
 def _budget(settings: Settings, limit: Limit) -> str:
-    """The whole budget; recorded is the share of it that is critical."""
+    """The whole budget; the recorded series has the critical share of it."""
     if settings.budget.daily_usd is not None and limit.numbers:
         return number(settings.budget.daily_usd)
     return f"({limit.than()} / {number(settings.budget.spent_ratio.critical)})"

@@ -1,8 +1,7 @@
-"""Events are counted one by one: no average times a window, and nothing extrapolated, so N events never read as more than N.
+"""Counts events exactly: nothing is averaged or extrapolated, so N events are never counted as more than N.
 
-Each evaluation records what every instance has counted since it started, and what was added to that since the evaluation before.
-The additions of a window are then a plain sum of the samples that exist. Why, and what else was tried, stands in
-docs/decisions/0022-counting-events.md.
+Each evaluation records the totals of every instance, and what was added since the previous evaluation. The events within a
+window are then a plain sum of the recorded samples. docs/decisions/0022-counting-events.md has the reasons and the alternatives.
 """
 
 from __future__ import annotations
@@ -18,35 +17,35 @@ if TYPE_CHECKING:
 
     from instrumentation.settings import Settings
 
-_MEMORY = Duration("5m")  # how long Prometheus itself remembers a series that has no new sample
+_MEMORY = Duration("5m")  # how long Prometheus returns a series that gets no new samples
 
 
 def totals(settings: Settings, counter: str, *parts: str) -> str:
-    """What each instance has counted since it started: a counter that has all labels of its own summed away.
+    """The total of a counter for each instance since it started, summed over the counter's own labels.
 
-    A series that appears with its first event raises such a sum like any other event.
+    A series that appears with its first event increases this sum like any other event.
 
     Args:
         settings: The settings.
         counter: PromQL of counters.
-        parts: Labels that are kept beside those of the instance.
+        parts: Labels to keep in addition to those of the instance.
     """
     by = ", ".join((*_instance(settings), *parts))
     return f"max by ({by}) (sum by ({by}, {', '.join(REPLICAS)}) ({counter}))"
 
 
 def added(settings: Settings, total: str, *parts: str, seen: str = "") -> str:
-    """What was added since the evaluation before, of each service.
+    """The increase of each service since the previous evaluation.
 
-    Where a total fell, or is there for the first time, all of it counts if its process is young. What else shows a total for the first
-    time may have counted for days.
+    If a total fell or is new, all of it counts only if its process has just started. Otherwise an instance that Prometheus
+    discovers late would add the events of days at once.
 
     Args:
         settings: The settings.
         total: A series recorded from ``totals``.
-        parts: Labels that are kept beside those of the service.
-        seen: A total of the instance that is there before its first event. An instance that has had that for a while and shows a new
-            ``total`` has counted all of it since.
+        parts: Labels to keep in addition to those of the service.
+        seen: A total of the instance that exists before its first event. If it is older than ``total``, all of ``total``
+            is counted.
     """
     memory, on = remembered(settings), f"on ({', '.join(_instance(settings))})"
     young = f"{catalog.PROCESS_START_TIME.name} > time() - {memory.seconds}"
@@ -57,9 +56,9 @@ def added(settings: Settings, total: str, *parts: str, seen: str = "") -> str:
 
 
 def within(series: str, window: Duration) -> str:
-    """How many events the samples of ``added`` hold that lie within a window.
+    """The number of events within a window: the sum of the samples of ``added``.
 
-    Prometheus 2 also reads a sample that stands at the very beginning of a range, hence a millisecond less.
+    Prometheus 2 includes a sample exactly at the start of a range, so the range is a millisecond shorter.
 
     >>> within("a", Duration("5m"))
     'sum_over_time(a[299999ms])'
@@ -68,7 +67,7 @@ def within(series: str, window: Duration) -> str:
 
 
 def remembered(settings: Settings) -> Duration:
-    """How old the evaluation before may be; an instance that was away for longer counts anew from what it then shows."""
+    """How old the previous evaluation may be. After a longer gap, counting restarts from the total that the instance then has."""
     return Duration.of(max(_MEMORY.seconds, 3 * settings.alerting.evaluation_interval.seconds))
 
 

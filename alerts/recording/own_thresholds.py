@@ -1,4 +1,4 @@
-"""The numbers of overrides as recorded series, which the rules of an alert join: their size grows with the overrides, not its square."""
+"""Records the thresholds of overrides as series that alert rules join, so the size of the rules grows linearly with the overrides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def own_threshold_rules(settings: Settings) -> dict[str, list[RecordingRule]]:
-    """By threshold, the rules that record the numbers of its overrides; a threshold without overrides has none."""
+    """The rules that record the numbers of overrides, by threshold; thresholds without overrides are left out."""
     of = recorded(settings)
     judged = {
         "error_ratio": of.requests,
@@ -30,7 +30,7 @@ def own_threshold_rules(settings: Settings) -> dict[str, list[RecordingRule]]:
         "disk_used_ratio": of.disk_used,
         "full_ratio": of.disk_used,
         "queue_depth": of.queue_depth,
-        "queue_oldest_age_seconds": of.queue_depth,  # a queue without an age has a threshold of the age too
+        "queue_oldest_age_seconds": of.queue_depth,  # also for queues that report no age
         "workflow_failure_ratio": of.workflow_failures,
     }
     numbers = {**{name: thresholds_of(settings, name) for name in judged}, **disk_thresholds(settings)}
@@ -49,7 +49,7 @@ def _rules(settings: Settings, name: str, numbers: Numbers, judged: str) -> list
 
 
 def own_slow(settings: Settings, severity: str) -> str:
-    """The recorded series of requests that took longer than the latency threshold of their service's override."""
+    """The recorded number of requests slower than the latency threshold of the service's override."""
     return f"{recorded(settings).level}:http_server_requests_slow:{severity}"
 
 
@@ -66,7 +66,7 @@ def _slow_rules(settings: Settings) -> list[RecordingRule]:
 
 
 def constants(series: str, pairs: Pairs) -> str:
-    """For each series the number of the first match, as a series with the same labels.
+    """A series with the same labels as each given series, whose value is the number of the first match.
 
     >>> constants("a", [({"job": "x"}, 0.2), ({"job": "y"}, 0.2), ({"job": "z"}, 0.3)])
     '0 * a{job=~"x|y"} + 0.2 or 0 * a{job="z"} + 0.3'
@@ -75,10 +75,10 @@ def constants(series: str, pairs: Pairs) -> str:
 
 
 def by_match(pairs: Pairs, term: Callable[[tuple[str, ...], float], str]) -> str:
-    """One term for each number, joined by ``or``: the first that matches counts.
+    """One term for each number, joined by ``or``: the first match applies.
 
-    Overrides with the same labels exclude each other, so those with the same number need one term. The terms are joined as a tree,
-    since a chain of ``or`` copies all that stands before each of them.
+    Overrides with the same labels exclude each other, so those with the same number share a term. The terms are joined as a
+    tree, because each ``or`` of a chain would copy the results of all terms before it.
     """
     return _tree([term(which, value) for which, value in _terms(pairs)])
 
@@ -99,7 +99,7 @@ def _terms(pairs: Pairs) -> Iterator[tuple[tuple[str, ...], float]]:
 
 
 def _tree(terms: Sequence[str]) -> str:
-    if len(terms) <= 2:  # noqa: PLR2004 - a pair needs no brackets
+    if len(terms) <= 2:  # noqa: PLR2004 - a pair does not need brackets
         return " or ".join(terms)
     middle = len(terms) // 2
     return f"({_tree(terms[:middle])})\nor\n({_tree(terms[middle:])})"

@@ -1,4 +1,4 @@
-"""The series computed ahead, one level for all services; alerts and panels for many services read these."""
+"""Recording rules of services. Alerts, and panels about many services, read the series recorded here."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from instrumentation.catalog import Metric
     from instrumentation.settings import Settings
 
-SERVICE = "job"  # the level of a service in names, whichever labels identify it, so that queries work everywhere
-MEMORY = "1d"  # how far back rules look for what is no more, such as a service or a version
+SERVICE = (
+    "job"  # the level in names of recorded series, whichever labels identify a service, so that queries work everywhere
+)
+MEMORY = "1d"  # how far back rules look for services and versions that no longer exist
 
 _DURATION = catalog.HTTP_SERVER_REQUEST_DURATION.name
 _INFO = catalog.TARGET_INFO.name
@@ -30,10 +32,10 @@ class Recorded:
 
     Attributes:
         level: The first part of the name of every series.
-        by: The labels of a service as they are written in ``by (...)`` and ``on (...)``.
+        by: The labels of a service, as written in ``by (...)`` and ``on (...)``.
         window: The range of every rate, such as ``5m``.
         workflow_window: The range of rates of workflows, such as ``1h``.
-        workflow_recent: Its recent half.
+        workflow_recent: The more recent half of that range.
     """
 
     level: str
@@ -43,17 +45,17 @@ class Recorded:
     workflow_recent: Duration
 
     def by_with(self, label: str) -> str:
-        """The labels as they stand in ``by (...)``, and one more."""
+        """The labels as written in ``by (...)``, and one more."""
         return f"{self.by}, {label}"
 
     @property
     def request_totals(self) -> str:
-        """Requests of each instance since it started; 0, not absent, before the first."""
+        """Requests of each instance since it started; 0, not absent, before the first request."""
         return f"{self.level}_instance:http_server_requests:sum"
 
     @property
     def error_totals(self) -> str:
-        """Requests with an error of each instance since it started; 0, not absent, before the first."""
+        """Requests with an error of each instance since it started; 0, not absent, before the first error."""
         return f"{self.level}_instance:http_server_request_errors:sum"
 
     @property
@@ -63,17 +65,17 @@ class Recorded:
 
     @property
     def new_requests(self) -> str:
-        """Requests since the evaluation before."""
+        """Requests since the previous evaluation."""
         return f"{self.level}:http_server_requests:increase"
 
     @property
     def new_errors(self) -> str:
-        """Requests with an error since the evaluation before."""
+        """Requests with an error since the previous evaluation."""
         return f"{self.level}:http_server_request_errors:increase"
 
     @property
     def new_in_buckets(self) -> str:
-        """Requests since the evaluation before, at or below each bucket edge."""
+        """Requests since the previous evaluation, at or below each bucket edge."""
         return f"{self.level}_le:{_DURATION}_bucket:increase"
 
     @property
@@ -83,7 +85,7 @@ class Recorded:
 
     @property
     def errors(self) -> str:
-        """Requests with an error within the window; 0, not absent, where there are none."""
+        """Requests with an error within the window; 0, not absent, if no request failed."""
         return f"{self.level}:http_server_request_errors:increase{self.window}"
 
     @property
@@ -98,12 +100,12 @@ class Recorded:
 
     @property
     def error_ratio(self) -> str:
-        """Share of requests with an error, 0 to 1; absent while there are no requests."""
+        """Error ratio: the share of requests with an error, 0 to 1; absent while there are no requests."""
         return f"{self.level}:http_server_request_errors_per_requests:ratio_rate{self.window}"
 
     @property
     def p95(self) -> str:
-        """The duration in seconds that 95 % of requests stay within; absent while there are no requests."""
+        """p95 latency in seconds: 95 % of requests are at most this slow; absent while there are no requests."""
         return f"{self.level}:{_DURATION}:p95_rate{self.window}"
 
     @property
@@ -113,71 +115,71 @@ class Recorded:
 
     @property
     def new_bad(self) -> str:
-        """Requests since the evaluation before that count against each objective."""
+        """Requests since the previous evaluation that count against each objective."""
         return f"{self.level}_slo:http_server_requests_bad:increase"
 
     @property
     def bad_by_quarter(self) -> str:
-        """The same of a quarter of an hour, recorded once in each, so that days are read with few samples."""
+        """The same for each quarter of an hour, recorded once per quarter, so that days have few samples."""
         return f"{self.level}_slo:http_server_requests_bad:sum15m"
 
     @property
     def requests_by_quarter(self) -> str:
-        """Requests of a quarter of an hour, recorded once in each."""
+        """Requests of each quarter of an hour, recorded once per quarter."""
         return f"{self.level}:http_server_requests:sum15m"
 
     def budget_burn(self, window: str) -> str:
-        """How many times as fast as it may each objective's error budget was spent; absent where there was no request."""
+        """The burn rate of each objective within a window; absent if there was no request."""
         return f"{self.level}_slo:error_budget_burn:ratio_rate{window}"
 
     @property
     def budget_left(self) -> str:
-        """What is left of each objective's error budget, 1 and less; below 0 it is overspent."""
+        """The share of each objective's error budget that is left: at most 1, below 0 if it is overspent."""
         return f"{self.level}_slo:error_budget_left:ratio"
 
     @property
     def versions(self) -> str:
-        """Instances of each version."""
+        """The number of instances of each version."""
         return f"{self.level}_service_version:{catalog.TARGET_INFO.name}:count"
 
     @property
     def alone(self) -> str:
-        """When each version was the only one, in seconds since 1970; absent while it is not."""
+        """The last time at which each version was the only one, in seconds since 1970; absent while others run too."""
         return f"{self.level}_service_version:{catalog.TARGET_INFO.name}:time_alone"
 
     @property
     def replaced(self) -> str:
-        """When a version that runs no more was the only one for the last time; absent where none was."""
+        """The last time at which a version that no longer runs was the only one; absent if there was none."""
         return f"{self.level}:{catalog.TARGET_INFO.name}:time_replaced"
 
     @property
     def queue_depth(self) -> str:
-        """Items waiting in each queue; every instance sees the same queue."""
+        """Items waiting in each queue. All instances report the same queue, so this is the maximum."""
         return f"{self.level}_queue:{catalog.QUEUE_DEPTH.name}:max"
 
     @property
     def queue_age(self) -> str:
-        """For how many seconds the oldest item of each queue has waited."""
+        """Age of the oldest item of each queue in seconds."""
         return f"{self.level}_queue:{catalog.QUEUE_OLDEST_AGE.name}:max"
 
     @property
     def cpu_used(self) -> str:
-        """Share of the CPU cores that an instance may use, 0 to 1."""
+        """CPU usage of each instance as a share of the cores that it may use, 0 to 1."""
         return f"{self.level}_instance:cpu_used_per_available:ratio_rate{self.window}"
 
     @property
     def memory_used(self) -> str:
-        """Share of its memory limit that each container uses, 0 to 1; absent where there is no limit."""
+        """Memory usage of each container as a share of its limit, 0 to 1; absent without a limit."""
         return f"{self.level}_instance:container_memory_used_per_limit:ratio"
 
     @property
     def disk_used(self) -> str:
-        """Share of each file system that is used, 0 to 1."""
+        """Usage of each file system, 0 to 1."""
         return f"{self.level}_instance_path:disk_used_per_size:ratio"
 
     @property
     def execution_totals(self) -> str:
-        """Executions of each instance since it started; 0, not absent, before the first."""
+        """Executions of all workflows of each instance since it started; 0, not absent, before the first execution."""
         return f"{self.level}_instance:workflow_executions:sum"
 
     @property
@@ -187,65 +189,65 @@ class Recorded:
 
     @property
     def failure_totals(self) -> str:
-        """Failed executions of each workflow of each instance since it started; 0, not absent, where there are none."""
+        """Failed executions of each workflow of each instance since it started; 0, not absent, if none failed."""
         return f"{self.level}_instance_workflow:workflow_failures:sum"
 
     @property
     def new_executions(self) -> str:
-        """Executions of each workflow since the evaluation before."""
+        """Executions of each workflow since the previous evaluation."""
         return f"{self.level}_workflow:workflow_executions:increase"
 
     @property
     def new_failures(self) -> str:
-        """Failed executions of each workflow since the evaluation before."""
+        """Failed executions of each workflow since the previous evaluation."""
         return f"{self.level}_workflow:workflow_failures:increase"
 
     @property
     def workflow_failures(self) -> str:
-        """Failed executions of each workflow within its window; 0, not absent, where there are none."""
+        """Failed executions of each workflow within its window; 0, not absent, if none failed."""
         return f"{self.level}_workflow:workflow_failures:increase{self.workflow_window}"
 
     @property
     def workflow_failure_ratio(self) -> str:
-        """Share of a workflow's executions that failed, 0 to 1; absent while there are none."""
+        """Failure ratio: the share of a workflow's executions that failed, 0 to 1; absent while there are no executions."""
         return f"{self.level}_workflow:workflow_failures_per_executions:ratio_rate{self.workflow_window}"
 
     @property
     def workflow_failure_ratio_recent(self) -> str:
-        """The same of late."""
+        """The failure ratio of the more recent half of the window."""
         return f"{self.level}_workflow:workflow_failures_per_executions:ratio_rate{self.workflow_recent}"
 
     @property
     def cost(self) -> str:
-        """What the workflows of each instance have cost in US dollars since it started; 0, not absent, at first."""
+        """Cost of the workflows of each instance since it started, in US dollars; 0, not absent, at first."""
         return f"{self.level}_instance:{_COST}:sum"
 
     @property
     def cost_by_day(self) -> str:
-        """The same, as another series each day: its increase is what the day cost."""
+        """The same with the day as a label. Each day is a new series, whose increase is the cost of that day."""
         return f"{self.level}_instance_day:{_COST}:sum"
 
     @property
     def cost_today(self) -> str:
-        """US dollars since midnight, UTC."""
+        """Cost since midnight UTC, in US dollars."""
         return f"{self.level}:{_COST.removesuffix('_total')}:increase_today"
 
     @property
     def budget_spent(self) -> str:
-        """Share of the day's budget that is spent, 0 to 1 and beyond; absent where there is none."""
+        """Share of the daily budget that is spent; above 1 if it is exceeded, absent without a budget."""
         return f"{self.level}:{_COST.removesuffix('_total')}_per_budget:ratio_today"
 
     @property
     def cost_forecast(self) -> str:
-        """What today will have cost at its end: what it cost so far, and the rest of the day as it was yesterday.
+        """Expected cost of today: the cost so far, and for the rest of the day the cost of the same hours of yesterday.
 
-        Which is what the last 24 hours cost.
+        That is the cost of the last 24 hours.
         """
         return f"{self.level}:{_COST.removesuffix('_total')}:increase1d"
 
 
 def recorded(settings: Settings) -> Recorded:
-    """The names for these settings."""
+    """The names of recorded series for these settings."""
     group_by, alerting = settings.alerting.group_by, settings.alerting
     return Recorded(
         level=SERVICE,
@@ -257,24 +259,24 @@ def recorded(settings: Settings) -> Recorded:
 
 
 def slower(settings: Settings, buckets: str, edge: str, *which: str) -> str:
-    """Requests that took longer than a bucket edge, so that they are counted exactly.
+    """The exact number of requests that took longer than a bucket edge.
 
-    All are taken from the buckets too: what is born or falls in one is so in all.
+    The total is taken from the ``+Inf`` bucket, because all buckets of a histogram appear and reset together.
 
     Args:
         settings: The settings.
         buckets: A recorded series of requests by bucket.
         edge: The edge in seconds.
-        which: What the service must match.
+        which: Matchers that select services.
     """
     by = recorded(settings).by
-    # Clients write the edge 1 as "1.0" or "1"; Prometheus 3 makes both "1.0", older ones keep what they were given.
+    # Clients write the edge 1 as "1.0" or "1"; Prometheus 3 stores "1.0" for both, older versions keep the original.
     every, within = (matchers({}, *which, le) for le in ('le="+Inf"', f'le=~"{edge}(|.0)"'))
     return f"sum by ({by}) ({buckets}{every}) - sum by ({by}) ({buckets}{within})"
 
 
 def http_rules(settings: Settings) -> list[RecordingRule]:
-    """Counts, rates, error ratio and p95. Every histogram is read once; what follows is computed from what was recorded."""
+    """Counts, rates, error ratio and p95. Each histogram is read once; the other series are computed from recorded ones."""
     of = recorded(settings)
     requests = f"{totals(settings, f'{_DURATION}_count')}\nor\n0 * max by ({of.by_with('instance')}) ({_INFO})"
     return _http_rules(settings, of, requests)
@@ -309,13 +311,13 @@ def _http_rules(settings: Settings, of: Recorded, requests: str, *labels: str) -
         RecordingRule(record=of.buckets, expr=within(of.new_in_buckets, of.window)),
         RecordingRule(record=of.request_rate, expr=f"{of.requests} / {of.window.seconds}", shown=True),
         RecordingRule(record=of.error_ratio, expr=f"{of.errors} / ({of.requests} > 0)", shown=True),
-        # Without requests the quantile is NaN, which no comparison holds for: this one drops it.
+        # Without requests the quantile is NaN. No comparison is true for NaN, so this one drops it.
         RecordingRule(record=of.p95, expr=f"histogram_quantile(0.95, {of.buckets}) >= 0", shown=True),
     ]
 
 
 def deployment_rules(settings: Settings) -> list[RecordingRule]:
-    """Which versions run, and which were the only one when."""
+    """Which versions run, and when each was the only one."""
     of = recorded(settings)
     is_alone = f"{of.versions} and on ({of.by}) count by ({of.by}) ({of.versions}) == 1"
     return [
@@ -333,7 +335,7 @@ def deployment_rules(settings: Settings) -> list[RecordingRule]:
 
 
 def queue_rules(settings: Settings) -> list[RecordingRule]:
-    """How long queues are, and since when their oldest item waits."""
+    """The depth of queues and the age of their oldest item."""
     of = recorded(settings)
     read = {of.queue_depth: catalog.QUEUE_DEPTH, of.queue_age: catalog.QUEUE_OLDEST_AGE}
     by = of.by_with("queue")
@@ -341,7 +343,7 @@ def queue_rules(settings: Settings) -> list[RecordingRule]:
 
 
 def resource_rules(settings: Settings) -> list[RecordingRule]:
-    """What instances use of what they may use."""
+    """Usage of CPU, memory and disks as shares of the limits."""
     of = recorded(settings)
     by, by_path = of.by_with("instance"), of.by_with("instance, path")
 
@@ -351,7 +353,7 @@ def resource_rules(settings: Settings) -> list[RecordingRule]:
     def share(used: Metric, whole: Metric, by: str) -> str:
         return f"sum by ({by}) ({used.name}) / (sum by ({by}) ({whole.name}) > 0)"
 
-    # Without a cgroup that counts, what the processes use is all that is known.
+    # Without a cgroup with CPU accounting, only the CPU usage of the processes is known.
     cpu = f"({rate(catalog.CONTAINER_CPU_USAGE)} or {rate(catalog.PROCESS_CPU)})"
     return [
         RecordingRule(record=of.cpu_used, expr=f"{cpu}\n/ (sum by ({by}) ({catalog.CPU_AVAILABLE.name}) > 0)"),
@@ -364,7 +366,7 @@ def resource_rules(settings: Settings) -> list[RecordingRule]:
 
 
 def workflow_rules(settings: Settings) -> list[RecordingRule]:
-    """How many of its executions each workflow fails."""
+    """Executions, failures and failure ratio of each workflow."""
     of, name = recorded(settings), catalog.WORKFLOW_EXECUTIONS.name
     part, failed = "workflow", '{outcome="failure"}'
 

@@ -1,8 +1,8 @@
-"""Active and daily active users: HyperLogLog registers to numbers, at a cost that does not depend on the number of pods.
+"""Recording rules of active users, estimated from HyperLogLog registers at a cost independent of the number of pods.
 
 The estimator is the improved raw one of O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (2017),
-algorithm 6: without a change of formula in between, and so without the bias that the original has there. Measured in
-docs/decisions/0009-users.md.
+algorithm 6. It uses one formula for all sizes, so it does not have the original's bias where formulas change. Measurements are
+in docs/decisions/0009-users.md.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _REGISTER = catalog.ACTIVE_USER_REGISTER.name
 
 
 def active_users(settings: Settings) -> str:
-    """The series of different users seen in ``alerting.window``, a whole number."""
+    """The series with the number of distinct users within ``alerting.window``, a whole number."""
     return _estimate(recorded(settings), settings.alerting.window)
 
 
 def daily_active_users(settings: Settings) -> str:
-    """The series of different users seen in a day."""
+    """The series with the number of distinct users within a day."""
     return _estimate(recorded(settings), DAY)
 
 
 def users_rules(settings: Settings) -> list[RecordingRule]:
-    """The registers of a service, their largest ranks within each window, and how many users those stand for."""
+    """The registers of a service, their largest ranks within each window, and the estimated number of users."""
     of = recorded(settings)
-    # A pod that goes away takes its series along at once; what it showed since the last evaluation counts all the same.
+    # The series of a pod that stops disappear immediately; what it exported since the last evaluation still counts.
     seen = settings.users_window.seconds + settings.metrics.scrape_interval.seconds
     registers = RecordingRule(
         record=_registers(of),
@@ -62,9 +62,9 @@ def _counted(settings: Settings, of: Recorded, window: str, back: str) -> list[R
 
 
 def _sigma(unset: str, size: int) -> str:
-    """The sum of x and of 2^(k-1) * x^(2^k) for k = 1, 2, ..., until what follows is too small to matter.
+    """The sum of x and of 2^(k-1) * x^(2^k) for k = 1, 2, ..., without the terms that are too small to matter.
 
-    The last k is chosen so that a single user is 1.00 and nobody 0.09, which is rounded to 0.
+    The last k is chosen so that one user is estimated as 1.00 and no user as 0.09, which is rounded to 0.
     """
     terms = [unset, f"{unset} ^ 2"]
     terms += [f"{2**k} * {unset} ^ {2 ** (k + 1)}" for k in range(1, size.bit_length() + 2)]
@@ -72,7 +72,7 @@ def _sigma(unset: str, size: int) -> str:
 
 
 def lookback(settings: Settings) -> int:
-    """How far recorded registers reach back, in seconds: a service shows each user for a window by itself."""
+    """How far back recorded registers are read, in seconds. A service itself already exports each user for one window."""
     scrape = settings.metrics.scrape_interval.seconds
     return max(settings.alerting.window.seconds - settings.users_window.seconds, scrape)
 

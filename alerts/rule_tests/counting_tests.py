@@ -1,4 +1,4 @@
-"""Histories in which counters are easily misread, and how many events each of them truly holds."""
+"""Tests of exact counting: histories in which counters are easily misread, and the true number of events in each."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _History:
-    """What Prometheus scrapes of one service until, and after, something happens.
+    """What Prometheus scrapes from one service before and after a change.
 
     Attributes:
-        name: What happens; it is the service's job.
-        before: One instance's failed requests until then, in promtool's notation, or ``_`` where its counter is not there.
-        after: And from then on; at the change a sample of it is there.
-        truth: How many requests failed at the change and after it, as far as a scrape has seen it.
-        info: Whether the instance itself is there before.
+        name: Describes the change; it is also the service's job.
+        before: The failed requests of one instance before the change, in promtool's notation; ``_`` if the counter does not exist.
+        after: The failed requests from the change on, which has a sample.
+        truth: How many requests failed from the change on, as far as scrapes show it.
+        info: Whether the instance exists before the change.
         started: Whether its process starts at the change.
-        lasts: Whether the instance is still there when its events are counted.
-        copies: How many Prometheus write it into the same store.
+        lasts: Whether the instance still exists when its events are counted.
+        copies: The number of Prometheus servers that write to the same storage.
     """
 
     name: str
@@ -51,7 +51,7 @@ _HISTORIES = (
     _History(
         name="instance that fails before it is first scraped", before="_", after="7", info=False, started=True, truth=7
     ),
-    _History(name="process started anew", before="7000", after="2", started=True, truth=2),
+    _History(name="process restarted", before="7000", after="2", started=True, truth=2),
     _History(name="counter that falls in an old process", before="7000", after="2", truth=0),
     _History(name="instance that is gone after its last events", before="0", after="7", lasts=False, truth=7),
     _History(name="scraped by two Prometheus", before="1", after="3", copies=2, truth=2),
@@ -59,14 +59,14 @@ _HISTORIES = (
 
 
 def counting_tests(settings: Settings) -> list[RuleTest]:
-    """No event is lost that a scrape has seen, and none counts twice."""
+    """Every event that was scraped is counted, and counted once."""
     moments = Clock(settings=settings, longest_for=0, range_=0, memory=0)
     change = 3 * moments.grace // moments.step
     end = change * moments.step + moments.grace
     errors = recorded(settings).errors
     return [
         RuleTest(
-            name="failed requests are counted one by one, whatever becomes of counters, processes and scrapes",
+            name="failed requests are counted exactly when counters, processes and scrapes come and go",
             series=tuple(one for history in _HISTORIES for one in _series(moments, history, change)),
             values=tuple(
                 Value(
@@ -84,7 +84,9 @@ def counting_tests(settings: Settings) -> list[RuleTest]:
 def _series(moments: Clock, history: _History, change: int) -> Iterator[Series]:
     labels = {**service_labels(moments.settings), "job": history.name, "instance": "a"}
     rest = moments.grace // moments.step
-    once = -(-moments.settings.alerting.evaluation_interval.seconds // moments.step)  # samples until it is evaluated
+    once = -(
+        -moments.settings.alerting.evaluation_interval.seconds // moments.step
+    )  # samples until the next evaluation
 
     def values(before: object, after: object) -> str:
         earlier = f"_x{change}" if before == "_" else f"{before}x{change - 1}"

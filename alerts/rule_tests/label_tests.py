@@ -1,4 +1,4 @@
-"""Requests counted by a label of ``http.labels``: the first burst of a new value counts exactly, and other values do not change."""
+"""Tests of counts by a label of ``http.labels``: the first burst of a new value is counted exactly, and other values do not change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BURST = {"old": (0, 0), "new": (10, 3)}
 
 
 def label_tests(settings: Settings) -> list[RuleTest]:
-    """A test for each label with rules."""
+    """One test for each label that has rules."""
     return [_test(settings, name) for name, label in settings.http.labels.items() if label.rules]
 
 

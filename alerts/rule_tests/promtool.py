@@ -1,4 +1,4 @@
-"""promtool tests as data: input series, what must fire when, and the sentence a person would read."""
+"""promtool tests as data: input series, the alerts that must fire at a time, and their texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alerts.model import AlertRule
     from instrumentation.settings import Settings
 
-_FORGOTTEN = 300  # seconds after which Prometheus no longer reads a series' last sample
+_FORGOTTEN = 300  # seconds after which Prometheus no longer returns the last sample of a series
 _POINTS = 180
 _WITH = re.compile(r"\{\{ with (?:or )?\$labels\.(\w+)(?: \$externalLabels\.\w+)? \}\}(.*?)\{\{ end \}\}")
 _ACTION = re.compile(r"\{\{ *(.*?) *\}\}")
@@ -25,7 +25,7 @@ _ACTION = re.compile(r"\{\{ *(.*?) *\}\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One input series, a sample every scrape interval.
+    """One input series with one sample per scrape interval.
 
     Attributes:
         name: The series' name.
@@ -39,7 +39,7 @@ class Series:
 
     @classmethod
     def written(cls, series: str, values: str) -> Series:
-        """A series as somebody has written it, labels in braces included."""
+        """A series that is already written as text, including its labels in braces."""
         return cls(name=series, labels={}, values=values)
 
     def document(self) -> dict[str, str]:
@@ -63,7 +63,7 @@ class Firing:
     value: float
 
     def document(self) -> dict[str, object]:
-        """The alert as promtool expects it, annotations as a person reads them."""
+        """The alert as promtool expects it, with rendered annotations."""
         labels = {**self.labels, "severity": self.rule.severity, **self.rule.labels}
         annotations = {
             name: rendered(self.rule.filled(text), self.labels, self.value)
@@ -74,7 +74,7 @@ class Firing:
 
 @dataclass(frozen=True, kw_only=True)
 class At:
-    """What must be firing of one alert at one moment, in seconds from the start; nothing is a statement too."""
+    """Which instances of one alert must fire at a time, in seconds from the start. If ``firing`` is empty, none may fire."""
 
     seconds: int
     alert: str
@@ -88,7 +88,7 @@ class At:
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """What a recorded series must be worth at one moment; None where it must be absent."""
+    """The value that an expression must have at a time; None if it must be absent."""
 
     seconds: int
     expr: str
@@ -98,7 +98,7 @@ class Value:
     def document(self) -> dict[str, object]:
         """The check as promtool reads it.
 
-        promtool 2.42 compares floats exactly, so the comparison happens in the expression.
+        promtool 2.42 compares floats exactly, so the expression itself compares with a tolerance.
         """
         moment = f"{self.seconds}s"
         if self.value is None:
@@ -110,13 +110,13 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleTest:
-    """One test: a history and what must be true of it.
+    """One test: input series, and what must be true for them.
 
     Attributes:
-        name: What it says.
-        series: The history.
-        alerts: What fires.
-        values: What is recorded.
+        name: Describes what is tested.
+        series: The input series.
+        alerts: Which alerts fire when.
+        values: The values of expressions.
         interval: The time between two samples; by default ``metrics.scrape_interval``.
     """
 
@@ -143,13 +143,13 @@ class RuleTest:
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """The moments that matter, in seconds: a condition holds from the start until every rule surely fires, then ends.
+    """The times of a test, in seconds: a condition holds from the start until every rule must fire, and then ends.
 
     Attributes:
-        settings: The settings the rules were made from.
-        longest_for: The longest time that one of the rules waits.
-        range_: How far back, in seconds, the rules read until they fire.
-        memory: For how many seconds they read what is over.
+        settings: The settings from which the rules were made.
+        longest_for: The longest ``for`` of the rules.
+        range_: How far back, in seconds, the rules read before they fire.
+        memory: For how many seconds the rules still read samples from before the end of the condition.
     """
 
     settings: Settings
@@ -164,22 +164,22 @@ class Clock:
 
     @property
     def grace(self) -> int:
-        """Seconds by which a sample and an evaluation may come late, together."""
+        """The maximum delay of a sample and an evaluation together, in seconds."""
         return 2 * self.settings.alerting.evaluation_interval.seconds + 2 * self.step
 
     @property
     def fires(self) -> int:
-        """When every rule whose condition held from the start fires, its range filled."""
+        """When every rule fires whose condition held from the start: its range contains samples throughout."""
         return self.range_ + self.longest_for + self.grace
 
     @property
     def resolved(self) -> int:
-        """When nothing fires any more, the condition having ended just after ``fires``."""
+        """When all alerts have resolved, if the condition ended just after ``fires``."""
         alerting = self.settings.alerting
         return self.fires + self.memory + alerting.keep_firing_for.seconds + 2 * self.grace
 
     def counter(self, busy: float, after: float) -> str:
-        """A counter that grows by ``busy`` a sample until the alert fires, then by ``after`` a sample."""
+        """A counter that grows by ``busy`` per sample until the alert fires, then by ``after`` per sample."""
         first, second = self.fires // self.step + 1, self.resolved // self.step
         return f"0+{number(busy)}x{first} {number(busy * first + after)}+{number(after)}x{second}"
 
@@ -192,14 +192,14 @@ class Clock:
 def clock(
     settings: Settings, rules: Iterable[AlertRule], *, range_: int | None = None, memory: int | None = None
 ) -> Clock:
-    """The clock for some rules; range and memory are ``alerting.window`` where no seconds are given."""
+    """The clock for some rules. Range and memory default to ``alerting.window``."""
     window = settings.alerting.window.seconds
     longest_for = max(rule.for_.seconds for rule in rules)
     return Clock(settings=settings, longest_for=longest_for, range_=range_ or window, memory=memory or window)
 
 
 def slowed(settings: Settings) -> Settings:
-    """The same rules scraped and evaluated less often, so that a trend over hours is still some hundred points.
+    """The same settings with fewer scrapes and evaluations, so that a trend over hours has a few hundred points.
 
     The range of a rate holds too few samples then, so tests of counters give an interval of their own. A gauge is
     forgotten after 5 minutes.
@@ -219,7 +219,7 @@ def _constant(value: float, times: int) -> str:
 
 
 def rendered(template: str, labels: Mapping[str, str], value: float) -> str:
-    """A Prometheus template as Prometheus renders it, for the few actions that our sentences use.
+    """A template as Prometheus renders it, for the few actions that our texts use.
 
     >>> rendered('{{ $labels.job }}: {{ $value | humanizePercentage }}', {"job": "shop"}, 0.0625)
     'shop: 6.25%'
@@ -258,7 +258,7 @@ def _humanize_duration(text: str) -> str:
 
 
 def _humanize(value: float) -> str:
-    """A number with a prefix of the metric system."""
+    """A number with an SI prefix."""
     size = abs(value)
     if size == 0 or not math.isfinite(size):
         return f"{value:.4g}"
@@ -287,7 +287,7 @@ def to_test_file(tests: Iterable[RuleTest], settings: Settings, rule_file: str, 
         tests: The tests.
         settings: The settings, whose evaluation interval applies.
         rule_file: The file with the rules.
-        order: The groups in the order in which promtool evaluates them; without it, the order is another one in each run.
+        order: The groups in the order in which promtool evaluates them. Without it, the order differs from run to run.
     """
     return to_yaml(
         {

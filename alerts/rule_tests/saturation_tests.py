@@ -1,4 +1,4 @@
-"""Tests of alerts on what fills up, such as memory and disks: histories of a share between 0 and 1."""
+"""Tests of saturation alerts, such as on memory and disks: histories of a usage between 0 and 1."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def filling_tests(  # noqa: PLR0913 - most by keyword
     own: Mapping[str, str] | None = None,
     full: float = 1,
 ) -> Iterator[RuleTest]:
-    """Above and below every threshold, and shares that are high without being in trouble.
+    """Tests just above and below every threshold, and of usage that is high but not growing.
 
     Args:
-        settings: The settings the rules were made from.
+        settings: The settings from which the rules were made.
         judged: Every level with its rule.
-        used: Gives the series of a share, for a clock, an instance's labels and a gauge from 0 to 1.
-        window: The trend's window.
-        within: How far ahead the trend is followed.
-        own: Labels of the alert's series, beside the service's and the instance.
-        full: The share above which no trend is asked for.
+        used: Returns the series of a usage, for a clock, the labels of an instance and a gauge from 0 to 1.
+        window: The window of the trend.
+        within: How far ahead the trend is extrapolated.
+        own: Labels of the alert's series in addition to those of the service and the instance.
+        full: The usage above which the alert fires whatever the trend.
     """
     moments = trend_clock(settings, [rule for _, rule in judged], window)
 
@@ -53,9 +53,9 @@ def filling_tests(  # noqa: PLR0913 - most by keyword
 
 
 def _growing(moments: Clock, level: Level, within: Ahead, *, above: bool) -> tuple[float, str]:
-    """A share that grows until it is above or below a level and, if above, has been for long enough; then it is 0.
+    """A usage that grows until it is just above a level for long enough, or just below it; then it is 0.
 
-    It grows half as fast again as it takes to be full in time, and stands still while the alert is looked at.
+    Its slope is 1.5 times the one needed to be full in time, and stays constant while the alert is checked.
     """
     slope = 1.5 * (1 - level.threshold) / within.critical.seconds
     exact = level.threshold * SAMPLES
@@ -70,7 +70,7 @@ def _quiet_test(  # noqa: PLR0913, PLR0917 - as filling_tests
     settings: Settings, judged: Judged, used: Used, moments: Clock, window: Duration, high: float
 ) -> RuleTest:
     steps = moments.fires // moments.step
-    less, more = (window.seconds * tenths // 10 // moments.step for tenths in (4, 7))  # than a half of the window
+    less, more = (window.seconds * tenths // 10 // moments.step for tenths in (4, 7))  # than half of the window
     stories = {
         "always": f"{high}x{steps}",
         "at-once": f"{high / 4}x{steps - more} {high}x{more}",

@@ -1,4 +1,4 @@
-"""Tests of thresholds: just above every one its alert fires and later resolves, just below it is silent."""
+"""Tests of thresholds: just above a threshold the alert fires and later resolves, just below it does not fire."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from alerts.thresholds import Level
     from instrumentation.settings import Settings
 
-SAMPLES = 10_000  # requests a sample: fine enough for a share of 1 in 10,000
+SAMPLES = 10_000  # requests per sample, for ratios as fine as 1 in 10,000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A history and the value that a rule measures in it."""
+    """Input series and the value that a rule measures in them."""
 
     series: tuple[Series, ...]
     value: float
@@ -43,17 +43,17 @@ def boundary_tests(  # noqa: PLR0913 - most by keyword, and with a default
     own: Mapping[str, str] | None = None,
     resolves: bool = True,
 ) -> Iterator[RuleTest]:
-    """What happens just above every threshold, and just below it.
+    """Tests just above and just below every threshold.
 
     Args:
-        settings: The settings the rules were made from.
+        settings: The settings from which the rules were made.
         judged: Every level with its rule.
-        history: Gives what is measured just above (True) or just below (False) a level, for a service's labels.
-        moments: The clock, where the rules read further back than ``alerting.window``.
-        part: The label that tells the alert's series apart within a service, such as ``queue``. Both sides of a
-            threshold are then in one test, since promtool takes its time for each.
-        own: Further labels of the alert's series.
-        resolves: Whether the history ends what is measured.
+        history: Returns series just above (True) or just below (False) a level, for the labels of a service.
+        moments: The clock; needed if the rules read further back than ``alerting.window``.
+        part: The label that distinguishes the series of an alert within a service, such as ``queue``. Both sides of a
+            threshold are then in one test, because each test takes promtool noticeable time.
+        own: Additional labels of the alert's series.
+        resolves: Whether the condition ends within the history.
     """
     moments = moments or clock(settings, [rule for _, rule in judged])
     for level, rule in judged:
@@ -85,13 +85,13 @@ def _firing(judged: Judged, found: Iterable[tuple[Mapping[str, str], Measured]])
 
 
 def burst_tests(settings: Settings, rules: Sequence[AlertRule], what: str, burst: Burst) -> Iterator[RuleTest]:
-    """Bad events within one scrape at an otherwise idle service, whose series were at 0 before, or were not there.
+    """Tests of bad events within one scrape at an otherwise idle service, whose series were 0 before, or did not exist.
 
     Args:
-        settings: The settings the rules were made from.
+        settings: The settings from which the rules were made.
         rules: The rules of one alert.
-        what: The bad events' name.
-        burst: Gives the series of so many bad events, for a service's labels and a counter that jumps to a number.
+        what: The name of the bad events.
+        burst: Returns the series of a number of bad events, for the labels of a service and a counter that jumps to a number.
     """
     critical = next(rule for rule in rules if rule.key == "critical")
     moments, least = clock(settings, rules), settings.alerting.minimum_bad_events
@@ -102,7 +102,7 @@ def burst_tests(settings: Settings, rules: Sequence[AlertRule], what: str, burst
     firing = f'count by (alertname) (ALERTS{{alertname="{critical.alert}", alertstate="firing", severity="critical"}})'
     known = Series(name=catalog.TARGET_INFO.name, labels={**labels, "instance": "a"}, values=f"1x{at // moments.step}")
     for bad, fires in ((least - 1, False), (least, True), (600, True)):
-        if fires and not remembered:  # the range forgets a burst before the alert's `for` is over
+        if fires and not remembered:  # the burst leaves the range before the alert's `for` is over
             continue
         check = Value(seconds=at, expr=firing, labels={"alertname": critical.alert}, value=1 if fires else None)
         for before, born in (
@@ -122,13 +122,13 @@ def _jump(before: str, after: int) -> Callable[[int], str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """A history, and what it makes of an alert.
+    """Input series, and the severities at which an alert fires for them.
 
     Attributes:
-        name: What happens, in words with - between them; it is the value of the label that tells the stories apart.
-        series: Gives the history until ``Clock.fires``, for the story's labels.
-        fires: The severities that fire in the end; none: the alert never fires.
-        value: What the rules measure where it fires.
+        name: Describes what happens, in words joined by -; it is the value of the label that distinguishes the stories.
+        series: Returns the series until ``Clock.fires``, for the labels of the story.
+        fires: The severities that fire at the end; if empty, the alert never fires.
+        value: The value of the alert if it fires.
     """
 
     name: str
@@ -146,15 +146,15 @@ def story_test(  # noqa: PLR0913 - most by keyword
     part: str,
     own: Mapping[str, str] | None = None,
 ) -> RuleTest:
-    """All stories of an alert side by side; no override matches any of them.
+    """One test with all stories of an alert; no override matches any of them.
 
     Args:
-        settings: The settings the rules were made from.
+        settings: The settings from which the rules were made.
         judged: Every level with its rule.
         stories: The stories.
         moments: The clock.
-        part: The label that tells the stories apart.
-        own: Further labels of the alert's series.
+        part: The label that distinguishes the stories.
+        own: Additional labels of the alert's series.
     """
     labels = {story.name: {**(own or {}), **service_labels(settings), part: story.name} for story in stories}
     alert = judged[0][1].alert
@@ -175,13 +175,13 @@ def story_test(  # noqa: PLR0913 - most by keyword
 
 
 def never(alert: str, seconds: int, part: str, names: Iterable[str]) -> Value:
-    """That an alert has not fired until a moment, in seconds from the start, for some values of a label."""
+    """A check that an alert has not fired before a time, in seconds from the start, for some values of a label."""
     ever = f'ALERTS{{alertname="{alert}", alertstate="firing", {part}=~"{"|".join(names)}"}}[{seconds}s]'
     return Value(seconds=seconds, expr=f"count_over_time({ever})", labels={}, value=None)
 
 
 def service_labels(settings: Settings, level: Level | None = None) -> dict[str, str]:
-    """Labels of a service that a level judges: its override's, and plain values for the rest of group_by."""
+    """Labels of a service to which a level applies: those of its override, and default values for the rest of ``group_by``."""
     job = "shop"
     while any(one.match.get("job") == job for one in settings.alerting.left_out):
         job += "_"

@@ -1,4 +1,4 @@
-"""The clock and the histories of tests of trends."""
+"""The clock and the series for tests of trends."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def trend_clock(settings: Settings, rules: Iterable[AlertRule], window: Duration) -> Clock:
-    """The clock for rules that read a trend of what was recorded with rates."""
+    """The clock for rules that read the trend of recorded rates."""
     return clock(settings, rules, range_=window.seconds + settings.alerting.window.seconds)
 
 
 def line(steps: int, start: float, end: float) -> str:
-    """A gauge that goes straight from one value to another, in so many steps.
+    """A gauge that changes linearly from one value to another in a number of steps.
 
     >>> line(4, 7, 5)
     '7-0.5x4'

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def users_tests(settings: Settings) -> list[RuleTest]:
-    """Few users, where the estimate is exact."""
+    """Tests with few users, for which the estimate is exact."""
     labels, step = service_labels(settings), settings.metrics.scrape_interval.seconds
     window, evaluation = settings.users_window.seconds, settings.alerting.evaluation_interval.seconds
     shown = 2 * window // step

@@ -76,7 +76,7 @@ def signal_groups(settings: Settings) -> list[RuleGroup]:
 
 
 def judged_series(subject: Subject) -> str:
-    """The recorded series that an alert judges, and its panel shows; empty for an expression."""
+    """The recorded series that an alert compares with its thresholds, and that its panel shows; empty for an expression."""
     return FORMS[subject.alert.form].value(subject)
 
 

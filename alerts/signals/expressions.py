@@ -1,4 +1,4 @@
-"""The form for what no other says: an expression of the team's own, with examples that become tests."""
+"""The form for all other conditions: an expression that the team writes, with examples that become tests."""
 
 from __future__ import annotations
 

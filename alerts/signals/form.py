@@ -20,8 +20,8 @@ class Form:
     Attributes:
         recording: The series that its rules read.
         rules: Its rules, one for each level.
-        tests: The promtool tests that prove where they fire.
-        value: The recorded series that its rules judge; empty if there is none.
+        tests: The promtool tests of both sides of every threshold.
+        value: The recorded series that its rules compare; empty if there is none.
         reach: How far back the rules read, in seconds; tests of more than an hour are evaluated less often.
     """
 

@@ -59,17 +59,17 @@ def _values(subject: Subject, label: str) -> tuple[str, ...]:
 
 
 def info(labels: Mapping[str, str], values: str, *, instance: str = "a") -> Series:
-    """The series that says that an instance is there."""
+    """The series that shows that an instance exists."""
     return Series(name=catalog.TARGET_INFO.name, labels={**labels, "instance": instance}, values=values)
 
 
 def process(labels: Mapping[str, str], start: str, *, instance: str = "a") -> Series:
-    """When the process of an instance started, in promtool's notation."""
+    """The start time of the process of an instance, in promtool's notation."""
     return Series(name=catalog.PROCESS_START_TIME.name, labels={**labels, "instance": instance}, values=start)
 
 
 class Grid:
-    """How samples and evaluations meet.
+    """The relative timing of samples and evaluations.
 
     Args:
         moments: The clock of a test.
@@ -108,12 +108,12 @@ def sides(  # noqa: PLR0913 - most by keyword
     place: str = "threshold",
     wrong: str = "above",
 ) -> Iterator[RuleTest]:
-    """What happens just above every threshold, and just below it: on one side the alert fires and resolves.
+    """Tests just above and just below every threshold: on one side the alert fires and resolves.
 
     Args:
         subject: The alert.
         judged: Every level with its rule.
-        history: Gives what is measured at a level, for labels and whether it is above.
+        history: Returns what is measured at a level, for labels and whether it is above.
         moments: The clock.
         is_wrong: Whether a value fires at a level.
         place: The place of the number.

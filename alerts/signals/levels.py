@@ -24,7 +24,7 @@ class SignalLevel(Level):
 
     @property
     def labels(self) -> dict[str, str]:
-        """What tells an override's alert from the others of its name and severity.
+        """The labels that distinguish an override's alert from others with its name and severity.
 
         >>> SignalLevel(severity="critical", threshold=2.0, match={"job": "search"}, before=()).labels
         {'override': 'job=search'}
@@ -32,7 +32,7 @@ class SignalLevel(Level):
         return {"override": ", ".join(f"{name}={value}" for name, value in self.match.items())} if self.match else {}
 
     def of(self, series: str) -> str:
-        """The series that this level judges.
+        """The part of a series to which this level applies.
 
         >>> SignalLevel(severity="critical", threshold=1.0, match={}, before=({"job": "search"},)).of("a")
         '(a unless a{job="search"})'

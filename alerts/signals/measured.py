@@ -1,4 +1,4 @@
-"""Forms that judge the value of a gauge: the value itself, and its growth."""
+"""Forms for gauges: the value itself, and its growth."""
 
 from __future__ import annotations
 

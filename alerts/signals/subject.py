@@ -44,7 +44,7 @@ class Subject:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The labels that it keeps beside those of the service."""
+        """The labels that it keeps in addition to those of the service."""
         return self.alert.by
 
     @property
@@ -84,7 +84,7 @@ class Subject:
 
     @property
     def unit(self) -> Unit:
-        """The unit of the value that it judges."""
+        """The unit of the value that it compares."""
         form = self.alert.form
         if form == "ratio":
             return Unit.RATIO
@@ -92,7 +92,7 @@ class Subject:
 
     @cached_property
     def levels(self) -> list[SignalLevel]:
-        """Every level: overrides first, since the first that matches counts."""
+        """Every level: overrides first, because the first match applies."""
         return [level for severity in SEVERITIES for level in self._of(severity)]
 
     def _of(self, severity: str) -> list[SignalLevel]:
@@ -151,7 +151,7 @@ class Subject:
         return replace(rule, parameters={})
 
     def waits(self, severity: str) -> Duration:
-        """How long the condition must hold. What is a time by itself needs no further one."""
+        """How long the condition must hold. Ages and absences already contain a time, so they need none."""
         if self.alert.for_ is not None:
             return self.alert.for_
         alerting = self.settings.alerting

@@ -1,4 +1,4 @@
-"""Forms that judge how long ago something was: the age of a time, a job that is late, a signal that is absent."""
+"""Forms for elapsed time: the age of a timestamp, a job that is late, a signal that is absent."""
 
 from __future__ import annotations
 
