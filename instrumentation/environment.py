@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping  # noqa: TC003 - for typing.get_type_hints
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from instrumentation.errors import Fault, SettingsError
+from instrumentation.secret import Secret, file_variable, find_secret
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_LARGEST_FILE = 1 << 20  # bytes
 
 
 def read_environment(model: type[_Model], environ: Mapping[str, str] | None = None) -> _Model:
@@ -63,28 +62,22 @@ def read_environment(model: type[_Model], environ: Mapping[str, str] | None = No
 
 
 def _value(variable: str, environ: Mapping[str, str]) -> str | None:
-    file = f"{variable}_FILE"
-    if variable in environ and file in environ:
-        raise _fault(file, f"is set, and so is {variable}", "set one of the two")
-    if variable in environ:
-        value = environ[variable]
-        if not value.strip():
-            raise _fault(variable, "is set and empty", "give a value, or remove the variable")
-        return value
-    return _read(file, environ[file]) if file in environ else None
-
-
-def _read(variable: str, file: str) -> str:
+    if variable in environ and file_variable(variable) in environ:
+        raise Secret(file_variable(variable)).fault(f"is set, and so is {variable}", "set one of the two")
+    found = find_secret(variable, environ)
+    if found is None:
+        return None
+    text = found.read("it")
+    if found.file is None:
+        if not text:
+            raise found.fault("is set and empty", "give a value, or remove the variable")
+        return environ[variable]
+    if not text:
+        raise found.fault(f"{found.file} is empty", "give a file that contains it")
     try:
-        with Path(file).open(encoding="utf-8") as stream:
-            text = stream.read(_LARGEST_FILE + 1).strip()
-    except OSError as error:
-        raise _fault(variable, f"{file} cannot be read ({error.strerror})", "give a file that contains it") from None
+        return text.decode()
     except UnicodeDecodeError:
-        raise _fault(variable, f"{file} is not UTF-8", "give a text file") from None
-    if not 1 <= len(text) <= _LARGEST_FILE:
-        raise _fault(variable, f"{file} is {'empty' if not text else 'too large'}", "give a file that contains it")
-    return text
+        raise found.fault(f"{found.file} is not UTF-8", "give a text file") from None
 
 
 def _fault_of(variable: str, kind: str, said: str) -> Fault:
@@ -92,7 +85,3 @@ def _fault_of(variable: str, kind: str, said: str) -> Fault:
         allowed = f"set it, or {variable}_FILE to a file that contains it"
         return Fault(source=variable, path="", problem="is not set", allowed=allowed)
     return Fault(source=variable, path="", problem="cannot be used", allowed=said[:1].lower() + said[1:])
-
-
-def _fault(variable: str, problem: str, allowed: str) -> SettingsError:
-    return SettingsError([Fault(source=variable, path="", problem=problem, allowed=allowed)])

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 
 from dashboards.grafana.client import Grafana, PublishError
+from instrumentation.errors import SettingsError
+from instrumentation.secret import file_variable, find_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from instrumentation.secret import Secret
+
 URL_VARIABLE = "GRAFANA_URL"
 TOKEN_VARIABLE = "GRAFANA_TOKEN"  # noqa: S105 - a variable's name
-TOKEN_FILE_VARIABLE = "GRAFANA_TOKEN_FILE"  # noqa: S105 - a variable's name
 USER_VARIABLE = "GRAFANA_USER"
 PASSWORD_VARIABLE = "GRAFANA_PASSWORD"  # noqa: S105 - a variable's name
-PASSWORD_FILE_VARIABLE = "GRAFANA_PASSWORD_FILE"  # noqa: S105 - a variable's name
 
 
 def grafana_from(url: str, environ: Mapping[str, str], transport: httpx.BaseTransport | None) -> Grafana:
@@ -27,39 +28,41 @@ def grafana_from(url: str, environ: Mapping[str, str], transport: httpx.BaseTran
     Raises:
         PublishError: ``grafana_token_missing`` or ``grafana_credentials_ambiguous``.
     """
-    token = _secret(environ, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE)
+    token = _secret(TOKEN_VARIABLE, environ)
     user = environ.get(USER_VARIABLE, "")
     if token and user:
         problem = f"{TOKEN_VARIABLE} and {USER_VARIABLE} are both set; give one of them."
         raise PublishError(problem, code="grafana_credentials_ambiguous")
     if user:
-        password = _secret(environ, PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE)
-        _require(password, f"{USER_VARIABLE} is set, but no password", PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE)
+        password = _secret(PASSWORD_VARIABLE, environ)
+        _require(password, f"{USER_VARIABLE} is set, but no password", PASSWORD_VARIABLE)
         return Grafana(url=url, user=user, password=password, transport=transport)
-    _require(token, f"{URL_VARIABLE} is set, but no token", TOKEN_VARIABLE, TOKEN_FILE_VARIABLE)
+    _require(token, f"{URL_VARIABLE} is set, but no token", TOKEN_VARIABLE)
     return Grafana(url=url, token=token, transport=transport)
 
 
-def _require(secret: str, problem: str, variable: str, file_variable: str) -> None:
+def _require(secret: str, problem: str, variable: str) -> None:
     if not secret:
-        problem = f"{problem}; give one in {variable} or in the file that {file_variable} names."
+        problem = f"{problem}; give one in {variable} or in the file that {file_variable(variable)} names."
         raise PublishError(problem, code="grafana_token_missing")
 
 
-def _secret(environ: Mapping[str, str], variable: str, file_variable: str) -> str:
-    file = environ.get(file_variable)
-    given = environ.get(variable) or (_read(Path(file), file_variable) if file else "")
-    return given.strip()
-
-
-def _read(file: Path, variable: str) -> str:
+def _secret(variable: str, environ: Mapping[str, str]) -> str:
+    """The secret; empty if there is none. A variable that is empty counts as not set."""
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        problem = f"{variable}: {file} cannot be read ({reason}); give a text file that contains only the secret."
-        # The cause of a decoding error contains the bytes of the file.
-        raise PublishError(problem, code="grafana_token_missing") from None
+        found = find_secret(variable, {name: value for name, value in environ.items() if value})
+        return "" if found is None else _decoded(found)
+    except SettingsError as error:
+        raise PublishError(str(error), code="grafana_token_missing") from None
+
+
+def _decoded(secret: Secret) -> str:
+    try:
+        return secret.read("only the secret").decode()
+    except UnicodeDecodeError:  # its message contains the secret
+        raise secret.fault(
+            f"{secret.file or 'it'} is not UTF-8", "give a text file that contains only the secret"
+        ) from None
 
 
 def check_address(grafana: Grafana) -> None:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
 from instrumentation.catalog import SIDELIGHT_SCRAPE
-from instrumentation.errors import Fault, SettingsError
+from instrumentation.errors import SettingsError
 from instrumentation.exposition.formats import Exposition, preferences
 from instrumentation.http.merged_page import BufferedResponse, PageMerger
 from instrumentation.multiprocess import worker_files
 from instrumentation.offload import in_thread
+from instrumentation.secret import find_secret
 from instrumentation.store import observe
 
 if TYPE_CHECKING:
@@ -31,14 +32,15 @@ if TYPE_CHECKING:
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
     from instrumentation.exposition.formats import Exemplars, Page
+    from instrumentation.secret import Secret
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
 TOKEN_VARIABLE = "SIDELIGHT_METRICS_TOKEN"  # noqa: S105 - a variable's name
-TOKEN_FILE_VARIABLE = "SIDELIGHT_METRICS_TOKEN_FILE"  # noqa: S105 - a variable's name
 
 _log = logging.getLogger("instrumentation")
 _THREAD = "sidelight-page"
+_TOKEN = "the token"  # noqa: S105 - its name in messages
 _AT_ONCE = 4  # more pages at the same time would only wait for each other
 _WORTH_GZIP = 1024  # bytes; below, it saves no packet
 _FAST = 1  # gzip level: a third of the time of level 6, for pages that are a fifth larger
@@ -239,70 +241,54 @@ class TokenFile:
     """A token in a file, read again once the file changes, so that it can be rotated.
 
     Args:
-        path: The file.
+        secret: Where the token is.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is empty.
+        SettingsError: The file cannot be read, or is empty.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
         self._warned = False
         self._read()
 
     def __call__(self) -> bytes:
-        """The token as it is now; the last one where the file is gone or empty, as in the middle of a rotation."""
+        """The current token; the previous one if the file is missing or empty, as it may be during a rotation."""
         try:
-            if self._stamped() != self._stamp:
+            if self._version() != self._last:
                 self._read()
-        except (OSError, ValueError) as error:
+        except SettingsError as error:
             if not self._warned:
-                _log.warning("%s: %s; the token that was in it still counts", self._path, _reason(error))
+                _log.warning("%s; the previous token still counts", error.faults[0].problem)
             self._warned = True
         else:
             self._warned = False
         return self._token
 
     def _read(self) -> None:
-        stamp = self._stamped()  # before the text: what is written in between is then read again
-        token = self._path.read_bytes().strip()
+        version = self._version()  # before the content, so that a change in between is read the next time
+        token = self._secret.read(_TOKEN)
         if not token:
-            raise ValueError("is empty")
-        self._stamp, self._token = stamp, token
+            raise self._secret.fault(f"{self._secret.file} is empty", f"give a file that contains {_TOKEN}")
+        self._last, self._token = version, token
 
-    def _stamped(self) -> tuple[int, int, int]:
-        found = self._path.stat()
+    def _version(self) -> tuple[int, int, int] | None:
+        try:
+            found = Path(self._secret.file or "").stat()
+        except OSError:
+            return None
         return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _token(settings: Settings, environ: Mapping[str, str]) -> Callable[[], bytes] | None:
-    """Where the token comes from: the variable, otherwise the file that a variable names, otherwise ``metrics.token_file``."""
-    given = environ.get(TOKEN_VARIABLE)
-    if given is not None:
-        if not given.strip():
-            raise _fault(TOKEN_VARIABLE, "", "is set and empty", "give the token, or leave the variable out")
-        return partial(bytes, given.strip().encode())
-    named = environ.get(TOKEN_FILE_VARIABLE)
-    if named is not None:
-        return _file(named, TOKEN_FILE_VARIABLE, "")
-    named = settings.metrics.token_file
-    return None if named is None else _file(named, "settings", "metrics.token_file")
-
-
-def _file(named: str, source: str, key: str) -> TokenFile:
-    try:
-        return TokenFile(Path(named))
-    except (OSError, ValueError) as error:
-        raise _fault(source, key, f"{named} {_reason(error)}", "give a file that holds the token") from None
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
-
-
-def _fault(source: str, key: str, problem: str, allowed: str) -> SettingsError:
-    return SettingsError([Fault(source=source, path=key, problem=problem, allowed=allowed)])
+    found = find_secret(TOKEN_VARIABLE, environ, path="metrics.token_file", setting=settings.metrics.token_file)
+    if found is None:
+        return None
+    if found.file is not None:
+        return TokenFile(found)
+    if not (token := found.read(_TOKEN)):
+        raise found.fault("is set and empty", "give the token, or remove the variable")
+    return partial(bytes, token)
 
 
 def _brings(request: Request, token: bytes) -> bool:

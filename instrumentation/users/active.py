@@ -17,13 +17,13 @@ import threading
 import time
 from functools import cache, partial
 from hashlib import blake2b
-from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uuid import UUID
 
 from instrumentation.catalog import ACTIVE_USER_REGISTER
-from instrumentation.errors import Fault, InstrumentationError, SettingsError
+from instrumentation.errors import InstrumentationError, SettingsError
+from instrumentation.secret import find_secret
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 UserId: TypeAlias = str | int | UUID
 
 KEY_VARIABLE = "SIDELIGHT_USERS_KEY"
-KEY_FILE_VARIABLE = "SIDELIGHT_USERS_KEY_FILE"
 
 _log = logging.getLogger("instrumentation")
 _SHORTEST_KEY = 16  # bytes; a shorter key could be found by trying
@@ -266,35 +265,12 @@ def _keyed(service: str, secret: bytes) -> blake2b:
 
 
 def _secret(settings: Settings, environ: Mapping[str, str]) -> bytes:
-    """The secret from the variable, otherwise from the file named by a variable or ``users.key_file``; empty if none."""
-    if KEY_VARIABLE in environ:
-        return _long_enough(environ[KEY_VARIABLE].encode("utf-8", "surrogateescape"), KEY_VARIABLE, "")
-    if KEY_FILE_VARIABLE in environ:
-        return _read(environ[KEY_FILE_VARIABLE], KEY_FILE_VARIABLE, "")
-    named = settings.users.key_file
-    return b"" if named is None else _read(named, "settings", "users.key_file")
-
-
-def _read(file: str, source: str, path: str) -> bytes:
-    try:
-        return _long_enough(Path(file).read_bytes(), source, path)
-    except OSError as error:
-        raise _fault(
-            source, path, f"{file} cannot be read ({error.strerror})", "give a file that contains the key"
-        ) from None
-
-
-def _long_enough(text: bytes, source: str, path: str) -> bytes:
-    secret = text.strip()
+    """The secret from the environment or the settings; empty if there is none."""
+    found = find_secret(KEY_VARIABLE, environ, path="users.key_file", setting=settings.users.key_file)
+    if found is None:
+        return b""
+    secret = found.read("the key")
     if len(secret) < _SHORTEST_KEY:
-        raise _fault(
-            source,
-            path,
-            f"got a key of {len(secret)} bytes",
-            f"give at least {_SHORTEST_KEY} random bytes, such as from `openssl rand -hex 32`",
-        )
+        allowed = f"give at least {_SHORTEST_KEY} random bytes, such as from `openssl rand -hex 32`"
+        raise found.fault(f"got a key of {len(secret)} bytes", allowed)
     return secret
-
-
-def _fault(source: str, path: str, problem: str, allowed: str) -> SettingsError:
-    return SettingsError([Fault(source=source, path=path, problem=problem, allowed=allowed)])

@@ -232,7 +232,7 @@ def test_a_token_file_without_a_token_stops_the_start(text: str | None, sentence
         file.write_text(text)
     with pytest.raises(SettingsError) as caught:
         a_page(token_file=str(file))
-    assert str(caught.value) == f"settings: metrics.token_file: {file} {sentence}; give a file that holds the token."
+    assert str(caught.value) == f"settings: metrics.token_file: {file} {sentence}; give a file that contains the token."
 
 
 def test_the_environment_wins_over_the_key_and_the_token_over_its_file(
