@@ -14,11 +14,11 @@ from instrumentation.catalog import HTTP_CLIENT_REQUEST_DURATION
 from instrumentation.correlation import correlation_headers
 from instrumentation.errors import InstrumentationError
 from instrumentation.http_methods import METHODS, OTHER_METHOD
+from instrumentation.log_once import LogOnce
 from instrumentation.store import Store, default_store, observe
 from instrumentation.tracing.clients import follow_client
 
 _Client = TypeVar("_Client")
-_log = logging.getLogger("instrumentation")
 _MARK = "_sidelight"
 _LONGEST_HOST = 253  # RFC 1035; longer names cannot be resolved, and must not fill the memory
 _MOST_ERRORS = 50  # the maximum number of exception classes that are reported by name; others become OTHER_ERROR
@@ -118,7 +118,7 @@ class _Calls:
         self.clock = clock
         self._store = store
         self._errors: set[str] = set()
-        self._has_failed = False
+        self._log_once = LogOnce()
 
     def count(self, request: Any, began: float, outcome: Any) -> None:
         """Count a call by its response, or by the exception that was raised instead."""
@@ -127,12 +127,9 @@ class _Calls:
             method = METHODS.get(request.method, OTHER_METHOD)
             labels = (host, method, *self._result(outcome))
             observe(self._store, HTTP_CLIENT_REQUEST_DURATION, labels, self.clock() - began)
-        except Exception:  # noqa: BLE001 - our errors must not affect the service
-            if not self._has_failed:
-                self._has_failed = True
-                _log.exception(
-                    "sidelight could not count a call; the service is not affected, and further failures are not logged"
-                )
+        except Exception as error:  # noqa: BLE001 - our errors must not affect the service
+            text = "sidelight could not count a call; the service is not affected, and further failures are not logged"
+            self._log_once(text, level=logging.ERROR, error=error)
 
     def _result(self, outcome: Any) -> tuple[str, str]:
         """Status and error type; for clients, 4xx is an error too, as in the semantic conventions."""

@@ -1,4 +1,4 @@
-"""Runs a blocking function in a thread of its own, so that the event loop does not wait for it."""
+"""Runs a function in a daemon thread of its own, so that neither the event loop nor the end of the process waits for it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
+
+
+def start_thread(work: Callable[[], _T], name: str) -> Future[_T]:
+    """Run a function in a new daemon thread.
+
+    Args:
+        work: The function.
+        name: The name of the thread.
+
+    Returns:
+        The future of its result. It has the exception of the function, ``SystemExit`` too, or the ``RuntimeError`` of a
+        process that cannot start more threads.
+    """
+    future: Future[_T] = Future()
+    future.set_running_or_notify_cancel()  # so that a cancelled caller cannot cancel it halfway
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is read
+            future.set_exception(error)
+
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError as error:
+        future.set_exception(error)
+    return future
 
 
 async def in_thread(work: Callable[[], _T], name: str) -> _T:
@@ -30,14 +57,4 @@ async def in_thread(work: Callable[[], _T], name: str) -> _T:
         asyncio.get_running_loop()
     except RuntimeError:
         return work()
-    future: Future[_T] = Future()
-    future.set_running_or_notify_cancel()  # so that a cancelled caller cannot cancel it halfway
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=run, name=name, daemon=True).start()
-    return await asyncio.wrap_future(future)
+    return await asyncio.wrap_future(start_thread(work, name))

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
+from instrumentation.log_once import warn_once
 from instrumentation.names import checked_name
 from instrumentation.store import Store, add, default_store, observe
-from instrumentation.warn_once import warn_once
 from instrumentation.wrapping import within
 
 if TYPE_CHECKING:

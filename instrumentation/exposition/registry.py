@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
+
+from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 5.0
 """Time limit for one ``prometheus_client`` collector: half of Prometheus' default scrape timeout."""
 
-_log = logging.getLogger("instrumentation")
-_MOST_SAID = 100  # a collector with ever new names must not fill the log or the memory
+_MOST_LOGGED = 100  # a collector with ever new names must not fill the log or the memory
 _END = b"# EOF\n"  # an encoder ends its output with it, even for one metric of many
 
 
@@ -37,7 +37,7 @@ class Collectors:
     def __init__(self, skip: Callable[[str], bool]) -> None:
         self._skip = skip
         self._hanging: dict[Collector, threading.Thread] = {}
-        self._said: set[str] = set()
+        self._log_once = LogOnce(_MOST_LOGGED)
 
     def texts(
         self,
@@ -60,13 +60,13 @@ class Collectors:
         families: dict[str, list[Family]] = {}
         for collector, found in self._asked([*collectors]):
             if isinstance(found, BaseException):
-                self._say_once(", ".join(collectors[collector]) or type(collector).__qualname__, found)
+                self._log_missing(", ".join(collectors[collector]) or type(collector).__qualname__, found)
                 continue
             for name, family in found:
                 if self._skip(name) or name in present:
                     continue
                 if name in taken:
-                    self._say_once(name, ValueError("a metric of Sidelight has this name"))
+                    self._log_missing(name, ValueError("a metric of Sidelight has this name"))
                 else:
                     families.setdefault(name, []).append(family)
         for name, alike in families.items():
@@ -74,7 +74,7 @@ class Collectors:
                 family = _restricted(_merged(alike), wanted)
                 text = encode(_Collected(family)) if family.samples or not wanted else b""
             except BaseException as error:  # noqa: BLE001 - the rest of the page is served after any error
-                self._say_once(name, error)
+                self._log_missing(name, error)
             else:
                 yield text.removesuffix(_END)
 
@@ -92,12 +92,9 @@ class Collectors:
             self._hanging[hanging] = walk
             yield hanging, TimeoutError(f"took longer than {PATIENCE_SECONDS:g} s")
 
-    def _say_once(self, what: str, why: BaseException) -> None:
-        if what not in self._said and len(self._said) < _MOST_SAID:
-            self._said.add(what)
-            _log.warning(
-                "metrics of a prometheus_client collector are missing; this is logged once: %s", what, exc_info=why
-            )
+    def _log_missing(self, name: str, error: BaseException) -> None:
+        text = "metrics of a prometheus_client collector are missing; this is logged once: %s"
+        self._log_once(text, name, about=name, error=error)
 
 
 class _Walk(threading.Thread):

@@ -6,11 +6,11 @@ import asyncio
 import dis
 import functools
 import inspect
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from instrumentation.log_once import LogOnce
 from instrumentation.offload import in_thread
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ Probe: TypeAlias = Callable[[], object | Awaitable[object]]
 BLOCKING_SECONDS = 0.1
 """A check that blocks the event loop for this long is moved to a thread, or a warning is logged."""
 
-_log = logging.getLogger("instrumentation")
 _THREAD = "sidelight-health"
 _WAITING = frozenset(("GET_AWAITABLE", "GET_AITER"))  # what await, async with and async for are made of
 
@@ -44,8 +43,6 @@ class Probing:
     A plain function runs in a thread. An async function runs on the event loop, unless it awaits nothing: then it runs
     in a thread too. If an async function has blocked the loop without yielding to it once, it runs in a thread from
     then on, until it needs the loop.
-    in a thread too. If one that awaits blocks the loop and never yields to it, it runs in a thread from then on, until it
-    does need the loop.
 
     Args:
         name: The name of the check.
@@ -58,7 +55,7 @@ class Probing:
         self._is_async = is_async(probe)
         self._is_aside = not self._is_async or not _awaits(probe)
         self._needs_loop = False
-        self._is_said = False
+        self._log_once = LogOnce()
 
     @property
     def is_on_loop(self) -> bool:
@@ -109,12 +106,9 @@ class Probing:
     def _blocked(self, steps: _Steps) -> None:
         if not steps.has_waited and not self._needs_loop:
             self._is_aside = True
-        if not self._is_said:
-            self._is_said = True
-            cure = (
-                "it runs in a thread from now on" if self._is_aside else "use a plain function, which runs in a thread"
-            )
-            _log.warning("health check %s blocked the event loop for %.1f s; %s", self._name, steps.longest, cure)
+        cure = "it runs in a thread from now on" if self._is_aside else "use a plain function, which runs in a thread"
+        text = "health check %s blocked the event loop for %.1f s; %s"
+        self._log_once(text, self._name, steps.longest, cure, about="block")
 
 
 class _Steps:

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from instrumentation.asgi import Scope  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.errors import InstrumentationError
+from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:
     from instrumentation.http.middleware import Key, Listener
-
-
-_log = logging.getLogger("instrumentation")
 
 
 class FinishedRequest(NamedTuple):
@@ -54,16 +52,14 @@ def calling(hook: Hook) -> Listener:
         raise InstrumentationError(
             f"on_request: got {given}; give a plain function of a FinishedRequest.", code="request_hook_invalid"
         )
-    has_failed = False
+    log_once = LogOnce()
 
     def listener(scope: Scope, key: Key, seconds: float) -> None:
-        nonlocal has_failed
         method, route, status, error_type = key
         try:
             hook(FinishedRequest(method, route, int(status), error_type, seconds, scope))
-        except Exception:  # noqa: BLE001 - an error in the hook must not fail the request
-            if not has_failed:
-                has_failed = True
-                _log.exception("on_request failed; the service continues, and later failures are not logged")
+        except Exception as error:  # noqa: BLE001 - an error in the hook must not fail the request
+            text = "on_request failed; the service continues, and later failures are not logged"
+            log_once(text, level=logging.ERROR, error=error)
 
     return listener

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from inspect import iscoroutinefunction
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from instrumentation.asgi import Scope
 from instrumentation.errors import Fault, InstrumentationError, SettingsError
+from instrumentation.log_once import LogOnce
 from instrumentation.redaction import Redactor
 from instrumentation.settings.request_labels import RESERVED, RequestLabel
 from instrumentation.store.interface import OVERFLOW
@@ -24,8 +24,6 @@ FindLabel: TypeAlias = Callable[[Scope], object]
 OTHER = "_OTHER"
 """The value for all values that ``values`` does not list."""
 LONGEST_VALUE = 100
-
-_log = logging.getLogger("instrumentation")
 
 
 class RequestLabels:
@@ -95,7 +93,7 @@ class _Label:
         self._limit = bounds.limit
         self._redactor = redactor
         self._known: dict[str, str] = dict(zip(bounds.values, bounds.values, strict=True))
-        self._has_failed = False
+        self._log_once = LogOnce()
 
     def value(self, scope: Scope) -> str:
         """The value for a request."""
@@ -105,12 +103,9 @@ class _Label:
             known = self._known.get(text)
             return self._new(text) if known is None and text else known or ""
         except Exception as error:  # noqa: BLE001 - a fault in the service's function must not affect the request
-            if not self._has_failed:
-                self._has_failed = True
-                kind = type(error).__name__  # without the text of the error, which may contain the value
-                _log.warning(
-                    "the label %s is empty because its function raises %s; this is logged once", self.name, kind
-                )
+            kind = type(error).__name__  # without the text of the error, which may contain the value
+            text = "the label %s is empty because its function raises %s; this is logged once"
+            self._log_once(text, self.name, kind, about="label")
             return ""
 
     def _new(self, text: str) -> str:

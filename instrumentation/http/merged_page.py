@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from http import HTTPStatus
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from instrumentation.catalog import METRICS
 from instrumentation.exposition.formats import Page
+from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from instrumentation.asgi import Message, Send
     from instrumentation.exposition.formats import Exposition
 
-_log = logging.getLogger("instrumentation")
 _OPENMETRICS = "application/openmetrics-text"
 _END = b"# EOF\n"
 _TYPE = b"# TYPE "
@@ -84,7 +83,7 @@ class PageMerger:
 
     def __init__(self, exposition: Exposition) -> None:
         self._exposition = exposition
-        self._logged: set[str] = set()
+        self._log_once = LogOnce()
 
     def merge(self, other: Page, names: Iterable[str]) -> Page:
         """The other page, followed by the metrics that it lacks, in its format.
@@ -111,9 +110,9 @@ class PageMerger:
         has_ours = _MARKER in shown
         consequence = "so Sidelight's alerts count both" if has_ours else "so Sidelight's metric is not shown"
         for stem, name in _NAMES.items():
-            if shown[stem] > has_ours and name not in self._logged:
-                self._logged.add(name)
-                _log.warning("on the app's own metrics page, another library has the metric %s, %s", name, consequence)
+            if shown[stem] > has_ours:
+                text = "on the app's own metrics page, another library has the metric %s, %s"
+                self._log_once(text, name, consequence, about=name)
 
 
 def _stem(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hmac
-import logging
 import os
 import threading
 import time
@@ -20,6 +19,7 @@ from instrumentation.catalog import SIDELIGHT_SCRAPE
 from instrumentation.errors import SettingsError
 from instrumentation.exposition.formats import Exposition, preferences
 from instrumentation.http.merged_page import BufferedResponse, PageMerger
+from instrumentation.log_once import LogOnce
 from instrumentation.multiprocess import worker_files
 from instrumentation.offload import in_thread
 from instrumentation.secret import find_secret
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "SIDELIGHT_METRICS_TOKEN"  # noqa: S105 - a variable's name
 
-_log = logging.getLogger("instrumentation")
 _THREAD = "sidelight-page"
 _TOKEN = "the token"  # noqa: S105 - its name in messages
 _AT_ONCE = 4  # more pages at the same time would only wait for each other
@@ -132,10 +131,9 @@ class MetricsPage:
 
         Responses to other methods than GET, and to readers without the token, do not change.
         """
-        has_warned = False
+        log_once = LogOnce()
 
         async def added(scope: Scope, receive: Receive, send: Send) -> None:
-            nonlocal has_warned
             request = _request(scope)
             if request.method != "GET" or await self._refused(request):
                 return await app(scope, receive, send)
@@ -144,12 +142,12 @@ class MetricsPage:
             if response.is_buffered:
                 made = await in_thread(partial(self._made, request, response.page()), _THREAD)
                 await _respond(send, made, response.headers())
-            elif response.status == HTTPStatus.OK and not has_warned:
-                has_warned = True
-                _log.warning(
+            elif response.status == HTTPStatus.OK:
+                log_once(
                     "the app's response at %s is not a metrics page, so Sidelight's metrics are not added; "
                     "set metrics.path or metrics.port, or add the path to http.overridden_routes",
                     scope["path"],
+                    about="page",
                 )
             return None
 
@@ -249,7 +247,7 @@ class TokenFile:
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
-        self._warned = False
+        self._log_once = LogOnce()
         self._read()
 
     def __call__(self) -> bytes:
@@ -258,11 +256,9 @@ class TokenFile:
             if self._version() != self._last:
                 self._read()
         except SettingsError as error:
-            if not self._warned:
-                _log.warning("%s; the previous token still counts", error.faults[0].problem)
-            self._warned = True
+            self._log_once("%s; the previous token still counts", error.faults[0].problem, about="token")
         else:
-            self._warned = False
+            self._log_once.clear()
         return self._token
 
     def _read(self) -> None:

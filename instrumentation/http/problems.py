@@ -13,6 +13,7 @@ from instrumentation.correlation import correlation_id
 from instrumentation.errors import AppError, InstrumentationError
 from instrumentation.http.frameworks.starlette import answering
 from instrumentation.http.problem_document import Document
+from instrumentation.log_once import LogOnce
 from instrumentation.store import Store, add, default_store
 
 if TYPE_CHECKING:
@@ -65,18 +66,13 @@ def answer_app_errors(routes: Routes, store: Store) -> bool:
 
 def logging_app_errors(app: ASGIApp) -> ASGIApp:
     """An ASGI app of an unknown framework: the first ``AppError`` that reaches the server is explained in the log."""
-    has_logged = False
+    log_once = LogOnce()
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal has_logged
         try:
             await app(scope, receive, send)
         except AppError:
-            if not has_logged:
-                has_logged = True
-                _log.warning(
-                    "an AppError is not answered: Sidelight does not support the exception handlers of this framework"
-                )
+            log_once("an AppError is not answered: Sidelight does not support the exception handlers of this framework")
             raise
 
     return logged

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
 from instrumentation.http_methods import METHODS, OTHER_METHOD
+from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
@@ -101,7 +102,7 @@ class HttpRecorder:
         self._starting = starting
         self._lock = threading.Lock()
         self._is_primed = False
-        self._has_failed = False
+        self._log_once = LogOnce()
         self.edges = edges
         self.shards: dict[int, Shard] = {}
         store.follow(self)
@@ -153,13 +154,9 @@ class HttpRecorder:
         return None if gone is None else self.shards.pop(gone)
 
     def could_not_count(self, fault: Exception) -> None:
-        """Say that a request was not counted; once, since the next ones will fail alike."""
-        if not self._has_failed:
-            self._has_failed = True
-            _log.error(
-                "sidelight could not count a request; the service continues, and later failures are not logged",
-                exc_info=fault,
-            )
+        """Log once that a request was not counted, because the next ones will probably fail too."""
+        text = "sidelight could not count a request; the service continues, and later failures are not logged"
+        self._log_once(text, level=logging.ERROR, error=fault)
 
     def active(self, shard: Shard, method: str) -> int:
         """The place of a method's active requests."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from instrumentation.http.frameworks import PlacedApp, find
 from instrumentation.http.frameworks.interface import ARRIVAL, UNMATCHED, WEBSOCKET, Arrival, Route, local_path
 from instrumentation.http.frameworks.starlette import Starlette, report_copies
+from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from instrumentation.http.frameworks.interface import Respond, Scope
 
 __all__ = ["UNMATCHED", "WEBSOCKET", "Route", "Routes", "local_path"]
-
-_log = logging.getLogger("instrumentation")
 
 
 class Routes:
@@ -37,7 +36,7 @@ class Routes:
         found = find(app)
         # An app of another framework may leave its route in the scope as Starlette does.
         self._apps = found or [PlacedApp(Starlette(app), "")]
-        self._logged: set[str] = set()
+        self._log_once = LogOnce()
         self.has_table = bool(found)
         own = (each.framework for each in self._apps if not each.prefix)
         self.by_id = next((each.by_id for each in own if isinstance(each, Starlette)), {})
@@ -47,9 +46,8 @@ class Routes:
             try:
                 yield from each.routes()
             except Exception as fault:  # noqa: BLE001 - an unknown version of a framework must not fail the start
-                self._log_once(
-                    "Sidelight could not list the app's routes; each is known after its first request", fault
-                )
+                text = "Sidelight could not list the app's routes; each is known after its first request"
+                self._log_once(text, level=logging.ERROR, error=fault)
 
     def handle(self, kind: type[Exception], respond: Respond) -> bool:
         """Answer exceptions of a class with problem documents, in every app that has no handler for it.
@@ -95,13 +93,9 @@ class Routes:
             chosen = next(filter(None, (each.chosen(scope) for each in self._apps)), UNMATCHED)
             return chosen or self._matched(scope)
         except Exception as fault:  # noqa: BLE001 - the request is counted all the same
-            self._log_once("Sidelight could not read the route of a request and counts it without one", fault)
+            text = "Sidelight could not read the route of a request and counts it without one"
+            self._log_once(text, level=logging.ERROR, error=fault)
             return UNMATCHED
-
-    def _log_once(self, message: str, fault: Exception) -> None:
-        if message not in self._logged:
-            self._logged.add(message)
-            _log.error(message, exc_info=fault)
 
     def _matched(self, scope: Scope) -> str:
         paths = [local_path(scope)]

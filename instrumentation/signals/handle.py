@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from contextlib import nullcontext, suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrumentation.catalog import OUTCOMES
+from instrumentation.log_once import LogOnce
 from instrumentation.settings.signals import OTHER
 from instrumentation.store import OVERFLOW
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from instrumentation.store.interface import Buffer
     from instrumentation.store.process_store import ProcessStore
 
-_log = logging.getLogger("instrumentation")
 
 _MOST_PLACES = 5000  # calls with ever new values must not fill the memory
 _LONGEST_VALUE = 200
@@ -62,7 +61,7 @@ class Handle:
         find_declaration: Looks for the declaration of a handle that has none yet.
     """
 
-    __slots__ = ("__weakref__", "_bound", "_known", "_said", "_store", "find_declaration", "name", "signal")
+    __slots__ = ("__weakref__", "_bound", "_known", "_log_once", "_store", "find_declaration", "name", "signal")
 
     def __init__(self, name: str, store: ProcessStore) -> None:
         self.name = name
@@ -71,7 +70,7 @@ class Handle:
         self._store = store
         self._bound = _UNBOUND
         self._known: dict[str, set[str]] = {}
-        self._said: set[str] = set()
+        self._log_once = LogOnce()
         store.follow(self)
 
     def bind(self, signal: Signal) -> None:
@@ -142,10 +141,8 @@ class Handle:
 
     def say(self, sentence: str, about: str = "") -> None:
         """Log a sentence once, or once for what it is about, with the line of the service's code that called."""
-        key = about or sentence
-        if key not in self._said:
-            self._said.add(key)
-            _log.warning("%s: %s %s: %s This is logged once.", _caller(), *_described(self), sentence)
+        text = "%s: %s %s: %s This is logged once."
+        self._log_once(text, _caller(), *_described(self), sentence, about=about or sentence)
 
 
 def start(signals: tuple[Signal, ...], store: Store) -> None:

@@ -13,6 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from instrumentation.errors import reason
+from instrumentation.log_once import LogOnce
+from instrumentation.offload import start_thread
 from instrumentation.store.interface import Series, add
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class ScrapeCallbacks:
         self._sources: list[Source] = []
         self._readings: dict[Hashable, _Run] = {}
         self._lock = threading.Lock()
-        self._said: set[str] = set()
+        self._log_once = LogOnce()
 
     def attach(self, source: Source) -> None:
         """Add a callback; equal callbacks are called once."""
@@ -133,8 +135,9 @@ class ScrapeCallbacks:
         if not self._readings:
             return found
         if _running_loop() is not None:
-            self._say_once(
-                "queues and disks cannot be read in an event loop's thread, because waiting would block the service"
+            self._log_once(
+                "queues and disks cannot be read in an event loop's thread, because waiting would block the service; "
+                "further failures are not logged"
             )
             return found
         return found + [series for run, future in self._side_by_side() for series in self._taken(run, future)]
@@ -142,14 +145,10 @@ class ScrapeCallbacks:
     def _guarded(self, source: Source) -> list[Series]:
         try:
             return list(source.collect())
-        except Exception:  # noqa: BLE001 - the rest of the page is served after any error
-            self._say_once(f"{type(source).__qualname__} is missing from the metrics page", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the rest of the page is served after any error
+            text = "%s is missing from the metrics page; further failures are not logged"
+            self._log_once(text, type(source).__qualname__, error=error)
             return []
-
-    def _say_once(self, sentence: str, *, exc_info: bool = False) -> None:
-        if sentence not in self._said:
-            self._said.add(sentence)
-            _log.warning("%s; further failures are not logged", sentence, exc_info=exc_info)
 
     def _side_by_side(self) -> list[tuple[_Run, Future[Any]]]:
         """Start readings that are not running yet, and wait for all until the time limit."""
@@ -190,11 +189,8 @@ class _Run:
         if self.future is None or self.future.done():
             self.future, self.began = Future(), time.monotonic()
             running = next((one for one in (self.loop, loop) if one is not None and one.is_running()), None)
-            work = partial(_run, self.reading.read, self.future, running, seconds)
-            try:
-                threading.Thread(target=work, name="sidelight-reading", daemon=True).start()
-            except RuntimeError as error:  # no more threads
-                self.future.set_exception(error)
+            read = start_thread(self.reading.read, "sidelight-reading")
+            read.add_done_callback(partial(_settle, self.future, running, seconds))
         return self.future
 
     def note(self, failure: BaseException | None) -> None:
@@ -206,9 +202,10 @@ class _Run:
         self._failed = kind
 
 
-def _run(read: Callable[[], Any], future: Future[Any], loop: AbstractEventLoop | None, seconds: float) -> None:
+def _settle(future: Future[Any], loop: AbstractEventLoop | None, seconds: float, read: Future[Any]) -> None:
+    """Pass on what was read; an awaitable is awaited first."""
     try:
-        value = read()
+        value = read.result()
         if inspect.isawaitable(value):
             _awaited(value, loop, seconds).add_done_callback(partial(_pass_on, future))
         else:

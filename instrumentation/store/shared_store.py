@@ -12,7 +12,6 @@ its own files: ``look_after`` checks them once a second.
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import threading
 import time
@@ -21,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from instrumentation.catalog import PROCESS_CPU, SIDELIGHT_SERIES_FOLDED
+from instrumentation.log_once import LogOnce
 from instrumentation.store import worker_files, worker_group
 from instrumentation.store.archive import archived
 from instrumentation.store.base_store import BaseStore
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from instrumentation.store.process_metrics import Usage
     from instrumentation.store.table import Row
 
-_log = logging.getLogger("instrumentation")
 _SLOTS_PER_SERIES = 24  # room for a histogram with the usual edges, and some more for shards
 _SPARE = 4096  # slots for overflow series
 _SCRATCH = 1024  # slots that nobody reads, used when there is no room at all
@@ -87,14 +86,14 @@ class SharedStore(BaseStore):
         self._own = OwnFiles(folder, self.name, self._slots)
         self.buffer = self._own.slots
         self._part = Part([], self._own.slots)
-        for metric, since in _said(usage(_pid(self.name))):
+        for metric, since in _published(usage(_pid(self.name))):
             self._publish((Key.of(metric, ()), self._table.used + HEAD), since)
             self._table.used += HEAD + 1
         self._siblings: dict[str, PeerWorker] = {}
         self._reading = threading.Lock()
         self._looked: object = None
         self._listed: dict[str, list[str]] = {}
-        self._warned: set[str] = set()
+        self._log_once = LogOnce()
         self._processes = Part()
         self._sums, self._parts, self._counted = Sums(), list[Part](), list[int]()
         self.state = State(held=0, workers=1, size=self._slots * FLOAT)
@@ -171,9 +170,9 @@ class SharedStore(BaseStore):
                 if not self._own.is_in_place():
                     self._own.restore(key for key, _ in self._part.rows)
         except OSError as error:
-            self._say_once("restore the files of this worker, so new workers do not see its counts", error)
+            self._warn("restore the files of this worker, so new workers do not see its counts", error)
         else:
-            self._warned.clear()
+            self._log_once.clear()
 
     def _changed(self) -> object:
         """A value that changes when files in the folder appear or disappear; None if it is missing or changed just now."""
@@ -260,9 +259,9 @@ class SharedStore(BaseStore):
         try:
             self._own.take_over(archived(sums, recent))
         except OSError as error:  # they are read as they are, and merged later
-            self._say_once("merge the counts of dead workers, so their files are read at each scrape", error)
+            self._warn("merge the counts of dead workers, so their files are read at each scrape", error)
             return
-        self._warned.clear()
+        self._log_once.clear()
         for sibling in some:
             self._forget(sibling)
 
@@ -309,11 +308,10 @@ class SharedStore(BaseStore):
             self._processes.slots[place] = value
         return self._processes
 
-    def _say_once(self, what: str, error: OSError) -> None:
-        """Log a problem once until it is resolved."""
-        if what not in self._warned:
-            self._warned.add(what)
-            _log.warning("sidelight cannot %s: %s: %s", what, error.filename or self.folder, error.strerror)
+    def _warn(self, problem: str, error: OSError) -> None:
+        """Log a problem once until it is solved."""
+        where = error.filename or self.folder
+        self._log_once("sidelight cannot %s: %s: %s", problem, where, error.strerror, about=problem)
 
 
 def _pid(name: str) -> int:
@@ -321,7 +319,7 @@ def _pid(name: str) -> int:
     return int(pid) if pid.isdigit() else 0  # not a valid pid
 
 
-def _said(found: Usage | None) -> Iterator[tuple[Metric, float]]:
+def _published(found: Usage | None) -> Iterator[tuple[Metric, float]]:
     """The resource usage stored by a worker, and since when it runs."""
     yield SIDELIGHT_SERIES_FOLDED, time.time()
     if found is not None:

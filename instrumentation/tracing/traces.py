@@ -6,7 +6,7 @@ import atexit
 import logging
 import os
 import re
-import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import propagate, trace
@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from instrumentation.correlation import ID
+from instrumentation.offload import start_thread
 from instrumentation.redaction import Redactor
 from instrumentation.settings import Tracing
 from instrumentation.settings.opentelemetry import read_tracing
@@ -97,12 +98,10 @@ class Traces:
         """Send waiting spans within the time limit of a shutdown, which a missing collector must not delay."""
         if self._processor is None or self._export is None or not self._export.waiting:
             return
-        flushing = threading.Thread(target=self._processor.force_flush, name="sidelight-spans", daemon=True)
-        try:
-            flushing.start()
-        except RuntimeError:  # the interpreter is shutting down and starts no more threads
-            return
-        flushing.join(FLUSH_SECONDS)
+        with suppress(
+            Exception
+        ):  # such as a time-out, or an interpreter that is shutting down and starts no more threads
+            start_thread(self._processor.force_flush, "sidelight-spans").result(FLUSH_SECONDS)
         if self._export.waiting:
             where = _without_password(str(self._settings.endpoint))
             _log.warning("%d spans could not be sent to %s in time", self._export.waiting, where)

@@ -23,13 +23,13 @@ from uuid import UUID
 
 from instrumentation.catalog import ACTIVE_USER_REGISTER
 from instrumentation.errors import InstrumentationError, SettingsError
+from instrumentation.log_once import warn_once
 from instrumentation.secret import find_secret
 from instrumentation.settings import load_settings
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.store.scrape_callbacks import reading
 from instrumentation.users.registers import LocalRegisters, SharedRegisters, home
-from instrumentation.warn_once import warn_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.registry import CollectorRegistry
 
-from instrumentation import saw_user, warn_once
+from instrumentation import log_once, saw_user
 from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.exposition.formats import Exposition
 from instrumentation.settings import Settings, parse_settings
@@ -435,7 +435,7 @@ def test_an_invalid_id_is_logged_once_and_fails_no_request(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(active, "_default_users", counter)
-    monkeypatch.setattr(warn_once, "_warned", set())
+    monkeypatch.setattr(log_once, "_about_calls", log_once.LogOnce())
     for wrong in (None, "", {"id": "ada"}):
         saw_user(wrong)  # type: ignore[arg-type]
     (said,) = [record.getMessage() for record in caplog.records]

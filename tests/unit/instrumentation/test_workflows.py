@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from instrumentation import warn_once
+from instrumentation import log_once
 from instrumentation.errors import InstrumentationError
 from instrumentation.store import LocalStore
 from instrumentation.workflows import workflow, workflow_created
@@ -104,7 +104,7 @@ def test_a_created_workflow_is_counted(store: LocalStore) -> None:
 def test_a_wrong_cost_is_logged_and_ignored(
     store: LocalStore, cost: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(warn_once, "_warned", set())
+    monkeypatch.setattr(log_once, "_about_calls", log_once.LogOnce())
     for _ in range(3):
         with workflow("import", store=store) as run:
             run.cost_usd(cost)
