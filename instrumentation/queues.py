@@ -41,7 +41,7 @@ class Queue:
     def close(self) -> None:
         """Stop reporting it; a queue that has replaced it stays."""
         for key, one in self._readings.items():
-            self._store.sources.ignore(key, one)
+            self._store.callbacks.ignore(key, one)
 
 
 def queue(name: str, *, depth: Depth, oldest_age: Age | None = None, store: ProcessStore | None = None) -> Queue:
@@ -66,9 +66,9 @@ def queue(name: str, *, depth: Depth, oldest_age: Age | None = None, store: Proc
         age = _reading(name, "oldest_age", oldest_age, catalog.QUEUE_OLDEST_AGE, _seconds)
         readings["oldest_age", name] = age
     store = store or default_store()
-    store.sources.ignore(("oldest_age", name))  # of a previous queue with this name
+    store.callbacks.ignore(("oldest_age", name))  # of a previous queue with this name
     for key, one in readings.items():
-        if not store.sources.watch(key, one):
+        if not store.callbacks.watch(key, one):
             _log.warning("%s is not read: there are %d readings already", one.what, MOST_READINGS)
     return Queue(name, store, readings)
 

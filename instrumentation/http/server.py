@@ -37,7 +37,7 @@ def serve(
     """Answer a path with the page on a port of its own, from now until the process ends.
 
     Call it in the process that is to serve, after every fork. Twice for the same address in one process is once. Where
-    the port is taken, by a sibling worker as a rule, the sibling serves; this one takes over when the sibling is gone.
+    the port is taken, usually by a peer worker, that one serves; this one takes over when it is gone.
 
     Args:
         page: The page.
@@ -77,7 +77,10 @@ class OwnPort:
         self._asked = port
         self._listen()
         if self._server is None:
-            _log.info("port %s is taken; a sibling worker serves the metrics for all, else end what is there", port)
+            _log.info(
+                "port %s is taken; a peer worker serves the metrics of all workers; if it is another program, stop it or set metrics.port",
+                port,
+            )
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_let_go(weakref.ref(self)))
         self._thread = threading.Thread(target=self._run, name="sidelight-port", daemon=True)

@@ -23,10 +23,10 @@ __all__ = ["attach", "begin"]
 def attach(store: Store, settings: Settings) -> None:
     """Read the container and the disks whenever the process's store is read; other stores contain only their own counts."""
     if isinstance(store, ProcessStore):
-        store.sources.seconds = settings.metrics.read_timeout_seconds
+        store.callbacks.seconds = settings.metrics.read_timeout_seconds
         store.attach(Container())
         for path in settings.resources.disk_paths:
-            store.sources.watch(("disk", path), disk(path))
+            store.callbacks.watch(("disk", path), disk(path))
 
 
 def begin(store: Store) -> None:
@@ -47,7 +47,7 @@ class _Meters:
     """Continuous measurements; Python keeps them, and so the store, for the lifetime of the process."""
 
     def __init__(self, store: ProcessStore) -> None:
-        self._sources = store.sources
+        self._callbacks = store.callbacks
         self._pauses = GarbagePauses(store)
         self._lag = LoopLag(store)
         store.follow(self)
@@ -56,7 +56,7 @@ class _Meters:
         self._pauses.begin()
         with suppress(RuntimeError):  # no event loop, or not asyncio's
             loop = asyncio.get_running_loop()
-            self._sources.begin(loop)
+            self._callbacks.begin(loop)
             self._lag.begin(loop)
 
     def reset(self) -> None:

@@ -73,7 +73,7 @@ class Gauge(Handle):
 
         what = f"gauge {self.name!r}"
         one = Reading(what=what, read=callback, series=series, failures=(SIGNAL_READ_FAILURES, (self.name,)))
-        if not self._store.sources.watch(("signal", self.name, *sorted(labels.items())), one):
+        if not self._store.callbacks.watch(("signal", self.name, *sorted(labels.items())), one):
             self.say(f"is not read, because there are {MOST_READINGS} readings already.")
 
     def _change(self, value: Any, labels: dict[str, Any], *, keep: bool) -> None:

@@ -26,7 +26,9 @@ def look_after(store: SharedStore, seconds: float = SECONDS) -> None:
     This runs in a thread, because a worker may be idle. The thread ends with the process, and a forked child does not
     inherit it.
     """
-    thread = threading.Thread(target=_run, args=(weakref.ref(store), seconds), name="sidelight-keeper", daemon=True)
+    thread = threading.Thread(
+        target=_run, args=(weakref.ref(store), seconds), name="sidelight-file-watchdog", daemon=True
+    )
     try:
         thread.start()
     except RuntimeError as error:  # no more threads, or the process is ending

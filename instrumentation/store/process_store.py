@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from instrumentation.catalog import Metric
     from instrumentation.store.interface import Buffer, Resettable, State
-    from instrumentation.store.scrape_callbacks import Source
+    from instrumentation.store.scrape_callbacks import ScrapeCallback
 
 _log = logging.getLogger("instrumentation")
 
@@ -45,7 +45,7 @@ class ProcessStore:
     """
 
     def __init__(self, folder: Callable[[], Path | None] = family_folder) -> None:
-        self.sources = ScrapeCallbacks(self)
+        self.callbacks = ScrapeCallbacks(self)
         self._folder = folder
         self._limit = 2000
         self._declared: dict[str, tuple[Metric, tuple[float, ...]]] = {}
@@ -138,9 +138,9 @@ class ProcessStore:
         self._pinned[metric.name, labels] = (metric, value)
         self.inner.pin(metric, labels, value)
 
-    def attach(self, source: Source) -> None:
+    def attach(self, callback: ScrapeCallback) -> None:
         """Include the series of a scrape callback, which is called each time."""
-        self.sources.attach(source)
+        self.callbacks.attach(callback)
 
     def series(self) -> Iterator[Series]:
         """All series, summed over threads and workers, with process metrics and the series of scrape callbacks.
@@ -153,7 +153,7 @@ class ProcessStore:
         yield Series(SIDELIGHT_STORE_DEGRADED, (), (), (float(is_degraded),), 0.0)
         if is_degraded and self._reporter and not self._reporter.reports():
             return  # another worker reports its own series; two that alternate would look like restarts
-        read = self.sources.collect()  # first, so that their own counts are included
+        read = self.callbacks.collect()  # first, so that their own counts are included
         yield from self.inner.series()
         yield from read
         if isinstance(self.inner, LocalStore) and (used := usage(os.getpid())):
@@ -190,7 +190,7 @@ class ProcessStore:
 
     def _after_fork(self) -> None:
         self._choosing = threading.Lock()  # the parent's may be held by a thread that does not exist in the child
-        self.sources.reset()
+        self.callbacks.reset()
         if self._reporter is not None:
             self._reporter.close()
             self._reporter = None

@@ -30,7 +30,7 @@ MOST_READINGS = 200
 _log = logging.getLogger("instrumentation")
 
 
-class Source(Protocol):
+class ScrapeCallback(Protocol):
     """A scrape callback that returns immediately."""
 
     def collect(self) -> Iterable[Series]:
@@ -84,15 +84,15 @@ class ScrapeCallbacks:
         self.seconds = 1.0
         self._store = store
         self._loop: AbstractEventLoop | None = None
-        self._sources: list[Source] = []
+        self._callbacks: list[ScrapeCallback] = []
         self._readings: dict[Hashable, _Run] = {}
         self._lock = threading.Lock()
         self._log_once = LogOnce()
 
-    def attach(self, source: Source) -> None:
+    def attach(self, callback: ScrapeCallback) -> None:
         """Add a callback; equal callbacks are called once."""
-        if source not in self._sources:
-            self._sources.append(source)
+        if callback not in self._callbacks:
+            self._callbacks.append(callback)
 
     def watch(self, key: Hashable, reading: Reading) -> bool:
         """Add a reading, and replace the one with the same key.
@@ -131,7 +131,7 @@ class ScrapeCallbacks:
 
     def collect(self) -> list[Series]:
         """The current series; callbacks that fail or take too long are left out."""
-        found = [series for source in tuple(self._sources) for series in self._guarded(source)]
+        found = [series for callback in tuple(self._callbacks) for series in self._guarded(callback)]
         if not self._readings:
             return found
         if _running_loop() is not None:
@@ -142,12 +142,12 @@ class ScrapeCallbacks:
             return found
         return found + [series for run, future in self._side_by_side() for series in self._taken(run, future)]
 
-    def _guarded(self, source: Source) -> list[Series]:
+    def _guarded(self, callback: ScrapeCallback) -> list[Series]:
         try:
-            return list(source.collect())
+            return list(callback.collect())
         except Exception as error:  # noqa: BLE001 - the rest of the page is served after any error
             text = "%s is missing from the metrics page; further failures are not logged"
-            self._log_once(text, type(source).__qualname__, error=error)
+            self._log_once(text, type(callback).__qualname__, error=error)
             return []
 
     def _side_by_side(self) -> list[tuple[_Run, Future[Any]]]:

@@ -89,7 +89,7 @@ class SharedStore(BaseStore):
         for metric, since in _published(usage(_pid(self.name))):
             self._publish((Key.of(metric, ()), self._table.used + HEAD), since)
             self._table.used += HEAD + 1
-        self._siblings: dict[str, PeerWorker] = {}
+        self._peers: dict[str, PeerWorker] = {}
         self._reading = threading.Lock()
         self._looked: object = None
         self._listed: dict[str, list[str]] = {}
@@ -104,7 +104,7 @@ class SharedStore(BaseStore):
             self._meet(_LOCK_SECONDS)
             series = list(self._summed())
             running = self._running()
-            held = max([len(self._table.series), *(sibling.held for sibling in running)])
+            held = max([len(self._table.series), *(peer.held for peer in running)])
             self.state = State(held=held, workers=1 + len(running), size=_size(self.folder))
             return iter(series)
 
@@ -123,7 +123,7 @@ class SharedStore(BaseStore):
         """The names of the running workers, including this one."""
         with self._reading:
             self._meet(_LOCK_SECONDS)
-            return sorted([self.name, *(sibling.name for sibling in self._running())])
+            return sorted([self.name, *(peer.name for peer in self._running())])
 
     # --- Writing ------------------------------------------------------------------------------------------------------
 
@@ -162,8 +162,8 @@ class SharedStore(BaseStore):
         self._looked = looked
 
     def _come_back(self) -> None:
-        for sibling in self._siblings.values():
-            sibling.is_orphan = True
+        for peer in self._peers.values():
+            peer.is_orphan = True
         try:
             worker_group.prepare(self.folder)
             with self.lock:
@@ -184,18 +184,18 @@ class SharedStore(BaseStore):
 
     def _look(self) -> None:
         self._listed = self._files()
-        for name in self._listed.keys() - self._siblings.keys() - {self.name}:
-            self._siblings[name] = PeerWorker(self.folder, name)
-        for sibling in self._siblings.values():
-            files = self._listed.get(sibling.name, ())
-            sibling.is_listed = bool(files)
-            sibling.is_orphan = sibling.is_orphan and not sibling.is_listed
-            if f"{sibling.name}.archive" in files:
-                sibling.look_at_archive()
-            if self._is_alive(sibling.name):
-                sibling.look()
+        for name in self._listed.keys() - self._peers.keys() - {self.name}:
+            self._peers[name] = PeerWorker(self.folder, name)
+        for peer in self._peers.values():
+            files = self._listed.get(peer.name, ())
+            peer.is_listed = bool(files)
+            peer.is_orphan = peer.is_orphan and not peer.is_listed
+            if f"{peer.name}.archive" in files:
+                peer.look_at_archive()
+            if self._is_alive(peer.name):
+                peer.look()
             else:
-                sibling.is_running = False
+                peer.is_running = False
 
     def _files(self) -> dict[str, list[str]]:
         """The workers with files, and the names of the files."""
@@ -212,7 +212,7 @@ class SharedStore(BaseStore):
         return found
 
     def _running(self) -> list[PeerWorker]:
-        return [sibling for sibling in self._siblings.values() if sibling.is_running]
+        return [peer for peer in self._peers.values() if peer.is_running]
 
     # --- Folding ------------------------------------------------------------------------------------------------------
 
@@ -224,35 +224,35 @@ class SharedStore(BaseStore):
         """
         folded = {name for archive in self._archives() for name in archive.folded}
         left = []
-        for sibling in [*self._siblings.values()]:
-            if sibling.is_running:
+        for peer in [*self._peers.values()]:
+            if peer.is_running:
                 continue
-            if sibling.name in folded or not (sibling.is_listed or sibling.is_orphan):
-                self._forget(sibling)
+            if peer.name in folded or not (peer.is_listed or peer.is_orphan):
+                self._forget(peer)
             else:
-                left.append(sibling)
+                left.append(peer)
         return left
 
     def _part_with(self, left: list[PeerWorker], *, alone: bool) -> None:
-        is_complete = all(sibling.is_listed for sibling in self._running())
+        is_complete = all(peer.is_listed for peer in self._running())
         for first in range(0, len(left), _AT_ONCE):
             some = left[first : first + _AT_ONCE]
-            for sibling in some:
-                sibling.end()
+            for peer in some:
+                peer.end()
             if alone:
-                self._fold([sibling for sibling in some if sibling.is_listed or is_complete])
+                self._fold([peer for peer in some if peer.is_listed or is_complete])
 
     def _fold(self, some: list[PeerWorker]) -> None:
         """Archive first, then remove the files: after a crash in between, the archive already names the remaining files."""
         if not some:
             return
         sums = Sums(self._table.edges, limit=self.series_limit)
-        archives = [self._own.archive, *(sibling.archive for sibling in some)]
-        for part in (*archives, *(sibling.part for sibling in some)):
+        archives = [self._own.archive, *(peer.archive for peer in some)]
+        for part in (*archives, *(peer.part for peer in some)):
             sums.add(part.rows, part.slots)
         now = time.time()
         folded = {name: when for archive in archives for name, when in archive.folded.items()}
-        folded |= dict.fromkeys((sibling.name for sibling in some), now)
+        folded |= dict.fromkeys((peer.name for peer in some), now)
         recent = {
             name: when for name, when in folded.items() if when > now - _REMEMBERED_SECONDS or name in self._listed
         }
@@ -262,23 +262,23 @@ class SharedStore(BaseStore):
             self._warn("merge the counts of dead workers, so their files are read at each scrape", error)
             return
         self._log_once.clear()
-        for sibling in some:
-            self._forget(sibling)
+        for peer in some:
+            self._forget(peer)
 
-    def _forget(self, sibling: PeerWorker) -> None:
+    def _forget(self, peer: PeerWorker) -> None:
         """Remove the files of a worker. Files that cannot be removed now are still named in an archive."""
-        del self._siblings[sibling.name]
-        worker_files.remove(self.folder, self._listed.get(sibling.name, ()))
+        del self._peers[peer.name]
+        worker_files.remove(self.folder, self._listed.get(peer.name, ()))
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 
     def _summed(self) -> Sums:
         """The sums of all rows, cached until a worker starts or ends."""
-        siblings = [*self._siblings.values()]
+        peers = [*self._peers.values()]
         parts = [
             self._part,
             *self._archives(),
-            *(sibling.part for sibling in siblings),
+            *(peer.part for peer in peers),
             self._measured(),
         ]
         if parts != self._parts:
@@ -290,7 +290,7 @@ class SharedStore(BaseStore):
         return self._sums
 
     def _archives(self) -> list[Archive]:
-        return [self._own.archive, *(sibling.archive for sibling in self._siblings.values())]
+        return [self._own.archive, *(peer.archive for peer in self._peers.values())]
 
     def _measured(self) -> Part:
         """The resource usage of the workers. The CPU time of each is stored in its file, for the time after its end."""

@@ -36,14 +36,14 @@ SECONDS = 10.0  # a value that comes is there long before; only tests of what do
 @pytest.fixture
 def store() -> ProcessStore:
     store = ProcessStore(lambda: None)
-    store.sources.seconds = SECONDS
+    store.callbacks.seconds = SECONDS
     return store
 
 
 @pytest.fixture
 def hung(store: ProcessStore) -> Iterator[threading.Event]:
     """What a hung callback waits for; set at the end, so that no thread outlives its test."""
-    store.sources.seconds = 0.07
+    store.callbacks.seconds = 0.07
     released = threading.Event()
     yield released
     released.set()
@@ -61,7 +61,7 @@ def running_loop(store: ProcessStore) -> Iterator[asyncio.AbstractEventLoop]:
     thread.start()
     while not loop.is_running():
         time.sleep(0.001)
-    store.sources.begin(loop)
+    store.callbacks.begin(loop)
     try:
         yield loop
     finally:
@@ -208,7 +208,7 @@ def test_an_app_that_restarts_on_another_loop_is_read_there(store: ProcessStore)
     for _ in range(2):
         with running_loop(store):
             assert depths(store) == {"emails": 7}
-        next(iter(store.sources._readings.values())).future = Future()  # as one that its loop left behind
+        next(iter(store.callbacks._readings.values())).future = Future()  # as one that its loop left behind
 
 
 def test_a_queue_that_was_made_on_a_loop_that_has_ended_is_awaited_on_the_apps(
@@ -247,7 +247,7 @@ def test_one_that_is_too_slow_yields_no_sample_and_the_page_does_not_wait_longer
     queue("reports", depth=lambda: 7, oldest_age=hung.wait, store=store)
     began = time.monotonic()
     assert depths(store) == {"reports": 7}
-    assert store.sources.seconds <= time.monotonic() - began < SECONDS
+    assert store.callbacks.seconds <= time.monotonic() - began < SECONDS
     assert sorted(caplog.messages) == [
         "depth of queue 'emails' cannot be read: took longer than 0.07 s",
         "oldest_age of queue 'reports' cannot be read: took longer than 0.07 s",
@@ -266,8 +266,8 @@ def test_one_that_still_runs_is_not_started_again_and_costs_the_next_page_no_tim
 
     queue("emails", depth=depth, store=store)
     assert depths(store) == {}
-    store.sources.seconds = SECONDS
-    next(iter(store.sources._readings.values())).began -= SECONDS
+    store.callbacks.seconds = SECONDS
+    next(iter(store.callbacks._readings.values())).began -= SECONDS
     began = time.monotonic()
     for _ in range(3):
         assert depths(store) == {}
@@ -311,7 +311,7 @@ def test_a_blocked_loop_delays_the_page_no_longer_than_the_limit(
     loop.call_soon_threadsafe(hung.wait)
     assert depths(store) == {}
     hung.set()
-    store.sources.seconds = SECONDS
+    store.callbacks.seconds = SECONDS
     until(lambda: depths(store) == {"emails": 7})
 
 
@@ -327,7 +327,7 @@ def test_two_pages_at_the_same_time_share_one_call(store: ProcessStore) -> None:
     queue("emails", depth=depth, store=store)
     with ThreadPoolExecutor(2) as pool:
         pages = [pool.submit(depths, store) for _ in range(2)]
-        run = next(iter(store.sources._readings.values()))
+        run = next(iter(store.callbacks._readings.values()))
         until(lambda: run.future is not None and len(run.future._waiters) == 2)
         both_wait.set()
         assert [page.result() for page in pages] == [{"emails": 7}] * 2
@@ -473,10 +473,10 @@ def depth():
 
 parent = os.getpid()
 queue("emails", depth=depth, store=store)
-store.sources.seconds = 0.01
+store.callbacks.seconds = 0.01
 assert list(row for row in store.series() if row.metric.name == "queue_depth") == []
 assert hung.wait(10)
-store.sources.seconds = 10.0
+store.callbacks.seconds = 10.0
 child = os.fork()
 if not child:
     found = [row.slots[0] for row in store.series() if row.metric.name == "queue_depth"]

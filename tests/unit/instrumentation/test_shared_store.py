@@ -62,7 +62,7 @@ class Workers:
             store.keep()
 
     def vanish(self) -> None:
-        """At once, since a keeper that comes back would be in the way of removing file after file."""
+        """At once, since a watchdog that restores files would be in the way of removing file after file."""
         shutil.rmtree(self.folder.rename(self.folder.with_name("gone")))
 
     def _usage(self, pid: int) -> Usage | None:
@@ -539,7 +539,7 @@ def test_lines_missing_because_of_a_full_disk_are_written_later_without_a_change
     assert counted(second) == {CREATED: (7.0,)}
 
 
-# --- The keeper -------------------------------------------------------------------------------------------------------
+# --- The watchdog -------------------------------------------------------------------------------------------------------
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -572,7 +572,7 @@ def test_dead_workers_are_merged_without_a_scrape(workers: Workers) -> None:
     assert workers.counted() == {CREATED: (7.0,)}
 
 
-def test_the_keeper_ends_with_its_store(tmp_path: Path) -> None:
+def test_the_watchdog_ends_with_its_store(tmp_path: Path) -> None:
     others = set(threading.enumerate())
     store = SharedStore(tmp_path)
     file_watchdog.look_after(store, seconds=0.01)
@@ -582,7 +582,7 @@ def test_the_keeper_ends_with_its_store(tmp_path: Path) -> None:
     assert not thread.is_alive()
 
 
-def test_a_failing_keeper_logs_this_once_and_continues(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_watchdog_logs_this_once_and_continues(workers: Workers, caplog: pytest.LogCaptureFixture) -> None:
     store = workers.start()
     asked = []
 

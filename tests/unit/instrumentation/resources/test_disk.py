@@ -32,7 +32,7 @@ def store() -> ProcessStore:
 
 
 def watch(store: ProcessStore, path: str, statvfs: Callable[[str], os.statvfs_result]) -> None:
-    assert store.sources.watch(("disk", path), disk(path, statvfs))
+    assert store.callbacks.watch(("disk", path), disk(path, statvfs))
 
 
 def test_used_and_size_are_computed_like_df(store: ProcessStore) -> None:
@@ -81,7 +81,7 @@ def test_one_that_cannot_be_read_has_no_series_but_a_count_and_a_line(
 
 
 def test_a_missing_file_server_does_not_block_the_page(store: ProcessStore, released: threading.Event) -> None:
-    store.sources.seconds = 0.07
+    store.callbacks.seconds = 0.07
 
     def hangs(path: str) -> os.statvfs_result:
         released.wait()

@@ -63,7 +63,7 @@ def test_two_apps_that_share_a_store_read_and_measure_once(store: ProcessStore) 
 
 def test_the_settings_decide_how_long_a_page_waits(store: ProcessStore, released: threading.Event) -> None:
     attach(store, parse_settings({"metrics": {"read_timeout_seconds": 0.07}, "resources": {"disk_paths": []}}))
-    assert store.sources.seconds == 0.07
+    assert store.callbacks.seconds == 0.07
     assert not released.is_set()
     assert READ & set(names(store)) == {"cpu_available_cores"}
 
