@@ -144,7 +144,8 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     if has_exemplars is None:
         has_exemplars = settings.tracing.endpoint is not None
     by_route = settings.http.active_requests_by_route
-    only_python = {"http.labels": labels, "metrics.exemplars": has_exemplars, "http.active_requests_by_route": by_route}
+    of_exemplars = "metrics.exemplars" if settings.metrics.exemplars else "exemplars, which tracing turns on"
+    only_python = {"http.labels": labels, of_exemplars: has_exemplars, "http.active_requests_by_route": by_route}
     measuring = fastest(*(name for name, is_used in only_python.items() if is_used))
 
     has_lifespan = hasattr(app, "build_middleware_stack")  # Starlette: what it raises at its start is a failure

@@ -31,4 +31,4 @@ def fastest(*only_python: str) -> Callable[..., ASGIApp]:
 
 @cache
 def _log_once(settings: tuple[str, ...]) -> None:
-    _log.info("requests are measured without sidelight-speedups, which does not support %s", " and ".join(settings))
+    _log.info("requests are measured in Python, because sidelight-speedups does not support %s", " and ".join(settings))

@@ -195,7 +195,7 @@ def test_with_labels_python_measures_requests_and_one_log_line_says_so(
             kinds.append(type(app.middleware_stack).__name__)
     assert kinds == ["Measured", "function", "function"]
     assert [record.getMessage() for record in caplog.records] == [
-        "requests are measured without sidelight-speedups, which does not support http.labels"
+        "requests are measured in Python, because sidelight-speedups does not support http.labels"
     ]
 
 
