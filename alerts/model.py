@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 import yaml
+
+from instrumentation.catalog import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,12 +39,37 @@ class RecordingRule:
         return {"record": self.record, "expr": self.expr}
 
 
+@dataclass(frozen=True)
+class Parameter:
+    """A number in the expression and the texts of a rule. A value of the chart can replace it.
+
+    Attributes:
+        value: The number.
+        unit: Its unit; None for a plain number, such as a burn rate.
+        on_edge: Whether it must be a bucket edge of the services, because the condition is exact only then.
+        edges: The allowed values, if it is compared with a histogram that a team declared.
+        is_signed: Whether it may be zero or negative.
+    """
+
+    value: float
+    unit: Unit | None = None
+    _: KW_ONLY
+    on_edge: bool = False
+    edges: tuple[float, ...] = ()
+    is_signed: bool = False
+
+
+def event_count(value: int) -> Parameter:
+    """A number of events or items."""
+    return Parameter(value, Unit.COUNT)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AlertRule:
     """One alerting rule.
 
-    Expression and description hold places such as ``[[threshold]]``; ``parameters`` has the number for each. So both
-    read the same number, and the Helm chart can put another one in.
+    Expression and description contain places such as ``[[threshold]]``, and ``parameters`` has the number for each. So both
+    use the same number, and the Helm chart can replace it.
 
     Attributes:
         alert: The alert's name, one per condition.
@@ -53,10 +80,7 @@ class AlertRule:
         keep_firing_for: How long the alert keeps firing once the condition no longer holds; None if it must not.
         summary: A sentence that is the same for every instance of the alert.
         description: A Prometheus template with places.
-        parameters: Place to number.
-        on_edge: Places whose number must be a bucket edge of the services; otherwise the condition is not exact.
-        edges: The allowed values of ``threshold`` if it is compared with a histogram that a team declared.
-        is_signed: Whether its numbers may be zero or negative.
+        parameters: The numbers by place.
         labels: Additional labels.
         identity: The labels that identify the service. They all appear where the description has ``{{ $labels.job }}``.
         urls: runbook_url and dashboard_url.
@@ -70,10 +94,7 @@ class AlertRule:
     keep_firing_for: Duration | None
     summary: str
     description: str
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    on_edge: tuple[str, ...] = ()
-    edges: tuple[float, ...] = ()
-    is_signed: bool = False
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     identity: tuple[str, ...] = ("job",)
     urls: Mapping[str, str] = field(default_factory=dict)
@@ -86,7 +107,7 @@ class AlertRule:
 
     def filled(self, text: str) -> str:
         """A text with the numbers of this rule in place of its places."""
-        return _PLACE.sub(lambda place: number(self.parameters[place[1]]), text)
+        return _PLACE.sub(lambda place: number(self.parameters[place[1]].value), text)
 
     def template(self) -> dict[str, object]:
         """The rule as Prometheus reads it, with places instead of numbers."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from alerts.links import OPERATIONS_UID, urls
-from alerts.model import AlertRule
+from alerts.model import AlertRule, Parameter
+from instrumentation.catalog import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +47,7 @@ class Limit:
     """
 
     severity: str
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, Parameter]
     recorded: Mapping[str, tuple[str, tuple[str, ...]]]
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,7 +64,7 @@ class Limit:
         """The part of a series to which this limit applies.
 
         >>> own = {"threshold": ("own", ("job",))}
-        >>> Limit(severity="critical", numbers={"threshold": 1.0}, recorded=own).of("a")
+        >>> Limit(severity="critical", numbers={"threshold": Parameter(1.0)}, recorded=own).of("a")
         '(a unless own)'
         """
         return f"({series} unless {self.recorded[place][0]})" if self.numbers and place in self.recorded else series
@@ -114,7 +115,7 @@ class Level:
     @property
     def limit(self) -> Limit:
         """A limit whose rule has the same texts and labels as the alert of a service at this level."""
-        numbers = {"threshold": self.threshold, **self.further}
+        numbers = {place: Parameter(value) for place, value in {"threshold": self.threshold, **self.further}.items()}
         return Limit(severity=self.severity, numbers=numbers, recorded={}, labels=OVERRIDDEN if self.match else {})
 
     def judges(self, labels: Mapping[str, str]) -> bool:
@@ -177,7 +178,11 @@ def limits_from(settings: Settings, given: Mapping[str, Numbers]) -> list[Limit]
 
 def _of_severity(settings: Settings, given: Mapping[str, Numbers], severity: str) -> Iterator[Limit]:
     places = dict(zip(("threshold", *tuple(given)[1:]), given.items(), strict=True))
-    for_all = {place: value for place, (_, of) in places.items() if (value := of(None, severity)) is not None}
+    for_all = {
+        place: Parameter(value, _unit(name))
+        for place, (name, of) in places.items()
+        if (value := of(None, severity)) is not None
+    }
     own = {
         place: own_series(settings, name, severity)
         for place, (name, of) in places.items()
@@ -187,6 +192,16 @@ def _of_severity(settings: Settings, given: Mapping[str, Numbers], severity: str
         yield Limit(severity=severity, numbers=for_all, recorded=own)
     if own:
         yield Limit(severity=severity, numbers={}, recorded=own, labels=OVERRIDDEN)
+
+
+def _unit(name: str) -> Unit:
+    """The unit of a threshold, which is the end of its name.
+
+    >>> _unit("error_ratio").value, _unit("latency_p95_seconds").value, _unit("daily_usd").value, _unit("queue_depth").value
+    ('ratio', 'seconds', 'US dollars', 'count')
+    """
+    units = {"ratio": Unit.RATIO, "seconds": Unit.SECONDS, "usd": Unit.USD, "depth": Unit.COUNT}
+    return units[name.rpartition("_")[2]]
 
 
 def levels(settings: Settings, *names: str) -> list[Level]:
@@ -236,7 +251,7 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
     expr: str,
     summary: str,
     description: str,
-    parameters: Mapping[str, float] | None = None,
+    parameters: Mapping[str, Parameter] | None = None,
     on_edge: bool = False,
     dashboard: str = OPERATIONS_UID,
 ) -> AlertRule:
@@ -253,13 +268,15 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
         on_edge: Whether the threshold must be a bucket edge.
         dashboard: As in ``urls``.
     """
+    own = {**limit.numbers, **(parameters or {})}
+    if on_edge and limit.numbers:
+        own["threshold"] = replace(own["threshold"], on_edge=True)
     return AlertRule(
         alert=alert,
         key=limit.key,
         severity=limit.severity,
         expr=expr,
-        parameters={**limit.numbers, **(parameters or {})},
-        on_edge=("threshold",) if on_edge and limit.numbers else (),
+        parameters=own,
         for_=getattr(settings.alerting.for_, limit.severity),
         keep_firing_for=settings.alerting.keep_firing_for,
         summary=summary,

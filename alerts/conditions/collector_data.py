@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
-from alerts.links import urls
-from alerts.model import AlertRule
+from alerts.conditions.self_monitoring import watcher_rule
+from alerts.model import Parameter
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import Measured, boundary_tests, service_labels
 from alerts.thresholds import Level
+from instrumentation.catalog import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from alerts.model import AlertRule
     from instrumentation.settings import Settings
 
 DROPPING = "CollectorDroppingData"
@@ -35,7 +37,7 @@ def collector_dropping_data(settings: Settings) -> list[AlertRule]:
     of, window = recorded(settings), settings.alerting.window
     each = [f"sum by ({of.by}) (increase({name}[{window}])) > 0" for name in LOST]
     return [
-        _rule(
+        watcher_rule(
             settings,
             DROPPING,
             expr="\nor\n".join(each),
@@ -52,11 +54,11 @@ def collector_queue_filling(settings: Settings) -> list[AlertRule]:
     """One rule: the queue of an exporter is fuller than it is in normal operation."""
     by = recorded(settings).by_with("instance, exporter")
     return [
-        _rule(
+        watcher_rule(
             settings,
             FILLING,
             expr=f"max by ({by}) ({QUEUE}) / max by ({by}) ({CAPACITY}) > [[threshold]]",
-            parameters={"threshold": settings.alerting.collector_queue_ratio},
+            parameters={"threshold": Parameter(settings.alerting.collector_queue_ratio, Unit.RATIO)},
             summary="The queue of a collector is filling up.",
             description=(
                 "The queue of {{ $labels.exporter }} at {{ $labels.instance }} of {{ $labels.job }} is {{ $value | humanizePercentage }} full "
@@ -64,30 +66,6 @@ def collector_queue_filling(settings: Settings) -> list[AlertRule]:
             ),
         )
     ]
-
-
-def _rule(  # noqa: PLR0913 - a rule has that many parts
-    settings: Settings,
-    alert: str,
-    *,
-    expr: str,
-    summary: str,
-    description: str,
-    parameters: Mapping[str, float] | None = None,
-) -> AlertRule:
-    return AlertRule(
-        alert=alert,
-        key="warning",
-        severity="warning",
-        expr=expr,
-        parameters=parameters or {},
-        for_=settings.alerting.for_.warning,
-        keep_firing_for=settings.alerting.keep_firing_for,
-        summary=summary,
-        description=description,
-        identity=settings.alerting.group_by,
-        urls=urls(settings, alert),
-    )
 
 
 def collector_dropping_data_tests(settings: Settings) -> list[RuleTest]:

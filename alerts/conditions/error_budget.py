@@ -13,7 +13,7 @@ from alerts.alert import Alert
 from alerts.conditions.error_rate import NAME as HIGH_ERROR_RATE
 from alerts.conditions.latency import NAME as HIGH_LATENCY_P95
 from alerts.links import urls
-from alerts.model import AlertRule, RecordingRule, number
+from alerts.model import AlertRule, Parameter, RecordingRule, event_count, number
 from alerts.recording.counting import within
 from alerts.recording.own_thresholds import by_match, constants
 from alerts.recording.services import recorded, slower
@@ -186,8 +186,8 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
         severity=severity,
         expr=f"({paces})\nand\n{bad} >= [[minimum_bad_events]]{paged}",
         parameters={
-            **{f"burn_{burn.long}": burn.factor(period) for burn in burns},
-            "minimum_bad_events": settings.alerting.minimum_bad_events,
+            **{f"burn_{burn.long}": Parameter(burn.factor(period)) for burn in burns},
+            "minimum_bad_events": event_count(settings.alerting.minimum_bad_events),
         },
         for_=getattr(settings.alerting.for_, severity),
         keep_firing_for=settings.alerting.keep_firing_for,

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
+from alerts.model import event_count
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
 from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
@@ -35,7 +36,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         limit,
         alert=NAME,
         expr=(f"{limit.of(of.error_ratio)} > {limit.than()}\nand\n{of.errors} >= [[minimum_bad_events]]"),
-        parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
+        parameters={"minimum_bad_events": event_count(settings.alerting.minimum_bad_events)},
         summary="Too many requests fail.",
         description=(
             f"The error ratio of {{{{ $labels.job }}}} over the last {window} is {{{{ $value | humanizePercentage }}}} "

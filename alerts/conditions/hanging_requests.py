@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
 from alerts.links import urls
-from alerts.model import AlertRule, RecordingRule
+from alerts.model import AlertRule, RecordingRule, event_count
 from alerts.recording.counting import totals
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
@@ -47,7 +47,7 @@ def requests_hanging(settings: Settings) -> list[AlertRule]:
                 f"and {active} offset {of.window} >= [[minimum_bad_events]]\n"
                 f"and {of.requests} == 0"
             ),
-            parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
+            parameters={"minimum_bad_events": event_count(settings.alerting.minimum_bad_events)},
             for_=settings.alerting.for_.critical,
             keep_firing_for=settings.alerting.keep_firing_for,
             summary="Requests are hanging.",

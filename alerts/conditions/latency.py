@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
+from alerts.model import event_count
 from alerts.recording.own_thresholds import own_slow
 from alerts.recording.services import recorded, slower
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
@@ -45,7 +46,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         limit,
         alert=NAME,
         expr=f"{limit.of(of.p95)} > {limit.than()}\nand\n{slow} >= [[minimum_bad_events]]{young}",
-        parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
+        parameters={"minimum_bad_events": event_count(settings.alerting.minimum_bad_events)},
         summary="p95 latency is too high.",
         description=(
             f"The p95 latency of {{{{ $labels.job }}}} over the last {window} is {{{{ $value | humanizeDuration }}}} "
@@ -59,7 +60,7 @@ def high_latency_p95_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; an idle service; slow starts; bursts of slow requests."""
     judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "latency_p95_seconds")]
     rules = [rule for _, rule in judged]
-    highest = max(rule.parameters["threshold"] for rule in rules)
+    highest = max(rule.parameters["threshold"].value for rule in rules)
 
     def burst(labels: Mapping[str, str], slow: int, jump: Callable[[int], str]) -> tuple[Series, ...]:
         return _histogram(settings, labels, lambda edge: jump(slow if edge > highest else 0))
@@ -105,7 +106,7 @@ def _slow_start_tests(settings: Settings, rules: Sequence[AlertRule]) -> Iterato
     critical = next(rule for rule in rules if rule.key == "critical")
     moments, labels = clock(settings, rules), service_labels(settings)
     slow, rest = 3 * critical.for_.seconds // 2 // moments.step, moments.resolved // moments.step
-    highest = max(rule.parameters["threshold"] for rule in rules)
+    highest = max(rule.parameters["threshold"].value for rule in rules)
     late, every = f"0x{slow + rest}", f"0+100x{slow} {100 * slow}+100x{rest}"
     fast = f"0x{slow} 0+100x{rest}"
     series = _histogram(settings, labels, lambda edge: every if edge > highest else fast)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
 from alerts.conditions.self_monitoring import watcher_rule
-from alerts.model import RecordingRule
+from alerts.model import RecordingRule, event_count
 from alerts.recording.counting import added, totals, within
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, clock
@@ -121,7 +121,7 @@ def _rules(settings: Settings, loss: Loss) -> list[AlertRule]:
             settings,
             loss.alert,
             expr=f"{within(loss.record(settings, 'increase', *loss.parts), window)} >= [[minimum_events]]",
-            parameters={"minimum_events": loss.least(settings)},
+            parameters={"minimum_events": event_count(loss.least(settings))},
             summary=loss.summary,
             description=loss.description.replace("WINDOW", window),
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
 from alerts.conditions.self_monitoring import watcher_rule
+from alerts.model import event_count
 from alerts.recording.services import MEMORY, recorded
 from alerts.rule_tests.promtool import At, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import Story, service_labels, story_test
@@ -41,7 +42,7 @@ def instance_restarting(settings: Settings) -> list[AlertRule]:
                 f"or max by ({by}) (resets(up[{restarts.window}])) >= [[minimum_restarts]])\n"
                 f"and on ({of.by}) max_over_time({of.versions}[{MEMORY}])"
             ),
-            parameters={"minimum_restarts": restarts.minimum},
+            parameters={"minimum_restarts": event_count(restarts.minimum)},
             summary="An instance restarts again and again.",
             description=(
                 "{{ $labels.instance }} of {{ $labels.job }} restarted, or could not be scraped for a while, "

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
 from alerts.links import urls
-from alerts.model import AlertRule
+from alerts.model import AlertRule, Parameter
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import Measured, boundary_tests
 from alerts.thresholds import Level
 from instrumentation import catalog
+from instrumentation.catalog import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ def scrape_slow(settings: Settings) -> list[AlertRule]:
                 f"max by ({by}) (avg_over_time({_SCRAPE}[{settings.alerting.window}])) > [[threshold]]\n"
                 f"and on ({of.by}) {of.versions}"
             ),
-            parameters={"threshold": settings.alerting.slow_scrape_seconds},
+            parameters={"threshold": Parameter(settings.alerting.slow_scrape_seconds, Unit.SECONDS)},
             summary="Scrapes of an instance are slow.",
             description=(
                 "A scrape of {{ $labels.instance }} of {{ $labels.job }} takes {{ $value | humanizeDuration }} "
@@ -88,7 +89,7 @@ def watcher_rule(  # noqa: PLR0913 - a rule has that many parts
     expr: str,
     summary: str,
     description: str,
-    parameters: Mapping[str, float] | None = None,
+    parameters: Mapping[str, Parameter] | None = None,
 ) -> AlertRule:
     """A rule with severity warning; the arguments are as in ``AlertRule``."""
     return AlertRule(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
 from alerts.links import BUSINESS_UID, urls
-from alerts.model import AlertRule
+from alerts.model import AlertRule, event_count
 from alerts.recording.counting import within
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
@@ -36,7 +36,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         settings,
         limit,
         alert=NAME,
-        parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
+        parameters={"minimum_bad_events": event_count(settings.alerting.minimum_bad_events)},
         expr=(
             f"{limit.of(of.workflow_failure_ratio)} > {limit.than()}\n"
             f"and {of.workflow_failure_ratio_recent} > {limit.than()}\n"
@@ -155,7 +155,7 @@ def workflow_keeps_failing(settings: Settings) -> list[AlertRule]:
                 f"({within(of.new_failures, window)} == {within(of.new_executions, window)}) >= [[minimum_bad_events]]"
                 for window in windows
             ),
-            parameters={"minimum_bad_events": settings.alerting.minimum_bad_events},
+            parameters={"minimum_bad_events": event_count(settings.alerting.minimum_bad_events)},
             for_=settings.alerting.for_.warning,
             keep_firing_for=settings.alerting.keep_firing_for,
             summary="A workflow keeps failing.",

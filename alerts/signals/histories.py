@@ -133,7 +133,7 @@ def sides(  # noqa: PLR0913 - most by keyword
             where = f" for {level.labels['override']}" if level.match else ""
             verdict = "fires and resolves" if side == wrong else "is silent"
             yield RuleTest(
-                name=f"{rule.alert} {level.severity}{where}: just {side} {number(rule.parameters[place])} {verdict}",
+                name=f"{rule.alert} {level.severity}{where}: just {side} {number(rule.parameters[place].value)} {verdict}",
                 series=measured.series,
                 alerts=(
                     *([At(seconds=early, alert=rule.alert)] if early >= 0 else []),

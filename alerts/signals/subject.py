@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from alerts.links import BUSINESS_UID, urls
-from alerts.model import AlertRule
+from alerts.model import AlertRule, Parameter
 from alerts.signals.levels import SignalLevel
 from alerts.thresholds import SEVERITIES, any_of
 from instrumentation.catalog import Kind, Unit
@@ -119,7 +119,6 @@ class Subject:
 
     def rule(self, level: SignalLevel, *, expr: str, summary: str, description: str, **parameters: float) -> AlertRule:
         """The rule of one level; its places are those of its numbers and the parameters."""
-        is_quantile = self.alert.form == "quantile"
         numbers = {
             **level.further,
             **({} if self.alert.direction == "below" else {HIGH: level.threshold}),
@@ -130,9 +129,7 @@ class Subject:
             key=level.key,
             severity=level.severity,
             expr=expr,
-            parameters=numbers,
-            edges=self.signal.edges[:-1] if is_quantile else (),
-            is_signed=self.alert.form in {"value", "rate"},
+            parameters={place: self._parameter(place, value) for place, value in numbers.items()},
             identity=self.settings.alerting.group_by,
             for_=self.waits(level.severity),
             keep_firing_for=self.settings.alerting.keep_firing_for,
@@ -140,6 +137,15 @@ class Subject:
             description=self.alert.description or description,
             labels={**level.labels, **self.labels},
             urls=self.urls,
+        )
+
+    def _parameter(self, place: str, value: float) -> Parameter:
+        is_compared = place in {LOW, HIGH}
+        return Parameter(
+            value,
+            self.unit if is_compared else Unit.COUNT,
+            edges=self.signal.edges[:-1] if self.alert.form == "quantile" and place == HIGH else (),
+            is_signed=self.alert.form in {"value", "rate"},
         )
 
     def expression(self, level: SignalLevel, expr: str, summary: str) -> AlertRule:

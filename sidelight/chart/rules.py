@@ -10,6 +10,7 @@ from alerts.checking.promql import check
 from alerts.checking.series import series
 from alerts.model import AlertRule, RecordingRule
 from alerts.thresholds import SEVERITIES
+from instrumentation.catalog import Unit
 from sidelight.chart.values import Block, ChartError, Value, annotated, flag, labels, may_be
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from alerts.alert import Alert
     from alerts.checking.promql import Labels
-    from alerts.model import RuleGroup
+    from alerts.model import Parameter, RuleGroup
     from instrumentation.settings import Settings
 
 _THRESHOLD = "threshold"
@@ -73,7 +74,8 @@ def _rule(
     rule: RecordingRule | AlertRule, rules: Sequence[RecordingRule | AlertRule], known: Mapping[str, Labels]
 ) -> dict[str, object]:
     if isinstance(rule, AlertRule):
-        places = {"parameters": list(rule.parameters), "on_edge": list(rule.on_edge)}
+        on_edge = [place for place, parameter in rule.parameters.items() if parameter.on_edge]
+        places = {"parameters": list(rule.parameters), "on_edge": on_edge}
         namespaced = "namespace" in check(rule.filled(rule.expr), known).labels
         expr = scoped(rule.expr, known)
         return {"key": rule.key, **places, "namespaced": namespaced, **rule.template(), "expr": expr}
@@ -205,9 +207,8 @@ def _alert(alert: Alert, rules: Sequence[AlertRule]) -> Block:
 
 def _alert_rule(rule: AlertRule) -> Iterator[Value]:
     yield flag("enabled")
-    for place, default in rule.parameters.items():
-        edges = rule.edges if place == _THRESHOLD else ()  # compared with a histogram, so only an edge is exact
-        yield Value(key=place, default=default, schema={"enum": list(edges)} if edges else may_be(_kind(rule, place)))
+    for place, parameter in rule.parameters.items():
+        yield Value(key=place, default=parameter.value, schema=_schema(parameter))
     yield Value(key="for", default=str(rule.for_), schema=may_be("duration"))
     if rule.keep_firing_for:
         kept = str(rule.keep_firing_for)
@@ -215,13 +216,15 @@ def _alert_rule(rule: AlertRule) -> Iterator[Value]:
     yield Value(key="severity", default=rule.severity, schema=may_be("text"))
 
 
-def _kind(rule: AlertRule, place: str) -> str:
-    if isinstance(rule.parameters[place], int):
-        return "count"
-    if rule.is_signed:
-        return "number"
-    # A number that the text shows as a percentage is a ratio; 5 instead of 0.05 would never be exceeded.
-    return "share" if f'"[[{place}]]" | humanizePercentage' in rule.description else "positive"
+def _schema(parameter: Parameter) -> Mapping[str, object]:
+    if parameter.edges:  # compared with a histogram, so only an edge is exact
+        return {"enum": list(parameter.edges)}
+    if isinstance(parameter.value, int):
+        return may_be("count")
+    if parameter.is_signed:
+        return may_be("number")
+    # 5 instead of 0.05 would never be exceeded.
+    return may_be("share" if parameter.unit is Unit.RATIO else "positive")
 
 
 def bucket_edges(settings: Settings) -> Value:

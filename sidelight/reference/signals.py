@@ -67,7 +67,12 @@ def _alert_row(rule: AlertRule) -> tuple[str, ...]:
 def _runbook(subject: Subject) -> str:
     rules = _rules(subject)
     levels = [
-        (rule.severity, rule.labels.get("override", "all"), *map(str, rule.parameters.values()), str(rule.for_))
+        (
+            rule.severity,
+            rule.labels.get("override", "all"),
+            *(str(each.value) for each in rule.parameters.values()),
+            str(rule.for_),
+        )
         for rule in rules
     ]
     head = ("severity", "for which", *(name.replace("_", " ") for name in rules[0].parameters), "after")

@@ -174,7 +174,7 @@ def test_a_disk_that_may_be_fuller_is_full_later_too() -> None:
     static = {"match": {"path": "/static"}, "disk_used_ratio": {"warning": 0.98, "critical": 0.99}}
     settings = parse_settings({"thresholds": {"overrides": [static]}})
     assert records(settings)["job_instance_path:full_ratio_threshold:critical"].endswith('{path="/static"} + 0.99')
-    assert rule(settings, "DiskFillingUp", "critical").parameters["full_ratio"] == 0.95
+    assert rule(settings, "DiskFillingUp", "critical").parameters["full_ratio"].value == 0.95
 
 
 def test_an_override_without_a_number_changes_no_rule() -> None:

@@ -90,7 +90,7 @@ def test_an_override_has_a_rule_of_its_own_and_is_left_out_of_the_others() -> No
     assert (critical.key, of_app.key) == ("critical", "critical_channel_app")
     assert '_job_channel:orders_flood_events:increase10m{channel="app"}' in critical.expr
     assert of_app.labels == {"override": "channel=app"}
-    assert of_app.parameters == {"threshold": 700.0}
+    assert {place: each.value for place, each in of_app.parameters.items()} == {"threshold": 700.0}
 
 
 def test_a_threshold_of_a_quantile_is_a_bucket_edge_and_not_the_last() -> None:
@@ -98,12 +98,12 @@ def test_a_threshold_of_a_quantile_is_a_bucket_edge_and_not_the_last() -> None:
     settings = declared(alert, kind="histogram", buckets=[0.1, 1])
     assert settings.signals[0].metrics[0].buckets == (0.1, 0.33, 1, 70, 140)
     [critical, warning] = rules(settings, "OrdersSlow")
-    assert critical.edges == warning.edges == (0.1, 0.33, 1, 70)
+    assert [rule.parameters["threshold"].edges for rule in (critical, warning)] == 2 * [(0.1, 0.33, 1, 70)]
 
 
 def test_a_late_job_is_late_after_its_interval() -> None:
     [critical, warning] = rules(SETTINGS, "ImportMissing")
-    assert (critical.parameters["threshold"], warning.parameters["threshold"]) == (45 * 60, 35 * 60)
+    assert [rule.parameters["threshold"].value for rule in (critical, warning)] == [45 * 60, 35 * 60]
     assert critical.for_ == SETTINGS.alerting.evaluation_interval
 
 
