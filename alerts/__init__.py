@@ -143,9 +143,14 @@ def _is_own(rule: AlertRule) -> bool:
     return rule.labels == OVERRIDDEN
 
 
-def generated(settings: Settings) -> dict[str, str]:
-    """The text of every file that this package generates, by file name."""
-    made = groups(settings)
+def generated(settings: Settings, made: Sequence[RuleGroup] | None = None) -> dict[str, str]:
+    """The text of every file that this package generates, by file name.
+
+    Args:
+        settings: The settings.
+        made: Their rule groups, if they have been made already.
+    """
+    made = groups(settings) if made is None else made
     more = (*users_tests(settings), *counting_tests(settings), *label_tests(settings))
     return {
         "rules.yaml": to_rule_file(made),

@@ -21,8 +21,9 @@ from sidelight.reference.pages import reference_pages
 from sidelight.reference.signals import signal_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from alerts.model import RuleGroup
     from instrumentation.settings import Settings
 
     Files = Mapping[str, str]
@@ -35,11 +36,11 @@ class Part:
     """A group of files that are built together.
 
     Attributes:
-        files: Makes the texts from the settings, by path below the output folder.
+        files: Makes the texts from the settings and their rule groups, by path below the output folder.
         owned: Folders that may contain only these files.
     """
 
-    files: Callable[[Settings], Files]
+    files: Callable[[Settings, Sequence[RuleGroup]], Files]
     owned: tuple[str, ...] = ()
 
 
@@ -47,10 +48,10 @@ def _below(folder: str, files: Files) -> dict[str, str]:
     return {f"{folder}/{name}": text for name, text in files.items()}
 
 
-def _chart(settings: Settings) -> Files:
+def _chart(settings: Settings, made: Sequence[RuleGroup]) -> Files:
     panels = dashboard_files(dashboards.generated(settings))
     return {
-        **_below(_CHART, {**_static(chart_folder()), **chart_files(settings), **panels}),
+        **_below(_CHART, {**_static(chart_folder()), **chart_files(settings, made), **panels}),
         **_below(_SIDECAR, {**_static(sidecar_chart_folder()), **sidecar_chart_files(settings)}),
     }
 
@@ -64,19 +65,20 @@ def _static(root: Path) -> Files:
 
 PARTS: Mapping[str, Part] = {
     "alerts": Part(
-        files=lambda settings: _below("alerts/generated", alerts.generated(settings)), owned=("alerts/generated",)
+        files=lambda settings, made: _below("alerts/generated", alerts.generated(settings, made)),
+        owned=("alerts/generated",),
     ),
     "dashboards": Part(
-        files=lambda settings: _below("dashboards/generated", dashboards.generated(settings)),
+        files=lambda settings, _: _below("dashboards/generated", dashboards.generated(settings)),
         owned=("dashboards/generated",),
     ),
     "collector": Part(
-        files=lambda settings: _below("collector/generated", collector.generated(settings)),
+        files=lambda settings, _: _below("collector/generated", collector.generated(settings)),
         owned=("collector/generated",),
     ),
     "chart": Part(files=_chart, owned=(f"{_CHART}/files",)),
-    "signals": Part(files=signal_pages, owned=("signals",)),
-    "docs": Part(files=lambda settings: _below("docs", reference_pages(settings))),
+    "signals": Part(files=lambda settings, _: signal_pages(settings), owned=("signals",)),
+    "docs": Part(files=lambda settings, made: _below("docs", reference_pages(settings, made))),
 }
 """The parts by name. ``docs`` are this project's own pages and are only built on request."""
 
@@ -98,7 +100,8 @@ def build(settings: Settings, output: Path, parts: Iterable[str] = DEFAULT_PARTS
         SidelightError: ``part_unknown``; ``output_unwritable``.
     """
     chosen = [_part(name) for name in parts]
-    made = [part.files(settings) for part in chosen]
+    rule_groups = alerts.groups(settings)
+    made = [part.files(settings, rule_groups) for part in chosen]
     written = [change for files in made for change in write(files, output)]
     with _writing():
         removed = [change for part, files in zip(chosen, made, strict=True) for change in _clear(output, part, files)]

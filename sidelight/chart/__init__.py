@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alerts import groups
 from alerts.model import to_yaml
 from collector.gateway import to_gateway_config
 from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values, targets_schema
@@ -15,8 +16,9 @@ from sidelight.chart.rules import alerts_values, bucket_edges, chart_rules, rule
 from sidelight.chart.values import Block, ChartError, Value, annotated, labels, may_be, to_schema_file, to_values_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from alerts.model import RuleGroup
     from instrumentation.settings import Settings
 
 __all__ = ["CONFIGMAP_BYTES", "ChartError", "chart_files", "chart_values", "dashboard_files"]
@@ -25,19 +27,24 @@ DASHBOARDS = "files/dashboards"
 CONFIGMAP_BYTES = 1 << 20  # Kubernetes refuses a larger ConfigMap
 
 
-def chart_files(settings: Settings) -> dict[str, str]:
+def chart_files(settings: Settings, made: Sequence[RuleGroup] | None = None) -> dict[str, str]:
     """Path below ``helm/sidelight`` to text, for all files generated from the settings.
+
+    Args:
+        settings: The settings.
+        made: Their rule groups, if they have been made already.
 
     Raises:
         ChartError: Two overrides would have the same name in the values, or two secrets the same key.
     """
-    values = chart_values(settings)
+    made = groups(settings) if made is None else made
+    values = chart_values(settings, made)
     return {
         "files/rules.yaml": to_yaml(
-            chart_rules(settings), "sidelight file/ignore: the chart replaces the placeholders"
+            chart_rules(settings, made), "sidelight file/ignore: the chart replaces the placeholders"
         ),
         "files/gateway.yaml": to_gateway_config(settings),
-        "files/alertmanager.yaml": to_yaml(alertmanager_parts(settings)),
+        "files/alertmanager.yaml": to_yaml(alertmanager_parts(settings, made)),
         "templates/_quantity.tpl": quantity_templates("sidelight"),
         "README.md": to_readme(values),
         "values.yaml": to_values_file(values),
@@ -63,8 +70,12 @@ def dashboard_files(dashboards: Mapping[str, str]) -> dict[str, str]:
     return {f"{DASHBOARDS}/{name}": text for name, text in dashboards.items()}
 
 
-def chart_values(settings: Settings) -> Block:
+def chart_values(settings: Settings, made: Sequence[RuleGroup]) -> Block:
     """Every value of the chart.
+
+    Args:
+        settings: The settings.
+        made: Their rule groups.
 
     Raises:
         ChartError: Two overrides would have the same name.
@@ -74,7 +85,7 @@ def chart_values(settings: Settings) -> Block:
         note="The defaults, written by `sidelight build` from sidelight.yaml. Change them there, "
         "or override them with your own values file.",
         members=(
-            rules_values(settings),
+            rules_values(settings, made),
             alerts_values(settings),
             bucket_edges(settings),
             dashboards_values(settings),

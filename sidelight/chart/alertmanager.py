@@ -6,7 +6,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from alerts import groups
 from alerts.alertmanager.configuration import alertmanager_config, given_receivers, is_event, receiver_names, stands_in
 from alerts.alertmanager.messages import inlined
 from instrumentation.settings import Receiver
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from alerts.model import RuleGroup
     from instrumentation.settings import Section, Settings
 
     Config = Mapping[str, Any]
@@ -34,15 +34,19 @@ _MATCH_TYPES = ("!~", "=~", "!=", "=")
 _UTC = {"UTC", "Etc/UTC"}
 
 
-def alertmanager_parts(settings: Settings) -> dict[str, object]:
+def alertmanager_parts(settings: Settings, made: Iterable[RuleGroup]) -> dict[str, object]:
     """What the template reads: the route, inhibitions and mute times of the resource, and the receivers.
 
     A receiver's ``targets`` are those of ``alerting.receivers``; a receiver without any takes those of the next in ``instead``.
 
+    Args:
+        settings: The settings.
+        made: Their rule groups.
+
     Raises:
         ChartError: Two files of secrets would be the same key of the same Secret.
     """
-    config: Config = alertmanager_config(settings, groups(settings))
+    config: Config = alertmanager_config(settings, made)
     given = given_receivers(settings)
     _check_secrets(given)
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from alerts import every_alert, groups
+from alerts import every_alert
 from alerts.checking.promql import check
 from alerts.checking.series import series
 from alerts.model import AlertRule, RecordingRule
@@ -25,13 +25,16 @@ _THRESHOLD = "threshold"
 _LONGEST = 200_000  # characters of an expression: kubectl apply keeps an object in an annotation of 262,144 bytes
 
 
-def chart_rules(settings: Settings) -> dict[str, object]:
+def chart_rules(settings: Settings, every: Sequence[RuleGroup]) -> dict[str, object]:
     """The data for the templates: groups, labels allowed in a scope, and which warning must not exceed which critical.
 
     An alert rule contains placeholders, their names, and whether its alerts have a namespace. A recording rule contains the
     alert rules that read its series, or none if a dashboard reads it too.
+
+    Args:
+        settings: The settings.
+        every: Their rule groups.
     """
-    every = groups(settings)
     rules = [rule for group in every for rule in group.rules]
     known = series(every, settings.alerting.group_by, settings.http.labels)
     _check_sizes(rules)
@@ -126,9 +129,9 @@ def _order(alert: Alert, settings: Settings) -> Iterator[dict[str, str]]:
 # --- Their values ----------------------------------------------------------------------------------------------------
 
 
-def rules_values(settings: Settings) -> Block:
+def rules_values(settings: Settings, every: Sequence[RuleGroup]) -> Block:
     """Values of the rule groups and their object."""
-    switches = tuple(flag(_key(group)) for group in groups(settings))
+    switches = tuple(flag(_key(group)) for group in every)
     return Block(
         key="rules",
         note="The rules.",

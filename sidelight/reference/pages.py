@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, get_origin
 
-from alerts import every_alert, groups
+from alerts import every_alert
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.patterns import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from alerts import Alert
+    from alerts import Alert, RuleGroup
     from instrumentation.catalog import Metric
     from sidelight.checks import Check
     from sidelight.reference.behaviours import Behaviour
@@ -47,13 +47,18 @@ _LISTED = (Override, ObjectivesOverride, Team, MuteTime, SignalAlert, SignalOver
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
-def reference_pages(settings: Settings) -> dict[str, str]:
-    """Path below ``docs/`` to text."""
+def reference_pages(settings: Settings, made: Iterable[RuleGroup]) -> dict[str, str]:
+    """Path below ``docs/`` to text.
+
+    Args:
+        settings: The settings.
+        made: Their rule groups.
+    """
     return {
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
         "reference/environment-variables.md": _variables_page(),
-        "reference/rules.md": _rules_page(settings),
+        "reference/rules.md": _rules_page(made),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
         "reference/check-examples.md": _check_examples_page(),
@@ -194,8 +199,8 @@ def _yaml(value: Any) -> str:
     return "{}" if isinstance(value, Section) else str(value)
 
 
-def _rules_page(settings: Settings) -> str:
-    rules = [rule for group in groups(settings) for rule in group.rules]
+def _rules_page(made: Iterable[RuleGroup]) -> str:
+    rules = [rule for group in made for rule in group.rules]
     recorded = [(f"`{rule.record}`", _code(rule.expr)) for rule in rules if isinstance(rule, RecordingRule)]
     firing = [_alert_row(rule) for rule in rules if isinstance(rule, AlertRule)]
     return _page(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import httpx
 import yaml
 
+from alerts import groups
 from benchmarks.errors import BenchmarkError
-from sidelight import build
 from sidelight.toolchain import processes, run_command, tool
 
 if TYPE_CHECKING:
@@ -84,10 +84,8 @@ def answer(client: httpx.Client, expression: str, at: int) -> dict[str, float]:
 
 def rules_of(settings: Settings, group: str) -> list[Rule]:
     """The rules of a group, such as ``users``, as ``sidelight build`` writes them."""
-    text = build.PARTS["alerts"].files(settings)["alerts/generated/rules.yaml"]
-    (found,) = (each for each in yaml.safe_load(text)["groups"] if each["name"] == f"sidelight.{group}")
-    rules: list[Rule] = found["rules"]
-    return rules
+    (found,) = (each.document() for each in groups(settings) if each.name == f"sidelight.{group}")
+    return cast("list[Rule]", found["rules"])
 
 
 def layers(rules: Sequence[Rule]) -> Iterator[list[Rule]]:

@@ -218,7 +218,7 @@ def inhibiting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple
     files = generated(settings)
     config = yaml.safe_load(files["alertmanager.yaml"])
     if origin == "chart":
-        parts: Any = alertmanager_parts(settings)
+        parts: Any = alertmanager_parts(settings, groups(settings))
         config["inhibit_rules"] = as_operator_writes(parts["inhibitRules"])
     (tmp_path / messages.FILE).write_text(files[messages.FILE])
     (tmp_path / "alertmanager.yaml").write_text(yaml.safe_dump(config))
