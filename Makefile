@@ -14,7 +14,7 @@ SPEEDUPS := speedups/pyproject.toml speedups/setup.py $(wildcard speedups/*.c sp
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup tools format lint types test fuzz demo build alerts dashboards collector chart page bench soak compat check dist constraints clean
+.PHONY: help setup tools format lint types test fuzz demo build alerts dashboards collector chart page bench mutants soak compat check dist constraints clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ page: setup ## Build the page of sidelight view from its TypeScript.
 bench: setup ## Measure the overhead of instrumentation.
 	@$(BIN)/pytest -q tests/bench
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+mutants: setup ## Change the code in small places and see which changes the unit tests find; ARGS='--area store'.
+	@$(BIN)/python -m benchmarks.mutants $(ARGS)
 
 soak: setup ## Run four workers under load and kill one every two seconds; ARGS='--server gunicorn --seconds 600'.
 	@$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -111,7 +111,10 @@ BUNDLE = Variant(
     distributions=("prometheus-fastapi-instrumentator", "asgi-correlation-id", "structlog"),
     peer=True,
 )
-WITH_LOGS = (BARE, SIDELIGHT_LOGS, BUNDLE)
+SIDELIGHT_LOGS_COMPILED = Variant(
+    name="sidelight_logs_compiled", title="Sidelight, compiled", distributions=("sidelight", "sidelight-speedups")
+)
+WITH_LOGS = (BARE, SIDELIGHT_LOGS, SIDELIGHT_LOGS_COMPILED, BUNDLE)
 """Variants with metrics, a correlation id and a JSON access line."""
 TRACED = ("sidelight", "opentelemetry-sdk", "opentelemetry-instrumentation-fastapi")
 WITH_TRACES = (
