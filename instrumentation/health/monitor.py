@@ -64,17 +64,17 @@ class Result(NamedTuple):
 def health_check(
     name: str, check: Probe, *, seconds: float | None = None, required: bool = True, store: ProcessStore | None = None
 ) -> None:
-    """Ask for something whenever a probe asks whether this instance is ready; the same name again replaces the former.
+    """Run a check for each readiness probe. A check with the same name replaces the previous one.
 
-    An async function is awaited on the app's event loop; any other, and one that awaits nothing, runs in a thread of its
-    own. What hangs is not asked again until it has ended.
+    An async function is awaited on the app's event loop. Other functions, and async functions that await nothing, run in a
+    thread of their own. A check that hangs is not run again until it has ended.
 
     Args:
         name: The name of the checked dependency, such as ``database``. It becomes a label, so use few names.
-        check: Takes nothing. It has failed where it raises, ``SystemExit`` included, returns False or takes too long.
-        seconds: How long it may take; ``health.check_timeout_seconds`` by default.
-        required: False: it is shown, and the instance stays ready without it.
-        store: Where to show it; the process's own store by default.
+        check: A function without parameters. It fails if it raises, also ``SystemExit``, returns False or takes too long.
+        seconds: The time limit; ``health.check_timeout_seconds`` by default.
+        required: If False, the check is reported, but the instance stays ready if it fails.
+        store: Where the result is reported; the process's own store by default.
 
     Raises:
         InstrumentationError: ``health_check_name_invalid``, ``health_check_invalid``, ``health_checks_too_many``.
@@ -94,10 +94,10 @@ def health_check(
 
 
 class HealthChecks:
-    """Runs the checks of a process, each one once at a time, and remembers for a moment what it found.
+    """Runs the checks of a process, each at most once at the same time, and caches the results for a moment.
 
     Args:
-        clock: Gives seconds, as the monotonic clock does.
+        clock: Returns seconds, like the monotonic clock.
         show: Called with the name of a check and whether it passes, after each run.
     """
 
@@ -115,11 +115,11 @@ class HealthChecks:
         self._work: dict[str, asyncio.Future[Outcome]] = {}
 
     def settle(self, settings: Health) -> None:
-        """Say how long a check may take, and how long what it found is remembered."""
+        """Configure the time limit of checks, and for how long results are cached."""
         self._settings = settings
 
     def add(self, check: Check) -> None:
-        """Ask for this from now on.
+        """Add a check, or replace the one with the same name.
 
         Raises:
             InstrumentationError: ``health_checks_too_many``.
@@ -134,23 +134,23 @@ class HealthChecks:
         self._last.pop(check.name, None)
 
     def begin(self, loop: AbstractEventLoop) -> None:
-        """Ask on this loop; what runs on one that has ended is forgotten."""
+        """Run checks on this event loop; those that still run on another loop are dropped."""
         if loop is not self._loop:
             self._loop = loop
             self._asking, self._work = {}, {}
 
     def reset(self) -> None:
-        """Forget the parent's loop and what it found: this is a forked child."""
+        """Drop the loop and the results of the parent, in a forked child."""
         self._loop = None
         self._asking, self._work, self._last = {}, {}, {}
 
     async def results(self) -> list[Result]:
-        """What every check finds, side by side, no older than ``health.cache_seconds``."""
+        """The results of all checks, which run concurrently. They are at most ``health.cache_seconds`` old."""
         self.begin(asyncio.get_running_loop())
         return await asyncio.gather(*map(self._result, tuple(self._checks.values())))
 
     def collect(self) -> Iterable[Series]:
-        """No series: each result is shown when it is found. A scrape waits for no check, but starts checks with old results."""
+        """No series, because results are reported as they arrive. A scrape does not wait for checks, but starts those with old results."""
         found = [result for name in tuple(self._checks) if (result := self._last.get(name))]
         if len(found) < len(self._checks) or any(map(self._is_old, found)):
             self._ask_later()
@@ -171,7 +171,7 @@ class HealthChecks:
         asking = self._asking.get(check.name)
         if asking is None or asking.done():
             asking = self._asking[check.name] = asyncio.ensure_future(self._asked(check))
-        return await asyncio.shield(asking)  # a probe that gives up ends nothing for the others
+        return await asyncio.shield(asking)  # a probe that gives up does not cancel the check for other probes
 
     async def _asked(self, check: Check) -> Result:
         began = self._clock()
@@ -182,7 +182,7 @@ class HealthChecks:
             work = self._work[check.name] = asyncio.ensure_future(probing.outcome())
         await asyncio.wait({work}, timeout=limit)
         problem, reason = _judged(work, limit)
-        if probing.is_on_loop:  # a thread runs until it ends by itself, and no second one starts until then
+        if probing.is_on_loop:  # a thread cannot be cancelled, and no second one starts until it has ended
             work.cancel()
         now = self._clock()
         result = Result(check, problem, now - began, now)
@@ -190,14 +190,14 @@ class HealthChecks:
         return result
 
     def _note(self, result: Result, reason: str) -> None:
-        """Remember a result, and say so where it differs from the one before."""
+        """Cache a result, and log it if it differs from the previous one."""
         name = result.check.name
-        if self._checks.get(name) is not result.check:  # it was replaced meanwhile
+        if self._checks.get(name) is not result.check:  # the check has been replaced in the meantime
             return
         before, self._last[name] = self._last.get(name), result
         self._show(name, not result.problem)
         if result.problem and self._loop is not None:
-            # Scrapes may reach other workers only, and a failure that is over must not stay on their page.
+            # Scrapes may reach only other workers, and a failure that is over must not stay on their page.
             self._loop.call_later(max(self._settings.cache_seconds, _AGAIN_SECONDS), self._ask_later)
         if result.problem and not (before and before.problem):
             _log.warning("health check %s: %s", name, reason)
@@ -206,7 +206,7 @@ class HealthChecks:
 
 
 def _judged(work: asyncio.Future[Outcome], limit: float) -> tuple[str, str]:
-    """The problem for those who probe, and for the log, which masks secrets, with its reason."""
+    """The problem as probes show it, and the problem with its reason for the log, which masks secrets."""
     if not work.done():
         slow = f"took longer than {limit:g} s"
         return slow, slow
@@ -219,7 +219,7 @@ def _judged(work: asyncio.Future[Outcome], limit: float) -> tuple[str, str]:
 
 
 def checks_of(store: Store) -> HealthChecks:
-    """The checks of a store, made on first use."""
+    """The checks of a store, created on first use."""
     return _checks_of(cast("Hashable", store))
 
 

@@ -1,4 +1,4 @@
-"""The trace behind a number: the sampled span that was current when a response began."""
+"""Exemplars: the trace of a request duration, which is the sampled span at the start of the response."""
 
 from __future__ import annotations
 

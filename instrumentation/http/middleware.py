@@ -1,8 +1,8 @@
-"""The outermost layer around an app: measures requests, changes nothing else.
+"""The outermost layer around an app: it measures requests and changes nothing else.
 
-This is the request path. It is one closure because that is what costs least: a class with methods took half as long
-again (see docs/decisions/0008-the-request-path.md). speedups/_sidelight_speedups.c does the same for the usual request;
-what is changed here has to be changed there.
+This is the request path. It is one closure because that has the least overhead: a class with methods took half as long
+again (see docs/decisions/0008-the-request-path.md). speedups/_sidelight_speedups.c does the same for usual requests;
+a change here needs the same change there.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
     exemplars: HttpExemplars | None = None,
     listeners: tuple[Listener, ...] = (),
 ) -> ASGIApp:
-    """An ASGI app that counts what goes through it.
+    """An ASGI app that counts the requests that go through it.
 
     Args:
-        app: The app within.
-        recorder: Where to count.
+        app: The inner app.
+        recorder: Counts the requests.
         routes: The routes of the app.
-        excluded: Templates that do not count.
-        direct: Path to the app that answers it, uncounted.
-        other: Scope type to the app that takes what is no request.
-        aside: Gives the app that answers a method and path, uncounted, where ``direct`` has none.
+        excluded: Templates of routes that are not counted.
+        direct: Apps that answer a path and are not counted, by path.
+        other: Apps for scopes that are not HTTP requests, by scope type.
+        aside: Returns the app that answers a method and path and is not counted, if ``direct`` has none.
         streams: Recognises streamed responses; without it, there are none.
         active_by_route: Whether active requests are counted by route too, which is matched by path before it is known.
         labels: Finds the values of additional labels of the duration; None without any.
-        exemplars: Keeps the traces behind the durations; None if exemplars are off.
+        exemplars: Keeps the traces of durations; None if exemplars are off.
         listeners: Called once a request has been counted, with its scope, its series and the seconds it took
             from the first byte of the request to the end of the response.
     """
@@ -94,7 +94,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             return await answer(scope, receive, send)
         method_of_server = server_method(send, receive)
         server = getattr(method_of_server, "__self__", None)
-        scope[_SEEN] = server  # for layers within that ask whether its client is there
+        scope[_SEEN] = server  # for inner layers, which check whether the client is still connected
         method = METHODS.get(scope["method"], OTHER_METHOD)
         try:
             shard = shards.get(get_ident()) or recorder.shard(get_ident())
@@ -110,7 +110,9 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             recorder.could_not_count(fault)
             return await app(scope, receive, send)
         status = 0
-        owed: int | None = None  # bytes of the body that are still to come; None where only its end tells
+        owed: int | None = (
+            None  # bytes of the body that are still to come; None if only the end of the body shows that it is complete
+        )
         ended = 0.0
         trailers = is_held = heeds_parts = is_last = gone = stands = has_failed = False
         stream: Stream | None = None
@@ -122,7 +124,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             try:
                 if stream is not None:
                     stream.end(ended)
-                buffer[active] -= 1.0  # not when the app has returned: a background task does not belong to the request
+                buffer[active] -= 1.0  # not when the app returns: a background task does not belong to the request
                 if of_route is not None:
                     buffer[of_route] -= 1.0
             except Exception as fault:  # noqa: BLE001 - as above
@@ -139,10 +141,10 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             if not ended:
                 end()
 
-        # A plain function: a coroutine for every chunk of a stream would cost.
+        # A plain function, because a coroutine for every chunk of a stream would add overhead.
         def watched(message: Message) -> Awaitable[None]:  # noqa: C901, PLR0912 - see the module
             nonlocal status, owed, trailers, is_held, heeds_parts, is_last, gone, stands, stream, span
-            if is_last:  # what follows a response that is complete, such as an empty part, changes nothing
+            if is_last:  # messages after the complete response, such as an empty part, change nothing
                 return send(message)
             try:
                 kind = message["type"]
@@ -185,7 +187,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
                     is_last = not trailers
                 elif kind == "http.response.zerocopysend":
                     is_last = not (message.get("more_body") or trailers)
-            except Exception as fault:  # noqa: BLE001 - a message without a type is the server's to refuse
+            except Exception as fault:  # noqa: BLE001 - the server refuses a message without a type
                 recorder.could_not_count(fault)
             return last(message) if is_last else send(message)
 
@@ -194,13 +196,13 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             message = await receive()
             try:
                 if message["type"] == "http.disconnect" and not ended:
-                    # While the last message is being sent it says that all is sent: hypercorn tells who listens first,
-                    # and they may then cancel who sends. uvicorn drops what waited for a client that left.
+                    # While the last message is being sent, a disconnect means that all is sent: hypercorn reports it to
+                    # receive() first, and the app may then cancel send(). uvicorn drops what a client that left has not read.
                     if is_last and getattr(server, "disconnected", False) is not True:
                         end()
                     else:
                         gone = True
-            except Exception as fault:  # noqa: BLE001 - a message without a type is the app's to refuse
+            except Exception as fault:  # noqa: BLE001 - the app refuses a message without a type
                 recorder.could_not_count(fault)
             return message
 
@@ -222,7 +224,7 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
             try:
                 if not is_answered:
                     gone = gone or client_has_left(server) is True
-                # What Routes.template does, without the calls, for the usual case.
+                # The same as Routes.template for the usual case, without its calls.
                 chosen = scope.get("route")
                 nested = scope.get("fastapi")
                 if nested:
@@ -262,18 +264,18 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 
 
 def with_lasting_headers(message: Message) -> Message:
-    """A start of a response whose headers can be read more than once; some frameworks give an iterator."""
+    """The start of a response with headers that can be read more than once; some frameworks pass an iterator."""
     headers = message.get("headers")
     return message if headers is None or isinstance(headers, list | tuple) else {**message, "headers": list(headers)}
 
 
 def promised_bytes(method: str, status: int, headers: Any) -> int | None:
-    """How many bytes of body complete a response; None where only its last message tells.
+    """The number of bytes after which the body is complete; None if only the last message shows it.
 
     Args:
-        method: Of the request.
-        status: Of the response.
-        headers: Of the response, as ASGI has them.
+        method: The method of the request.
+        status: The status of the response.
+        headers: The headers of the response, as in ASGI.
     """
     if method == "HEAD" or status in _WITHOUT_BODY:
         return 0
@@ -281,13 +283,13 @@ def promised_bytes(method: str, status: int, headers: Any) -> int | None:
         for name, value in headers or ():
             if len(name) == len(_CONTENT_LENGTH) and name.lower() == _CONTENT_LENGTH:
                 return int(value) if value.isdigit() else None
-    except (AttributeError, TypeError, ValueError):  # no header: the server's to refuse
+    except (AttributeError, TypeError, ValueError):  # not a header; the server refuses it
         pass
     return None
 
 
 def counting(app: ASGIApp) -> ASGIApp:
-    """An app that counts although the layer outside of it, which sent the request aside, did not."""
+    """An app that counts a request that the outer layer passed on without counting it."""
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
         scope.pop(_SEEN, None)
@@ -297,5 +299,5 @@ def counting(app: ASGIApp) -> ASGIApp:
 
 
 async def awaiting(awaitable: Awaitable[Any]) -> Any:
-    """A coroutine around any other awaitable, which the compiled layer cannot pass messages to by itself."""
+    """A coroutine around another awaitable, because the compiled layer can only drive coroutines."""
     return await awaitable

@@ -136,7 +136,7 @@ def _size(message: Message) -> int:
 
 
 def _length(body: object) -> int:
-    """What a server would send of it; what is no bytes is the server's to refuse, not ours."""
+    """The number of bytes that a server would send; the server itself refuses a body that is not bytes."""
     if isinstance(body, memoryview):
         return body.nbytes
     return len(body) if isinstance(body, (bytes, bytearray)) else 0

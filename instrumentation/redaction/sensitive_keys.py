@@ -36,7 +36,7 @@ def key_pattern(names: Iterable[str]) -> str:
 
 
 def _bounded(names: list[str], glued_before: bool, glued_behind: bool) -> str:  # noqa: FBT001 - the two stars of a name
-    """The names with their bounds: what is no letter, or a change from small letters to a capital."""
+    """The names with their boundaries: a character that is not a letter, or a capital letter after a small one."""
     any_case, camel, capital, upper = (
         "(?:" + "|".join(map(form, names)) + ")" for form in (_any_case, _camel, _capital, str.upper)
     )

@@ -148,7 +148,7 @@ def _judged(regex: re.Pattern[str], judge: Callable[[re.Match[str]], int], text:
         if end:
             parts += [text[done : match.end(1) if regex.groups else match.start()], MASK]
             done = at = end
-        else:  # what is no secret may be followed by one
+        else:  # a value that is not a secret may be followed by one
             group = _GROUP.match(text, match.start())
             at = max(match.start() + 1, group.end() if group else 0)
     return "".join([*parts, text[done:]]) if parts else text

@@ -110,7 +110,7 @@ class Other:
 
 
 async def streaming(asked: Any, receive: Any, send: Any) -> None:
-    """Also takes what is no request, and sends what is no message."""
+    """Also accepts scopes that are not requests, and sends values that are not messages."""
     if asked["type"] == "none":
         await send(None)
     await receive()
