@@ -4,7 +4,7 @@
 of the request, without an event loop: the layer is a coroutine that is suspended only while the server sends a chunk of the
 body. It continues when the server requests the next chunk, so a duration ends when the last chunk was sent.
 
-ScrapeCallbacks: PEP 3333, and the ASGI specification, version 3.0.
+Sources: PEP 3333, and the ASGI specification, version 3.0.
 """
 
 from __future__ import annotations
