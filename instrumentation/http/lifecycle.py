@@ -16,6 +16,8 @@ from instrumentation.offload import in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    _Step = tuple[str, Callable[[], object] | None]
+
 _log = logging.getLogger("instrumentation")
 
 SERVES_AFTER_SECONDS = 0.25
@@ -64,7 +66,7 @@ class Lifecycle:
         self._check_aside()
         if not self._has_lifespan:
             self.serve()
-        faults, self._faults = [*self._faults, *_faults((part, part.start) for part in self._parts)], []
+        faults, self._faults = [*self._faults, *_faults((part.name, part.start) for part in self._parts)], []
         for fault in faults[1:]:
             _log.error("sidelight could not start: %s", fault)
         if faults:
@@ -75,7 +77,8 @@ class Lifecycle:
         self._has_lifespan = True
         if not self._is_checked:
             self._is_checked = True
-            self._faults = await in_thread(self._check, "sidelight-check")
+            checks = self._checks()
+            self._faults = await in_thread(lambda: _faults(checks), "sidelight-check")
 
     def serve_soon(self) -> None:
         """Call ``serve`` a moment after the app has started up: only then does hypercorn set up its logging."""
@@ -88,22 +91,23 @@ class Lifecycle:
         """Tell every part that the server runs; only the first call does something."""
         if not self._is_served:
             self._is_served = True
-            _faults((part, part.serve) for part in self._parts)
+            _faults((part.name, part.serve) for part in self._parts)
 
-    def _check(self) -> list[SettingsError]:
-        return _faults((part, part.check) for part in self._parts)
+    def _checks(self) -> list[_Step]:
+        return [(part.name, part.check) for part in self._parts if part.check is not None]
 
     def _check_aside(self) -> None:
         """Check without ``check`` before: the server has no lifespan protocol, and a request must not wait."""
         if self._is_checked:
             return
         self._is_checked = True
+        checks = self._checks()
         if not _has_event_loop():
-            self._faults = self._check()
+            self._faults = _faults(checks)
             return
 
-        def check() -> None:
-            for fault in self._check():
+        def check() -> None:  # without a reference to the app, which may be deleted meanwhile
+            for fault in _faults(checks):
                 _log.error("sidelight found after the start: %s", fault)
 
         threading.Thread(target=check, name="sidelight-check", daemon=True).start()
@@ -134,17 +138,17 @@ class Lifecycle:
         atexit.register(lambda: self.stop() if os.getpid() == pid else None)
 
 
-def _faults(steps: Iterable[tuple[Part, Callable[[], object] | None]]) -> list[SettingsError]:
-    """Take a step of each part. Settings that cannot be used are returned; another failure is logged by the part's name."""
+def _faults(steps: Iterable[_Step]) -> list[SettingsError]:
+    """Take steps. Settings that cannot be used are returned; another failure is logged by the name of its part."""
     faults = []
-    for part, step in steps:
+    for name, step in steps:
         try:
             if step is not None:
                 step()
         except SettingsError as error:
             faults.append(error)
         except Exception:  # noqa: BLE001 - an error in Sidelight must not become the service's
-            _log.exception("sidelight could not start: %s. The service continues without it", part.name)
+            _log.exception("sidelight could not start: %s. The service continues without it", name)
     return faults
 
 
