@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from instrumentation.catalog import METRICS
 from instrumentation.exposition.formats import Page
+from instrumentation.http.middleware import with_lasting_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,6 +50,7 @@ class BufferedResponse:
     async def take(self, message: Message) -> None:
         """Take a message from the app."""
         if message["type"] == "http.response.start":
+            message = with_lasting_headers(message)
             self.status = message["status"]
             if _may_be_page(message):
                 self._start = message
