@@ -79,6 +79,7 @@ def logging_app_errors(app: ASGIApp) -> ASGIApp:
                 )
             raise
 
+    logged.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return logged
 
 
