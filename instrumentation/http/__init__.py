@@ -131,10 +131,13 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     features = [
         make(Instrumented(app, routes, settings, store, recorder, user_id, given.on_request)) for make in FEATURES
     ]
-    log_settings(settings, source)
     parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
     lifecycle.add(Part("metrics port", lambda: _open_own_port(page, settings)))
-    lifecycle.add(*(Part(name, feature.begin, feature.flush, feature.end) for name, feature in parts.items()))
+    lifecycle.add(*(Part(name, each.begin, each.flush, each.end, each.check) for name, each in parts.items()))
+    lifecycle.add(
+        Part("settings", serve=lambda: log_settings(settings, source)),
+        Part("exclusions", serve=excluded.log_no_effect),
+    )
     if given.interface == "wsgi":  # nobody tells a WSGI app that the server ends
         lifecycle.add(Part("end of the process", lifecycle.stop_at_exit))
     listeners = tuple(each.listener for each in features if each.listener)
@@ -152,6 +155,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
 
     def layer(inner: ASGIApp) -> ASGIApp:
         async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+            await lifecycle.check()
             recorder.prime()
             lifecycle.start()  # another event loop of a process that has begun already
             await ending(inner if has_lifespan else lasting(inner), lifecycle)(scope, receive, send)

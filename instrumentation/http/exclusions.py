@@ -37,7 +37,12 @@ class Exclusions:
         self._methods = frozenset(settings.excluded_methods)
         self._routes = routes
         self._has_unmatched = not settings.count_unmatched and routes.has_table
-        if not settings.count_unmatched and not routes.has_table:
+        self._has_no_effect = not settings.count_unmatched and not routes.has_table
+
+    def log_no_effect(self) -> None:
+        """Log once that a setting has no effect on this app."""
+        if self._has_no_effect:
+            self._has_no_effect = False
             _log.warning(
                 "http.count_unmatched: false has no effect on an app of no known framework: "
                 "no route matches any of its requests, so all of them are counted"

@@ -68,6 +68,7 @@ class Feature(NamedTuple):
         listener: Called with each request that was counted.
         pages: Path to the app that answers it, uncounted.
         begin: Called in the process that serves, before its first request and again with each event loop.
+        check: Called once, in a thread, before anything begins; it may read files.
         flush: Called in a thread when the app has shut down, and waits until everything is written.
         end: Called on the event loop after that; some servers then end the process without another word.
         undo: Reverts the changes to the app, for ``uninstrument()``.
@@ -80,6 +81,7 @@ class Feature(NamedTuple):
     flush: Callable[[], None] | None = None
     end: Callable[[], None] | None = None
     undo: Callable[[], None] | None = None
+    check: Callable[[], None] | None = None
 
 
 def body_sizes(app: Instrumented) -> Feature:
@@ -111,11 +113,7 @@ def team_signals(app: Instrumented) -> Feature:
     """The team's own signals: a handle that is not declared, or called with other labels, stops the start."""
     declare(app.settings)
 
-    def begin() -> None:
-        start(in_use(app.settings), app.store)
-        check_calls()
-
-    return Feature(begin=begin)
+    return Feature(begin=lambda: start(in_use(app.settings), app.store), check=check_calls)
 
 
 def active_users(app: Instrumented) -> Feature:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import logging
 import os
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,9 +14,13 @@ from instrumentation.errors import SettingsError
 from instrumentation.offload import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    _Step = tuple[str, Callable[[], object] | None]
 
 _log = logging.getLogger("instrumentation")
+
+SERVES_AFTER_SECONDS = 0.25
 
 
 class Part(NamedTuple):
@@ -22,6 +28,8 @@ class Part(NamedTuple):
 
     Attributes:
         name: What it is called in the log, such as ``audit trail``.
+        check: Called once, in a thread, before anything starts; it may read files.
+        serve: Called once the server runs and has set up its logging: a while after the start, or with the first request.
         start: Called in the process that serves, before its first request and again with each event loop.
         flush: Called in a thread when the app has shut down, and waits until everything is written.
         stop: Called on the event loop after that; some servers then end the process without another word.
@@ -31,6 +39,8 @@ class Part(NamedTuple):
     start: Callable[[], object] | None = None
     flush: Callable[[], object] | None = None
     stop: Callable[[], object] | None = None
+    check: Callable[[], object] | None = None
+    serve: Callable[[], object] | None = None
 
 
 class Lifecycle:
@@ -38,6 +48,8 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
+        self._is_checked = self._is_served = self._has_lifespan = False
+        self._faults: list[SettingsError] = []
 
     def add(self, *parts: Part) -> None:
         """Add parts behind the others."""
@@ -46,25 +58,63 @@ class Lifecycle:
     def start(self) -> None:
         """Start every part. One that fails is logged by its name, and the others start all the same.
 
+        Without a lifespan this is the first request, so the server runs already.
+
         Raises:
             SettingsError: A setting cannot be used, such as a port that is taken; raised once the others have started.
         """
-        faults: list[SettingsError] = []
-        for part in self._parts:
-            try:
-                if part.start is not None:
-                    part.start()
-            except SettingsError as error:
-                faults.append(error)
-            except Exception:  # noqa: BLE001 - an error in Sidelight must not become the service's
-                _log.exception("sidelight could not start: %s. The service continues without it", part.name)
+        self._check_aside()
+        if not self._has_lifespan:
+            self.serve()
+        faults, self._faults = [*self._faults, *_faults((part.name, part.start) for part in self._parts)], []
         for fault in faults[1:]:
             _log.error("sidelight could not start: %s", fault)
         if faults:
             raise faults[0]
 
+    async def check(self) -> None:
+        """Check every part in a thread as a lifespan begins; ``start`` raises what was found."""
+        self._has_lifespan = True
+        if not self._is_checked:
+            self._is_checked = True
+            checks = self._checks()
+            self._faults = await in_thread(lambda: _faults(checks), "sidelight-check")
+
+    def serve_soon(self) -> None:
+        """Call ``serve`` a moment after the app has started up: only then does hypercorn set up its logging."""
+        try:
+            asyncio.get_running_loop().call_later(SERVES_AFTER_SECONDS, self.serve)
+        except RuntimeError:  # not asyncio's event loop
+            self.serve()
+
+    def serve(self) -> None:
+        """Tell every part that the server runs; only the first call does something."""
+        if not self._is_served:
+            self._is_served = True
+            _faults((part.name, part.serve) for part in self._parts)
+
+    def _checks(self) -> list[_Step]:
+        return [(part.name, part.check) for part in self._parts if part.check is not None]
+
+    def _check_aside(self) -> None:
+        """Check without ``check`` before: the server has no lifespan protocol, and a request must not wait."""
+        if self._is_checked:
+            return
+        self._is_checked = True
+        checks = self._checks()
+        if not _has_event_loop():
+            self._faults = _faults(checks)
+            return
+
+        def check() -> None:  # without a reference to the app, which may be deleted meanwhile
+            for fault in _faults(checks):
+                _log.error("sidelight found after the start: %s", fault)
+
+        threading.Thread(target=check, name="sidelight-check", daemon=True).start()
+
     def stop(self) -> None:
         """Flush and stop every part. One that fails is logged by its name, and the others stop all the same."""
+        self.serve()
         for part in self._parts:
             for step in (part.flush, part.stop):
                 with _named(part):
@@ -73,6 +123,7 @@ class Lifecycle:
 
     async def stop_in_threads(self) -> None:
         """The same, without holding up the event loop while something is written."""
+        self.serve()
         for part in self._parts:
             with _named(part):
                 if part.flush is not None:
@@ -85,6 +136,28 @@ class Lifecycle:
         """Stop when this process ends, but not when a process forked from it does."""
         pid = os.getpid()
         atexit.register(lambda: self.stop() if os.getpid() == pid else None)
+
+
+def _faults(steps: Iterable[_Step]) -> list[SettingsError]:
+    """Take steps. Settings that cannot be used are returned; another failure is logged by the name of its part."""
+    faults = []
+    for name, step in steps:
+        try:
+            if step is not None:
+                step()
+        except SettingsError as error:
+            faults.append(error)
+        except Exception:  # noqa: BLE001 - an error in Sidelight must not become the service's
+            _log.exception("sidelight could not start: %s. The service continues without it", name)
+    return faults
+
+
+def _has_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager

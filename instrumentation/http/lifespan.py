@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from instrumentation.http.lifecycle import Lifecycle
 
 _STARTUP, _SHUTDOWN = "lifespan.startup", "lifespan.shutdown"
+_STARTED = f"{_STARTUP}.complete"
 _ENDED = frozenset(("lifespan.shutdown.complete", "lifespan.shutdown.failed"))
 
 
@@ -17,7 +18,7 @@ def ending(app: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:
 
     Args:
         app: The app within.
-        lifecycle: What stops.
+        lifecycle: What serves and stops.
     """
 
     async def ended(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,6 +30,8 @@ def ending(app: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:
                 await lifecycle.stop_in_threads()
                 has_ended = True
             await send(message)
+            if message["type"] == _STARTED:
+                lifecycle.serve_soon()
 
         try:
             await app(scope, receive, last)

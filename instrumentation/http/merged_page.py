@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from instrumentation.catalog import METRICS
 from instrumentation.exposition.formats import Page
+from instrumentation.http.middleware import with_lasting_headers
 from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class BufferedResponse:
     async def take(self, message: Message) -> None:
         """Take a message from the app."""
         if message["type"] == "http.response.start":
+            message = with_lasting_headers(message)
             self.status = message["status"]
             if _may_be_page(message):
                 self._start = message

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.registry import REGISTRY
 
 from instrumentation.errors import InstrumentationError
+from instrumentation.http.frameworks import own_server
 from instrumentation.http.wsgi import as_asgi, as_wsgi, is_nested
 from instrumentation.store import default_store
 
@@ -161,7 +162,9 @@ def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> 
         return type(app).__bases__[0].__call__(app, environ, start_response)
 
     is_wsgi = given.interface == "wsgi"
-    entrance = _entrance(inner_wsgi if is_wsgi else inner_asgi, layer, given.interface)
+    server = own_server(app)
+    within = inner_asgi if server is None else server.within(inner_asgi)
+    entrance = _entrance(inner_wsgi if is_wsgi else within, layer, given.interface)
 
     def below(kind: Any) -> Any:
         def set_attribute(self: Any, name: str, value: Any) -> None:
@@ -176,7 +179,8 @@ def _by_call(app: Any, layer: Layer, given: Given, undo: Callable[[], None]) -> 
             return entrance(environ, start_response) if is_outermost else kind.__call__(self, environ, start_response)
 
         call = call_wsgi if is_wsgi else call_asgi
-        own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call, **{_UNDO: undo})
+        more = {} if server is None else server.methods(kind, entrance)
+        own = _class_of(app, kind, given, __setattr__=set_attribute, __call__=call, **{_UNDO: undo}, **more)
         return own
 
     object.__setattr__(app, "__class__", below(type(app)))

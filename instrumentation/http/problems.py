@@ -75,6 +75,7 @@ def logging_app_errors(app: ASGIApp) -> ASGIApp:
             log_once("an AppError is not answered: Sidelight does not support the exception handlers of this framework")
             raise
 
+    logged.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return logged
 
 

@@ -79,6 +79,7 @@ def counting_bytes(app: ASGIApp) -> ASGIApp:
 
         return await app(scope, heard, counted)
 
+    counting.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return counting
 
 

@@ -42,6 +42,7 @@ def keeping_headers(app: ASGIApp) -> ASGIApp:
 
         await app(scope, receive, answering)
 
+    kept.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return kept
 
 

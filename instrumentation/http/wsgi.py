@@ -4,7 +4,7 @@
 of the request, without an event loop: the layer is a coroutine that is suspended only while the server sends a chunk of the
 body. It continues when the server requests the next chunk, so a duration ends when the last chunk was sent.
 
-ScrapeCallbacks: PEP 3333, and the ASGI specification, version 3.0.
+Sources: PEP 3333, and the ASGI specification, version 3.0.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.correlation import ID, _current
-from instrumentation.http.frameworks.interface import ARRIVAL, ENVIRON
+from instrumentation.http.frameworks.interface import ARRIVAL, ENVIRON, EXCHANGE
 from instrumentation.http.middleware import awaiting
 from instrumentation.http.recorder import SERVER_ERROR
 from instrumentation.http.sizes import MARK, Moved
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _SEEN = "sidelight.seen"
-_EXCHANGE = "sidelight.exchange"
 _thread = threading.local()
 _FILE: Any = object()  # in place of a chunk: the server sends the file itself
 _WITHOUT_BODY = frozenset((204, 304))
@@ -56,7 +55,7 @@ def as_asgi(app: WSGIApp) -> ASGIApp:
 
     async def called(scope: Scope, receive: Receive, send: Send) -> None:
         del receive
-        environ, exchange = scope[ENVIRON], scope[_EXCHANGE]
+        environ, exchange = scope[ENVIRON], scope[EXCHANGE]
         environ[_SEEN], environ[ARRIVAL] = True, scope.get(ARRIVAL)
         if isinstance(scope.get(MARK), Moved):
             environ["wsgi.input"] = _CountedInput(environ["wsgi.input"], scope[MARK])
@@ -313,7 +312,7 @@ def scope_of(environ: Environ, exchange: Exchange) -> Scope:
         "server": (environ.get("SERVER_NAME", ""), _port(environ.get("SERVER_PORT"))),
         "extensions": {},
         ENVIRON: environ,
-        _EXCHANGE: exchange,
+        EXCHANGE: exchange,
     }
 
 

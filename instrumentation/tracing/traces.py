@@ -179,6 +179,9 @@ class _NoPropagator(TextMapPropagator):
 def _remember(span: Span, scope: Any) -> None:
     if span.is_recording():
         scope[SERVER_SPAN] = span
+        if "server.address" in (getattr(span, "attributes", None) or ()):
+            # OpenTelemetry's instrumentation writes `host:port`, although `server.port` has the port.
+            span.set_attribute("server.address", (scope.get("server") or ("0.0.0.0",))[0])  # noqa: S104 - its default
         if ID in scope:
             span.set_attribute("correlation_id", scope[ID])
 

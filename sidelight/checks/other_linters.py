@@ -1,6 +1,6 @@
 """Checks of cloudflare/pint and grafana/dashboard-linter that ``sidelight check`` does not have, and the reasons.
 
-ScrapeCallbacks: https://cloudflare.github.io/pint/checks/ and https://github.com/grafana/dashboard-linter/tree/main/docs/rules.
+Sources: https://cloudflare.github.io/pint/checks/ and https://github.com/grafana/dashboard-linter/tree/main/docs/rules.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
-_INTERFACES = {"asgi": "ASGI", "wsgi": "WSGI"}
+_INTERFACES = {"asgi": "ASGI", "wsgi": "WSGI", "sanic": "Sanic's own server"}
 
 
 class Compatibility(NamedTuple):

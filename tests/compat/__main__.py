@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
 
 from benchmarks.console import say
+from sidelight.toolchain.processes import ProcessError
 from tests.compat.applications import Application, applications, drive
 from tests.compat.results import record, row_of, row_of_application
 from tests.compat.suites import Suite, Workshop, differences, suites
@@ -15,51 +20,81 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class Verdict(NamedTuple):
+    """What became of a suite or an application.
+
+    Attributes:
+        is_right: Whether nothing differs without a reason.
+        lines: What is printed.
+    """
+
+    is_right: bool
+    lines: list[str]
+
+
 def main() -> int:
     """Run the suites and drive the applications, print what differs, and record the results.
+
+    One that cannot be run is named, and the others run all the same.
 
     Returns:
         1 if a test differs and ``suites.toml`` gives no reason, or the page of an application is wrong.
     """
-    known: dict[str, Callable[[], bool]] = {
-        **{suite.package: lambda suite=suite: _is_explained(suite) for suite in suites()},
-        **{each.package: lambda each=each: _is_right(each) for each in applications()},
+    known: dict[str, Callable[[], Verdict]] = {
+        **{suite.package: lambda suite=suite: _of_suite(suite) for suite in suites()},
+        **{each.package: lambda each=each: _of_application(each) for each in applications()},
     }
     parser = argparse.ArgumentParser(prog="make compat", description=__doc__)
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"by default all: {', '.join(known)}")
-    chosen = parser.parse_args().only or list(known)
+    parser.add_argument("--jobs", type=int, default=1, help="how many of them run at a time")
+    options = parser.parse_args()
+    chosen = options.only or list(known)
     unknown = [name for name in chosen if name not in known]
     if unknown:
         parser.error(f"got {', '.join(unknown)}; give names of {', '.join(known)}")
-    are_right = [known[name]() for name in chosen]
+    are_right = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for verdict in pool.map(lambda name: known[name](), chosen):
+            say("\n".join(verdict.lines))
+            are_right.append(verdict.is_right)
     say("Run `make build` to write docs/reference/compatibility.md.")
     return int(not all(are_right))
 
 
-def _is_explained(suite: Suite) -> bool:
+def _of_suite(suite: Suite) -> Verdict:
+    title = f"{suite.name} {suite.version}"
     if not suite.tests:
-        say(f"{suite.name} {suite.version}: its source distribution has no tests")
         record("suites", suite.name, row_of(suite, {}, []))
-        return True
-    runs = Workshop(suite).compare()
+        return Verdict(is_right=True, lines=[f"{title}: its source distribution has no tests"])
+    try:
+        runs = Workshop(suite).compare()
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return Verdict(is_right=False, lines=[f"{title}: COULD NOT BE RUN: {error}"])
     found = differences(suite, runs)
-    say(f"{suite.name} {suite.version}")
+    lines = [title]
     for layer, run in runs.items():
-        say(f"  {layer:9} " + ", ".join(f"{count} {outcome}" for outcome, count in run.counts().items()))
+        lines.append(f"  {layer:9} " + ", ".join(f"{count} {outcome}" for outcome, count in run.counts().items()))
     for each in found:
-        why = each.reason or f"not explained: {each.failure}"
-        say(f"  differs ({', '.join(each.layers)}): {each.test}\n    {why}")
+        lines += [f"  differs ({', '.join(each.layers)}): {each.test}", f"    {each.reason or 'NOT EXPLAINED'}"]
+        lines.append(f"    {each.failure}")
     record("suites", suite.name, row_of(suite, runs, found))
-    return all(each.reason for each in found)
+    return Verdict(is_right=all(each.reason for each in found), lines=lines)
 
 
-def _is_right(application: Application) -> bool:
-    shown = drive(application)
-    say(f"{application.name} {application.version}: {'right' if shown.is_right else 'WRONG'}")
-    say(f"  received {dict(shown.received)}\n  counted  {dict(shown.counted)}")
-    say(f"  routes {', '.join(map(repr, shown.routes))}; lines with a concrete path: {len(shown.concrete)}")
+def _of_application(application: Application) -> Verdict:
+    title = f"{application.name} {application.version}"
+    try:
+        shown = drive(application)
+    except (ProcessError, RuntimeError, httpx.HTTPError) as error:
+        return Verdict(is_right=False, lines=[f"{title}: COULD NOT BE RUN: {error}"])
     record("applications", application.name, row_of_application(application, shown))
-    return shown.is_right
+    lines = [
+        f"{title}: {'right' if shown.is_right else 'WRONG'}",
+        f"  received {dict(shown.received)}",
+        f"  counted  {dict(shown.counted)}",
+        f"  routes {', '.join(map(repr, shown.routes))}; lines with a concrete path: {len(shown.concrete)}",
+    ]
+    return Verdict(is_right=shown.is_right, lines=lines)
 
 
 if __name__ == "__main__":

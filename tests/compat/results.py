@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.compat.suites import Difference, Outcomes, Suite
 
 PATH = ROOT / "requirements" / "compat.json"
+_writing = threading.Lock()
 
 
 def record(section: str, name: str, row: Mapping[str, Any]) -> None:
@@ -28,10 +30,11 @@ def record(section: str, name: str, row: Mapping[str, Any]) -> None:
         name: The name of the row.
         row: What the page says of it.
     """
-    table = json.loads(PATH.read_text("utf-8")) if PATH.exists() else {}
     facts = {"date": datetime.now(UTC).date().isoformat(), "python": platform.python_version()}
-    table.setdefault(section, {})[name] = {**row, **facts}
-    PATH.write_text(json.dumps(table, indent=2, sort_keys=True) + "\n", "utf-8")
+    with _writing:
+        table = json.loads(PATH.read_text("utf-8")) if PATH.exists() else {}
+        table.setdefault(section, {})[name] = {**row, **facts}
+        PATH.write_text(json.dumps(table, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def row_of(suite: Suite, runs: Mapping[str, Outcomes], found: list[Difference]) -> dict[str, Any]:

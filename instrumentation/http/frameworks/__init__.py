@@ -125,6 +125,18 @@ def framework_of(app: Any) -> str | None:
     return None
 
 
+def own_server(app: Any) -> Any:
+    """Passes the requests of the framework's own server to the layers; None if the framework has none.
+
+    Only Sanic has a server that does not use ASGI; see ``SanicServer``.
+    """
+    if framework_of(app) != "sanic.Sanic":
+        return None
+    from instrumentation.http.sanic_server import SanicServer  # noqa: PLC0415 - only for Sanic
+
+    return SanicServer(app)
+
+
 def _adapted(name: str, app: Any) -> Framework:
     module, _, adapter = name.partition(".")
     framework: Framework = getattr(import_module(f"{__name__}.{module}"), adapter)(app)

@@ -29,6 +29,10 @@ ARRIVAL = "sidelight.arrival"
 """The key, in a scope or an environ, of the request's ``Arrival``."""
 
 
+EXCHANGE = "sidelight.exchange"
+"""The key, in a scope, of the object that exchanges messages with a server that does not use ASGI."""
+
+
 class Route(NamedTuple):
     """A route of an app.
 

@@ -1,26 +1,22 @@
-"""Sanic: the current request, in a context variable, has its route."""
+"""Sanic: the current request has its route; on an ASGI server it is in a context variable."""
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.frameworks.interface import ARRIVAL, METHODS, UNMATCHED, WEBSOCKET, listed
+from instrumentation.http.frameworks.interface import ARRIVAL, EXCHANGE, METHODS, UNMATCHED, WEBSOCKET, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from instrumentation.http.frameworks.interface import Respond, Route, Scope
 
-_log = logging.getLogger("instrumentation")
-
 
 class Sanic:
-    """A Sanic app, served as ASGI."""
+    """A Sanic app."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        app.register_listener(_warn_unless_asgi, "before_server_start")
 
     def routes(self) -> Iterator[Route]:
         """Every route, as Sanic writes it."""
@@ -30,6 +26,9 @@ class Sanic:
 
     def chosen(self, scope: Scope) -> str:
         """The template of the route, such as ``/items/<item:int>``."""
+        if EXCHANGE in scope:  # Sanic's own server
+            route = scope[EXCHANGE].request.route
+            return UNMATCHED if route is None else _template(route)
         from sanic import Request  # noqa: PLC0415 - the app has loaded it
         from sanic.exceptions import ServerError  # noqa: PLC0415 - the app has loaded it
 
@@ -65,13 +64,6 @@ class Sanic:
 
         if (kind, None) not in self._app.error_handler.cached_handlers:
             self._app.error_handler.add(kind, answer)
-
-
-async def _warn_unless_asgi(app: Any) -> None:
-    if not app.asgi:
-        _log.warning(
-            "Requests are not observed: Sanic's own server does not use ASGI; serve the app with an ASGI server such as uvicorn"
-        )
 
 
 def _template(route: Any) -> str:

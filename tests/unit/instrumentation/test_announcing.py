@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
 import instrumentation
 from instrumentation.settings import announcing, settings_source
@@ -29,8 +31,18 @@ def unsaid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def said(caplog: pytest.LogCaptureFixture, **given: Any) -> list[tuple[str, str]]:
     with caplog.at_level(logging.INFO, "instrumentation"):
         for _ in range(2):
-            instrumentation.instrument(shop(), store=LocalStore(), registry=CollectorRegistry(), **given)
-    return [(record.levelname, record.getMessage()) for record in caplog.records]
+            app = instrumentation.instrument(shop(), store=LocalStore(), registry=CollectorRegistry(), **given)
+            with TestClient(app):
+                pass
+    return [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "announcing"]
+
+
+def test_nothing_is_logged_before_the_app_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The service, or the operator of its server, may configure logging until then."""
+    (tmp_path / "sidelight.yaml").write_text("logging: {enabled: false}\nhttp: {count_unmatched: false}")
+    with caplog.at_level(logging.INFO, "instrumentation"):
+        instrumentation.instrument(PlainTextResponse("here"), store=LocalStore(), registry=CollectorRegistry())
+    assert caplog.messages == []
 
 
 def test_the_file_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

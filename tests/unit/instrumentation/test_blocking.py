@@ -39,7 +39,6 @@ LIBRARY = (sys.base_prefix, "<", str(Path(blockbuster.__file__).parent), __file_
 TOKEN = "a-token-of-a-file"  # noqa: S105 - of this test
 ALLOWED = (
     ("os.write", "instrumentation/store/worker_files.py", "publish"),  # a new series' name, once, to a file in memory
-    ("io.BufferedReader.read", "instrumentation/signals/calls.py", "_faults"),  # once, before the first request
     ("os.path.abspath", "structlog/tracebacks.py", "extract"),  # of a path that is absolute already
 )
 

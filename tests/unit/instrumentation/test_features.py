@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
+from opentelemetry import trace
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.util._once import Once
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.routing import Router
 
 import instrumentation
 from instrumentation.settings import parse_settings
+from instrumentation.store import LocalStore
 from tests.unit.instrumentation.test_http import Observed, shop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SIZES = parse_settings({"http": {"body_sizes": True}})
 
@@ -61,3 +68,23 @@ def test_sizes_are_not_counted_by_default(path: str) -> None:
     observed = Observed(shop())
     observed.call(("GET", path))
     assert sizes(observed) == {}
+
+
+@pytest.mark.parametrize("make", [FastAPI, Starlette])
+def test_frameworks_can_look_through_every_layer(
+    make: Callable[[], Starlette], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FastAPI looks for OpenTelemetry's middleware by the attribute `app`, and creates a second span without it."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)  # only for this test: FastAPI would wrap every later app
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
+    app = make()
+    settings = parse_settings({"http": {"body_sizes": True}, "tracing": {"endpoint": "http://127.0.0.1:9"}})
+    store = LocalStore()
+    instrumentation.instrument(app, settings=settings, store=store, registry=CollectorRegistry())
+    app.middleware_stack = app.build_middleware_stack()
+    layer, seen = app.middleware_stack, list[Any]()
+    while layer is not None:
+        seen.append(layer)
+        layer = getattr(layer, "app", None)
+    assert any(isinstance(each, OpenTelemetryMiddleware) for each in seen)
+    assert any(isinstance(each, Router) for each in seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import httpx
@@ -100,3 +101,49 @@ def test_a_feature_that_fails_keeps_no_request_and_no_other_feature(
     assert started == ["behind"]
     assert "sidelight could not start: broken feature" in caplog.text
     assert "metrics.port" not in caplog.text
+
+
+def test_a_check_runs_once_in_a_thread_and_what_it_finds_stops_the_start() -> None:
+    lifecycle, threads = Lifecycle(), list[str]()
+
+    def check() -> None:
+        threads.append(threading.current_thread().name)
+        raise port_taken(7)
+
+    lifecycle.add(Part("team signals", check=check))
+
+    async def started() -> None:
+        await lifecycle.check()
+        with pytest.raises(SettingsError, match="got 7"):
+            lifecycle.start()
+        await lifecycle.check()
+        lifecycle.start()
+
+    asyncio.run(started())
+    assert threads == ["sidelight-check"]
+
+
+def test_without_an_event_loop_a_check_runs_before_the_start() -> None:
+    lifecycle = Lifecycle()
+    lifecycle.add(Part("team signals", check=failing(port_taken(7))))
+    with pytest.raises(SettingsError, match="got 7"):
+        lifecycle.start()
+
+
+def test_without_a_lifespan_a_request_does_not_wait_for_a_check(caplog: pytest.LogCaptureFixture) -> None:
+    lifecycle, may_end = Lifecycle(), threading.Event()
+
+    def check() -> None:
+        assert may_end.wait(10)
+        raise port_taken(7)
+
+    async def request() -> None:
+        lifecycle.start()
+
+    lifecycle.add(Part("team signals", check=check))
+    asyncio.run(request())
+    (checking,) = (each for each in threading.enumerate() if each.name == "sidelight-check")
+    may_end.set()
+    checking.join(10)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("sidelight found after the start: sidelight.yaml: metrics.port: got 7")

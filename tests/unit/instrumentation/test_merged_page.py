@@ -201,6 +201,21 @@ def test_a_page_in_parts_is_one() -> None:
     assert {"coffee_cups", "target_info"} <= families(Observed(app).page()).keys()
 
 
+def test_headers_that_a_framework_gives_as_an_iterator_are_read_once() -> None:
+    """So does Sanic."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del receive
+        has_page = scope["path"] == "/metrics"
+        headers = iter([(b"content-type", b"text/plain; version=0.0.4")])
+        await send({"type": "http.response.start", "status": 200 if has_page else 404, "headers": headers})
+        await send({"type": "http.response.body", "body": TEXT.encode()})
+
+    page = Observed(app).page()
+    assert {"coffee_cups", "target_info"} <= families(page).keys()
+    assert page.headers["content-type"] == "text/plain; version=0.0.4"
+
+
 def test_a_metric_that_the_app_already_has_is_not_shown_twice(caplog: pytest.LogCaptureFixture) -> None:
     text = "# TYPE http_server_request_duration_seconds gauge\nhttp_server_request_duration_seconds 7.0\n"
     observed = Observed(answering(text))

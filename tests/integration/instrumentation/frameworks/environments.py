@@ -28,6 +28,8 @@ HERE = Path(__file__).parent
 CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
 OURS = ("prometheus-client", "pydantic", "pyyaml", "stamina", "structlog")
 """What Sidelight itself needs."""
+SECONDS = 90.0
+"""Until a service is ready; on a busy machine an environment that was just made takes long to import."""
 SERVERS = ("uvicorn", "websockets", "gunicorn")
 
 
@@ -38,7 +40,7 @@ class Service:
     Attributes:
         framework: Its name.
         app: Module and attribute.
-        interface: ``asgi`` or ``wsgi``.
+        interface: ``asgi``, ``wsgi``, or ``sanic`` for Sanic's own server.
         versions: Package to version.
         item: A path, and the template that it is counted under.
         nested: As ``item``, in a blueprint, a router or a mount.
@@ -70,7 +72,8 @@ def services() -> list[Service]:
 
 def environment(versions: Mapping[str, str]) -> Path:
     """The folder of an environment's programs; the environment is made if it is not in the cache."""
-    ours = (pin for pin in CONSTRAINTS.read_text().splitlines() if pin.partition("==")[0] in {*OURS, *SERVERS})
+    names = {*OURS, *SERVERS} - versions.keys()
+    ours = (pin for pin in CONSTRAINTS.read_text().splitlines() if pin.partition("==")[0] in names)
     wanted = [*(f"{name}=={version}" for name, version in versions.items()), *ours]
     facts = "\n".join((*wanted, sys.version))
     folder = Toolbox().cache.parent / "frameworks" / hashlib.sha256(facts.encode()).hexdigest()[:16]
@@ -96,16 +99,20 @@ def uv(*arguments: object) -> None:
 COMMANDS = {
     "asgi": ("uvicorn", "--port", "{port}", "{app}"),
     "wsgi": ("gunicorn", "--bind", "127.0.0.1:{port}", "{app}"),
+    "sanic": ("sanic", "{app}", "--port", "{port}", "--single-process"),
 }
 
 
 @contextmanager
-def serving(service: Service, folder: Path, *options: str, command: Sequence[str] | None = None) -> Iterator[Process]:
+def serving(
+    service: Service, folder: Path, *options: str, command: Sequence[str] | None = None, ready: str = "/health"
+) -> Iterator[Process]:
     """A service on uvicorn, or, of WSGI, on gunicorn, unless there is another command."""
     port = processes.free_port()
     program, *arguments = (each.format(port=port, app=service.app) for each in command or COMMANDS[service.interface])
     argv = (environment(service.versions) / program, *arguments, *options)
     env = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(HERE / "services")))}
     url = f"http://127.0.0.1:{port}"
-    with processes.start(argv, log=folder / "log", ready=f"{url}/health", url=url, env=env, cwd=folder) as process:
+    log, ready = folder / "log", f"{url}{ready}"
+    with processes.start(argv, log=log, ready=ready, url=url, env=env, cwd=folder, timeout=SECONDS) as process:
         yield process
