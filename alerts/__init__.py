@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
@@ -86,6 +87,8 @@ ALERTS = (
 MOST_RULES = 20
 """Rules in a group at most: the default limit of Grafana Mimir, ``ruler_max_rules_per_rule_group``."""
 
+_NO_RUNBOOKS = "sidelight file/disable alert/annotation because alerting.runbook_url is not set"
+
 # What each group records before its alerts. Prometheus evaluates groups independently, so what a rule reads of another group may be
 # one evaluation old. Series that must be read exactly once stand in the group of their reader.
 _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
@@ -106,7 +109,13 @@ def groups(settings: Settings) -> list[RuleGroup]:
     """Every rule group, none with more than ``MOST_RULES`` rules."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
     made = [*(_group(settings, name) for name in names), *_label_groups(settings), *_override_groups(settings)]
-    return without_left_out(settings, [*(group for group in made if group.rules), *signal_groups(settings)])
+    every = without_left_out(settings, [*(group for group in made if group.rules), *signal_groups(settings)])
+    return [replace(group, rules=tuple(_labelled(settings, rule) for rule in group.rules)) for group in every]
+
+
+def _labelled(settings: Settings, rule: RecordingRule | AlertRule) -> RecordingRule | AlertRule:
+    """An alert with the labels of all alerts; its own take precedence."""
+    return replace(rule, labels={**settings.alerting.labels, **rule.labels}) if isinstance(rule, AlertRule) else rule
 
 
 def every_alert(settings: Settings) -> tuple[Alert, ...]:
@@ -148,12 +157,12 @@ def generated(settings: Settings) -> dict[str, str]:
     made = groups(settings)
     more = (*users_tests(settings), *counting_tests(settings), *label_tests(settings))
     return {
-        "rules.yaml": to_rule_file(made),
+        "rules.yaml": to_rule_file(made, *([] if settings.alerting.runbook_url else [_NO_RUNBOOKS])),
         "rules_test.yaml": _test_file(settings, made, *more),
         "rules_slow_test.yaml": _test_file(settings, made, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, made, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings, made),
-        messages.FILE: messages.to_template_file(settings.alerting.group_by),
+        messages.FILE: messages.to_template_file(settings),
     }
 
 

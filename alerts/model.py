@@ -47,7 +47,7 @@ class AlertRule:
     Attributes:
         alert: The alert's name, one per condition.
         key: Which of the alert's rules this is: the severity, with the override's labels behind it where there is one.
-        severity: critical, warning, info or none.
+        severity: The value of the label, as ``alerting.severities`` says it.
         expr: PromQL with places.
         for_: How long the condition must hold.
         keep_firing_for: How long the alert outlives its condition; None where it must not.
@@ -77,6 +77,11 @@ class AlertRule:
     labels: Mapping[str, str] = field(default_factory=dict)
     identity: tuple[str, ...] = ("job",)
     urls: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def level(self) -> str:
+        """critical, warning, info or none, whatever the label says."""
+        return self.key.partition("_")[0]
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -152,10 +157,10 @@ def number(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def to_rule_file(groups: Iterable[RuleGroup]) -> str:
-    """The text of a Prometheus rule file."""
+def to_rule_file(groups: Iterable[RuleGroup], *notes: str) -> str:
+    """The text of a Prometheus rule file, with notes at its head."""
     late = "sidelight file/disable rule/dependency because the rules that read another group hold one evaluation later"
-    return to_yaml({"groups": [group.document() for group in groups]}, late)
+    return to_yaml({"groups": [group.document() for group in groups]}, late, *notes)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -257,7 +257,7 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
     return AlertRule(
         alert=alert,
         key=limit.key,
-        severity=limit.severity,
+        severity=getattr(settings.alerting.severities, limit.severity),
         expr=expr,
         parameters={**limit.numbers, **(parameters or {})},
         on_edge=("threshold",) if on_edge and limit.numbers else (),

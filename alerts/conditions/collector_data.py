@@ -78,7 +78,7 @@ def _rule(  # noqa: PLR0913 - a rule has that many parts
     return AlertRule(
         alert=alert,
         key="warning",
-        severity="warning",
+        severity=settings.alerting.severities.warning,
         expr=expr,
         parameters=parameters or {},
         for_=settings.alerting.for_.warning,
@@ -119,7 +119,7 @@ def collector_queue_filling_tests(settings: Settings) -> list[RuleTest]:
     """Just above the limit and just below it."""
     (rule,) = rules = collector_queue_filling(settings)
     moments = clock(settings, rules)
-    level = Level(severity=rule.severity, threshold=settings.alerting.collector_queue_ratio, match={}, before=())
+    level = Level(severity=rule.level, threshold=settings.alerting.collector_queue_ratio, match={}, before=())
 
     def history(moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
         capacity = 100_000

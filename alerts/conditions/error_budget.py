@@ -183,7 +183,7 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
     return AlertRule(
         alert=NAME,
         key=severity,
-        severity=severity,
+        severity=getattr(settings.alerting.severities, severity),
         expr=f"({paces})\nand\n{bad} >= [[minimum_bad_events]]{paged}",
         parameters={
             **{f"burn_{burn.long}": burn.factor(period) for burn in burns},
@@ -204,7 +204,7 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
 def _paged(settings: Settings, memory: Duration) -> str:
     """The objectives whose threshold alert was critical within the window that still holds it: one incident is one page."""
     by = recorded(settings).by
-    firing = 'alertstate="firing", severity="critical"'
+    firing = f'alertstate="firing", severity="{settings.alerting.severities.critical}"'
     return _by_slo(
         (slo, f'max by ({by}) (max_over_time(ALERTS{{alertname="{alert}", {firing}}}[{memory}]))')
         for slo, alert in THRESHOLD_ALERTS.items()
@@ -269,7 +269,7 @@ def _steady_test(settings: Settings, stories: list[_Story]) -> RuleTest:
         Firing(rule=rule, labels={**_labels(settings, story), "slo": story.slo}, value=_pace(settings, story))
         for story in stories
         for rule in error_budget_burn(settings)
-        if rule.severity in story.fires
+        if rule.level in story.fires
     )
     check = At(seconds=_CALM.seconds + _BUSY.seconds, alert=NAME, firing=firing)
     return _test(settings, f"{NAME} fires above each steady pace, and is silent below", stories, alerts=(check,))
@@ -278,7 +278,7 @@ def _steady_test(settings: Settings, stories: list[_Story]) -> RuleTest:
 def _changing_test(settings: Settings, stories: list[_Story]) -> RuleTest:
     """How fast the longer windows burn follows from both paces, so only whether the critical one fires is looked at."""
     end = _CALM.seconds + _BUSY.seconds
-    checks = tuple(_pages(story.name, end, fires=bool(story.fires)) for story in stories)
+    checks = tuple(_pages(settings, story.name, end, fires=bool(story.fires)) for story in stories)
     return _test(settings, f"{NAME} fires after an hour above its pace, and resolves", stories, values=checks)
 
 
@@ -309,7 +309,9 @@ def _rare_test(settings: Settings) -> RuleTest:
     return RuleTest(
         name=f"{NAME} fires for {least} failures of a service that is young or was away, and not for {least - 1}",
         series=tuple(one for job, failed in jobs.items() for one in series(job, failed)),
-        values=tuple(_pages(job, end * step, fires=can_fire and failed == least) for job, failed in jobs.items()),
+        values=tuple(
+            _pages(settings, job, end * step, fires=can_fire and failed == least) for job, failed in jobs.items()
+        ),
         interval=_interval(settings),
     )
 
@@ -322,7 +324,8 @@ def _outage_test(settings: Settings) -> RuleTest:
     name, end = f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_count", (calm + outage + after) * step
     good = f"0+7x{calm} {7 * calm}x{outage - 1} {7 * calm}+7x{after}"
     bad = f"0x{calm} 7+7x{outage - 1} {7 * outage}x{after}"
-    ever = f'ALERTS{{alertname=~"{NAME}|{HIGH_ERROR_RATE}", alertstate="firing", severity="critical"}}[{end}s]'
+    either, severity = f"{NAME}|{HIGH_ERROR_RATE}", settings.alerting.severities.critical
+    ever = f'ALERTS{{alertname=~"{either}", alertstate="firing", severity="{severity}"}}[{end}s]'
     return RuleTest(
         name=f"{NAME} is not critical during an outage for which {HIGH_ERROR_RATE} is critical, nor after it",
         series=(
@@ -341,9 +344,10 @@ def _outage_test(settings: Settings) -> RuleTest:
     )
 
 
-def _pages(job: str, seconds: int, *, fires: bool) -> Value:
+def _pages(settings: Settings, job: str, seconds: int, *, fires: bool) -> Value:
     """Whether the critical alert of a service fires."""
-    firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="{job}", severity="critical"}}'
+    severity = settings.alerting.severities.critical
+    firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="{job}", severity="{severity}"}}'
     return Value(seconds=seconds, expr=f"count by (job) ({firing})", labels={"job": job}, value=1 if fires else None)
 
 

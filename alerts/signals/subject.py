@@ -128,7 +128,7 @@ class Subject:
         return AlertRule(
             alert=self.alert.alert,
             key=level.key,
-            severity=level.severity,
+            severity=getattr(self.settings.alerting.severities, level.severity),
             expr=expr,
             parameters=numbers,
             edges=self.signal.edges[:-1] if is_quantile else (),

@@ -72,6 +72,14 @@ SETTINGS: dict[str, object] = {
             ],
         },
     },
+    "other words, labels and links": {
+        "alerting": {
+            "severities": {"critical": "page", "warning": "ticket", "info": "event", "none": "heartbeat"},
+            "labels": {"team": "shop"},
+            "runbook_url": "https://wiki.example/{alert}?{labels}",
+        },
+        "dashboards": {"base_url": "https://grafana.example"},
+    },
     "other times": {
         "metrics": {"scrape_interval": "30s"},
         "alerting": {
@@ -493,6 +501,7 @@ EVERYTHING: dict[str, Any] = {
             "receivers": {"critical": RECEIVERS["critical"], "info": {}},
         }
     ],
+    "labels": {"team": "payments"},
     "mute_times": [
         {"name": "nights", "from": "22:00", "to": "06:30", "location": "Europe/Berlin"},
         {"name": "weekends", "weekdays": ["saturday", "sunday"], "severities": ["warning"]},
