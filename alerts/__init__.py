@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from alerts.alert import Alert
 from alerts.alertmanager import messages
 from alerts.alertmanager.configuration import to_alertmanager_config
-from alerts.conditions.collector_data import COLLECTOR_DROPPING_DATA, COLLECTOR_QUEUE_FILLING
+from alerts.conditions.collector_data import (
+    COLLECTOR_DROPPING_DATA,
+    COLLECTOR_MISSING,
+    COLLECTOR_QUEUE_FILLING,
+    collector_rules,
+)
 from alerts.conditions.cpu import CPU_SATURATED
 from alerts.conditions.daily_cost import DAILY_COST_OVER_BUDGET
 from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
@@ -80,6 +85,7 @@ ALERTS = (
     STORE_DEGRADED,
     COLLECTOR_DROPPING_DATA,
     COLLECTOR_QUEUE_FILLING,
+    COLLECTOR_MISSING,
     WATCHDOG,
 )
 """Every alert. Adding one is a module and a line here."""
@@ -102,6 +108,7 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "workflows": workflow_rules,
     "cost": cost_rules,
     "losses": loss_rules,
+    "collector": collector_rules,
 }
 
 
@@ -110,7 +117,15 @@ def groups(settings: Settings) -> list[RuleGroup]:
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
     made = [*(_group(settings, name) for name in names), *_label_groups(settings), *_override_groups(settings)]
     every = without_left_out(settings, [*(group for group in made if group.rules), *signal_groups(settings)])
-    return [replace(group, rules=tuple(_labelled(settings, rule) for rule in group.rules)) for group in every]
+    labelled = (replace(group, rules=tuple(_labelled(settings, rule) for rule in group.rules)) for group in every)
+    return [part for group in labelled for part in _parts(group)]
+
+
+def _parts(group: RuleGroup) -> Iterator[RuleGroup]:
+    """A group, or several with numbers: an alert on a signal has a rule for each override. What is recorded is in the first."""
+    for number, start in enumerate(range(0, len(group.rules), MOST_RULES), start=1):
+        name = group.name if number == 1 else f"{group.name}_{number}"
+        yield replace(group, name=name, rules=group.rules[start : start + MOST_RULES])
 
 
 def _labelled(settings: Settings, rule: RecordingRule | AlertRule) -> RecordingRule | AlertRule:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 OPERATIONS_UID = "sidelight-operations"  # the dashboards' stable addresses in Grafana
 BUSINESS_UID = "sidelight-business"
 
-LABELS = "{{ range $name, $value := $labels }}{{ $name }}={{ $value | urlquery }}&{{ end }}"
+LABELS = '{{ range $name, $value := $labels }}{{ if ne $name "__name__" }}{{ $name }}={{ $value | urlquery }}&{{ end }}{{ end }}'
 """An alert's labels as the query of an address."""
 
 

@@ -26,6 +26,7 @@ from instrumentation.settings import Duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from alerts.recording.services import Recorded
     from instrumentation.settings import Objectives, Settings
 
 NAME = "ErrorBudgetBurn"
@@ -172,10 +173,7 @@ def error_budget_burn(settings: Settings) -> list[AlertRule]:
 
 def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
     of, period, longest = recorded(settings), settings.slo.period, burns[-1].long
-    paces = "\nor\n".join(
-        f"({of.budget_burn(burn.long)} > [[burn_{burn.long}]] and {of.budget_burn(burn.short)} > [[burn_{burn.long}]])"
-        for burn in burns
-    )
+    paces = "\nor\n".join(_pace_exceeded(of, burn) for burn in burns)
     bad = _count(of.new_bad, of.bad_by_quarter, longest)
     paged = (
         f"\nunless on ({of.by_with('slo')}) (\n{_paged(settings, burns[-1].short)}\n)" if severity == "critical" else ""
@@ -199,6 +197,15 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
         identity=settings.alerting.group_by,
         urls=urls(settings, NAME),
     )
+
+
+def _pace_exceeded(of: Recorded, burn: Burn) -> str:
+    """That both windows burn faster than the pace.
+
+    A service with a request an hour has none in most short windows. If all of its requests fail, that is no recovery.
+    """
+    long, short, pace = of.budget_burn(burn.long), of.budget_burn(burn.short), f"[[burn_{burn.long}]]"
+    return f"({long} > {pace} and ({short} > {pace} or {long} * (1 - {of.objective}) > 0.9999 unless {short}))"
 
 
 def _paged(settings: Settings, memory: Duration) -> str:
@@ -255,6 +262,7 @@ def error_budget_burn_tests(settings: Settings) -> list[RuleTest]:
         _steady_test(settings, steady),
         _changing_test(settings, changing),
         _rare_test(settings),
+        _hourly_test(settings),
         _outage_test(settings),
     ]
 
@@ -312,6 +320,30 @@ def _rare_test(settings: Settings) -> RuleTest:
         values=tuple(
             _pages(settings, job, end * step, fires=can_fire and failed == least) for job, failed in jobs.items()
         ),
+        interval=_interval(settings),
+    )
+
+
+def _hourly_test(settings: Settings) -> RuleTest:
+    """A request comes now and then, and all of them fail: the alert fires without a pause, although short windows are empty."""
+    step, every, end = _interval(settings).seconds, Duration("40m").seconds, Duration("12h").seconds
+    watched = Duration("4h").seconds
+    own = {**service_labels(settings), "job": "rare", "instance": "a"}
+    counter = " ".join(f"{number}x{every // step - 1}" for number in range(end // every + 1))
+    firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="rare"}}'
+    each = watched // settings.alerting.evaluation_interval.seconds - 1
+    always = f"count_over_time({firing}[{watched}s]) >= {each}"
+    return RuleTest(
+        name=f"{NAME} fires without a pause if every request fails and there is one in forty minutes",
+        series=(
+            Series(name=catalog.TARGET_INFO.name, labels=own, values=f"1x{end // step}"),
+            Series(
+                name=f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_count",
+                labels={**own, "error_type": "500"},
+                values=counter,
+            ),
+        ),
+        values=(Value(seconds=end, expr=f"count by (job) ({always})", labels={"job": "rare"}, value=2),),
         interval=_interval(settings),
     )
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _FORGOTTEN = 300  # seconds after which Prometheus no longer reads a series' last sample
 _POINTS = 180
-_RANGE = re.compile(r"\{\{ range \$name, \$value := \$labels \}\}(.*?)\{\{ end \}\}")
+_RANGE = re.compile(
+    r'\{\{ range \$name, \$value := \$labels \}\}\{\{ if ne \$name "__name__" \}\}(.*?)\{\{ end \}\}\{\{ end \}\}'
+)
 _WITH = re.compile(r"\{\{ with (?:or )?\$labels\.(\w+)(?: \$externalLabels\.\w+)? \}\}(.*?)\{\{ end \}\}")
 _ACTION = re.compile(r"\{\{ *(.*?) *\}\}")
 
@@ -227,7 +229,8 @@ def rendered(template: str, labels: Mapping[str, str], value: float) -> str:
     >>> named = "{{ with or $labels.zone $externalLabels.zone }}{{ . }}/{{ end }}{{ $labels.job }}"
     >>> rendered(named, {"job": "shop", "zone": "a"}, 0), rendered(named, {"job": "shop"}, 0)
     ('a/shop', 'shop')
-    >>> rendered("{{ range $name, $value := $labels }}{{ $name }}={{ $value | urlquery }}&{{ end }}", {"job": "a b"}, 0)
+    >>> from alerts.links import LABELS
+    >>> rendered(LABELS, {"job": "a b"}, 0)
     'job=a+b&'
     """
     template = _RANGE.sub(

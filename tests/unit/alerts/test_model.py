@@ -12,6 +12,7 @@ import yaml
 from alerts import ALERTS, AlertRule, RuleGroup, generated, groups
 from alerts.checking.promql import check
 from alerts.checking.series import faults, series
+from alerts.links import LABELS
 from alerts.model import RecordingRule, number, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.rule_tests.promtool import rendered
@@ -214,9 +215,8 @@ LINKED = {
 
 
 def test_every_alert_links_its_runbook_and_its_dashboard() -> None:
-    labels = "{{ range $name, $value := $labels }}{{ $name }}={{ $value | urlquery }}&{{ end }}"
     for made in alert_rules(parse_settings(LINKED | {"budget": {"daily_usd": 7.0}})):
-        own = "" if made.alert == "Watchdog" else labels
+        own = "" if made.alert == "Watchdog" else LABELS
         assert made.urls["runbook_url"] == f"https://wiki.example/{made.alert}?{own}"
         board = (
             "business"
