@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
 from alerts.alertmanager import messages
 from alerts.alertmanager.configuration import to_alertmanager_config
-from alerts.conditions.collector_data import COLLECTOR_DROPPING_DATA, COLLECTOR_QUEUE_FILLING
+from alerts.conditions.collector_data import (
+    COLLECTOR_DROPPING_DATA,
+    COLLECTOR_MISSING,
+    COLLECTOR_QUEUE_FILLING,
+    collector_rules,
+)
 from alerts.conditions.cpu import CPU_SATURATED
 from alerts.conditions.daily_cost import DAILY_COST_OVER_BUDGET
 from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
@@ -79,12 +85,15 @@ ALERTS = (
     STORE_DEGRADED,
     COLLECTOR_DROPPING_DATA,
     COLLECTOR_QUEUE_FILLING,
+    COLLECTOR_MISSING,
     WATCHDOG,
 )
 """All alerts. A new alert is a module in ``conditions`` and one line here."""
 
 MOST_RULES = 20
 """The maximum number of rules in a group: the default limit of Grafana Mimir, ``ruler_max_rules_per_rule_group``."""
+
+_NO_RUNBOOKS = "sidelight file/disable alert/annotation because alerting.runbook_url is not set"
 
 # What each group records before its alerts. Prometheus evaluates groups independently, so a rule may read the series of another
 # group one evaluation late. Series that must be read exactly once are recorded in the group that reads them.
@@ -99,6 +108,7 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "workflows": workflow_rules,
     "cost": cost_rules,
     "losses": loss_rules,
+    "collector": collector_rules,
 }
 
 
@@ -106,7 +116,21 @@ def groups(settings: Settings) -> list[RuleGroup]:
     """All rule groups. None has more than ``MOST_RULES`` rules."""
     names = dict.fromkeys([*(alert.group for alert in ALERTS), *_RECORDING])
     made = [*(_group(settings, name) for name in names), *_label_groups(settings), *_override_groups(settings)]
-    return without_left_out(settings, [*(group for group in made if group.rules), *signal_groups(settings)])
+    every = without_left_out(settings, [*(group for group in made if group.rules), *signal_groups(settings)])
+    labelled = (replace(group, rules=tuple(_labelled(settings, rule) for rule in group.rules)) for group in every)
+    return [part for group in labelled for part in _parts(group)]
+
+
+def _parts(group: RuleGroup) -> Iterator[RuleGroup]:
+    """A group, or several with numbers: an alert on a signal has a rule for each override. What is recorded is in the first."""
+    for number, start in enumerate(range(0, len(group.rules), MOST_RULES), start=1):
+        name = group.name if number == 1 else f"{group.name}_{number}"
+        yield replace(group, name=name, rules=group.rules[start : start + MOST_RULES])
+
+
+def _labelled(settings: Settings, rule: RecordingRule | AlertRule) -> RecordingRule | AlertRule:
+    """An alert with the labels of all alerts; its own take precedence."""
+    return replace(rule, labels={**settings.alerting.labels, **rule.labels}) if isinstance(rule, AlertRule) else rule
 
 
 def every_alert(settings: Settings) -> tuple[Alert, ...]:
@@ -153,12 +177,12 @@ def generated(settings: Settings, made: Sequence[RuleGroup] | None = None) -> di
     made = groups(settings) if made is None else made
     more = (*users_tests(settings), *counting_tests(settings), *label_tests(settings))
     return {
-        "rules.yaml": to_rule_file(made),
+        "rules.yaml": to_rule_file(made, *([] if settings.alerting.runbook_url else [_NO_RUNBOOKS])),
         "rules_test.yaml": _test_file(settings, made, *more),
         "rules_slow_test.yaml": _test_file(settings, made, pace=DISK_FILLING_UP.pace),
         "rules_slo_test.yaml": _test_file(settings, made, pace=ERROR_BUDGET_BURN.pace),
         "alertmanager.yaml": to_alertmanager_config(settings, made),
-        messages.FILE: messages.to_template_file(settings.alerting.group_by),
+        messages.FILE: messages.to_template_file(settings),
     }
 
 

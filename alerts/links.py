@@ -1,4 +1,4 @@
-"""The addresses every alert carries: its runbook page and the dashboard of the service it is about."""
+"""The addresses that alerts carry, if the settings say them: the runbook page, and the dashboard of the service."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 OPERATIONS_UID = "sidelight-operations"  # the dashboards' stable addresses in Grafana
 BUSINESS_UID = "sidelight-business"
 
+LABELS = '{{ range $name, $value := $labels }}{{ if ne $name "__name__" }}{{ $name }}={{ $value | urlquery }}&{{ end }}{{ end }}'
+"""An alert's labels as the query of an address."""
+
 
 def urls(settings: Settings, alert: str, *, job: bool = True, dashboard: str = OPERATIONS_UID) -> dict[str, str]:
-    """runbook_url and dashboard_url.
+    """runbook_url and dashboard_url, each only if the settings say where it leads: a dead link is worse than none.
 
     Args:
         settings: The settings.
@@ -24,10 +27,20 @@ def urls(settings: Settings, alert: str, *, job: bool = True, dashboard: str = O
     """
     uid = dashboard_uid(settings, dashboard)
     variables = f"?var-job={{{{ $labels.job | urlquery }}}}{_others(settings)}" if job else ""
+    runbook, grafana = settings.alerting.runbook_url, settings.dashboards.base_url
     return {
-        "runbook_url": f"{settings.alerting.runbook_base_url}/{alert}.md",
-        "dashboard_url": f"{settings.dashboards.base_url}/d/{uid}{variables}",
+        **({"runbook_url": runbook_url(runbook, alert, LABELS if job else "")} if runbook else {}),
+        **({"dashboard_url": f"{grafana}/d/{uid}{variables}"} if grafana else {}),
     }
+
+
+def runbook_url(pattern: str, alert: str, labels: str = "") -> str:
+    """The address of an alert's runbook.
+
+    >>> runbook_url("https://wiki.example/{alert}?{labels}", "ServiceDown", "job=shop")
+    'https://wiki.example/ServiceDown?job=shop'
+    """
+    return pattern.replace("{alert}", alert).replace("{labels}", labels)
 
 
 def _others(settings: Settings) -> str:

@@ -74,7 +74,7 @@ class AlertRule:
     Attributes:
         alert: The alert's name, one per condition.
         key: Identifies the rule among those of its alert: the severity, followed by ``_overrides`` in the rule for overrides.
-        severity: critical, warning, info or none.
+        severity: The value of the label ``severity``, by ``alerting.severities``.
         expr: PromQL with places.
         for_: How long the condition must hold before the alert fires.
         keep_firing_for: How long the alert keeps firing once the condition no longer holds; None if it must not.
@@ -98,6 +98,11 @@ class AlertRule:
     labels: Mapping[str, str] = field(default_factory=dict)
     identity: tuple[str, ...] = ("job",)
     urls: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def level(self) -> str:
+        """critical, warning, info or none, whatever the label says."""
+        return self.key.partition("_")[0]
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -173,10 +178,10 @@ def number(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def to_rule_file(groups: Iterable[RuleGroup]) -> str:
-    """The text of a Prometheus rule file."""
+def to_rule_file(groups: Iterable[RuleGroup], *notes: str) -> str:
+    """The text of a Prometheus rule file, with notes at its head."""
     late = "sidelight file/disable rule/dependency because the rules that read another group hold one evaluation later"
-    return to_yaml({"groups": [group.document() for group in groups]}, late)
+    return to_yaml({"groups": [group.document() for group in groups]}, late, *notes)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -274,7 +274,7 @@ def level_rule(  # noqa: PLR0913 - a rule has that many parts
     return AlertRule(
         alert=alert,
         key=limit.key,
-        severity=limit.severity,
+        severity=getattr(settings.alerting.severities, limit.severity),
         expr=expr,
         parameters=own,
         for_=getattr(settings.alerting.for_, limit.severity),

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from alerts.links import OPERATIONS_UID, dashboard_uid
+from alerts.links import OPERATIONS_UID, dashboard_uid, runbook_url
 from dashboards import expressions as promql
 from dashboards.model import Link
 
@@ -103,15 +103,13 @@ def _filled(pattern: str | None, job: str) -> str:
     return url
 
 
-def runbook(settings: Settings, alert: str) -> Link:
-    """The runbook page of an alert."""
-    return Link(title=f"Runbook of {alert}", url=_runbook(settings, alert))
+def runbook(settings: Settings, alert: str) -> tuple[Link, ...]:
+    """The runbook page of an alert, if the settings say where it is."""
+    pattern = settings.alerting.runbook_url
+    return (Link(title=f"Runbook of {alert}", url=runbook_url(pattern, alert)),) if pattern else ()
 
 
-def runbook_of_cell(settings: Settings) -> Link:
+def runbook_of_cell(settings: Settings) -> tuple[Link, ...]:
     """The runbook page of the alert whose name is the table's cell."""
-    return Link(title="Runbook", url=_runbook(settings, "${__value.raw:percentencode}"))
-
-
-def _runbook(settings: Settings, alert: str) -> str:
-    return f"{settings.alerting.runbook_base_url}/{alert}.md"
+    pattern = settings.alerting.runbook_url
+    return (Link(title="Runbook", url=runbook_url(pattern, "${__value.raw:percentencode}")),) if pattern else ()

@@ -19,6 +19,7 @@ from sidelight.chart.sidecar import sidecar_chart_files
 from sidelight.data_files import chart_folder, sidecar_chart_folder
 from sidelight.reference.pages import reference_pages
 from sidelight.reference.signals import signal_pages
+from sidelight.runbook_pages import FOLDER, runbook_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -78,11 +79,12 @@ PARTS: Mapping[str, Part] = {
     ),
     "chart": Part(files=_chart, owned=(f"{_CHART}/files",)),
     "signals": Part(files=lambda settings, _: signal_pages(settings), owned=("signals",)),
+    "runbooks": Part(files=lambda settings, _: runbook_pages(settings), owned=(FOLDER,)),
     "docs": Part(files=lambda settings, made: _below("docs", reference_pages(settings, made))),
 }
 """The parts by name. ``docs`` are this project's own pages and are only built on request."""
 
-DEFAULT_PARTS = ("alerts", "dashboards", "collector", "chart", "signals")
+DEFAULT_PARTS = ("alerts", "dashboards", "collector", "chart", "signals", "runbooks")
 
 
 @dataclass(frozen=True, kw_only=True)

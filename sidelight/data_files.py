@@ -22,6 +22,11 @@ def examples_folder() -> Path:
     return _shared("examples")
 
 
+def runbooks_folder() -> Path:
+    """The runbooks, in Markdown."""
+    return _shared("docs/runbooks")
+
+
 def _shared(name: str) -> Path:
     installed = _HERE / "share" / name
     return installed if installed.exists() else _HERE.parent / name

@@ -119,7 +119,7 @@ thresholds:
   latency_p95_seconds: {{warning: 0.5, critical: 1.0}}
 
 # alerting:
-#   runbook_base_url: https://wiki.example/runbooks
+#   runbook_url: https://wiki.example/runbooks/{{alert}}
 #   receivers: {{default: {{slack: {{channel: "#{project.name}", api_url_file: /etc/alertmanager/slack}}}}}}
 # slo: {{availability: 0.999, latency: {{ratio: 0.99, seconds: 0.5}}}}
 # budget: {{daily_usd: 20}}

@@ -19,6 +19,7 @@ PLACES_IN_WHEEL = {
     "sidelight": "sidelight",
     "examples": "sidelight/share/examples",
     "helm": "sidelight/share/helm",
+    "docs/runbooks": "sidelight/share/docs/runbooks",
 }
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from alerts.alertmanager.inhibition import inhibit_rules
 from alerts.alertmanager.messages import FILE, message
+from alerts.checking.series import kept_labels
 from alerts.conditions.watchdog import NAME as WATCHDOG
-from alerts.model import to_yaml
+from alerts.model import AlertRule, to_yaml
+from instrumentation.errors import InstrumentationError
 from instrumentation.settings import Receiver
 
 if TYPE_CHECKING:
@@ -31,8 +33,13 @@ def alertmanager_config(settings: Settings, groups: Iterable[RuleGroup]) -> dict
     Args:
         settings: The settings.
         groups: All rule groups made from them.
+
+    Raises:
+        InstrumentationError: ``team_label_unknown``: no alert has a label that a team matches.
     """
     notification, teams = settings.alerting.notification, settings.alerting.teams
+    groups = tuple(groups)
+    _check_teams(settings, groups)
     return {
         "templates": [FILE],
         "route": {
@@ -73,6 +80,26 @@ def _watchdog(settings: Settings) -> dict[str, object]:
     }
 
 
+def _check_teams(settings: Settings, groups: Iterable[RuleGroup]) -> None:
+    """A route that matches a label of no alert looks right, and nobody is ever called."""
+    if not settings.alerting.teams:
+        return
+    groups = tuple(groups)
+    kept = kept_labels(groups, settings.alerting.group_by).values()
+    own = (rule.labels for group in groups for rule in group.rules if isinstance(rule, AlertRule))
+    known = {"alertname", "severity", *settings.alerting.external_labels}.union(*kept, *own)
+    for index, team in enumerate(settings.alerting.teams):
+        for label in team.match:
+            if label not in known:
+                raise InstrumentationError(
+                    f"alerting.teams.{index}.match: got the label {label!r}, which no alert has, so the team would never be called; "
+                    f"give one of {', '.join(sorted(known))}, or say where the label comes from: alerting.group_by if the targets "
+                    "have it, alerting.labels to add it to every alert, alerting.external_labels if Prometheus adds it.",
+                    code="team_label_unknown",
+                    details={"team": team.name, "label": label},
+                )
+
+
 def _team_route(settings: Settings, team: Team) -> dict[str, object]:
     return {
         "receiver": _of(team, "default"),
@@ -83,7 +110,11 @@ def _team_route(settings: Settings, team: Team) -> dict[str, object]:
 
 def _by_severity(settings: Settings, team: Team | None = None) -> list[dict[str, object]]:
     return [
-        {"receiver": _of(team, severity), "matchers": [f'severity="{severity}"'], **_muted(settings, severity)}
+        {
+            "receiver": _of(team, severity),
+            "matchers": [f'severity="{getattr(settings.alerting.severities, severity)}"'],
+            **_muted(settings, severity),
+        }
         for severity in _SEVERITIES
     ]
 

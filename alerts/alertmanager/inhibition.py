@@ -27,11 +27,17 @@ def inhibit_rules(settings: Settings, groups: Iterable[RuleGroup]) -> list[dict[
     # Alertmanager treats a label that both alerts lack as equal, so all labels of an identity can be in every ``equal``.
     service = tuple(dict.fromkeys([*settings.alerting.group_by, *IDENTITY]))
     kept = kept_labels(groups, settings.alerting.group_by)
-    return [*_own_warnings(kept, service), *_same_trouble(service), _rare(service), _rest_of_the_service(service)]
+    is_severity = {name: f'severity="{value}"' for name, value in settings.alerting.severities}
+    return [
+        *_own_warnings(kept, service, is_severity),
+        *_same_trouble(service, is_severity),
+        _rare(service),
+        _rest_of_the_service(service, is_severity),
+    ]
 
 
 def _own_warnings(
-    kept: Mapping[tuple[str, str], frozenset[str]], service: tuple[str, ...]
+    kept: Mapping[tuple[str, str], frozenset[str]], service: tuple[str, ...], is_severity: Mapping[str, str]
 ) -> Iterator[dict[str, object]]:
     """One rule for all alerts with the same labels, so that an alert on one queue does not inhibit that on another."""
     critical, warning = SEVERITIES
@@ -43,20 +49,20 @@ def _own_warnings(
     for more, names in alerts.items():
         these = f'alertname=~"{"|".join(names)}"'
         yield {
-            "source_matchers": [these, f'severity="{critical}"'],
-            "target_matchers": [these, f'severity="{warning}"'],
+            "source_matchers": [these, is_severity[critical]],
+            "target_matchers": [these, is_severity[warning]],
             "equal": ["alertname", *service, *more],
         }
 
 
-def _same_trouble(service: tuple[str, ...]) -> Iterator[dict[str, object]]:
+def _same_trouble(service: tuple[str, ...], is_severity: Mapping[str, str]) -> Iterator[dict[str, object]]:
     """A threshold and an error budget measure the same requests: if one pages, the warning of the other adds nothing."""
     for slo, alert in THRESHOLD_ALERTS.items():
         threshold, budget = [f'alertname="{alert}"'], [f'alertname="{BUDGET}"', f'slo="{slo}"']
         for source, target in ((threshold, budget), (budget, threshold)):
             yield {
-                "source_matchers": [*source, 'severity="critical"'],
-                "target_matchers": [*target, 'severity="warning"'],
+                "source_matchers": [*source, is_severity["critical"]],
+                "target_matchers": [*target, is_severity["warning"]],
                 "equal": [*service],
             }
 
@@ -70,9 +76,9 @@ def _rare(service: tuple[str, ...]) -> dict[str, object]:
     }
 
 
-def _rest_of_the_service(service: tuple[str, ...]) -> dict[str, object]:
+def _rest_of_the_service(service: tuple[str, ...], is_severity: Mapping[str, str]) -> dict[str, object]:
     return {
-        "source_matchers": [f'alertname="{SERVICE_DOWN}"', 'severity="critical"'],
+        "source_matchers": [f'alertname="{SERVICE_DOWN}"', is_severity["critical"]],
         "target_matchers": [f'alertname!~"{SERVICE_DOWN}|{DEPLOYMENT_COMPLETED}|{WATCHDOG}"'],
         "equal": [*service],
     }

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from instrumentation.settings import Settings
+
 FILE = "sidelight.tmpl"
 _SHOWN = 10  # alerts in one message; a hundred failing instances do not need a hundred paragraphs
 
@@ -73,34 +75,38 @@ def _title(identity: Iterable[str]) -> str:
     )
 
 
-_TEMPLATES: Mapping[str, str] = {
-    "text": _each(_PARAGRAPH % {"safe": "", "dashboard": f"Dashboard: {_DASHBOARD}", "runbook": "Runbook: {{ . }}"}),
-    "slack": _each(
-        _PARAGRAPH % {"safe": _SLACK_SAFE, "dashboard": f"<{_DASHBOARD}|Dashboard>", "runbook": "<{{ . }}|Runbook>"}
-    ),
-    "html": _each(_HTML_PARAGRAPH % {"dashboard": _DASHBOARD}),
-    "link": (
-        f"{{{{ $alert := index .Alerts 0 }}}}{{{{ with .CommonAnnotations.dashboard_url }}}}{_DASHBOARD}"
-        "{{ else }}{{ .ExternalURL }}{{ end }}"
-    ),
-    "severity": "{{ with .CommonLabels.severity }}{{ . }}{{ else }}error{{ end }}",
-    "color": (
-        '{{ if eq .Status "resolved" }}good{{ else if eq .CommonLabels.severity "critical" }}danger'
-        '{{ else if eq .CommonLabels.severity "warning" }}warning{{ else }}#439fe0{{ end }}'
-    ),
-    "priority": (
-        '{{ if eq .CommonLabels.severity "critical" }}P1{{ else if eq .CommonLabels.severity "warning" }}P3{{ else }}P5{{ end }}'
-    ),
-}
+def _by_severity(settings: Settings, given: Mapping[str, str], otherwise: str) -> str:
+    """A text for each severity, and one for all others."""
+    cases = (
+        f'if eq .CommonLabels.severity "{getattr(settings.alerting.severities, name)}" }}}}{text}'
+        for name, text in given.items()
+    )
+    return f"{{{{ {'{{ else '.join(cases)}{{{{ else }}}}{otherwise}{{{{ end }}}}"
 
 
-def to_template_file(identity: Iterable[str]) -> str:
-    """The text of Alertmanager's template file.
+def _templates(settings: Settings) -> dict[str, str]:
+    text = {"safe": "", "dashboard": f"Dashboard: {_DASHBOARD}", "runbook": "Runbook: {{ . }}"}
+    slack = {"safe": _SLACK_SAFE, "dashboard": f"<{_DASHBOARD}|Dashboard>", "runbook": "<{{ . }}|Runbook>"}
+    colors = _by_severity(settings, {"critical": "danger", "warning": "warning"}, "#439fe0")
+    return {
+        "title": _title(settings.alerting.group_by),
+        "text": _each(_PARAGRAPH % text),
+        "slack": _each(_PARAGRAPH % slack),
+        "html": _each(_HTML_PARAGRAPH % {"dashboard": _DASHBOARD}),
+        "link": (
+            f"{{{{ $alert := index .Alerts 0 }}}}{{{{ with .CommonAnnotations.dashboard_url }}}}{_DASHBOARD}"
+            "{{ else }}{{ .ExternalURL }}{{ end }}"
+        ),
+        # PagerDuty knows these four words only.
+        "severity": _by_severity(settings, {name: name for name in ("critical", "warning", "info")}, "error"),
+        "color": f'{{{{ if eq .Status "resolved" }}}}good{{{{ else }}}}{colors}{{{{ end }}}}',
+        "priority": _by_severity(settings, {"critical": "P1", "warning": "P3"}, "P5"),
+    }
 
-    Args:
-        identity: The labels that identify a service.
-    """
-    templates = {"title": _title(identity), **_TEMPLATES}
+
+def to_template_file(settings: Settings) -> str:
+    """The text of Alertmanager's template file."""
+    templates = _templates(settings)
     defined = (f'{{{{ define "sidelight.{name}" }}}}{text}{{{{ end }}}}' for name, text in templates.items())
     note = "{{/* Written by `sidelight build`. Each is used by a receiver in alertmanager.yaml. */}}"
     return "\n".join((note, *defined)) + "\n"
@@ -111,9 +117,9 @@ def message(kind: str) -> dict[str, Any]:
     return _message(kind, _use)
 
 
-def inlined(kind: str, identity: Iterable[str]) -> dict[str, Any]:
+def inlined(kind: str, settings: Settings) -> dict[str, Any]:
     """The same without a template file, for configurations that cannot have one."""
-    return _message(kind, {"title": _title(identity), **_TEMPLATES}.__getitem__)
+    return _message(kind, _templates(settings).__getitem__)
 
 
 def _message(kind: str, of: Callable[[str], str]) -> dict[str, Any]:
@@ -135,6 +141,8 @@ def _message(kind: str, of: Callable[[str], str]) -> dict[str, Any]:
         },
         "email": {"headers": {"Subject": title}, "text": text, "html": of("html")},
         "msteamsv2": {"title": title, "text": text},
+        "discord": {"title": title, "message": text},
+        "telegram": {"message": f"{title}\n{text}"},
         "opsgenie": {"message": title, "description": text, "priority": of("priority"), "source": link},
     }
     return messages.get(kind, {})

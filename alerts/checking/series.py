@@ -44,7 +44,7 @@ def kept_labels(groups: Iterable[RuleGroup], group_by: Iterable[str]) -> dict[tu
     for rule in _rules(groups):
         if isinstance(rule, AlertRule):
             labels = cast("frozenset[str]", check(rule.filled(rule.expr), known).labels)  # the catalog knows all labels
-            key = rule.alert, rule.severity
+            key = rule.alert, rule.level
             kept[key] = kept.get(key, labels) & labels
     return kept
 

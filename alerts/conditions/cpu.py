@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from alerts.alert import Alert
 from alerts.model import number
 from alerts.recording.services import recorded
-from alerts.rule_tests.promtool import Clock, RuleTest, Series
-from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, story_test
+from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, service_labels, story_test
 from alerts.rule_tests.trend_histories import trend_clock
 from alerts.thresholds import SEVERITIES, level_rule, levels, limits
 from alerts.trends import halves
 from instrumentation import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from alerts.model import AlertRule
     from alerts.thresholds import Level, Limit
@@ -29,7 +29,8 @@ _CORES = 2
 def cpu_saturated(settings: Settings) -> list[AlertRule]:
     """Rules for each severity, for all and for overrides.
 
-    CPU usage cannot exceed its limit, so it is not extrapolated: the alert requires that it stays high.
+    CPU usage cannot exceed its limit, so it is not extrapolated: the alert requires that it stays high. An instance that is too
+    young for that is compared with the median of its service.
     """
     return [_rule(settings, limit) for limit in limits(settings, "cpu_used_ratio")]
 
@@ -37,14 +38,23 @@ def cpu_saturated(settings: Settings) -> list[AlertRule]:
 def _rule(settings: Settings, limit: Limit) -> AlertRule:
     of, window = recorded(settings), settings.alerting.trend.window
     recent, earlier = halves(of.cpu_used, window)
+    used, than = limit.of(of.cpu_used), limit.than()
+    # A young instance has no past of its own, and rate() reads too little at its start. If instances are replaced again and again, none
+    # ever has a past. Then the median instance of the service tells whether this lasts.
+    service = (
+        f"0 * {of.cpu_used} + on ({of.by}) group_left () quantile_over_time(0.5, {half}) > {than}"
+        for half in halves(of.service_cpu_used, window)
+    )
     return level_rule(
         settings,
         limit,
         alert=NAME,
         expr=(
-            f"{limit.of(of.cpu_used)} > {limit.than()}\n"
-            f"and avg_over_time({recent}) > {limit.than()}\n"
-            f"and avg_over_time({earlier}) > {limit.than()}"
+            f"{used} > {than}\n"
+            f"and avg_over_time({recent}) > {than}\n"
+            f"and avg_over_time({earlier}) > {than}\n"
+            f"or\n"
+            f"{used} > {than} and {' and '.join(service)}"
         ),
         summary="An instance uses nearly all of its CPU.",
         description=(
@@ -62,7 +72,26 @@ def cpu_saturated_tests(settings: Settings) -> list[RuleTest]:
     return [
         *boundary_tests(settings, judged, _history, moments=moments, part="instance"),
         story_test(settings, judged, stories, moments=moments, part="instance"),
+        _replaced_test(settings, judged, moments),
     ]
+
+
+def _replaced_test(settings: Settings, judged: Sequence[tuple[Level, AlertRule]], moments: Clock) -> RuleTest:
+    """All instances of a service are busy, and none of them lives for as long as the trend looks back."""
+    labels, busy = service_labels(settings), _CORES * moments.step
+    steps = moments.fires // moments.step + 1
+    waits = (moments.longest_for + settings.alerting.window.seconds + moments.grace) // moments.step
+    lives = {"old": f"{_counter((busy, steps - waits))} stale", "young": f"_x{steps - waits} {_counter((busy, waits))}"}
+    firing = tuple(
+        Firing(rule=rule, labels={**labels, "instance": "young"}, value=1) for level, rule in judged if not level.match
+    )
+    return RuleTest(
+        name=f"{NAME} fires for a young instance that takes the place of a busy one",
+        series=tuple(
+            one for name, seconds in lives.items() for one in _container({**labels, "instance": name}, seconds, moments)
+        ),
+        alerts=(At(seconds=moments.fires, alert=NAME, firing=firing),),
+    )
 
 
 def _history(moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
@@ -80,7 +109,8 @@ def _stories(settings: Settings, moments: Clock) -> Iterator[Story]:
     pause = ((busy, earlier), *again)
 
     def container(name: str, seconds: str) -> Story:
-        return Story(name=name, series=lambda labels: _container(labels, seconds, moments))
+        # In a service of its own, since the others of a service tell whether it lasts.
+        return Story(name=name, series=lambda labels: _container({**labels, "job": name}, seconds, moments))
 
     def process(labels: Mapping[str, str]) -> tuple[Series, Series]:
         seconds = _counter((busy, steps))

@@ -31,7 +31,7 @@ def deployment_completed(settings: Settings) -> list[AlertRule]:
         AlertRule(
             alert=NAME,
             key="info",
-            severity="info",
+            severity=settings.alerting.severities.info,
             expr=(
                 f"{of.alone} and on ({of.by}) {of.replaced}\n"
                 f"unless {earlier} >= on ({of.by}) group_left () {of.replaced}"
@@ -55,7 +55,7 @@ def deployment_completed_tests(settings: Settings) -> list[RuleTest]:
     (rule,) = deployment_completed(settings)
     lookback = settings.alerting.deployment_lookback.seconds
     moments = clock(settings, [rule], range_=3 * lookback)
-    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     own = {"service_version": _OWN}
     return [
         story_test(settings, judged, list(_stories(moments, lookback)), moments=moments, part="job", own=own),

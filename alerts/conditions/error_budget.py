@@ -26,6 +26,7 @@ from instrumentation.settings import Duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from alerts.recording.services import Recorded
     from instrumentation.settings import Objectives, Settings
 
 NAME = "ErrorBudgetBurn"
@@ -172,10 +173,7 @@ def error_budget_burn(settings: Settings) -> list[AlertRule]:
 
 def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
     of, period, longest = recorded(settings), settings.slo.period, burns[-1].long
-    paces = "\nor\n".join(
-        f"({of.budget_burn(burn.long)} > [[burn_{burn.long}]] and {of.budget_burn(burn.short)} > [[burn_{burn.long}]])"
-        for burn in burns
-    )
+    paces = "\nor\n".join(_pace_exceeded(of, burn) for burn in burns)
     bad = _count(of.new_bad, of.bad_by_quarter, longest)
     paged = (
         f"\nunless on ({of.by_with('slo')}) (\n{_paged(settings, burns[-1].short)}\n)" if severity == "critical" else ""
@@ -183,7 +181,7 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
     return AlertRule(
         alert=NAME,
         key=severity,
-        severity=severity,
+        severity=getattr(settings.alerting.severities, severity),
         expr=f"({paces})\nand\n{bad} >= [[minimum_bad_events]]{paged}",
         parameters={
             **{f"burn_{burn.long}": Parameter(burn.factor(period)) for burn in burns},
@@ -201,10 +199,19 @@ def _rule(settings: Settings, severity: str, burns: list[Burn]) -> AlertRule:
     )
 
 
+def _pace_exceeded(of: Recorded, burn: Burn) -> str:
+    """That both windows burn faster than the pace.
+
+    A service with a request an hour has none in most short windows. If all of its requests fail, it has not recovered.
+    """
+    long, short, pace = of.budget_burn(burn.long), of.budget_burn(burn.short), f"[[burn_{burn.long}]]"
+    return f"({long} > {pace} and ({short} > {pace} or {long} * (1 - {of.objective}) > 0.9999 unless {short}))"
+
+
 def _paged(settings: Settings, memory: Duration) -> str:
     """The objectives whose threshold alert was critical within the window: one incident sends one page."""
     by = recorded(settings).by
-    firing = 'alertstate="firing", severity="critical"'
+    firing = f'alertstate="firing", severity="{settings.alerting.severities.critical}"'
     return _by_slo(
         (slo, f'max by ({by}) (max_over_time(ALERTS{{alertname="{alert}", {firing}}}[{memory}]))')
         for slo, alert in THRESHOLD_ALERTS.items()
@@ -255,6 +262,7 @@ def error_budget_burn_tests(settings: Settings) -> list[RuleTest]:
         _steady_test(settings, steady),
         _changing_test(settings, changing),
         _rare_test(settings),
+        _hourly_test(settings),
         _outage_test(settings),
     ]
 
@@ -269,7 +277,7 @@ def _steady_test(settings: Settings, stories: list[_Story]) -> RuleTest:
         Firing(rule=rule, labels={**_labels(settings, story), "slo": story.slo}, value=_pace(settings, story))
         for story in stories
         for rule in error_budget_burn(settings)
-        if rule.severity in story.fires
+        if rule.level in story.fires
     )
     check = At(seconds=_CALM.seconds + _BUSY.seconds, alert=NAME, firing=firing)
     return _test(settings, f"{NAME} fires above each steady burn rate, and is silent below", stories, alerts=(check,))
@@ -278,7 +286,7 @@ def _steady_test(settings: Settings, stories: list[_Story]) -> RuleTest:
 def _changing_test(settings: Settings, stories: list[_Story]) -> RuleTest:
     """Longer windows mix both burn rates, so this checks only whether the critical alert fires."""
     end = _CALM.seconds + _BUSY.seconds
-    checks = tuple(_pages(story.name, end, fires=bool(story.fires)) for story in stories)
+    checks = tuple(_pages(settings, story.name, end, fires=bool(story.fires)) for story in stories)
     return _test(settings, f"{NAME} fires after an hour above its pace, and resolves", stories, values=checks)
 
 
@@ -311,7 +319,33 @@ def _rare_test(settings: Settings) -> RuleTest:
     return RuleTest(
         name=f"{NAME} fires for {least} failures of a service that is young or was away, and not for {least - 1}",
         series=tuple(one for job, failed in jobs.items() for one in series(job, failed)),
-        values=tuple(_pages(job, end * step, fires=can_fire and failed == least) for job, failed in jobs.items()),
+        values=tuple(
+            _pages(settings, job, end * step, fires=can_fire and failed == least) for job, failed in jobs.items()
+        ),
+        interval=_interval(settings),
+    )
+
+
+def _hourly_test(settings: Settings) -> RuleTest:
+    """A request comes now and then, and all of them fail: the alert fires without a pause, although short windows are empty."""
+    step, every, end = _interval(settings).seconds, Duration("40m").seconds, Duration("12h").seconds
+    watched = Duration("4h").seconds
+    own = {**service_labels(settings), "job": "rare", "instance": "a"}
+    counter = " ".join(f"{number}x{every // step - 1}" for number in range(end // every + 1))
+    firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="rare"}}'
+    each = watched // settings.alerting.evaluation_interval.seconds - 1
+    always = f"count_over_time({firing}[{watched}s]) >= {each}"
+    return RuleTest(
+        name=f"{NAME} fires without a pause if every request fails and there is one in forty minutes",
+        series=(
+            Series(name=catalog.TARGET_INFO.name, labels=own, values=f"1x{end // step}"),
+            Series(
+                name=f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_count",
+                labels={**own, "error_type": "500"},
+                values=counter,
+            ),
+        ),
+        values=(Value(seconds=end, expr=f"count by (job) ({always})", labels={"job": "rare"}, value=2),),
         interval=_interval(settings),
     )
 
@@ -324,7 +358,8 @@ def _outage_test(settings: Settings) -> RuleTest:
     name, end = f"{catalog.HTTP_SERVER_REQUEST_DURATION.name}_count", (calm + outage + after) * step
     good = f"0+7x{calm} {7 * calm}x{outage - 1} {7 * calm}+7x{after}"
     bad = f"0x{calm} 7+7x{outage - 1} {7 * outage}x{after}"
-    ever = f'ALERTS{{alertname=~"{NAME}|{HIGH_ERROR_RATE}", alertstate="firing", severity="critical"}}[{end}s]'
+    either, severity = f"{NAME}|{HIGH_ERROR_RATE}", settings.alerting.severities.critical
+    ever = f'ALERTS{{alertname=~"{either}", alertstate="firing", severity="{severity}"}}[{end}s]'
     return RuleTest(
         name=f"{NAME} is not critical during an outage for which {HIGH_ERROR_RATE} is critical, nor after it",
         series=(
@@ -343,9 +378,10 @@ def _outage_test(settings: Settings) -> RuleTest:
     )
 
 
-def _pages(job: str, seconds: int, *, fires: bool) -> Value:
+def _pages(settings: Settings, job: str, seconds: int, *, fires: bool) -> Value:
     """Whether the critical alert of a service fires."""
-    firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="{job}", severity="critical"}}'
+    severity = settings.alerting.severities.critical
+    firing = f'ALERTS{{alertname="{NAME}", alertstate="firing", job="{job}", severity="{severity}"}}'
     return Value(seconds=seconds, expr=f"count by (job) ({firing})", labels={"job": job}, value=1 if fires else None)
 
 

@@ -41,7 +41,7 @@ def requests_hanging(settings: Settings) -> list[AlertRule]:
         AlertRule(
             alert=NAME,
             key="critical",
-            severity="critical",
+            severity=settings.alerting.severities.critical,
             expr=(
                 f"min_over_time({active}[{of.window}]) >= [[minimum_bad_events]]\n"
                 f"and {active} offset {of.window} >= [[minimum_bad_events]]\n"
@@ -65,7 +65,7 @@ def requests_hanging_tests(settings: Settings) -> list[RuleTest]:
     """Enough hanging requests; too few; requests that end; streams; new requests; and that the alert resolves."""
     (rule,) = rules = requests_hanging(settings)
     moments = clock(settings, rules, range_=2 * settings.alerting.window.seconds)
-    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     least = settings.alerting.minimum_bad_events
     labels = {**service_labels(settings), "job": "hangs"}
     return [

@@ -40,7 +40,7 @@ def health_check_failing_tests(settings: Settings) -> list[RuleTest]:
     """A check that fails on one of two instances, on both, for a moment, and never; and that the alert resolves."""
     (rule,) = rules = health_check_failing(settings)
     moments = clock(settings, rules)
-    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     failing = next(_stories(moments))
     return [
         story_test(settings, judged, list(_stories(moments)), moments=moments, part="check"),

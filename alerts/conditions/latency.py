@@ -110,9 +110,8 @@ def _slow_start_tests(settings: Settings, rules: Sequence[AlertRule]) -> Iterato
     late, every = f"0x{slow + rest}", f"0+100x{slow} {100 * slow}+100x{rest}"
     fast = f"0x{slow} 0+100x{rest}"
     series = _histogram(settings, labels, lambda edge: every if edge > highest else fast)
-    ever = (
-        f'count_over_time(ALERTS{{alertname="{NAME}", alertstate="firing", severity="critical"}}[{moments.resolved}s])'
-    )
+    firing = f'alertname="{NAME}", alertstate="firing", severity="{critical.severity}"'
+    ever = f"count_over_time(ALERTS{{{firing}}}[{moments.resolved}s])"
     for name, start, fires in (("young", 0, False), ("old", -1_000_000, True)):
         started = Series(
             name=catalog.PROCESS_START_TIME.name,

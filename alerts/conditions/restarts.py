@@ -56,7 +56,7 @@ def instance_restarting_tests(settings: Settings) -> list[RuleTest]:
     """Three kinds of restarts; too few restarts; replaced workers; and that the alert resolves."""
     (rule,) = rules = instance_restarting(settings)
     moments = clock(settings, rules, memory=settings.alerting.restarts.window.seconds)
-    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     stories = list(_stories(moments))
     labels = {**service_labels(settings), "instance": "over"}
     rest = (moments.resolved - moments.fires) // moments.step

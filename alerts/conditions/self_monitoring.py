@@ -95,7 +95,7 @@ def watcher_rule(  # noqa: PLR0913 - a rule has that many parts
     return AlertRule(
         alert=alert,
         key="warning",
-        severity="warning",
+        severity=settings.alerting.severities.warning,
         expr=expr,
         parameters=parameters or {},
         for_=settings.alerting.for_.warning,
@@ -142,7 +142,7 @@ def scrape_slow_tests(settings: Settings) -> list[RuleTest]:
     """Just above and just below the limit; and a job without Sidelight."""
     (rule,) = rules = scrape_slow(settings)
     moments = clock(settings, rules)
-    level = Level(severity=rule.severity, threshold=settings.alerting.slow_scrape_seconds, match={}, before=())
+    level = Level(severity=rule.level, threshold=settings.alerting.slow_scrape_seconds, match={}, before=())
 
     def history(moments: Clock, level: Level, labels: Mapping[str, str], above: bool) -> Measured:  # noqa: FBT001 - History
         seconds = level.threshold * (1.001 if above else 0.999)

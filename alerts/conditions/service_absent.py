@@ -28,7 +28,7 @@ def service_absent(settings: Settings) -> list[AlertRule]:
         AlertRule(
             alert=NAME,
             key="warning",
-            severity="warning",
+            severity=settings.alerting.severities.warning,
             expr=(
                 f"max by ({of.by}) (max_over_time({of.versions}[{MEMORY}])) > 0\n"
                 f"unless on ({of.by}) {of.versions}\n"
@@ -51,7 +51,7 @@ def service_absent_tests(settings: Settings) -> list[RuleTest]:
     """Services that are gone, and others that are not; and that the alert resolves once a service is back."""
     (rule,) = service_absent(settings)
     moments = clock(settings, [rule])
-    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     stories = list(_stories(moments))
     back = next(story for story in stories if story.name == "gone")
     return [

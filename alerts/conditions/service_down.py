@@ -46,7 +46,7 @@ def _rule(settings: Settings, severity: str, condition: str, summary: str, descr
     return AlertRule(
         alert=NAME,
         key=severity,
-        severity=severity,
+        severity=getattr(settings.alerting.severities, severity),
         expr=f"{condition}\nand on ({of.by}) max_over_time({of.versions}[{MEMORY}])",
         for_=getattr(settings.alerting.for_, severity),
         keep_firing_for=settings.alerting.keep_firing_for,

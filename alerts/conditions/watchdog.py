@@ -21,7 +21,7 @@ def watchdog(settings: Settings) -> list[AlertRule]:
         AlertRule(
             alert=NAME,
             key="none",
-            severity="none",
+            severity=settings.alerting.severities.none,
             expr="vector(1)",
             for_=settings.alerting.evaluation_interval,
             keep_firing_for=None,  # it never resolves

@@ -150,7 +150,7 @@ def workflow_keeps_failing(settings: Settings) -> list[AlertRule]:
         AlertRule(
             alert=KEEPS_FAILING,
             key="warning",
-            severity="warning",
+            severity=settings.alerting.severities.warning,
             expr="\nor\n".join(
                 f"({within(of.new_failures, window)} == {within(of.new_executions, window)}) >= [[minimum_bad_events]]"
                 for window in windows
@@ -173,7 +173,7 @@ def workflow_keeps_failing_tests(settings: Settings) -> list[RuleTest]:
     """Failures half a window apart; the same with a success in between; too few failures; cancelled executions."""
     (rule,) = rules = workflow_keeps_failing(settings)
     moments = clock(settings, rules, range_=_WINDOWS[0] * settings.alerting.workflow_window.seconds)
-    judged = [(Level(severity=rule.severity, threshold=0, match={}, before=()), rule)]
+    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     least, half = settings.alerting.minimum_bad_events, settings.alerting.workflow_window.seconds // 2 // moments.step
     steps = moments.fires // moments.step
     spread = 3 * half // least

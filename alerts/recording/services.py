@@ -168,6 +168,11 @@ class Recorded:
         return f"{self.level}_instance:cpu_used_per_available:ratio_rate{self.window}"
 
     @property
+    def service_cpu_used(self) -> str:
+        """The same of the median instance of each service, which outlives each of them."""
+        return f"{self.level}:cpu_used_per_available:p50_rate{self.window}"
+
+    @property
     def memory_used(self) -> str:
         """Memory usage of each container as a share of its limit, 0 to 1; absent without a limit."""
         return f"{self.level}_instance:container_memory_used_per_limit:ratio"
@@ -357,6 +362,7 @@ def resource_rules(settings: Settings) -> list[RecordingRule]:
     cpu = f"({rate(catalog.CONTAINER_CPU_USAGE)} or {rate(catalog.PROCESS_CPU)})"
     return [
         RecordingRule(record=of.cpu_used, expr=f"{cpu}\n/ (sum by ({by}) ({catalog.CPU_AVAILABLE.name}) > 0)"),
+        RecordingRule(record=of.service_cpu_used, expr=f"quantile by ({of.by}) (0.5, {of.cpu_used})"),
         RecordingRule(
             record=of.memory_used,
             expr=share(catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT, by),

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _FORGOTTEN = 300  # seconds after which Prometheus no longer returns the last sample of a series
 _POINTS = 180
+_RANGE = re.compile(
+    r'\{\{ range \$name, \$value := \$labels \}\}\{\{ if ne \$name "__name__" \}\}(.*?)\{\{ end \}\}\{\{ end \}\}'
+)
 _WITH = re.compile(r"\{\{ with (?:or )?\$labels\.(\w+)(?: \$externalLabels\.\w+)? \}\}(.*?)\{\{ end \}\}")
 _ACTION = re.compile(r"\{\{ *(.*?) *\}\}")
 
@@ -62,9 +65,9 @@ class Firing:
     labels: Mapping[str, str]
     value: float
 
-    def document(self) -> dict[str, object]:
+    def document(self, settings: Settings) -> dict[str, object]:
         """The alert as promtool expects it, with rendered annotations."""
-        labels = {**self.labels, "severity": self.rule.severity, **self.rule.labels}
+        labels = {**self.labels, "severity": self.rule.severity, **settings.alerting.labels, **self.rule.labels}
         annotations = {
             name: rendered(self.rule.filled(text), self.labels, self.value)
             for name, text in self.rule.annotations.items()
@@ -80,9 +83,9 @@ class At:
     alert: str
     firing: tuple[Firing, ...] = ()
 
-    def document(self) -> dict[str, object]:
+    def document(self, settings: Settings) -> dict[str, object]:
         """The check as promtool reads it."""
-        expected = [firing.document() for firing in self.firing]
+        expected = [firing.document(settings) for firing in self.firing]
         return {"eval_time": f"{self.seconds}s", "alertname": self.alert, "exp_alerts": expected}
 
 
@@ -130,7 +133,7 @@ class RuleTest:
         """The test as promtool reads it."""
         checks: dict[str, object] = {}
         if self.alerts:
-            checks["alert_rule_test"] = [check.document() for check in self.alerts]
+            checks["alert_rule_test"] = [check.document(settings) for check in self.alerts]
         if self.values:
             checks["promql_expr_test"] = [check.document() for check in self.values]
         return {
@@ -226,7 +229,17 @@ def rendered(template: str, labels: Mapping[str, str], value: float) -> str:
     >>> named = "{{ with or $labels.zone $externalLabels.zone }}{{ . }}/{{ end }}{{ $labels.job }}"
     >>> rendered(named, {"job": "shop", "zone": "a"}, 0), rendered(named, {"job": "shop"}, 0)
     ('a/shop', 'shop')
+    >>> from alerts.links import LABELS
+    >>> rendered(LABELS, {"job": "a b"}, 0)
+    'job=a+b&'
     """
+    template = _RANGE.sub(
+        lambda found: "".join(
+            found[1].replace("{{ $name }}", name).replace("{{ $value", f'{{{{ "{text}"')
+            for name, text in sorted(labels.items())
+        ),
+        template,
+    )
     template = _WITH.sub(
         lambda found: found[2].replace("{{ .", f'{{{{ "{labels[found[1]]}"') if found[1] in labels else "", template
     )

@@ -99,7 +99,8 @@ def burst_tests(settings: Settings, rules: Sequence[AlertRule], what: str, burst
     change = moments.grace // moments.step + 2
     at = change * moments.step + critical.for_.seconds + moments.grace
     remembered = settings.alerting.window.seconds > critical.for_.seconds + moments.grace
-    firing = f'count by (alertname) (ALERTS{{alertname="{critical.alert}", alertstate="firing", severity="critical"}})'
+    which = f'alertname="{critical.alert}", alertstate="firing", severity="{critical.severity}"'
+    firing = f"count by (alertname) (ALERTS{{{which}}})"
     known = Series(name=catalog.TARGET_INFO.name, labels={**labels, "instance": "a"}, values=f"1x{at // moments.step}")
     for bad, fires in ((least - 1, False), (least, True), (600, True)):
         if fires and not remembered:  # the burst leaves the range before the alert's `for` is over

@@ -127,7 +127,7 @@ class Subject:
         return AlertRule(
             alert=self.alert.alert,
             key=level.key,
-            severity=level.severity,
+            severity=getattr(self.settings.alerting.severities, level.severity),
             expr=expr,
             parameters={place: self._parameter(place, value) for place, value in numbers.items()},
             identity=self.settings.alerting.group_by,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.tables import Column, Table
-from tests.support.histories import BEFORE, BLIPS, DAY, MINUTE, OUTAGE, OUTAGES, RATES, outages, quiet, troubled
+from tests.support.histories import BEFORE, BLIPS, DAY, MINUTE, OUTAGE, OUTAGES, RATES, outages, quiet
+from tests.support.histories import troubled as disturbed
 from tests.support.replay import EVERY, fired
 from tests.support.rule_sets import PAGE, TICKET
+from tests.support.troubles import troubles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +55,49 @@ def detection(groups: Mapping[str, Group]) -> Table:
     )
 
 
+def troubled(groups: Mapping[str, Group]) -> Table:
+    """What fires, and how often, in each trouble that differs from a plain outage."""
+    services = troubles()
+    results = {owner: fired(group, services) for owner, group in groups.items()}
+    return Table(
+        name="troubles",
+        title="Few requests, young instances, flapping and neighbours",
+        note="Minutes from the start of the trouble until the alert fires, and how often it starts to fire if more than once.",
+        columns=(
+            Column(key="trouble", title="trouble"),
+            Column(key="right", title="wanted"),
+            *(
+                Column(key=f"{owner} {severity}", title=f"{owner} {severity}")
+                for owner in groups
+                for severity in _SEVERITIES
+            ),
+        ),
+        rows=tuple(
+            {
+                "trouble": one.job,
+                "right": one.right,
+                **{
+                    f"{owner} {severity}": _said(found, one.start)
+                    for owner in groups
+                    for severity in _SEVERITIES
+                    if (found := results[owner].get((one.job, severity)))
+                },
+            }
+            for one in services
+        ),
+    )
+
+
+def _said(found: Fired, start: int) -> str:
+    """When an alert fires after a moment, and how often.
+
+    >>> from tests.support.replay import Fired
+    >>> _said(Fired(first=330, last=600, times=1), 300), _said(Fired(first=330, last=600, times=7), 300)
+    ('0.5', '0.5 (7 times)')
+    """
+    return f"{(found.first - start) / MINUTE:.1f}" + (f" ({found.times} times)" if found.times > 1 else "")
+
+
 def _minutes(results: Mapping[str, Mapping[tuple[str, str], Fired]], job: str) -> dict[str, float]:
     cells = {}
     for owner, of in results.items():
@@ -77,7 +122,7 @@ def troubled_alarms(groups: Mapping[str, Group]) -> Table:
     """Number of alerts for services with short disturbances that still meet their objectives."""
     return _alarms(
         groups,
-        tuple(troubled(DAYS, SERVICES)),
+        tuple(disturbed(DAYS, SERVICES)),
         title=f"Alarms in {DAYS * SERVICES} days with short disturbances at each rate",
         note=f"The same noise, and {len(BLIPS)} times a day 20 % fail and 30 % are slow for a minute. The objectives allow this.",
     )

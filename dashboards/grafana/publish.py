@@ -246,10 +246,9 @@ def _notes(settings: Settings, url: str, pages: str) -> Iterator[str]:
     if pages and pages != url:
         yield f"note: Grafana's pages are at {pages}; set {URL_VARIABLE} to that address."
     if pages and pages != settings.dashboards.base_url:
-        yield (
-            f"note: alerts link to {settings.dashboards.base_url}; set dashboards.base_url to {pages}, and build the alerts"
-            " again."
-        )
+        given = settings.dashboards.base_url
+        links = f"alerts link to {given}" if given else "alerts have no link to a dashboard"
+        yield f"note: {links}; set dashboards.base_url to {pages}, and build the alerts again."
 
 
 def _check_dashboard(name: str, dashboard: Mapping[str, object]) -> None:

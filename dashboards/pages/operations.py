@@ -71,7 +71,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
 def _linked(settings: Settings, panel: Panel) -> Panel:
     """A panel with links to the runbook of its alert, and from each service's line to its logs and traces."""
     alert = next((alert for title, alert in _RUNBOOKS.items() if panel.title.startswith(title)), None)
-    header = (links.runbook(settings, alert),) if alert else ()
+    header = links.runbook(settings, alert) if alert else ()
     is_by_job = panel.view is View.TIME_SERIES and all("{{job}}" in query.legend for query in panel.queries)
     failed = alert == HIGH_ERROR_RATE
     lines = {"job": links.elsewhere(settings, links.of_series, failed=failed)} if is_by_job else panel.links_of
@@ -196,15 +196,15 @@ def _trouble(settings: Settings) -> tuple[Panel, ...]:
         table(
             title="Firing alerts",
             description=(
-                "Firing alerts of the selected jobs on any instance, and since when their conditions hold. The name leads to"
-                " the runbook."
+                "Firing alerts of the selected jobs on any instance, and since when their conditions hold."
+                + (" The name leads to the runbook." if settings.alerting.runbook_url else "")
             ),
             unit=Unit.SINCE,
             queries=(Query(expr=promql.firing_since(_TROUBLE, by=alert), instant=True),),
             columns={**alerts, "severity": "Severity", "Value": "Since"},
-            colors={"critical": "red", "warning": "yellow"},
+            colors={settings.alerting.severities.critical: "red", settings.alerting.severities.warning: "yellow"},
             links_of={
-                "alertname": (links.runbook_of_cell(settings),),
+                "alertname": links.runbook_of_cell(settings),
                 "job": links.of_service(settings, links.of_row(alerts)),
             },
             empty="no alerts firing",

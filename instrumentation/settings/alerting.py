@@ -12,13 +12,14 @@ from instrumentation.settings.receivers import MuteTime, Notification, Receivers
 from instrumentation.settings.types import (
     Count,
     LabelName,
+    LabelValue,
     Match,
     PrometheusDuration,
     Ratio,
+    RunbookPattern,
     Seconds,
     Section,
     Text,
-    WebAddress,
 )
 
 
@@ -28,6 +29,23 @@ class For(Section):
     critical: PrometheusDuration = Duration("2m")
     warning: PrometheusDuration = Duration("5m")
     info: PrometheusDuration = Duration("1m")
+
+
+class Severities(Section):
+    """The values of the label ``severity``, by what Sidelight calls them, for teams that say page and ticket."""
+
+    critical: LabelValue = "critical"
+    warning: LabelValue = "warning"
+    info: LabelValue = "info"
+    none: LabelValue = "none"  # of Watchdog, which is for a dead man's switch
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        given = dict(self)
+        for name, value in given.items():
+            if list(given.values()).count(value) > 1:
+                raise fault("give each severity a value of its own", key=name, problem=f"got {shown(value)} twice")
+        return self
 
 
 class Ahead(Section):
@@ -96,6 +114,7 @@ class Alerting(Section):
     trend: Trend = Trend()
     restarts: Restarts = Restarts()
     minimum_bad_events: Count = 3  # one failed request at night does not page; five of five do
+    severities: Severities = Severities()
     for_: Annotated[For, Field(alias="for")] = For()
     keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is not a recovery
     evaluation_interval: PrometheusDuration = Duration("30s")
@@ -105,7 +124,13 @@ class Alerting(Section):
     left_out: Annotated[
         tuple[LeftOut, ...], Field(strict=False), Allowed(text="give a list of alerts and matches")
     ] = ()
-    runbook_base_url: WebAddress = "https://sidelight.example/runbooks"
+    runbook_url: RunbookPattern | None = None  # without it alerts have no link to a runbook
+    labels: Annotated[dict[LabelName, Text], Allowed(text="give labels and their values, such as {team: shop}")] = (
+        Field(default_factory=dict)
+    )  # of every alert
+    external_labels: Annotated[
+        tuple[LabelName, ...], Field(strict=False), Allowed(text="give a list of labels, such as [region]")
+    ] = ()  # labels that Prometheus adds to the alerts that it sends; teams may match them
     notification: Notification = Notification()
     receivers: Receivers = Receivers()
     teams: Annotated[tuple[Team, ...], Field(strict=False), Allowed(text="give a list of teams")] = ()

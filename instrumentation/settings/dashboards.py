@@ -94,7 +94,7 @@ class Dashboards(Section):
     folder: Text = "Sidelight"  # its title, path of titles or uid; if it is left out, the owner is put before it
     own: Annotated[tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files or folders")] = ()
     pages: Annotated[tuple[OwnPage, ...], Field(strict=False), Allowed(text="give a list of pages")] = ()
-    base_url: WebAddress = "https://grafana.example"
+    base_url: WebAddress | None = None  # the address of Grafana; without it alerts have no link to a dashboard
     refresh: PrometheusDuration = Duration("30s")
     loki: Text | None = None  # the uid of the Loki data source in which panels open the logs of a service
     loki_label: LabelName = "service_name"  # its label that has the same values as job

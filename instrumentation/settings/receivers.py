@@ -89,6 +89,19 @@ class MSTeams(Section):
     webhook_url_file: FilePath
 
 
+class Discord(Section):
+    """A channel of Discord; the webhook's address is a secret and is read from a file (Alertmanager >= 0.28)."""
+
+    webhook_url_file: FilePath
+
+
+class Telegram(Section):
+    """A chat of Telegram; the bot's token is a secret and is read from a file (Alertmanager >= 0.26)."""
+
+    bot_token_file: FilePath
+    chat_id: Annotated[int, Allowed(text="give the chat's number; that of a group is negative")]
+
+
 _Target = TypeVar("_Target", bound=Section)
 # Tags in brackets are left out of the path that a fault names.
 _OneOrSeveral = Annotated[
@@ -106,6 +119,8 @@ class Receiver(Section):
     email: _OneOrSeveral[Email] | None = None
     opsgenie: _OneOrSeveral[Opsgenie] | None = None
     msteamsv2: _OneOrSeveral[MSTeams] | None = None
+    discord: _OneOrSeveral[Discord] | None = None
+    telegram: _OneOrSeveral[Telegram] | None = None
 
     @property
     def targets(self) -> dict[str, tuple[Section, ...]]:

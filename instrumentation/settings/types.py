@@ -19,9 +19,14 @@ DURATION = "give a duration such as 30s, 5m or 1h30m"
 LABEL_NAME = "give a Prometheus label name: letters, digits and _, not starting with a digit"
 ADDRESS = "give one e-mail address, such as oncall@example.com"
 HOST_AND_PORT = "give host and port, such as smtp.example.com:587"
+LABEL_VALUE = "give letters, digits, _, - and ., such as page"
 NAME = "give small letters, digits and -, such as payments"
 TIME_OF_DAY = 'give a time of day in quotes, from "00:00" to "24:00"'
 LOCATION = "give a place of the time zone database, such as Europe/Berlin, or UTC"
+RUNBOOK_PATTERN = (
+    "give an http:// or https:// address in which {alert} stands for the alert's name, and {labels} for its labels if they "
+    "are wanted, such as https://wiki.example/runbooks/{alert}"
+)
 WEB_ADDRESS = "give an http:// or https:// address without user, password, ? or #"
 URL_PATH = "give a path that starts with /, such as /metrics"
 ABSOLUTE_PATH = "give an absolute path, such as /var/lib/shop"
@@ -54,6 +59,13 @@ def _label_name(value: str) -> str:
 
 def _web_address(value: str) -> str:
     return _matching(value, r"https?://[^\s/@]+(/[^\s?#@]*)?", WEB_ADDRESS).rstrip("/")
+
+
+def _runbook_pattern(value: str) -> str:
+    named = set(re.findall(r"\{(\w*)\}", value))
+    if not re.fullmatch(r"https?://[^\s/@]+/\S*", value) or not {"alert"} <= named <= {"alert", "labels"}:
+        raise fault(RUNBOOK_PATTERN)
+    return value
 
 
 def _url_path(value: str) -> str:
@@ -135,6 +147,11 @@ Text = Annotated[
     Allowed(text="give a text of 1 to 200 characters, in quotes if it looks like a number"),
 ]
 LabelName = Annotated[Text, AfterValidator(_label_name), Allowed(text=LABEL_NAME)]
+LabelValue = Annotated[
+    Text,
+    AfterValidator(partial(_matching, pattern=r"[A-Za-z0-9][\w.-]*", allowed=LABEL_VALUE)),
+    Allowed(text=LABEL_VALUE),
+]
 Match = Annotated[
     dict[LabelName, Text],
     Field(min_length=1),
@@ -170,6 +187,7 @@ Location = Annotated[
     Allowed(text=LOCATION),
 ]
 WebAddress = Annotated[Text, AfterValidator(_web_address), Allowed(text=WEB_ADDRESS)]
+RunbookPattern = Annotated[Text, AfterValidator(_runbook_pattern), Allowed(text=RUNBOOK_PATTERN)]
 UrlPath = Annotated[Text, AfterValidator(_url_path), Allowed(text=URL_PATH)]
 Folder = Annotated[Text, AfterValidator(_absolute), Allowed(text=ABSOLUTE_PATH)]
 FilePath = Annotated[Text, Allowed(text="give the path of a file")]

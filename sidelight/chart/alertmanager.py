@@ -10,6 +10,7 @@ from alerts.alertmanager.configuration import alertmanager_config, given_receive
 from alerts.alertmanager.messages import inlined
 from instrumentation.settings import Receiver
 from instrumentation.settings.faults import section_of
+from instrumentation.settings.receivers import Discord
 from sidelight.chart.secret_keys import secret_key
 from sidelight.chart.values import Block, ChartError, Value, flag, labels, may_be
 
@@ -68,7 +69,7 @@ def alertmanager_parts(settings: Settings, made: Iterable[RuleGroup]) -> dict[st
             name: {kind: [dict(_fields(target)) for target in targets] for kind, targets in receiver.targets.items()}
             for name, receiver in given.items()
         },
-        "messages": {kind: dict(_message(inlined(kind, settings.alerting.group_by))) for kind in Receiver.model_fields},
+        "messages": {kind: dict(_message(inlined(kind, settings))) for kind in Receiver.model_fields},
         "elsewhere": [time.name for time in settings.alerting.mute_times if time.location not in _UTC],
     }
 
@@ -139,11 +140,15 @@ def _target_schema(section: type[BaseModel]) -> dict[str, object]:
 def _field_schema(name: str, annotation: object) -> Mapping[str, object]:
     if name.endswith("_file"):
         return may_be("secretKey")
+    if annotation is int:
+        return {"type": "integer"}
     return may_be("flag" if annotation is bool else "text")
 
 
 def _key(name: str, section: type[BaseModel]) -> str:
     """A field's name in the operator's words; a secret is not told from a plain value by its name, unless there are both."""
+    if section is Discord:
+        return "apiURL"  # Alertmanager calls it webhook_url
     plain = name.removesuffix("_file")
     both = plain != name and plain in section.model_fields
     return _camel(section.model_fields[name].alias or plain) + ("Secret" if both else "")
@@ -243,8 +248,8 @@ def _text(template: str) -> str:
 def _camel(key: str) -> str:
     """A key in the operator's words.
 
-    >>> _camel("api_url"), _camel("require_tls"), _camel("group_by")
-    ('apiURL', 'requireTLS', 'groupBy')
+    >>> _camel("api_url"), _camel("require_tls"), _camel("group_by"), _camel("chat_id")
+    ('apiURL', 'requireTLS', 'groupBy', 'chatID')
     """
     first, *rest = key.split("_")
-    return first + "".join(word.upper() if word in {"url", "tls"} else word.title() for word in rest)
+    return first + "".join(word.upper() if word in {"url", "tls", "id"} else word.title() for word in rest)

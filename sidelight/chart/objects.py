@@ -122,8 +122,8 @@ def collector_monitor_values() -> Block:
     """Values of the PodMonitor for collectors."""
     return Block(
         key="collectorMonitor",
-        note="Scrapes the collectors' own metrics (sidecars and gateways) at podMonitor's interval. CollectorDroppingData "
-        "and CollectorQueueFilling need them. job is podMonitor's job plus -collector, so that no alert treats a collector "
+        note="Scrapes the collectors' own metrics (sidecars and gateways) at podMonitor's interval. CollectorDroppingData, "
+        "CollectorQueueFilling and CollectorMissing need them. job is podMonitor's job plus -collector, so that no alert treats a collector "
         "as the service.",
         members=(
             flag("enabled", default=False),

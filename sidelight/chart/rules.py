@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alerts import every_alert
 from alerts.checking.promql import check
 from alerts.checking.series import series
+from alerts.links import LABELS
 from alerts.model import AlertRule, RecordingRule
 from alerts.thresholds import SEVERITIES
 from instrumentation.catalog import Unit
@@ -26,10 +27,11 @@ _LONGEST = 200_000  # characters of an expression: kubectl apply keeps an object
 
 
 def chart_rules(settings: Settings, every: Sequence[RuleGroup]) -> dict[str, object]:
-    """The data for the templates: groups, labels allowed in a scope, and which warning must not exceed which critical.
+    """The data for the templates.
 
-    An alert rule contains placeholders, their names, and whether its alerts have a namespace. A recording rule contains the
-    alert rules that read its series, or none if a dashboard reads it too.
+    It contains groups, the labels allowed in a scope, the labels of an alert in a link, and which warning must not exceed which
+    critical. An alert rule contains placeholders, their names, and whether its alerts have a namespace. A recording rule contains
+    the alert rules that read its series, and whether it is recorded even if they are disabled, because a dashboard reads it.
 
     Args:
         settings: The settings.
@@ -41,6 +43,7 @@ def chart_rules(settings: Settings, every: Sequence[RuleGroup]) -> dict[str, obj
     return {
         "groups": [_group(group, rules, known) for group in every],
         "labels": list(settings.alerting.group_by),
+        "linked": LABELS,
         "order": [pair for alert in every_alert(settings) for pair in _order(alert, settings)],
     }
 
@@ -82,8 +85,9 @@ def _rule(
         namespaced = "namespace" in check(rule.filled(rule.expr), known).labels
         expr = scoped(rule.expr, known)
         return {"key": rule.key, **places, "namespaced": namespaced, **rule.template(), "expr": expr}
-    readers = () if _is_shown(rule, rules) else _readers(rule.record, rules)
-    return {"record": rule.record, "expr": scoped(rule.expr, known), "readers": list(dict.fromkeys(readers))}
+    readers = list(dict.fromkeys(_readers(rule.record, rules)))
+    shown = _is_shown(rule, rules) or not readers
+    return {"record": rule.record, "expr": scoped(rule.expr, known), "readers": readers, "shown": shown}
 
 
 def scoped(expr: str, names: Iterable[str]) -> str:
@@ -121,7 +125,7 @@ def _order(alert: Alert, settings: Settings) -> Iterator[dict[str, str]]:
     """The pairs of warning and critical rules for the same services; an override may set only one of them."""
     rules = [rule for rule in alert.rules(settings) if _THRESHOLD in rule.parameters]
     keys = {rule.key for rule in rules}
-    for match in dict.fromkeys(rule.key.removeprefix(rule.severity) for rule in rules):
+    for match in dict.fromkeys(rule.key.removeprefix(rule.level) for rule in rules):
         pair = {severity: severity + match if severity + match in keys else severity for severity in SEVERITIES}
         yield {"alert": alert.name, **pair}
 
@@ -161,8 +165,9 @@ def rules_values(settings: Settings, every: Sequence[RuleGroup]) -> Block:
                 key="runbookURL",
                 default="",
                 schema={"type": "string", "pattern": "^(https?://[^ ]*[{]alert[}][^ ]*)?$"},
-                note="The address of runbooks with {alert} for the alert's name, such as https://wiki.example/runbooks/{alert}; by default "
-                f"{settings.alerting.runbook_base_url}/{{alert}}.md.",
+                note="The address of runbooks with {alert} for the alert's name, and {labels} for its labels if they are wanted, such as "
+                "https://wiki.example/runbooks/{alert}; by default "
+                f"{settings.alerting.runbook_url or 'alerts have no link to a runbook'}.",
             ),
             Value(
                 key="scope",

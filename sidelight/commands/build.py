@@ -12,7 +12,9 @@ from sidelight.commands.options import Config
 
 
 def build(
-    parts: Annotated[list[str] | None, typer.Argument(help="alerts, dashboards, collector, chart, docs")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="alerts, dashboards, collector, chart, signals, runbooks, docs")
+    ] = None,
     config: Config = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")] = Path(),
 ) -> None:

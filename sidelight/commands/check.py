@@ -13,8 +13,9 @@ from instrumentation.settings import load_settings, settings_source
 from sidelight.commands.options import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from instrumentation.settings import Settings
     from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
     from sidelight.checks.known_series import World
@@ -65,6 +66,9 @@ def check(  # noqa: PLR0913 - one for each option
             f"There is nothing to check: the settings are the {source}. Give --config, files or folders.", err=True
         )
         raise typer.Exit(2)
+    for note in _links_missing(settings):
+        typer.echo(f"{source}: note: {note}", err=True)
+    _check_routes(settings)
     if not paths:
         here = Path.cwd()
         file = Path(source)
@@ -89,6 +93,26 @@ def check(  # noqa: PLR0913 - one for each option
             typer.echo(as_text(report))
     if any(finding.check.severity.rank <= Severity(fail_on).rank for finding in report.findings):
         raise typer.Exit(1)
+
+
+def _links_missing(settings: Settings) -> Iterator[str]:
+    """What messages lack, if there is anybody who receives them."""
+    from alerts.alertmanager.configuration import given_receivers
+
+    if not any(receiver.targets for receiver in given_receivers(settings).values()):
+        return
+    if not settings.alerting.runbook_url:
+        yield "alerting.runbook_url is not set, so messages have no link to a runbook."
+    if not settings.dashboards.base_url:
+        yield "dashboards.base_url is not set, so messages have no link to a dashboard."
+
+
+def _check_routes(settings: Settings) -> None:
+    """Faults that only the rules show, such as a team whose label no alert has."""
+    from alerts import groups
+    from alerts.alertmanager.configuration import alertmanager_config
+
+    alertmanager_config(settings, groups(settings))
 
 
 def _asking(url: str, history: str) -> Callable[[Document, World], Iterable[Finding]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from alerts import groups
 from alerts.conditions.error_budget import ERROR_BUDGET_BURN
 from alerts.conditions.error_rate import HIGH_ERROR_RATE
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
@@ -23,6 +24,14 @@ def ours(settings: Settings) -> Group:
     names = (HIGH_ERROR_RATE.group, ERROR_BUDGET_BURN.group)
     rules = [rule for name in names for rule in rules_of(settings, name)]
     return {"name": names[0], "interval": str(settings.alerting.evaluation_interval), "rules": rules}
+
+
+def every_rule_of_ours(settings: Settings) -> Group:
+    """The rules about requests, instances and services, in the order in which they read each other, as one group."""
+    names = ("deployment", "http", "slo", "availability", "hanging")
+    made = {group.name.removeprefix("sidelight."): group for group in groups(settings)}
+    rules = [rule.document() for name in names for rule in made[name].rules]
+    return {"name": "ours", "interval": str(settings.alerting.evaluation_interval), "rules": rules}
 
 
 def workbook(settings: Settings) -> Group:

@@ -71,16 +71,16 @@
 {{- range $rule := $group.rules -}}
 {{- if $rule.alert -}}
 {{- if has (printf "%s.%s" $rule.alert $rule.key) $live -}}
-{{- $rules = append $rules (include "sidelight.alertRule" (dict "root" $ "rule" $rule) | fromJson) -}}
+{{- $rules = append $rules (include "sidelight.alertRule" (dict "root" $ "rule" $rule "linked" $data.linked) | fromJson) -}}
 {{- end -}}
 {{- else -}}
 {{- $readers := list -}}
 {{- range $rule.readers -}}{{- if has . $live -}}{{- $readers = append $readers . -}}{{- end -}}{{- end -}}
-{{- if and (not $rule.readers) (index $.Values.rules.groups $group.key) -}}{{/* for dashboards */}}
-{{- $rules = append $rules (omit $rule "readers") -}}
-{{- else if $readers -}}
-{{- include "sidelight.checkRecorded" (dict "root" $ "group" $group "rule" $rule "reader" (first $readers)) -}}
-{{- $rules = append $rules (omit $rule "readers") -}}
+{{- with $readers -}}
+{{- include "sidelight.checkRecorded" (dict "root" $ "group" $group "rule" $rule "reader" (first .)) -}}
+{{- end -}}
+{{- if or $readers (and $rule.shown (index $.Values.rules.groups $group.key)) -}}
+{{- $rules = append $rules (omit $rule "readers" "shown") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -145,7 +145,7 @@
 {{- toJson (dict "objects" $named) -}}
 {{- end -}}
 
-{{/* One alert rule with the values' numbers, durations, labels and annotations. Takes: root, rule. */}}
+{{/* One alert rule with the values' numbers, durations, labels and annotations. Takes: root, rule, linked. */}}
 {{- define "sidelight.alertRule" -}}
 {{- $rule := .rule -}}
 {{- $alert := index .root.Values.alerts $rule.alert -}}
@@ -163,7 +163,7 @@
 {{- fail (printf "alerts.%s.labels.namespace: got %s, but under alertmanagerConfig.matcherStrategy OnNamespace this label is the release's namespace; leave it out here and in rules.alertLabels, or give another strategy." $rule.alert $said.namespace) -}}
 {{- end -}}
 {{- with $all.runbookURL -}}
-{{- $_ := set $annotations "runbook_url" (replace "{alert}" $rule.alert .) -}}
+{{- $_ := set $annotations "runbook_url" (. | replace "{alert}" $rule.alert | replace "{labels}" $.linked) -}}
 {{- end -}}
 {{- $filled := dict
   "alert" $rule.alert

@@ -343,7 +343,7 @@ def test_slack_gets_a_message_to_act_on(sink: Sink, tmp_path: Path) -> None:
 
 
 def rendered(folder: Path, name: str, *alerts: dict[str, Any], kind: str = "text") -> str:
-    (folder / messages.FILE).write_text(messages.to_template_file(["job"]))
+    (folder / messages.FILE).write_text(messages.to_template_file(parse_settings({"alerting": {"group_by": ["job"]}})))
     common = {key: alerts[0][key] for key in ("labels", "annotations")}
     data = {
         "receiver": "critical",

@@ -135,7 +135,7 @@ def test_what_is_wrong_is_refused_with_its_path(name: str, chart: Chart) -> None
 
 
 def test_the_defaults_say_what_the_settings_say(build: Callable[..., Chart]) -> None:
-    chart = build(parse_settings({"alerting": {"runbook_base_url": "https://git.example/runbooks"}}))
+    chart = build(parse_settings({"alerting": {"runbook_url": "https://git.example/runbooks/{alert}.md"}}))
     text = (chart.path / "values.yaml").read_text()
     assert "https://git.example/runbooks/{alert}.md" in text.replace("\n  # ", " ").replace("# ", "")
     assert yaml.safe_load(text)["rules"]["runbookURL"] == ""

@@ -429,7 +429,7 @@ def test_a_message_is_the_same_from_the_chart_and_from_the_settings(kind: str, b
     targets = receiver[f"{kind}_configs"]
     assert len(targets) == (2 if kind == "webhook" else 1)
     for target in targets:
-        said = inlined(kind, NAMESPACES["alerting"]["group_by"])
+        said = inlined(kind, parse_settings(NAMESPACES))
         assert {name: target[name] for name in said} == said
 
 

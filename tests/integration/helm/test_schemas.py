@@ -37,6 +37,8 @@ TARGETS = {
               "authPassword": SECRET, "requireTLS": True},
     "webhook": [{"urlSecret": SECRET}, {"url": "http://hooks.example/a"}],
     "msteamsv2": {"webhookURL": SECRET},
+    "discord": {"apiURL": SECRET},
+    "telegram": {"botToken": SECRET, "chatID": -1001234567890},
 }  # fmt: skip
 MINIMAL: dict[str, Any] = {"rules": {"enabled": False}, "dashboards": {"enabled": False}}
 FULL: dict[str, Any] = {

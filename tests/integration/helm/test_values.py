@@ -107,6 +107,13 @@ WRONG = {
         {"bucketEdges": [0.1, 0.5, 3]},
         "alerts.HighLatencyP95.critical.threshold: got 1, which is not in bucketEdges",
     ),
+    "a group whose series another reads": (
+        {"rules": {"groups": {"deployment": False}}},
+        (
+            "rules.groups.deployment: got false, but alerts.ServiceDown.critical reads "
+            "job_service_version:target_info:count"
+        ),
+    ),
     "a monitor of every pod": ({"podMonitor": {"enabled": True}}, "podMonitor.selector: got none"),
     "a target without its secret": (
         {"alertmanagerConfig": {"receivers": {"default": {"slack": {"channel": "#shop"}}}}},

@@ -6,9 +6,12 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from alerts import groups
 from alerts.alertmanager.configuration import alertmanager_config
 from alerts.alertmanager.messages import message, to_template_file
+from instrumentation.errors import InstrumentationError
 from instrumentation.settings import Receiver, Settings, parse_settings
 
 
@@ -96,6 +99,42 @@ def test_a_team_hears_what_is_its_own_and_the_rest_as_all_do() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "alerting",
+    [
+        {"group_by": ["job", "team"]},
+        {"labels": {"team": "payments"}},
+        {"external_labels": ["team"]},
+    ],
+    ids=["of the targets", "of all alerts", "from Prometheus"],
+)
+def test_a_team_may_match_a_label_that_alerts_have(alerting: dict[str, Any]) -> None:
+    team = {"name": "payments", "match": {"team": "payments", "severity": "critical"}}
+    (route,) = (
+        route
+        for route in configured(parse_settings({"alerting": {**alerting, "teams": [team]}}))["route"]["routes"]
+        if route["receiver"] == "payments-default"
+    )
+    assert route["matchers"] == ['team="payments"', 'severity="critical"']
+
+
+def test_a_team_that_matches_a_label_of_no_alert_is_refused() -> None:
+    teams = [{"name": "search", "match": {"job": "search"}}, {"name": "payments", "match": {"team": "payments"}}]
+    with pytest.raises(
+        InstrumentationError, match=r"alerting\.teams\.1\.match: got the label 'team', which no alert has"
+    ):
+        configured(parse_settings({"alerting": {"teams": teams}}))
+
+
+def test_routes_and_inhibition_follow_the_names_of_severities() -> None:
+    names = {"critical": "page", "warning": "ticket", "info": "event"}
+    config = configured(parse_settings({"alerting": {"severities": names}}))
+    routes = {route["receiver"]: route["matchers"] for route in config["route"]["routes"]}
+    assert {name: routes[name] for name in names} == {name: [f'severity="{value}"'] for name, value in names.items()}
+    matchers = {text for rule in config["inhibit_rules"] for key in rule if "match" in key for text in rule[key]}
+    assert {text for text in matchers if text.startswith("severity")} == {'severity="page"', 'severity="ticket"'}
+
+
 def test_a_mute_time_past_midnight_is_two() -> None:
     nights = {"name": "nights", "from": "22:00", "to": "06:30", "weekdays": ["friday"], "location": "Europe/Berlin"}
     config = configured(parse_settings({"alerting": {"mute_times": [nights]}}))
@@ -119,7 +158,7 @@ def test_a_mute_time_past_midnight_is_two() -> None:
 
 
 def test_every_template_that_a_receiver_uses_is_defined() -> None:
-    defined = set(re.findall(r'define "([\w.]+)"', to_template_file(["job"])))
+    defined = set(re.findall(r'define "([\w.]+)"', to_template_file(Settings())))
     used = {
         name
         for kind in Receiver.model_fields
@@ -141,3 +180,23 @@ def test_a_receiver_may_have_several_targets_of_a_kind_and_none() -> None:
         "text": '{{ template "sidelight.text" . }}',
         "send_resolved": True,
     }
+
+
+def test_discord_and_telegram_get_title_and_text() -> None:
+    default = {
+        "discord": {"webhook_url_file": "/run/secrets/discord"},
+        "telegram": [{"bot_token_file": "/run/secrets/bot", "chat_id": -1001234567890}],
+    }
+    made = receivers(parse_settings({"alerting": {"receivers": {"default": default}}}))["default"]
+    title, text = '{{ template "sidelight.title" . }}', '{{ template "sidelight.text" . }}'
+    assert made["discord_configs"] == [
+        {"webhook_url_file": "/run/secrets/discord", "title": title, "message": text, "send_resolved": True}
+    ]
+    assert made["telegram_configs"] == [
+        {
+            "bot_token_file": "/run/secrets/bot",
+            "chat_id": -1001234567890,
+            "message": f"{title}\n{text}",
+            "send_resolved": True,
+        }
+    ]

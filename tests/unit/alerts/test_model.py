@@ -12,10 +12,12 @@ import yaml
 from alerts import ALERTS, AlertRule, RuleGroup, generated, groups
 from alerts.checking.promql import check
 from alerts.checking.series import faults, series
+from alerts.links import LABELS
 from alerts.model import RecordingRule, number, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.rule_tests.promtool import rendered
 from instrumentation import catalog
+from instrumentation.errors import SettingsError
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.settings.faults import section_of
 
@@ -206,16 +208,65 @@ def test_no_two_rules_are_the_same(settings: Settings) -> None:
     assert len({made.filled(made.expr) for made in rules}) == len(rules)
 
 
-@BOTH
-def test_every_alert_links_its_runbook_and_its_dashboard(settings: Settings) -> None:
-    for made in alert_rules(settings):
-        assert made.urls["runbook_url"] == f"https://sidelight.example/runbooks/{made.alert}.md"
+LINKED = {
+    "alerting": {"runbook_url": "https://wiki.example/{alert}?{labels}"},
+    "dashboards": {"base_url": "https://grafana.example"},
+}
+
+
+def test_every_alert_links_its_runbook_and_its_dashboard() -> None:
+    for made in alert_rules(parse_settings(LINKED | {"budget": {"daily_usd": 7.0}})):
+        own = "" if made.alert == "Watchdog" else LABELS
+        assert made.urls["runbook_url"] == f"https://wiki.example/{made.alert}?{own}"
         board = (
             "business"
             if made.alert in {"WorkflowFailures", "WorkflowKeepsFailing", "DailyCostOverBudget"}
             else "operations"
         )
         assert made.urls["dashboard_url"].partition("?")[0] == f"https://grafana.example/d/sidelight-{board}"
+
+
+@BOTH
+def test_without_an_address_no_alert_has_a_link(settings: Settings) -> None:
+    assert {url for made in alert_rules(settings) for url in made.urls} == set()
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["https://wiki.example", "https://wiki.example/{name}", "wiki.example/{alert}", "https://a.example/{alert}?{job}"],
+)
+def test_a_runbook_address_without_the_alert_or_with_another_place_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"alerting\.runbook_url: got .* in which \{alert\} stands for"):
+        parse_settings({"alerting": {"runbook_url": given}})
+
+
+NAMED = {"severities": {"critical": "page", "warning": "ticket"}}
+
+
+def test_names_of_severities_are_in_every_rule_its_tests_and_the_series_that_rules_read() -> None:
+    files = generated(parse_settings({"alerting": NAMED, "budget": {"daily_usd": 7.0}}))
+    rules = [rule for group in yaml.safe_load(files["rules.yaml"])["groups"] for rule in group["rules"]]
+    assert {rule["labels"]["severity"] for rule in rules if "alert" in rule} == {"page", "ticket", "info", "none"}
+    for name, text in files.items():
+        assert not re.search(r"""severity: (critical|warning)|severity\W+(=|eq)\W*"?(critical|warning)""", text), name
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"critical": "warning"}, 'alerting.severities.critical: got "warning" twice; give each severity a value'),
+        ({"info": 'a"b'}, r'alerting.severities.info: got "a\"b"; give letters, digits'),
+    ],
+)
+def test_a_severity_that_cannot_be_told_from_another_is_refused(given: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(sentence)):
+        parse_settings({"alerting": {"severities": given}})
+
+
+def test_a_label_of_all_alerts_is_on_every_alert_that_does_not_have_it_itself() -> None:
+    made = alert_rules(parse_settings({"alerting": {"labels": {"team": "shop", "kind": "alert"}}}))
+    assert {rule.labels["team"] for rule in made} == {"shop"}
+    assert {rule.alert for rule in made if rule.labels["kind"] == "event"} == {"DeploymentCompleted"}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +299,9 @@ def test_recorded_series_are_named_level_metric_operations() -> None:
 
 @pytest.mark.parametrize("identity", [("cluster", "namespace", "environment", "job"), ("region", "job")])
 def test_no_rule_sums_over_a_label_of_the_identity_and_every_alert_names_all(identity: tuple[str, ...]) -> None:
-    settings = parse_settings({"budget": {"daily_usd": 7.3}, "alerting": {"group_by": list(identity)}})
+    settings = parse_settings(
+        {"budget": {"daily_usd": 7.3}, "alerting": {"group_by": list(identity)}, "dashboards": LINKED["dashboards"]}
+    )
     made = groups(settings)
     known = series(made, identity)
     for group in made:
@@ -341,7 +394,18 @@ def test_every_number_is_used(path: str, value: object) -> None:
 
 
 def test_no_number_is_left_out() -> None:
-    others = {"group_by", "runbook_base_url", "receivers", "teams", "mute_times", "overrides", "left_out"}
+    others = {
+        "group_by",
+        "runbook_url",
+        "severities",
+        "labels",
+        "external_labels",
+        "receivers",
+        "teams",
+        "mute_times",
+        "overrides",
+        "left_out",
+    }
     found = {
         key
         for section in ("thresholds", "alerting", "budget", "slo")

@@ -13,9 +13,11 @@ from dashboards import DASHBOARDS, panels_of
 from instrumentation.errors import SettingsError
 from instrumentation.settings import Settings, parse_settings
 
+RUNBOOKS = {"runbook_url": "https://wiki.example/{alert}.md?{labels}"}
 
-def panels(page: str, **dashboards: str) -> dict[str, dict[str, Any]]:
-    dashboard: Any = DASHBOARDS[page](parse_settings({"dashboards": dashboards}))
+
+def panels(page: str, alerting: dict[str, str] | None = None, **dashboards: str) -> dict[str, dict[str, Any]]:
+    dashboard: Any = DASHBOARDS[page](parse_settings({"dashboards": dashboards, "alerting": alerting or {}}))
     return {panel["title"]: panel for panel in panels_of(dashboard)}
 
 
@@ -84,15 +86,23 @@ def test_a_service_in_a_table_leads_to_its_dashboard_logs_and_traces() -> None:
 
 
 def test_the_name_of_a_firing_alert_leads_to_its_runbook() -> None:
-    urls = of_cell(panels("operations")["Firing alerts"], "Alert")
-    assert urls == {"Runbook": "https://sidelight.example/runbooks/${__value.raw:percentencode}.md"}
+    urls = of_cell(panels("operations", RUNBOOKS)["Firing alerts"], "Alert")
+    assert urls == {"Runbook": "https://wiki.example/${__value.raw:percentencode}.md?"}
+
+
+def test_without_an_address_of_runbooks_no_panel_has_a_link_to_one() -> None:
+    found = panels("operations")
+    assert not [title for title, panel in found.items() if panel.get("links")]
+    assert "runbook" not in json.dumps(found)
 
 
 def test_a_panel_with_thresholds_leads_to_the_runbook_of_an_alert_that_exists() -> None:
     names = {alert.name for alert in ALERTS}
-    linked = {title: panel["links"][0]["url"] for title, panel in panels("operations").items() if panel.get("links")}
+    linked = {
+        title: panel["links"][0]["url"] for title, panel in panels("operations", RUNBOOKS).items() if panel.get("links")
+    }
     assert {"Error ratio", "Latency", "Queue depth", "CPU usage", "Memory usage", "Disk usage"} <= set(linked)
-    assert {url.rpartition("/")[2].removesuffix(".md") for url in linked.values()} <= names
+    assert {url.rpartition("/")[2].removesuffix(".md?") for url in linked.values()} <= names
 
 
 @pytest.mark.parametrize(

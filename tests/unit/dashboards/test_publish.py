@@ -28,7 +28,7 @@ STOCK = {"uid": "stock", "title": "Stock", "tags": ["sidelight"], "panels": []}
 BOTH = {"shop": SHOP, "stock": STOCK}
 FOLDER = "Ops & Shop"
 OURS = folder_uid(FOLDER)
-BASE_URL = "note: alerts link to https://grafana.example; set dashboards.base_url to {}, and build the alerts again."
+BASE_URL = "note: alerts have no link to a dashboard; set dashboards.base_url to {}, and build the alerts again."
 TLS = Path(__file__).parent / "tls"
 NO_OWNER = (
     "note: the dashboards have no owner, so anyone who publishes to this Grafana without an owner replaces them; set"

@@ -19,7 +19,9 @@ GENERATED_FOLDERS = ("alerts/generated", "dashboards/generated", "collector/gene
 
 
 def files(settings: Settings) -> dict[str, str]:
-    return {path: text for part in PARTS.values() for path, text in part.files(settings).items()}
+    """What the repository has; the runbooks' pages are made from docs/runbooks, which it has too."""
+    parts = [part for name, part in PARTS.items() if name != "runbooks"]
+    return {path: text for part in parts for path, text in part.files(settings).items()}
 
 
 def repository_settings() -> Settings:

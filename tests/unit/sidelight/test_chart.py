@@ -83,7 +83,7 @@ def test_placeholders_stay_in_the_rules() -> None:
 def test_a_recorded_series_names_the_alerts_that_read_it_by_way_of_others() -> None:
     rules = {rule.get("record"): rule for group in rules_file(Settings())["groups"] for rule in group["rules"]}
     assert rules["job_slo:error_budget_burn:ratio_rate30m"]["readers"] == ["ErrorBudgetBurn.critical"]
-    assert rules["job:target_info:time_replaced"]["readers"] == []  # Operations shows it, so it is always recorded
+    assert rules["job:target_info:time_replaced"]["shown"]  # Operations shows it, so it is always recorded
     assert rules["job_instance_workflow:workflow_failures:sum"]["readers"] == [
         "WorkflowFailures.critical",
         "WorkflowFailures.warning",
@@ -98,7 +98,7 @@ def test_what_a_dashboard_shows_is_recorded_whatever_becomes_of_the_alerts() -> 
         "job_instance:workflow_cost_usd_total:sum",
         "job:http_server_requests:rate5m",
     ):
-        assert rules[record]["readers"] == []
+        assert rules[record]["shown"]
 
 
 def test_only_the_switch_and_the_globals_of_a_parent_chart_are_allowed_without_a_default() -> None:

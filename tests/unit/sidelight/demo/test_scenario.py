@@ -86,6 +86,7 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "LogLinesLost",
         "CollectorDroppingData",
         "CollectorQueueFilling",
+        "CollectorMissing",
         "InstanceRestarting",
         "RequestsHanging",
         "WorkflowKeepsFailing",
