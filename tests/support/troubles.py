@@ -16,6 +16,7 @@ from tests.support.histories import HOUR, MINUTE, SCRAPE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+SLEEPING = "one failure of a sleeping service"
 _COUNT = f"{HTTP_SERVER_REQUEST_DURATION.name}_count"
 
 
@@ -25,7 +26,7 @@ class Trouble:
 
     Attributes:
         job: What happens, in words.
-        right: What someone on call wants: ``critical``, ``warning`` or ``never``.
+        right: What someone on call wants: ``critical``, ``warning``, ``never`` or ``no critical``.
         start: Seconds from the start of the history to the start of the trouble.
         seconds: The length of the history.
         rows: Series to samples; None stands for no sample.
@@ -98,7 +99,7 @@ def _one_failure_of_a_sleeping_service() -> Trouble:
         rows[_counted("200", place)] = [(second - begin) // 300 if is_here else None for second, is_here in times]
         rows[_counted("500", place)] = [(second >= start) if is_here else None for second, is_here in times]
         rows[_present(TARGET_INFO.name, place)] = [1 if is_here else None for is_here in here]
-    return Trouble(job="one failure of a sleeping service", right="never", start=start, seconds=seconds, rows=rows)
+    return Trouble(job=SLEEPING, right="never", start=start, seconds=seconds, rows=rows)
 
 
 def _rare_failures() -> Trouble:
@@ -178,5 +179,5 @@ def _slow_start() -> Trouble:
     rows[_present(TARGET_INFO.name)] = [1] * len(_times(seconds))
     rows[_present(PROCESS_START_TIME.name)] = [start - 5 if second >= start else -100_000 for second in _times(seconds)]
     return Trouble(
-        job="two slow minutes after a restart of all", right="never", start=start, seconds=seconds, rows=rows
+        job="two slow minutes after a restart of all", right="no critical", start=start, seconds=seconds, rows=rows
     )
