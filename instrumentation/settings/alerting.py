@@ -125,11 +125,9 @@ class Alerting(Section):
         tuple[LeftOut, ...], Field(strict=False), Allowed(text="give a list of alerts and matches")
     ] = ()
     runbook_url: RunbookPattern | None = None  # without it alerts have no link to a runbook
-    labels: Annotated[
-        dict[LabelName, Text],
-        Field(default_factory=dict),
-        Allowed(text="give labels and their values, such as {team: shop}"),
-    ]  # of every alert
+    labels: Annotated[dict[LabelName, Text], Allowed(text="give labels and their values, such as {team: shop}")] = (
+        Field(default_factory=dict)
+    )  # of every alert
     external_labels: Annotated[
         tuple[LabelName, ...], Field(strict=False), Allowed(text="give a list of labels, such as [region]")
     ] = ()  # labels that Prometheus adds to the alerts that it sends; teams may match them

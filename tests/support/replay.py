@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.histories import Service
     from tests.support.rule_sets import Group
+    from tests.support.troubles import Trouble
 
 EVERY = 30  # seconds between two evaluations
 _SECONDS = 3600.0  # for a run
@@ -40,7 +41,9 @@ class Fired(NamedTuple):
     times: int
 
 
-def fired(group: Group, services: Iterable[Service], promtool: str = "promtool") -> dict[tuple[str, str], Fired]:
+def fired(
+    group: Group, services: Iterable[Service | Trouble], promtool: str = "promtool"
+) -> dict[tuple[str, str], Fired]:
     """The alerts that fired, by job and severity.
 
     Args:
@@ -56,7 +59,7 @@ def fired(group: Group, services: Iterable[Service], promtool: str = "promtool")
         return {key: found for of_one in each for key, found in of_one.items()}
 
 
-def _fired(group: Group, service: Service, promtool: str) -> dict[tuple[str, str], Fired]:
+def _fired(group: Group, service: Service | Trouble, promtool: str) -> dict[tuple[str, str], Fired]:
     asked = {severity: _questions(service, severity) for severity in (PAGE, TICKET)}
     test = {
         "interval": f"{SCRAPE}s",
@@ -75,7 +78,7 @@ def _fired(group: Group, service: Service, promtool: str) -> dict[tuple[str, str
     }
 
 
-def _questions(service: Service, severity: str) -> dict[str, dict[str, object]]:
+def _questions(service: Service | Trouble, severity: str) -> dict[str, dict[str, object]]:
     alerts = f'ALERTS{{alertstate="firing",job="{service.job}",severity="{severity}"}}'
     firing = f"max({alerts})"
     end = service.steady + service.seconds
