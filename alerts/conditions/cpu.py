@@ -13,6 +13,7 @@ from alerts.rule_tests.trend_histories import trend_clock
 from alerts.thresholds import SEVERITIES, level_rule, levels, limits
 from alerts.trends import halves
 from instrumentation import catalog
+from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +41,9 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
     recent, earlier = halves(of.cpu_used, window)
     used, than = limit.of(of.cpu_used), limit.than()
     # A young instance has no past of its own, and rate() reads too little at its start. If instances are replaced again and again, none
-    # ever has a past. Then the median instance of the service tells whether this lasts.
+    # ever has a past. Then the median instance of the service tells whether this lasts, if the service is older.
+    reach = Duration.of(window.seconds + settings.alerting.window.seconds)
+    is_young = f"and on ({of.by}) {of.service_cpu_used} offset {reach} unless {of.cpu_used} offset {reach}"
     service = (
         f"0 * {of.cpu_used} + on ({of.by}) group_left () quantile_over_time(0.5, {half}) > {than}"
         for half in halves(of.service_cpu_used, window)
@@ -54,7 +57,8 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
             f"and avg_over_time({recent}) > {than}\n"
             f"and avg_over_time({earlier}) > {than}\n"
             f"or\n"
-            f"{used} > {than} and {' and '.join(service)}"
+            f"{used} > {than} and {' and '.join(service)}\n"
+            f"{is_young}"
         ),
         summary="An instance uses nearly all of its CPU.",
         description=(
@@ -79,18 +83,24 @@ def cpu_saturated_tests(settings: Settings) -> list[RuleTest]:
 def _replaced_test(settings: Settings, judged: Sequence[tuple[Level, AlertRule]], moments: Clock) -> RuleTest:
     """All instances of a service are busy, and none of them lives for as long as the trend looks back."""
     labels, busy = service_labels(settings), _CORES * moments.step
-    steps = moments.fires // moments.step + 1
-    waits = (moments.longest_for + settings.alerting.window.seconds + moments.grace) // moments.step
-    lives = {"old": f"{_counter((busy, steps - waits))} stale", "young": f"_x{steps - waits} {_counter((busy, waits))}"}
+    waits = moments.longest_for + settings.alerting.window.seconds + moments.grace
+    end = (moments.fires + waits) // moments.step
+    young = waits // moments.step
+    lives = {"old": f"{_counter((busy, end - young))} stale", "young": f"_x{end - young} {_counter((busy, young + 1))}"}
     firing = tuple(
         Firing(rule=rule, labels={**labels, "instance": "young"}, value=1) for level, rule in judged if not level.match
     )
     return RuleTest(
         name=f"{NAME} fires for a young instance that takes the place of a busy one",
         series=tuple(
-            one for name, seconds in lives.items() for one in _container({**labels, "instance": name}, seconds, moments)
+            one
+            for name, seconds in lives.items()
+            for one in (
+                Series(name=catalog.CONTAINER_CPU_USAGE.name, labels={**labels, "instance": name}, values=seconds),
+                Series(name=catalog.CPU_AVAILABLE.name, labels={**labels, "instance": name}, values=f"{_CORES}x{end}"),
+            )
         ),
-        alerts=(At(seconds=moments.fires, alert=NAME, firing=firing),),
+        alerts=(At(seconds=end * moments.step, alert=NAME, firing=firing),),
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SEVERITIES = ("critical", "warning")
 OURS = frozenset(
     {
-        *("AuditEntriesLost", "CPUSaturated", "CollectorDroppingData", "CollectorQueueFilling"),
+        *("AuditEntriesLost", "CPUSaturated", "CollectorDroppingData", "CollectorMissing", "CollectorQueueFilling"),
         *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
         *(
             "HealthCheckFailing",

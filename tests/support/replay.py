@@ -8,7 +8,7 @@ import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.errors import BenchmarkError
 from sidelight.toolchain import run_command, tool
@@ -16,9 +16,11 @@ from tests.support.histories import SCRAPE
 from tests.support.rule_sets import PAGE, TICKET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
+    from tests.support.histories import Service
     from tests.support.rule_sets import Group
+    from tests.support.troubles import Trouble
 
 EVERY = 30  # seconds between two evaluations
 _SECONDS = 3600.0  # for a run
@@ -39,26 +41,9 @@ class Fired(NamedTuple):
     times: int
 
 
-class History(Protocol):
-    """A service over time."""
-
-    @property
-    def job(self) -> str:
-        """Its name."""
-
-    @property
-    def steady(self) -> int:
-        """Seconds at the start without faults."""
-
-    @property
-    def seconds(self) -> int:
-        """Seconds after that."""
-
-    def series(self) -> Iterator[dict[str, str]]:
-        """Its series in the format of promtool's tests."""
-
-
-def fired(group: Group, services: Iterable[History], promtool: str = "promtool") -> dict[tuple[str, str], Fired]:
+def fired(
+    group: Group, services: Iterable[Service | Trouble], promtool: str = "promtool"
+) -> dict[tuple[str, str], Fired]:
     """The alerts that fired, by job and severity.
 
     Args:
@@ -74,7 +59,7 @@ def fired(group: Group, services: Iterable[History], promtool: str = "promtool")
         return {key: found for of_one in each for key, found in of_one.items()}
 
 
-def _fired(group: Group, service: History, promtool: str) -> dict[tuple[str, str], Fired]:
+def _fired(group: Group, service: Service | Trouble, promtool: str) -> dict[tuple[str, str], Fired]:
     asked = {severity: _questions(service, severity) for severity in (PAGE, TICKET)}
     test = {
         "interval": f"{SCRAPE}s",
@@ -93,7 +78,7 @@ def _fired(group: Group, service: History, promtool: str) -> dict[tuple[str, str
     }
 
 
-def _questions(service: History, severity: str) -> dict[str, dict[str, object]]:
+def _questions(service: Service | Trouble, severity: str) -> dict[str, dict[str, object]]:
     alerts = f'ALERTS{{alertstate="firing",job="{service.job}",severity="{severity}"}}'
     firing = f"max({alerts})"
     end = service.steady + service.seconds

@@ -16,6 +16,9 @@ from tests.support.histories import HOUR, MINUTE, SCRAPE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    Rows = dict[str, Sequence[float | None]]
+
+SLEEPING = "one failure of a sleeping service"
 _COUNT = f"{HTTP_SERVER_REQUEST_DURATION.name}_count"
 
 
@@ -25,7 +28,7 @@ class Trouble:
 
     Attributes:
         job: What happens, in words.
-        right: What someone on call wants: ``critical``, ``warning`` or ``never``.
+        right: What someone on call wants: ``critical``, ``warning``, ``never`` or ``no critical``.
         start: Seconds from the start of the history to the start of the trouble.
         seconds: The length of the history.
         rows: Series to samples; None stands for no sample.
@@ -82,18 +85,14 @@ def _one_failure_of_a_young_service() -> Trouble:
     good = [(second - born) // 300 if is_here else None for second, is_here in zip(_times(seconds), here, strict=True)]
     bad = [(second >= start) if is_here else None for second, is_here in zip(_times(seconds), here, strict=True)]
     info = [1 if is_here else None for is_here in here]
-    rows: dict[str, Sequence[float | None]] = {
-        _counted("200"): good,
-        _counted("500"): bad,
-        _present(TARGET_INFO.name): info,
-    }
+    rows: Rows = {_counted("200"): good, _counted("500"): bad, _present(TARGET_INFO.name): info}
     return Trouble(job="one failure of a young service", right="never", start=start, seconds=seconds, rows=rows)
 
 
 def _one_failure_of_a_sleeping_service() -> Trouble:
     """Two hours of every twelve, one instance after another; one request fails on the second day."""
     seconds, start = 26 * HOUR, 25 * HOUR
-    rows: dict[str, Sequence[float | None]] = {}
+    rows: Rows = {}
     for day in range(3):
         begin = day * 12 * HOUR
         here = [begin <= second < begin + 2 * HOUR for second in _times(seconds)]
@@ -102,7 +101,7 @@ def _one_failure_of_a_sleeping_service() -> Trouble:
         rows[_counted("200", place)] = [(second - begin) // 300 if is_here else None for second, is_here in times]
         rows[_counted("500", place)] = [(second >= start) if is_here else None for second, is_here in times]
         rows[_present(TARGET_INFO.name, place)] = [1 if is_here else None for is_here in here]
-    return Trouble(job="one failure of a sleeping service", right="never", start=start, seconds=seconds, rows=rows)
+    return Trouble(job=SLEEPING, right="never", start=start, seconds=seconds, rows=rows)
 
 
 def _rare_failures() -> Trouble:
@@ -110,11 +109,7 @@ def _rare_failures() -> Trouble:
     seconds, start = 30 * HOUR, 18 * HOUR
     bad = [max(0, (second - start) // HOUR + 1) if second >= start else 0 for second in _times(seconds)]
     good = [min(second, start) // HOUR for second in _times(seconds)]
-    rows: dict[str, Sequence[float | None]] = {
-        _counted("200"): good,
-        _counted("500"): bad,
-        _present(TARGET_INFO.name): [1] * len(good),
-    }
+    rows: Rows = {_counted("200"): good, _counted("500"): bad, _present(TARGET_INFO.name): [1] * len(good)}
     return Trouble(job="one request an hour, and all fail", right="critical", start=start, seconds=seconds, rows=rows)
 
 
@@ -122,7 +117,7 @@ def _burst_of_a_young_instance() -> Trouble:
     """A service is new, and a third of its first requests fail with 503, whose series did not exist."""
     seconds, start = 2 * HOUR, 1 * HOUR
     after = [second - start for second in _times(seconds)]
-    rows: dict[str, Sequence[float | None]] = {
+    rows: Rows = {
         _counted("200"): [200 if second >= 0 else None for second in after],
         _counted("503"): [100 if second >= 0 else None for second in after],
         _present(TARGET_INFO.name): [1 if second >= 0 else None for second in after],
@@ -137,7 +132,7 @@ def _flapping() -> Trouble:
     """From some hour on, an instance of two is up for 90 s, then down for 120 s."""
     seconds, start = 6 * HOUR, 2 * HOUR
     up = [second < start or (second - start) % 210 < 90 for second in _times(seconds)]
-    rows: dict[str, Sequence[float | None]] = {
+    rows: Rows = {
         _counted("200"): [second if is_up else None for second, is_up in zip(_times(seconds), up, strict=True)],
         _present(TARGET_INFO.name): [1 if is_up else None for is_up in up],
         _present("up"): up,
@@ -149,7 +144,7 @@ def _flapping() -> Trouble:
 def _hanging() -> Trouble:
     """From some hour on, requests begin and none ends."""
     seconds, start = 3 * HOUR, 1 * HOUR
-    rows: dict[str, Sequence[float | None]] = {
+    rows: Rows = {
         _counted("200"): [min(second, start) for second in _times(seconds)],
         _present(TARGET_INFO.name): [1] * len(_times(seconds)),
         _present(HTTP_SERVER_ACTIVE_REQUESTS.name): [40 if second >= start else 0 for second in _times(seconds)],
@@ -160,7 +155,7 @@ def _hanging() -> Trouble:
 def _small_cluster() -> Trouble:
     """Everything fails in a cluster with little traffic, beside a healthy one with ten thousand times as much."""
     seconds, start = 3 * HOUR, 1 * HOUR
-    rows: dict[str, Sequence[float | None]] = {
+    rows: Rows = {
         _counted("200", ', cluster="us"'): [1000 * second for second in _times(seconds)],
         _counted("200", ', cluster="eu"'): [min(second, start) / 10 for second in _times(seconds)],
         _counted("500", ', cluster="eu"'): [max(0, second - start) / 10 for second in _times(seconds)],
@@ -173,7 +168,7 @@ def _small_cluster() -> Trouble:
 def _slow_start() -> Trouble:
     """All instances restart together, and for two minutes all requests take two seconds."""
     seconds, start = 3 * HOUR, 2 * HOUR
-    rows: dict[str, Sequence[float | None]] = {}
+    rows: Rows = {}
     for edge in ("0.1", "0.5", "1.0", "2.5", "+Inf"):
         fast = float(edge) < 2
         own = f', le="{edge}"'
@@ -186,5 +181,5 @@ def _slow_start() -> Trouble:
     rows[_present(TARGET_INFO.name)] = [1] * len(_times(seconds))
     rows[_present(PROCESS_START_TIME.name)] = [start - 5 if second >= start else -100_000 for second in _times(seconds)]
     return Trouble(
-        job="two slow minutes after a restart of all", right="never", start=start, seconds=seconds, rows=rows
+        job="two slow minutes after a restart of all", right="no critical", start=start, seconds=seconds, rows=rows
     )

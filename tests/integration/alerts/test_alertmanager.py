@@ -183,10 +183,10 @@ def test_only_alerts_explained_by_a_worse_one_are_inhibited(sink: Sink, tmp_path
 
 EVERY_ALERT = {
     "defaults": parse_settings({"budget": {"daily_usd": 7.0}}),
-    "overrides and more labels": parse_settings(
+    "overrides, more labels and other words": parse_settings(
         {
             "budget": {"daily_usd": 7.0},
-            "alerting": {"group_by": ["region", "job"]},
+            "alerting": {"group_by": ["region", "job"], "severities": {"critical": "page", "warning": "ticket"}},
             "thresholds": {"overrides": [{"match": {"job": "search"}, "queue_depth": {"critical": 7000}}]},
         }
     ),
@@ -236,7 +236,8 @@ def every_alert(settings: Settings) -> dict[tuple[str, str], frozenset[str]]:
 def sent(settings: Settings, alert: str, severity: str, **others: str) -> dict[str, str]:
     """The labels of an alert as Prometheus sends it, its own Prometheus' labels included."""
     values = {label: f"this {label}" for label in every_alert(settings)[alert, severity]}
-    return {**values, "job": alert, "cluster": "eu", "alertname": alert, "severity": severity, **others}
+    word = getattr(settings.alerting.severities, severity)
+    return {**values, "job": alert, "cluster": "eu", "alertname": alert, "severity": word, **others}
 
 
 def test_an_alert_holds_back_its_own_warning_and_that_of_no_neighbour(

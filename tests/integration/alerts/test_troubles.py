@@ -11,16 +11,19 @@ from tests.support.rule_sets import PAGE, TICKET, every_rule_of_ours
 from tests.support.troubles import troubles
 
 RULES = every_rule_of_ours(Settings())
-WITHIN = {"one request an hour, and all fail": 2 * HOUR + 5 * MINUTE, "an instance that flaps": 20 * MINUTE}
+WITHIN = {"an instance that flaps": 20 * MINUTE}
 
 
-@pytest.mark.parametrize("trouble", troubles(), ids=lambda one: one.job)
+SHORT = [one for one in troubles() if one.seconds <= 6 * HOUR]  # the generated tests have shorter forms of the others
+
+
+@pytest.mark.parametrize("trouble", SHORT, ids=lambda one: one.job)
 def test_what_fires_is_what_is_wanted(trouble: object) -> None:
     found = fired(RULES, [trouble])  # type: ignore[list-item]
     job, right, start = (getattr(trouble, name) for name in ("job", "right", "start"))
-    if right == "never":
+    if right in {"never", "no critical"}:
         assert (job, PAGE) not in found
-        assert (job, TICKET) not in found or "restart" in job
+        assert right == "no critical" or (job, TICKET) not in found
         return
     page = found[job, right]
     assert start < page.first <= start + WITHIN.get(job, 10 * MINUTE)
