@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import grafanalib.core as grafana
-from grafanalib._gen import DashboardEncoder
 
 from dashboards.model import Coloring, Column, Panel, Row, Unit, View
 from instrumentation.catalog import Kind
@@ -80,7 +79,8 @@ def _links(links: Iterable[Link]) -> list[dict[str, Any]]:
 
 
 def _plain(drawn: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(drawn, cls=DashboardEncoder))
+    """The objects of grafanalib, which contain others, as JSON data."""
+    plain: dict[str, Any] = json.loads(json.dumps(drawn, default=lambda part: part.to_json_data()))
     return plain
 
 

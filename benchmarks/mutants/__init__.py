@@ -90,7 +90,12 @@ def run(area: Area, chosen: str, jobs: int) -> list[Mutant]:
     ended = _mutmut(folder, "run", chosen, "--max-children", str(jobs))
     if "mutations/second" not in ended.stdout:
         raise RuntimeError(f"mutmut could not test {area.name}:\n{ended.stdout[-2000:]}\n{ended.stderr[:2000]}")
-    results = _mutmut(folder, "results", "--all", "true").stdout
+    return results(area)
+
+
+def results(area: Area) -> list[Mutant]:
+    """The mutants of an area that the last run tested."""
+    results = _mutmut(_WORKSPACE / area.name, "results", "--all", "true").stdout
     found = [Mutant(match["name"], match["status"]) for match in _RESULT.finditer(results)]
     return [mutant for mutant in found if mutant.status != "not checked"]
 

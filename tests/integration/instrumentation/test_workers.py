@@ -82,10 +82,12 @@ def serving(server: str, folder: Path, *more: str) -> Iterator[Process]:
 
 
 def read(ask: Callable[[], T]) -> T:
-    """What is answered; asked again where a worker died."""
+    """The answer; a connection that a dying worker closes is tried again, but not a request that it may still count."""
     for _ in range(50):
         try:
             return ask()
+        except httpx.TimeoutException:
+            raise
         except httpx.TransportError:
             time.sleep(0.05)
     raise AssertionError("no worker answers")
@@ -93,11 +95,11 @@ def read(ask: Callable[[], T]) -> T:
 
 def pid(url: str) -> int:
     """One request on a connection of its own, so that any worker may take it."""
-    return read(lambda: int(httpx.get(f"{url}/pid", timeout=10, trust_env=False).json()))
+    return read(lambda: int(httpx.get(f"{url}/pid", timeout=SECONDS, trust_env=False).json()))
 
 
 def counted(url: str, status: int = 200) -> float:
-    page = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).text
+    page = httpx.get(f"{url}/metrics", timeout=SECONDS, trust_env=False).text
     pattern = rf'^http_server_request_duration_seconds_count{{.*status_code="{status}",http_route="/pid".*}} (\S+)$'
     return sum(map(float, re.findall(pattern, page, re.MULTILINE)))
 

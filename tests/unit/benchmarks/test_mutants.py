@@ -38,13 +38,14 @@ def test_the_page_counts_and_explains_survivors(monkeypatch: pytest.MonkeyPatch,
         (f"instrumentation.store.archive.x__signed__mutmut_{number}", status)
         for number, status in enumerate(("killed", "timeout", "survived", "no tests"), 1)
     ]
-    found = score(STORE, [Mutant(*each) for each in named])
-    assert (found.tested, [one.because for one in found.survivors]) == (4, ["", ""])
+    found = score(STORE, [Mutant(*each) for each in named], "*")
+    assert (found.tested, [one.because() for one in found.survivors]) == (4, ["", ""])
     explanations.write_text("- {pattern: '_signed: if a < b: => 3', because: equivalent}\n")
-    assert [one.because for one in score(STORE, [Mutant(*each) for each in named]).survivors] == ["equivalent", ""]
-    text = page([found], "*")
+    assert [one.because() for one in found.survivors] == ["equivalent", ""]
+    text = page({"store": found})
     assert "| store | " in text
-    assert "| 4 | 2 | 2 | 50% |" in text
+    assert "| all | 4 | 2 | 2 | 50% |" in text
+    assert "| not tested yet |" in text
     assert "`if a < b: => 3 \\| b`" in text
 
 

@@ -8,6 +8,7 @@ import shutil
 import stat
 import tempfile
 import threading
+import time
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -20,10 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from instrumentation import catalog
 from instrumentation.store import OVERFLOW, add, file_watchdog, observe, shared_store, worker_files
-from instrumentation.store.merge import rebucketed
+from instrumentation.store.merge import Sums, rebucketed
 from instrumentation.store.process_metrics import Usage
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.store.shared_store import SharedStore
+from instrumentation.store.table import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -287,6 +289,16 @@ def test_more_series_than_there_is_room_for_are_folded_and_nobody_elses_slots_ar
         assert row.labels[0] in {OVERFLOW, "workflow 0"}
 
 
+def test_threads_that_no_longer_have_room_of_their_own_are_folded_and_lose_no_count(tmp_path: Path) -> None:
+    store = SharedStore(tmp_path, series_limit=1)
+    for thread in range(700):
+        store.buffer[store.place(catalog.WORKFLOWS_CREATED, ("import",), thread)] += 1.0
+    created = {row.labels: row.slots[0] for row in store.series() if row.metric is catalog.WORKFLOWS_CREATED}
+    assert sum(created.values()) == 700
+    assert store.folded == created[OVERFLOW,] > 0
+    assert created["import",] > 0
+
+
 def test_what_dead_workers_leave_is_bounded_however_many_there_were(workers: Workers) -> None:
     workers.start(series_limit=7)
     for generation in range(9):
@@ -300,7 +312,32 @@ def test_what_dead_workers_leave_is_bounded_however_many_there_were(workers: Wor
     assert sum(slots[0] for slots in created) == 9 * 5
 
 
+def test_a_store_names_the_workers_that_run(workers: Workers) -> None:
+    first, second = workers.start(), workers.start()
+    assert first.workers() == second.workers() == sorted([first.name, second.name])
+    workers.kill(second)
+    assert first.workers() == [first.name]
+
+
+def test_a_store_marks_the_lock_in_its_folder_as_used_if_there_is_one(workers: Workers) -> None:
+    store, lock = workers.start(), workers.folder / "lock"
+    store.touch()
+    assert not lock.exists()
+    lock.touch()
+    os.utime(lock, (7, 7))
+    store.touch()
+    assert time.time() - lock.stat().st_mtime < 60
+
+
 # --- Numbers ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_highest_value_of_dead_workers_has_no_rounding_error() -> None:
+    metric = next(metric for metric in catalog.METRICS if metric.merge is max)
+    sums = Sums()
+    for value in (3.0, 5.0, 4.0):
+        sums.add([(Key.of(metric, ("x",) * len(metric.labels)), 1)], [7.0, value])
+    assert [slots for _, slots in sums.exact()] == [[7.0, 5.0]]
 
 
 def test_histograms_of_another_generation_are_summed_into_the_edges_of_this_one(workers: Workers) -> None:
