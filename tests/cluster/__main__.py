@@ -10,6 +10,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def _run(folder: Path, rows: list[Row]) -> None:
         stack.enter_context(shop(helm, api, folder))
         stage = Stage(api=api, helm=helm, nodes=played, folder=folder, monitoring=servers, webhook=webhook)
         for name, run in STEPS.items():
-            step(name, lambda run=run: run(stage))
+            step(name, partial(run, stage))
 
 
 def _page(rows: list[Row]) -> str:

@@ -69,7 +69,8 @@ class Api:
 
     def items(self, path: str, **parameters: str) -> list[Object]:
         """The objects of a list; none if the kind does not exist."""
-        return (self.get(path, **parameters) or {}).get("items", [])
+        found: list[Object] = (self.get(path, **parameters) or {}).get("items", [])
+        return found
 
     def create(self, path: str, document: Mapping[str, Any]) -> Object:
         """Create an object.

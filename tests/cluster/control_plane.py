@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -98,7 +99,7 @@ def operator(access: Credentials, folder: Path) -> Iterator[None]:
             api.apply(document)
             name, version = document["metadata"]["name"], document["spec"]["versions"][0]["name"]
             group, plural = document["spec"]["group"], document["spec"]["names"]["plural"]
-            until(lambda at=f"/apis/{group}/{version}/{plural}": api.get(at), f"the kind {name}")
+            until(partial(api.get, f"/apis/{group}/{version}/{plural}"), f"the kind {name}")
     command = (
         program,
         f"--apiserver={access.url}",

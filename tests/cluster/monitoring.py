@@ -6,6 +6,7 @@ import base64
 import gzip
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -102,7 +103,7 @@ def monitoring(access: Credentials, api: Api, folder: Path) -> Iterator[Monitori
     for document in (_prometheus(access), _alertmanager()):
         api.apply(document)
     addresses = [
-        until(lambda pod=pod: _address(api, pod), f"the pod {pod} has an address")
+        until(partial(_address, api, pod), f"the pod {pod} has an address")
         for pod in (f"prometheus-{NAME}-0", f"alertmanager-{NAME}-0")
     ]
     until(lambda: _write_prometheus(api, folder), "the operator writes Prometheus' configuration")

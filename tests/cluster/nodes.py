@@ -98,7 +98,8 @@ def nodes(access: Credentials) -> Iterator[Nodes]:
 
 
 def _is_test(pod: Object) -> bool:
-    return pod["metadata"].get("annotations", {}).get("helm.sh/hook") == "test"
+    annotations: dict[str, str] = pod["metadata"].get("annotations", {})
+    return annotations.get("helm.sh/hook") == "test"
 
 
 def _running(pod: Object, address: str) -> Object:
