@@ -108,8 +108,8 @@ happens. It last ran on {datetime.now(UTC).date()} with Sidelight {__version__},
 What is real: the API server with its admission plugins, the controllers that create pods and endpoints, the operator and the configuration
 that it writes, discovery, the scrapes, the alerts and their delivery.
 
-What is played: there is no kubelet and no container engine. A thread gives each pod a node, a loopback address and the status *ready*.
-Prometheus, Alertmanager and the shop run as processes at the addresses of their pods, and the script of `helm test` runs as a process of
+What is played: there is no kubelet, no network of pods and no container engine. A thread gives each pod a node, an address and the status
+*ready*; a relabeling rule leads Prometheus from that address to a loopback address, because Kubernetes refuses endpoints on loopback. Prometheus, Alertmanager and the shop run as processes at the addresses of their pods, and the script of `helm test` runs as a process of
 the machine. The containers of the collector do not run here; [the collector's tests](collector-faults.md) run it.
 """
 

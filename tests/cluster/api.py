@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 _NOT_FOUND = 404
-_TIMEOUT = 10.0  # seconds
+_TIMEOUT = 60.0  # seconds
 _PAUSE = 0.2  # seconds
 
 
@@ -91,11 +91,18 @@ class Api:
         Raises:
             RefusedError: The server refuses it.
         """
+        return self.apply_text(path_of(document, namespace), yaml.safe_dump(dict(document)), dry_run=dry_run)
+
+    def apply_text(self, path: str, content: str, *, dry_run: bool = False) -> Object:
+        """As ``apply``, with an object as YAML.
+
+        Raises:
+            RefusedError: The server refuses it.
+        """
         parameters = {"fieldManager": "cluster", "fieldValidation": "Strict", "force": "true"}
         if dry_run:
             parameters["dryRun"] = "All"
-        content = yaml.safe_dump(dict(document))
-        return _body(self.http.patch(path_of(document, namespace), params=parameters, headers=_APPLY, content=content))
+        return _body(self.http.patch(path, params=parameters, headers=_APPLY, content=content))
 
     def set_status(self, path: str, status: Mapping[str, Any]) -> None:
         """Write the status of an object, as the component does that owns it."""

@@ -12,7 +12,7 @@ import yaml
 
 from sidelight.toolchain.processes import LOOPBACK, free_port, start
 from sidelight.toolchain.toolbox import tool
-from tests.cluster.api import Credentials, RefusedError, connected, until
+from tests.cluster.api import Credentials, RefusedError, connected, path_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +78,7 @@ def control_plane(folder: Path) -> Iterator[Credentials]:
             f"--bind-address={LOOPBACK}",
             f"--secure-port={free_port()}",
             "--leader-elect=false",
+            "--controllers=*,-node-lifecycle-controller",  # nothing renews the lease of the played node
             "--use-service-account-credentials=false",
         )
         stack.enter_context(start(manager, log=folder / "kube-controller-manager.log"))
@@ -95,11 +96,12 @@ def operator(access: Credentials, folder: Path) -> Iterator[None]:
     program = tool("prometheus-operator")
     with connected(access) as api:
         for path in sorted((program.parents[1] / "share").glob("*.yaml")):
-            document = yaml.safe_load(path.read_text())
-            api.apply(document)
-            name, version = document["metadata"]["name"], document["spec"]["versions"][0]["name"]
-            group, plural = document["spec"]["group"], document["spec"]["names"]["plural"]
-            until(partial(api.get, f"/apis/{group}/{version}/{plural}"), f"the kind {name}")
+            text = path.read_text()
+            document = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - only strings; safe_load refuses the enum value "="
+            api.apply_text(path_of(document), text)
+            spec = document["spec"]
+            served = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+            until(partial(api.get, served), f"{served} is served")
     command = (
         program,
         f"--apiserver={access.url}",

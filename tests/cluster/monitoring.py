@@ -10,10 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import yaml
 
 from sidelight.toolchain.processes import start
 from sidelight.toolchain.toolbox import tool
 from tests.cluster.api import until
+from tests.cluster.nodes import ROUTE, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 NAMESPACE = "monitoring"
 NAME = "main"
 _MOUNTED = "/etc/prometheus"
+_ENVIRONMENT = {"SHARD": "0", "POD_NAME": f"prometheus-{NAME}-0"}  # of the configuration reloader in the pod
+_RESTRICTED = {"runAsNonRoot": True, "runAsUser": 1000, "fsGroup": 2000, "seccompProfile": {"type": "RuntimeDefault"}}
 _LABELS = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -139,7 +143,7 @@ def namespace(api: Api, name: str) -> None:
 
 def _address(api: Api, pod: str) -> str:
     found = api.get(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}") or {}
-    return str(found.get("status", {}).get("podIP", ""))
+    return reachable(found.get("status", {}).get("podIP", ""))
 
 
 def _prometheus(access: Credentials) -> Object:
@@ -153,6 +157,7 @@ def _prometheus(access: Credentials) -> Object:
             "replicas": 1,
             "version": "v3.5.0",
             "serviceAccountName": NAME,
+            "securityContext": _RESTRICTED,
             "ruleSelector": everything,
             "ruleNamespaceSelector": everything,
             "podMonitorSelector": everything,
@@ -168,7 +173,12 @@ def _alertmanager() -> Object:
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "Alertmanager",
         "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "spec": {"replicas": 1, "alertmanagerConfigSelector": {}, "alertmanagerConfigNamespaceSelector": {}},
+        "spec": {
+            "replicas": 1,
+            "securityContext": _RESTRICTED,
+            "alertmanagerConfigSelector": {},
+            "alertmanagerConfigNamespaceSelector": {},
+        },
     }
 
 
@@ -182,7 +192,13 @@ def _write_prometheus(api: Api, folder: Path) -> bool:
     if not secret or "prometheus.yaml.gz" not in secret.get("data", {}) or not maps:
         return False
     root = folder / "prometheus"
-    wanted = {root / "prometheus.yaml": _unpacked(secret, "prometheus.yaml.gz").replace(_MOUNTED, str(root))}
+    text = _unpacked(secret, "prometheus.yaml.gz").replace(_MOUNTED, str(root))
+    for variable, value in _ENVIRONMENT.items():
+        text = text.replace(f"$({variable})", value)
+    config = yaml.safe_load(text)
+    for one in (*config.get("scrape_configs", []), *config.get("alerting", {}).get("alertmanagers", [])):
+        one.setdefault("relabel_configs", []).append(ROUTE)
+    wanted = {root / "prometheus.yaml": yaml.safe_dump(config)}
     for one in maps:
         rules = root / "rules" / one["metadata"]["name"]
         wanted |= {rules / name: text for name, text in one.get("data", {}).items()}

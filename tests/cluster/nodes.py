@@ -1,13 +1,14 @@
 """Plays the scheduler and the kubelet: pods get a node, an address and a status, and some of them run.
 
-A pod's address is a loopback address of its own, so what runs at it can listen on the container's real port. Nothing
-here pulls images or starts containers: the shop, Prometheus and Alertmanager are started by the story at the pod's
-address, and the script of ``helm test`` runs as a process of this machine.
+Each pod has an address in 10.244.0.0/24, since Kubernetes refuses endpoints on loopback, and its server listens on the
+loopback address that ``reachable`` gives, with the container's real port. Nothing here pulls images or starts containers:
+the story starts the shop, Prometheus and Alertmanager, and the script of ``helm test`` runs as a process of this machine.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.cluster.api import Api, Credentials, Object
 
 NODE = "node-1"
+_PODS, _LOOPBACK = "10.244.0.", "127.244.0."
 _PERIOD = 0.3  # seconds
 _SCRIPT_TIMEOUT = 120.0  # seconds
 
@@ -36,7 +38,7 @@ class Nodes:
     """
 
     outputs: dict[str, str] = field(default_factory=dict)
-    _addresses: Iterator[str] = field(default_factory=lambda: map("127.1.0.{}".format, itertools.count(1)))
+    _addresses: Iterator[str] = field(default_factory=lambda: map(f"{_PODS}{{}}".format, itertools.count(1)))
     _given: dict[str, str] = field(default_factory=dict)
 
     def play(self, api: Api) -> None:
@@ -95,6 +97,21 @@ def nodes(access: Credentials) -> Iterator[Nodes]:
         finally:
             ended.set()
             thread.join(_SCRIPT_TIMEOUT)
+
+
+def reachable(address: str) -> str:
+    """The loopback address of a pod's address: what a network of pods would do."""
+    return address.replace(_PODS, _LOOPBACK)
+
+
+# The same, for addresses that Prometheus discovers.
+ROUTE = {
+    "action": "replace",
+    "source_labels": ["__address__"],
+    "regex": f"{re.escape(_PODS)}(.+)",
+    "target_label": "__address__",
+    "replacement": f"{_LOOPBACK}$1",
+}
 
 
 def _is_test(pod: Object) -> bool:

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -20,6 +20,7 @@ from sidelight.toolchain.processes import start
 from sidelight.toolchain.toolbox import tool
 from tests.cluster.api import RefusedError, path_of, until
 from tests.cluster.monitoring import NAMESPACE, namespace
+from tests.cluster.nodes import reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -326,10 +327,11 @@ def _requests(urls: list[str]) -> Iterator[None]:
     ended = Event()
 
     def send() -> None:
-        with httpx.Client(trust_env=False) as http:
+        with httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)) as http:
             while not ended.wait(0.1):
                 for url in urls:
-                    http.get(url)
+                    with suppress(httpx.TransportError):  # the alert counts what the service counts
+                        http.get(url)
 
     thread = Thread(target=send, name="requests", daemon=True)
     thread.start()
@@ -342,7 +344,7 @@ def _requests(urls: list[str]) -> Iterator[None]:
 
 def _addresses(api: Api, inside: str) -> list[str]:
     pods = api.items(f"/api/v1/namespaces/{inside}/pods")
-    found = [one["status"].get("podIP", "") for one in pods]
+    found = [reachable(one["status"].get("podIP", "")) for one in pods]
     return found if len(found) == 2 and all(found) else []
 
 
