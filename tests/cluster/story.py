@@ -254,17 +254,18 @@ def a_queue_that_grows_is_guided(stage: Stage) -> str:
 
 
 def two_releases(stage: Stage) -> str:
-    """A second release with a scope of its own brings no second Watchdog and no second alert."""
-    own = {"rules": {"scope": {"job": ["search"]}}, "dashboards": {"enabled": False}}
-    values = stage.helm.values("second", own)
-    stage.helm.must("install", "second", ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--values", values)
-    until(lambda: _owners(stage) == {_OWNER, f"{NAMESPACE}/second-sidelight"}, "both releases are loaded", 120.0)
-    until(lambda: stage.monitoring.firing(alertname="HighErrorRate", severity="critical"), "the alert fires", 120.0)
-    for name, severity in (("HighErrorRate", "critical"), ("Watchdog", "none")):
-        found = stage.monitoring.firing(alertname=name, severity=severity)
-        check(len(found) == 1, f"{name} comes {len(found)} times")
+    """Two releases that judge the same service send its alerts twice; a scope ends that, and brings no second Watchdog."""
+    arguments = (ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--values")
+    own: Object = {"dashboards": {"enabled": False}, "alerts": stage.values()["alerts"]}
+    stage.helm.must("install", "second", *arguments, stage.helm.values("second", own))
+    until(lambda: _times(stage, "HighErrorRate", "critical") == 2, "both releases fire", _ALERT_TIMEOUT)
+    own["rules"] = {"scope": {"job": ["search"]}}
+    stage.helm.must("upgrade", "second", *arguments, stage.helm.values("second", own))
+    until(lambda: _times(stage, "HighErrorRate", "critical") == 1, "only one release fires", _ALERT_TIMEOUT)
+    check(_owners(stage) == {_OWNER, f"{NAMESPACE}/second-sidelight"}, "the second release has no rules")
+    until(lambda: _times(stage, "Watchdog", "none") == 1, "there is one Watchdog", _ALERT_TIMEOUT)
     stage.helm.must("uninstall", "second", "--namespace", NAMESPACE)
-    return "With `rules.scope`, HighErrorRate and Watchdog come once."
+    return "Without a scope both fire for the shop; once the second has `rules.scope`, HighErrorRate and Watchdog come once."
 
 
 def uninstallation(stage: Stage) -> str:
@@ -393,6 +394,10 @@ def _threshold(stage: Stage) -> str:
 
 def _owners(stage: Stage) -> set[str]:
     return {rule["labels"]["sidelight"] for rule in stage.monitoring.rules() if "sidelight" in rule.get("labels", {})}
+
+
+def _times(stage: Stage, name: str, severity: str) -> int:
+    return len(stage.monitoring.firing(alertname=name, severity=severity))
 
 
 def _sentence(stderr: str) -> str:
