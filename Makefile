@@ -14,7 +14,7 @@ SPEEDUPS := speedups/pyproject.toml speedups/setup.py $(wildcard speedups/*.c sp
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup tools format lint types test fuzz demo build alerts dashboards collector chart page bench mutants soak compat check dist constraints clean
+.PHONY: help setup tools format lint types test fuzz demo build alerts dashboards collector chart page bench mutants soak compat cluster check dist constraints clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ soak: setup ## Run four workers under load and kill one every two seconds; ARGS=
 
 compat: setup ## Run other projects' tests and real applications with Sidelight; ARGS='starlette mcp'.
 	@$(BIN)/python -m tests.compat $(ARGS)
+
+cluster: setup ## Install the charts into a real control plane of Kubernetes, and write docs/reference/cluster.md.
+	@$(BIN)/python -m tests.cluster $(ARGS)
 
 check: lint types ## Check everything except the tests: lint, types, settings.
 	@$(BIN)/sidelight check

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sidelight.toolchain.archives import Archive
 from sidelight.toolchain.model import Program, Release
 from sidelight.toolchain.sources import Collector, Debian, Go, Npm, Wheel
@@ -24,6 +26,22 @@ PROMETHEUS = Go(
     stamp="github.com/prometheus/common/version.Version={}",
     takes="three minutes",
 )
+
+# With discovery of Kubernetes, which makes the program twice as large; only `make cluster` needs it.
+PROMETHEUS_FOR_KUBERNETES = replace(
+    PROMETHEUS, packages=("cmd/prometheus",), tags="remove_all_sd,enable_kubernetes_sd", takes="five minutes"
+)
+
+KUBERNETES = "1.34.4"
+STAGING = (  # modules that Kubernetes' go.mod replaces by folders
+    *("api", "apiextensions-apiserver", "apimachinery", "apiserver", "cli-runtime", "client-go", "cloud-provider"),
+    *("cluster-bootstrap", "code-generator", "component-base", "component-helpers", "controller-manager", "cri-api"),
+    *("cri-client", "csi-translation-lib", "dynamic-resource-allocation", "endpointslice", "externaljwt", "kms"),
+    *("kube-aggregator", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet", "metrics"),
+    *("mount-utils", "pod-security-admission", "sample-apiserver", "sample-cli-plugin", "sample-controller"),
+)
+
+OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
 ALERTMANAGER = Go(
     module="github.com/prometheus/alertmanager",
@@ -292,6 +310,63 @@ RELEASES = (
                 scripts={"pyright": 'exec "$node" "$root/node_modules/pyright/index.js" "$@"'},
             ),
         ),
+        on_demand=True,
+    ),
+    # The rest is for `make cluster`.
+    Release(
+        name="kubernetes",
+        version=KUBERNETES,
+        serves=("1.34", "1.35"),
+        programs=(
+            Program(name="kube-apiserver", files=("kube-apiserver",)),
+            Program(name="kube-controller-manager", files=("kube-controller-manager",)),
+        ),
+        sources=(
+            Go(
+                module="k8s.io/kubernetes",
+                version=f"v{KUBERNETES}",
+                packages=("cmd/kube-apiserver", "cmd/kube-controller-manager"),
+                stamp="k8s.io/component-base/version.gitVersion=v{}",
+                replaces=tuple(f"k8s.io/{name}=k8s.io/{name}@v{KUBERNETES.replace('1', '0', 1)}" for name in STAGING),
+                takes="eight minutes",
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="etcd",
+        version="3.4.23",
+        serves=("3.4", "4"),
+        programs=(Program(name="etcd", files=("etcd",)),),
+        sources=(Debian(package="etcd-server"),),
+        on_demand=True,
+    ),
+    Release(
+        name="prometheus-operator",
+        version="0.85.0",
+        serves=("0.85", "0.86"),
+        programs=(Program(name="prometheus-operator", files=("operator",)),),
+        sources=(
+            Go(
+                module=OPERATOR,
+                version="v0.85.0",
+                packages=("cmd/operator",),
+                stamp="github.com/prometheus/common/version.Version={}",
+                replaces=tuple(
+                    f"{OPERATOR}/{name}={OPERATOR}/{name}@v0.85.0" for name in ("pkg/apis/monitoring", "pkg/client")
+                ),
+                shares=("example/prometheus-operator-crd/*.yaml",),
+                takes="three minutes",
+            ),
+        ),
+        on_demand=True,
+    ),
+    Release(
+        name="prometheus-kubernetes",
+        version="3.15.0",
+        serves=("3.15", "3.15"),  # no other build: whether it has the discovery, its version does not say
+        programs=(Program(name="prometheus-kubernetes", files=("prometheus",)),),
+        sources=(PROMETHEUS_FOR_KUBERNETES,),
         on_demand=True,
     ),
     Release(

@@ -92,6 +92,7 @@ class Go:
         replaces: ``old=new@version``, from the module's own go.mod, because Go only uses those of the main module.
         takes: Duration of the build with empty caches on two cores.
         release: The version that the program prints, if it is not the release's.
+        shares: Patterns of files of the module to keep in ``share``, beside ``bin``.
     """
 
     module: str
@@ -102,6 +103,7 @@ class Go:
     replaces: tuple[str, ...] = ()
     takes: str
     release: str = ""
+    shares: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"a build with Go (about {self.takes})"
@@ -126,6 +128,13 @@ class Go:
         shell.network(go, "get", *wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
         output = f"{folder / 'bin'}{os.sep}"  # the separator makes it a folder, even for a single program
         shell.command(go, *build, "-o", output, *commands, timeout=40 * MINUTE, cwd=work, environ=environ)
+        if self.shares:
+            at = shell.command(
+                go, "list", "-m", "-f", "{{.Dir}}", self.module, timeout=MINUTE, cwd=work, environ=environ
+            )
+            (folder / "share").mkdir()
+            for path in (each for pattern in self.shares for each in Path(at.strip()).glob(pattern)):
+                shutil.copy(path, folder / "share")
         shutil.rmtree(work)
 
 
