@@ -345,7 +345,7 @@ RELEASES = (
         name="prometheus-operator",
         version="0.85.0",
         serves=("0.85", "0.86"),
-        programs=(Program(name="prometheus-operator", files=("operator",)),),
+        programs=(Program(name="prometheus-operator", files=("prometheus-operator",)),),
         sources=(
             Go(
                 module=OPERATOR,
@@ -364,8 +364,9 @@ RELEASES = (
     Release(
         name="prometheus-kubernetes",
         version="3.15.0",
-        serves=("3.15", "3.15"),  # no other build: whether it has the discovery, its version does not say
-        programs=(Program(name="prometheus-kubernetes", files=("prometheus",)),),
+        serves=("3.15", "4"),
+        # Named so that it is not found on PATH: a version does not say whether the discovery is there.
+        programs=(Program(name="prometheus-kubernetes", files=("prometheus-kubernetes",)),),
         sources=(PROMETHEUS_FOR_KUBERNETES,),
         on_demand=True,
     ),

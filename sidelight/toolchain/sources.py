@@ -86,7 +86,7 @@ class Go:
     Attributes:
         module: The module's path.
         version: The module's version.
-        packages: The commands in it, relative to the module.
+        packages: The commands in it, relative to the module, in the order of the release's programs.
         tags: Build tags.
         stamp: The variable that the linker sets so that the program can print its version, and its value.
         replaces: ``old=new@version``, from the module's own go.mod, because Go only uses those of the main module.
@@ -128,6 +128,8 @@ class Go:
         shell.network(go, "get", *wanted, timeout=15 * MINUTE, cwd=work, environ=environ)
         output = f"{folder / 'bin'}{os.sep}"  # the separator makes it a folder, even for a single program
         shell.command(go, *build, "-o", output, *commands, timeout=40 * MINUTE, cwd=work, environ=environ)
+        for package, program in zip(self.packages, release.programs, strict=False):  # the demo takes only the first
+            (folder / "bin" / Path(package).name).rename(folder / "bin" / program.files[0])
         if self.shares:
             at = shell.command(
                 go, "list", "-m", "-f", "{{.Dir}}", self.module, timeout=MINUTE, cwd=work, environ=environ
