@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,6 +88,15 @@ def test_of_many_repaired_lines_only_the_first_are_reported(
         trail.append(ENTRY)
     report = read(path)
     assert (report.fault, len(report.notes)) == (None, 2)
+
+
+def test_the_lines_of_the_trail_itself_say_when_they_were_written(path: Path) -> None:
+    trail = another(path)
+    trail.append(ENTRY)
+    trail.close()
+    opened = json.loads(path.read_bytes().splitlines()[0])
+    written = datetime.fromisoformat(opened["time"])
+    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
 
 
 def test_a_trail_can_be_used_after_a_fork(trail: AuditTrail, path: Path) -> None:
