@@ -8,7 +8,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import alerts
 import collector
@@ -22,7 +22,7 @@ from sidelight.reference.signals import signal_pages
 from sidelight.runbook_pages import FOLDER, runbook_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from alerts.model import RuleGroup
     from instrumentation.settings import Settings
@@ -32,16 +32,23 @@ if TYPE_CHECKING:
 _CHART, _SIDECAR = "helm/sidelight", "helm/sidelight-sidecar"
 
 
+class MakeFiles(Protocol):
+    """Makes the texts of files from the settings, by path below the output folder."""
+
+    def __call__(self, settings: Settings, made: Sequence[RuleGroup] | None = None, /) -> Files:
+        """The texts; ``made`` are the rule groups of these settings, if they have been made already."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A group of files that are built together.
 
     Attributes:
-        files: Makes the texts from the settings and their rule groups, by path below the output folder.
+        files: Makes the texts.
         owned: Folders that may contain only these files.
     """
 
-    files: Callable[[Settings, Sequence[RuleGroup]], Files]
+    files: MakeFiles
     owned: tuple[str, ...] = ()
 
 
@@ -49,7 +56,7 @@ def _below(folder: str, files: Files) -> dict[str, str]:
     return {f"{folder}/{name}": text for name, text in files.items()}
 
 
-def _chart(settings: Settings, made: Sequence[RuleGroup]) -> Files:
+def _chart(settings: Settings, made: Sequence[RuleGroup] | None = None) -> Files:
     panels = dashboard_files(dashboards.generated(settings))
     return {
         **_below(_CHART, {**_static(chart_folder()), **chart_files(settings, made), **panels}),
@@ -66,21 +73,21 @@ def _static(root: Path) -> Files:
 
 PARTS: Mapping[str, Part] = {
     "alerts": Part(
-        files=lambda settings, made: _below("alerts/generated", alerts.generated(settings, made)),
+        files=lambda settings, made=None: _below("alerts/generated", alerts.generated(settings, made)),
         owned=("alerts/generated",),
     ),
     "dashboards": Part(
-        files=lambda settings, _: _below("dashboards/generated", dashboards.generated(settings)),
+        files=lambda settings, _=None: _below("dashboards/generated", dashboards.generated(settings)),
         owned=("dashboards/generated",),
     ),
     "collector": Part(
-        files=lambda settings, _: _below("collector/generated", collector.generated(settings)),
+        files=lambda settings, _=None: _below("collector/generated", collector.generated(settings)),
         owned=("collector/generated",),
     ),
     "chart": Part(files=_chart, owned=(f"{_CHART}/files",)),
-    "signals": Part(files=lambda settings, _: signal_pages(settings), owned=("signals",)),
-    "runbooks": Part(files=lambda settings, _: runbook_pages(settings), owned=(FOLDER,)),
-    "docs": Part(files=lambda settings, made: _below("docs", reference_pages(settings, made))),
+    "signals": Part(files=lambda settings, _=None: signal_pages(settings), owned=("signals",)),
+    "runbooks": Part(files=lambda settings, _=None: runbook_pages(settings), owned=(FOLDER,)),
+    "docs": Part(files=lambda settings, made=None: _below("docs", reference_pages(settings, made))),
 }
 """The parts by name. ``docs`` are this project's own pages and are only built on request."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, get_origin
 
-from alerts import every_alert
+from alerts import every_alert, groups
 from alerts.model import AlertRule, RecordingRule
 from instrumentation.catalog import METRICS
 from instrumentation.redaction.patterns import (
@@ -47,18 +47,18 @@ _LISTED = (Override, ObjectivesOverride, Team, MuteTime, SignalAlert, SignalOver
 _NOTE = "<!-- Written by `make build`; change the code it is made from, not this page. -->"
 
 
-def reference_pages(settings: Settings, made: Iterable[RuleGroup]) -> dict[str, str]:
+def reference_pages(settings: Settings, made: Iterable[RuleGroup] | None = None) -> dict[str, str]:
     """Path below ``docs/`` to text.
 
     Args:
         settings: The settings.
-        made: Their rule groups.
+        made: Their rule groups, if they have been made already.
     """
     return {
         "reference/metrics.md": _metrics_page(),
         "reference/settings.md": _settings_page(),
         "reference/environment-variables.md": _variables_page(),
-        "reference/rules.md": _rules_page(made),
+        "reference/rules.md": _rules_page(groups(settings) if made is None else made),
         "reference/redaction.md": _redaction_page(),
         "reference/checks.md": _checks_page(),
         "reference/check-examples.md": _check_examples_page(),

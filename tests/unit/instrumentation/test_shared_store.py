@@ -312,6 +312,15 @@ def test_what_dead_workers_leave_is_bounded_however_many_there_were(workers: Wor
     assert sum(slots[0] for slots in created) == 9 * 5
 
 
+def test_a_file_is_closed_once_nothing_refers_to_it(tmp_path: Path) -> None:
+    file = worker_files.File(str(tmp_path / "file"), os.O_CREAT | os.O_RDWR)
+    number = file.number
+    os.fstat(number)
+    del file
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+
+
 def test_a_store_names_the_workers_that_run(workers: Workers) -> None:
     first, second = workers.start(), workers.start()
     assert first.workers() == second.workers() == sorted([first.name, second.name])

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 import instrumentation
+from instrumentation import auditing
 from instrumentation.auditing import AuditError, Auditor, auditor
 from instrumentation.auditing.chain import Key
 from instrumentation.auditing.entry import Given
@@ -89,6 +90,26 @@ def refusing(error: OSError) -> Callable[..., Any]:
 
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_the_public_functions_write_to_the_trail_of_the_process(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("instrumentation.auditing._default_auditor", lambda: trail.auditor)
+    auditing.audit("user.login", actor="7f3c", outcome="success", method="password")
+    asyncio.run(auditing.audit_async("user.logout", actor="7f3c", outcome="failure"))
+    assert auditing.flush(7)
+    assert [(entry["event"], entry["outcome"]) for entry in trail.entries] == [
+        ("user.login", "success"),
+        ("user.logout", "failure"),
+    ]
+
+
+def test_a_shutdown_waits_for_entries_within_a_limit(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float | None] = []
+    monkeypatch.setattr(trail.auditor, "flush", waited.append)
+    trail.auditor.end()
+    assert waited == [auditor.FLUSH_SECONDS]
+    monkeypatch.undo()
+
 
 # --- An entry ---------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,6 +78,33 @@ def test_a_torn_line_is_repaired_and_reported_and_the_trail_is_intact(torn: int,
     assert events(path)[-3:] == [MENDED, "user.login", "user.login"]
 
 
+def test_of_many_repaired_lines_only_the_first_are_reported(
+    trail: AuditTrail, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instrumentation.auditing.verify._MOST_NOTES", 2)
+    for _ in range(3):
+        with path.open("ab") as stream:
+            stream.write(b"torn")
+        trail.append(ENTRY)
+    report = read(path)
+    assert (report.fault, len(report.notes)) == (None, 2)
+
+
+def test_the_lines_of_the_trail_itself_say_when_they_were_written(path: Path) -> None:
+    trail = another(path)
+    trail.append(ENTRY)
+    trail.close()
+    opened = json.loads(path.read_bytes().splitlines()[0])
+    written = datetime.fromisoformat(opened["time"])
+    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
+
+
+def test_a_trail_can_be_used_after_a_fork(trail: AuditTrail, path: Path) -> None:
+    trail.reset()
+    trail.append(ENTRY)
+    assert read(path).lines == 4
+
+
 def test_repaired_remains_cannot_be_changed_afterwards(trail: AuditTrail, path: Path) -> None:
     whole = path.read_bytes()
     with path.open("ab") as stream:
@@ -96,6 +124,7 @@ def test_added_lines_are_not_removed_by_a_repair(trail: AuditTrail, path: Path) 
     with path.open("ab") as stream:
         stream.write(b'{"seq":4,"event":"user.login"}\n' * 2)
     trail.append(ENTRY)
+    assert b"\n\n" not in path.read_bytes()
     fault = read(path).fault
     assert fault is not None
     assert fault.line == 4
@@ -231,8 +260,9 @@ def test_a_lock_held_too_long_loses_an_entry_and_does_not_block_the_service(trai
     trail.patience = 0.05
     with head_path(path).open("rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError) as raised:
             trail.append(ENTRY)
+    assert raised.value.errno == errno.ETIMEDOUT  # the failure is counted by its number
     trail.append(ENTRY)
     assert read(path).lines == 4
 
