@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from instrumentation.errors import InstrumentationError
 from instrumentation.settings import load_settings, settings_source
 from sidelight.commands.options import Config
 
@@ -67,8 +68,8 @@ def check(  # noqa: PLR0913 - one for each option
         )
         raise typer.Exit(2)
     for note in _links_missing(settings):
-        typer.echo(f"{source}: note: {note}", err=True)
-    _check_routes(settings)
+        typer.echo(f"{Path(source).name}: note: {note}", err=True)
+    _check_routes(settings, Path(source).name)
     if not paths:
         here = Path.cwd()
         file = Path(source)
@@ -107,12 +108,16 @@ def _links_missing(settings: Settings) -> Iterator[str]:
         yield "dashboards.base_url is not set, so messages have no link to a dashboard."
 
 
-def _check_routes(settings: Settings) -> None:
+def _check_routes(settings: Settings, source: str) -> None:
     """Faults that only the rules show, such as a team whose label no alert has."""
     from alerts import groups
     from alerts.alertmanager.configuration import alertmanager_config
 
-    alertmanager_config(settings, groups(settings))
+    try:
+        alertmanager_config(settings, groups(settings))
+    except InstrumentationError as error:
+        typer.echo(f"{source}: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 def _asking(url: str, history: str) -> Callable[[Document, World], Iterable[Finding]] | None:

@@ -102,6 +102,7 @@ def test_the_stack_s_wheel_holds_its_four_packages_with_example_and_chart(built:
         assert f"{name}/py.typed" in contents
     assert any(name.startswith("sidelight/share/helm/sidelight/") for name in contents)
     assert any(name.startswith("sidelight/share/examples/") for name in contents)
+    assert any(name.startswith("sidelight/share/docs/runbooks/") for name in contents)
     assert {f"sidelight/view/built/{name}" for name in ("index.html", "view.js", "view.css")} <= contents
 
 

@@ -57,6 +57,21 @@ def test_valid_settings_have_no_findings(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, "sidelight.yaml: no findings\n")
 
 
+def test_receivers_without_links_are_noted_and_a_team_that_is_never_called_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "sidelight.yaml"
+    file.write_text('alerting: {receivers: {default: {webhook: {url: "http://hooks.example"}}}}')
+    noted = sidelight("check", cwd=tmp_path)
+    assert (noted.returncode, noted.stdout) == (0, "sidelight.yaml: no findings\n")
+    assert [line.partition("note: ")[2].partition(" ")[0] for line in noted.stderr.splitlines()] == [
+        "alerting.runbook_url",
+        "dashboards.base_url",
+    ]
+    file.write_text("alerting: {teams: [{name: payments, match: {team: payments}}]}")
+    refused = sidelight("check", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "alerting.teams.0.match: got the label 'team', which no alert has" in refused.stderr
+
+
 def test_a_check_of_nothing_is_not_a_success(tmp_path: Path) -> None:
     (tmp_path / "sidelight.yml").touch()
     ended = sidelight("check", cwd=tmp_path)
