@@ -13,6 +13,7 @@ from functools import wraps
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from importlib.util import find_spec
+from multiprocessing import active_children
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -116,5 +117,7 @@ def pytest_collectreport(report: Any) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Write the outcomes."""
+    """Write the outcomes, and end what failed tests have left: Python would wait for these processes."""
+    for child in active_children():
+        child.kill()
     OUTCOMES.write_text(json.dumps({"outcomes": _outcomes, "failures": _failures}))

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import connect
 
 import instrumentation
-from instrumentation import health_check, queue, retry_with_backoff, workflow
+from instrumentation import counter, health_check, queue, retry_with_backoff, workflow
 from instrumentation.auditing import auditor_of
 from instrumentation.auditing.entry import Given
 from instrumentation.logs import configure_logging
@@ -107,6 +107,7 @@ def everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
             "tracing": {"endpoint": "http://127.0.0.1:9"},
             "logging": {"level": "debug", "format": "json"},
             "health": {"cache_seconds": 0.0},
+            "signals": [{"name": "orders_placed", "kind": "counter"}],
         }
     )
 
@@ -184,6 +185,8 @@ def test_no_blocking_call_of_ours_is_made_on_the_event_loop(
 ) -> None:
     monkeypatch.setattr(logging.root, "handlers", [])  # pytest's, which write to files
     configure_logging(everything, store=store)
+    orders = counter("orders_placed", settings=everything, store=store)  # so that this file is read at the start
+    monkeypatch.setattr(sys.modules[__name__], "ORDERS", orders, raising=False)
     calls = Calls(monkeypatch)
     statuses = asyncio.run(use(service(everything, store), calls))
     assert statuses == [200, 500, 404, 200, 200, 200] * 2 + [401]

@@ -9,10 +9,12 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from opentelemetry import trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.util._once import Once
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.routing import Router
+from starlette.testclient import TestClient
 
 import instrumentation
 from instrumentation.settings import parse_settings
@@ -68,6 +70,20 @@ def test_sizes_are_not_counted_by_default(path: str) -> None:
     observed = Observed(shop())
     observed.call(("GET", path))
     assert sizes(observed) == {}
+
+
+@pytest.mark.parametrize("telemetry", [None, {"meter_provider": NoOpMeterProvider()}])
+def test_telemetry_of_fastapi_that_gives_way_is_logged(
+    telemetry: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
+    settings = parse_settings({"logging": {"enabled": False}, "tracing": {"endpoint": "http://127.0.0.1:9"}})
+    app = FastAPI(telemetry=telemetry)
+    instrumentation.instrument(app, settings=settings, store=LocalStore(), registry=CollectorRegistry())
+    with TestClient(app):
+        pass
+    assert ("FastAPI's own telemetry (telemetry=) records nothing" in caplog.text) is (telemetry is not None)
 
 
 @pytest.mark.parametrize("make", [FastAPI, Starlette])

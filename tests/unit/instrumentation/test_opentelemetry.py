@@ -11,6 +11,7 @@ from opentelemetry import environment_variables as of_the_api
 from opentelemetry.sdk import environment_variables as of_the_sdk
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
 
 import instrumentation
 from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, TARGET_INFO
@@ -197,8 +198,11 @@ def test_variables_are_logged_once_at_the_start(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
     with caplog.at_level(logging.INFO, "instrumentation"):
         for _ in range(3):
-            instrumentation.instrument(shop(), settings=NAMED, store=LocalStore(), registry=CollectorRegistry())
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+            app = instrumentation.instrument(shop(), settings=NAMED, store=LocalStore(), registry=CollectorRegistry())
+            with TestClient(app):
+                pass
+    records = [record for record in caplog.records if record.module == "announcing"]
+    assert [(record.levelname, record.getMessage()) for record in records] == [
         ("WARNING", 'OTEL_EXPORTER_OTLP_TIMEOUT is "soon" and is ignored: give seconds, or milliseconds'),
         ("INFO", "set in the environment, but not supported: OTEL_LOGS_EXPORTER (Sidelight writes logs to stdout)"),
     ]
