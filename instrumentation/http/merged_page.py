@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from instrumentation.catalog import METRICS
 from instrumentation.exposition.formats import Page
-from instrumentation.http.middleware import with_lasting_headers
+from instrumentation.http.headers import with_lasting_headers
 from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:

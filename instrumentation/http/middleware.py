@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.connection import client_has_left, server_method
 from instrumentation.http.exemplars import sampled_span
+from instrumentation.http.headers import promised_bytes, with_lasting_headers
 from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, SERVER_ERROR
 from instrumentation.http.routes import local_path
 from instrumentation.http_methods import METHODS, OTHER_METHOD
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     Aside = Callable[[str, str], ASGIApp | None]
 
 _SEEN = "sidelight"
-_CONTENT_LENGTH = b"content-length"
-_WITHOUT_BODY = frozenset((204, 304))
 
 
 def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
@@ -261,31 +260,6 @@ def measuring(  # noqa: C901, PLR0913, PLR0915 - see the module
 
     sidelight.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return sidelight
-
-
-def with_lasting_headers(message: Message) -> Message:
-    """The start of a response with headers that can be read more than once; some frameworks pass an iterator."""
-    headers = message.get("headers")
-    return message if headers is None or isinstance(headers, list | tuple) else {**message, "headers": list(headers)}
-
-
-def promised_bytes(method: str, status: int, headers: Any) -> int | None:
-    """The number of bytes after which the body is complete; None if only the last message shows it.
-
-    Args:
-        method: The method of the request.
-        status: The status of the response.
-        headers: The headers of the response, as in ASGI.
-    """
-    if method == "HEAD" or status in _WITHOUT_BODY:
-        return 0
-    try:
-        for name, value in headers or ():
-            if len(name) == len(_CONTENT_LENGTH) and name.lower() == _CONTENT_LENGTH:
-                return int(value) if value.isdigit() else None
-    except (AttributeError, TypeError, ValueError):  # not a header; the server refuses it
-        pass
-    return None
 
 
 def counting(app: ASGIApp) -> ASGIApp:

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
-from instrumentation.http.middleware import promised_bytes
+from instrumentation.http.headers import promised_bytes
 from instrumentation.offload import in_thread
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.middleware import with_lasting_headers
+from instrumentation.http.headers import with_lasting_headers
 from instrumentation.tracing.traces import OBSERVED, SERVER_SPAN
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from instrumentation.correlation import ID, _current
 from instrumentation.http.frameworks.interface import ARRIVAL, ENVIRON, EXCHANGE
+from instrumentation.http.headers import WITHOUT_BODY
 from instrumentation.http.middleware import awaiting
 from instrumentation.http.recorder import SERVER_ERROR
 from instrumentation.http.sizes import MARK, Moved
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 _SEEN = "sidelight.seen"
 _thread = threading.local()
 _FILE: Any = object()  # in place of a chunk: the server sends the file itself
-_WITHOUT_BODY = frozenset((204, 304))
 
 
 def as_wsgi(layer: ASGIApp) -> WSGIApp:
@@ -221,7 +221,7 @@ class Exchange:
     def _start(self, message: Message) -> None:
         status, headers = int(message["status"]), message["headers"]
         line = self._status_line if _status(self._status_line) == status else f"{status} {_phrase(status)}"
-        has_body = self._environ["REQUEST_METHOD"] != "HEAD" and status not in _WITHOUT_BODY
+        has_body = self._environ["REQUEST_METHOD"] != "HEAD" and status not in WITHOUT_BODY
         self._remaining = _length(headers) if has_body else 0
         self._server_write = self._start_response(line, [self._headers.get(pair) or _text(pair) for pair in headers])
 
