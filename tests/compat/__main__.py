@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
@@ -40,12 +41,8 @@ def main() -> int:
     Returns:
         1 if a test differs and ``suites.toml`` gives no reason, or the page of an application is wrong.
     """
-    own_tests: dict[str, Callable[[], Verdict]] = {
-        suite.package: lambda suite=suite: _of_suite(suite) for suite in suites()
-    }
-    served: dict[str, Callable[[], Verdict]] = {
-        each.package: lambda each=each: _of_application(each) for each in applications()
-    }
+    own_tests: dict[str, Callable[[], Verdict]] = {suite.package: partial(_of_suite, suite) for suite in suites()}
+    served: dict[str, Callable[[], Verdict]] = {each.package: partial(_of_application, each) for each in applications()}
     known = own_tests | served
     parser = argparse.ArgumentParser(prog="make compat", description=__doc__)
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"by default all: {', '.join(known)}")
