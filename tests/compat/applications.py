@@ -30,8 +30,6 @@ _CLIENT = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"
 BODIES = {
     "initialize": {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": _CLIENT},
     "invalid": {"jsonrpc": "2.0"},
-    "empty": {},
-    "flow": {"name": "seven"},
     "experiments": {"max_results": 7},
     **{
         name: {"model": model, "messages": [{"role": "user", "content": "7340033"}], "stream": name == "stream"}
