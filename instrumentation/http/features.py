@@ -116,8 +116,13 @@ def resource_use(app: Instrumented) -> Feature:
 def team_signals(app: Instrumented) -> Feature:
     """The team's own signals: a handle that is not declared, or called with other labels, stops the start."""
     declare(app.settings)
+    settings, store = app.settings, app.store  # not the app, which may be deleted during the check
 
-    return Feature(begin=lambda: start(in_use(app.settings), app.store), check=check_calls)
+    def check() -> None:
+        if in_use(settings):  # otherwise there is no call to look for in the source of every module
+            check_calls()
+
+    return Feature(begin=lambda: start(in_use(settings), store), check=check)
 
 
 def active_users(app: Instrumented) -> Feature:
