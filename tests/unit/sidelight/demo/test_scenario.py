@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WEBHOOK = "http://127.0.0.1:7/alerts"
-DURATION = re.compile(r"(?<!\d)\d+(ms|[smhd])\b")  # also at the end of a name
+DURATION = re.compile(r"(?<!\d)(?:\d+(?:ms|[smhd]))+\b")  # also at the end of a name
 SECONDS = re.compile(r"(increaseT / |% 900\) < |econds\) < |>= 0 < )\d+")  # of the window, an evaluation, a start
 
 
