@@ -173,8 +173,8 @@ def test_further_thresholds_of_an_alert_are_values_of_their_own(chart: Chart) ->
 
 
 def test_a_disabled_group_is_left_out(chart: Chart) -> None:
-    names = [group["name"] for group in chart.groups({"rules": {"groups": {"http": False}}})]
-    assert names == [f"sidelight.{group}" for group in GROUPS if group != "http"]
+    names = [group["name"] for group in chart.groups({"rules": {"groups": {"queues": False}}})]
+    assert names == [f"sidelight.{group}" for group in GROUPS if group != "queues"]
 
 
 def test_a_group_without_rules_is_left_out(chart: Chart) -> None:
