@@ -108,7 +108,7 @@ class Lifecycle:
 
         def check() -> None:  # without a reference to the app, which may be deleted meanwhile
             for fault in _faults(checks):
-                _log.error("sidelight found after the start: %s", fault)
+                _log.error("sidelight found a fault after the start: %s", fault)
 
         threading.Thread(target=check, name="sidelight-check", daemon=True).start()
 

@@ -98,9 +98,8 @@ class Traces:
         """Send waiting spans within the time limit of a shutdown, which a missing collector must not delay."""
         if self._processor is None or self._export is None or not self._export.waiting:
             return
-        with suppress(
-            Exception
-        ):  # such as a time-out, or an interpreter that is shutting down and starts no more threads
+        # A slow collector, or an interpreter that is shutting down and starts no more threads: the warning below says what is lost.
+        with suppress(TimeoutError, RuntimeError):
             start_thread(self._processor.force_flush, "sidelight-spans").result(FLUSH_SECONDS)
         if self._export.waiting:
             where = _without_password(str(self._settings.endpoint))

@@ -149,36 +149,29 @@ def _address(api: Api, pod: str) -> str:
 def _prometheus(access: Credentials) -> Object:
     everything: Object = {}
     files = {"caFile": str(access.ca), "certFile": str(access.certificate), "keyFile": str(access.key)}
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "Prometheus",
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "spec": {
-            "replicas": 1,
-            "version": "v3.5.0",
-            "serviceAccountName": NAME,
-            "securityContext": _RESTRICTED,
-            "ruleSelector": everything,
-            "ruleNamespaceSelector": everything,
-            "podMonitorSelector": everything,
-            "podMonitorNamespaceSelector": everything,
-            "apiserverConfig": {"host": access.url, "tlsConfig": files},
-            "alerting": {"alertmanagers": [{"namespace": NAMESPACE, "name": "alertmanager-operated", "port": "web"}]},
-        },
-    }
+    return _server(
+        "Prometheus",
+        version="v3.5.0",
+        serviceAccountName=NAME,
+        ruleSelector=everything,
+        ruleNamespaceSelector=everything,
+        podMonitorSelector=everything,
+        podMonitorNamespaceSelector=everything,
+        apiserverConfig={"host": access.url, "tlsConfig": files},
+        alerting={"alertmanagers": [{"namespace": NAMESPACE, "name": "alertmanager-operated", "port": "web"}]},
+    )
 
 
 def _alertmanager() -> Object:
+    return _server("Alertmanager", alertmanagerConfigSelector={}, alertmanagerConfigNamespaceSelector={})
+
+
+def _server(kind: str, **spec: Any) -> Object:
     return {
         "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "Alertmanager",
+        "kind": kind,
         "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "spec": {
-            "replicas": 1,
-            "securityContext": _RESTRICTED,
-            "alertmanagerConfigSelector": {},
-            "alertmanagerConfigNamespaceSelector": {},
-        },
+        "spec": {"replicas": 1, "securityContext": _RESTRICTED, **spec},
     }
 
 

@@ -151,7 +151,7 @@ def without_the_operators_kinds(helm: Helm, api: Api) -> str:
 
 
 def the_restricted_standard_is_enforced(stage: Stage) -> str:
-    """The counter-check: the server does refuse pods that are not restricted."""
+    """The server refuses pods that do not meet the standard; otherwise the other steps would prove nothing."""
     pod = {"containers": [{"name": "any", "image": "any"}]}
     document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any", "namespace": NAMESPACE}, "spec": pod}
     try:
@@ -241,8 +241,8 @@ def an_upgrade_and_a_rollback(stage: Stage) -> str:
     return "Prometheus evaluates the new threshold, and after the rollback the old one."
 
 
-def a_queue_that_grows_is_guided(stage: Stage) -> str:
-    """A StatefulSet's claims cannot change; the chart says what to do instead of failing half way."""
+def a_larger_queue_is_refused(stage: Stage) -> str:
+    """The volume claims of a StatefulSet cannot change: the chart refuses before anything changes, and says what to do."""
     arguments = ("upgrade", RELEASE, ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--reuse-values")
     stage.helm.must(*arguments, "--set", "gateway.queue.size=2Gi")
     done = stage.helm.run(*arguments, "--set", "gateway.queue.size=4Gi")
@@ -287,7 +287,7 @@ STEPS: dict[str, Callable[[Stage], str]] = {
     "Half of the shop's requests fail": an_alert_arrives,
     "`helm upgrade` without changes": an_upgrade_without_changes_changes_nothing,
     "`helm upgrade` with a new threshold, `helm rollback`": an_upgrade_and_a_rollback,
-    "A larger `gateway.queue.size`": a_queue_that_grows_is_guided,
+    "A larger `gateway.queue.size`": a_larger_queue_is_refused,
     "Two releases": two_releases,
     "`helm uninstall`": uninstallation,
 }

@@ -146,4 +146,6 @@ def test_without_a_lifespan_a_request_does_not_wait_for_a_check(caplog: pytest.L
     may_end.set()
     checking.join(10)
     (record,) = caplog.records
-    assert record.getMessage().startswith("sidelight found after the start: sidelight.yaml: metrics.port: got 7")
+    assert record.getMessage().startswith(
+        "sidelight found a fault after the start: sidelight.yaml: metrics.port: got 7"
+    )

@@ -14,7 +14,7 @@ import pytest
 from sidelight.toolchain import RELEASES, Toolbox, ToolError, ensure, tool
 from sidelight.toolchain.commands import Outcome
 from sidelight.toolchain.model import Program, Release, Source
-from sidelight.toolchain.sources import Collector
+from sidelight.toolchain.sources import Collector, Go
 from sidelight.toolchain.toolbox import _version
 
 if TYPE_CHECKING:
@@ -131,6 +131,37 @@ def test_a_missing_program_is_made_and_comes_with_the_others_of_its_release(benc
     nails = tool("nails", toolbox=bench.toolbox)
     assert (hammer.name, nails.name, smith.made) == ("hammer", "nails", 1)
     assert hammer == bench.folder / "cache" / "forge-7.3.1" / "bin" / "hammer"
+
+
+def test_a_program_built_with_go_has_the_name_of_its_row_and_keeps_the_files_that_it_needs(tmp_path: Path) -> None:
+    module = tmp_path / "module"
+    for name in ("crd/rules.yaml", "crd/readme.md", "other/more.yaml"):
+        (module / name).parent.mkdir(parents=True, exist_ok=True)
+        (module / name).write_text(name)
+
+    def run(argv: Sequence[str], *, timeout: float, cwd: Path | None, environ: Mapping[str, str]) -> Outcome:
+        del timeout, environ
+        if "build" in argv:
+            assert cwd is not None
+            for package in ("operator", "second"):  # Go names a program by the last part of its package
+                executable(cwd.parent / "bin" / package)
+        return Outcome(status=0, output=f"{module}\n" if "list" in argv else "go version go7.3.1")
+
+    path = tmp_path / "path"
+    executable(path / "go")
+    source = Go(
+        module="m.example/m", version="v7", packages=("cmd/operator", "second"), shares=("crd/*.yaml",), takes="no time"
+    )
+    programs = (Program(name="own-operator", files=("own-operator",)), Program(name="second", files=("second",)))
+    built = Release(name="operator", version="7.3.1", serves=("7", "8"), programs=programs, sources=(source,))
+    go = Release(
+        name="go", version="7.3.1", serves=("7", "8"), programs=(Program(name="go", files=("go",)),), sources=()
+    )
+    environ = {"SIDELIGHT_TOOLS_DIR": str(tmp_path / "cache"), "PATH": str(path)}
+    found = Toolbox(releases=(built, go), environ=environ, run=run, say=lambda _: None).tool("own-operator")
+    assert found.name == "own-operator"
+    assert sorted(each.name for each in found.parent.iterdir()) == ["own-operator", "second"]
+    assert [each.read_text() for each in (found.parents[1] / "share").iterdir()] == ["crd/rules.yaml"]
 
 
 @pytest.mark.parametrize("has_contrib", [False, True])
