@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 
 def test_the_values_are_those_of_prometheus_client() -> None:
-    theirs = CollectorRegistry()
-    ProcessCollector(registry=theirs)
-    found = usage(os.getpid())
-    assert found is not None
-    for metric, value in process_values([found]):
-        assert value == pytest.approx(theirs.get_sample_value(metric.name), rel=0.05), metric.name
+    # Of a process that waits: the threads of other tests open files in this one between the two readings.
+    waits = "print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        theirs = CollectorRegistry()
+        ProcessCollector(registry=theirs, pid=lambda: child.pid)
+        found = usage(child.pid)
+        assert found is not None
+        for metric, value in process_values([found]):
+            assert value == pytest.approx(theirs.get_sample_value(metric.name), rel=0.05), metric.name
+        child.kill()
 
 
 def test_another_process_can_be_read() -> None:
