@@ -1,4 +1,4 @@
-"""``sidelight audit verify``: verifies an audit trail and reports the result."""
+"""``sidelight audit``: verifies an audit trail, and finds masked values in it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from instrumentation.auditing import AuditError
+from instrumentation.auditing.masking import digest
 from instrumentation.auditing.signing_keys import audit_keys
 from instrumentation.auditing.trail import head_path, read_head, rotated
 from instrumentation.auditing.verify import verify
@@ -66,6 +67,20 @@ def verified(asked: Asked, settings: Settings) -> list[str]:
         raise AuditError(str(report.fault), code="audit_trail_not_whole")
     whole = f"{files[-1]}: intact: {report.lines} lines in {report.files} files; head {report.head}"
     return [*map(str, report.notes), whole]
+
+
+def digests(text: str, settings: Settings, *, key_file: Path | None = None) -> list[str]:
+    """The digests that a masked text has in the trail, one for each key.
+
+    Args:
+        text: The text, such as an order number.
+        settings: Provide the keys if no file does.
+        key_file: The keys; takes precedence over settings and environment.
+
+    Raises:
+        SettingsError: The keys cannot be used.
+    """
+    return [digest(key, text) for key in audit_keys(settings, os.environ, file=key_file).values()]
 
 
 def _files(paths: Sequence[Path], settings: Settings) -> list[Path]:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from instrumentation.auditing.entry import Given, entry
+from instrumentation.auditing.masking import Masked, Masking
 from instrumentation.auditing.signing_keys import audit_keys
 from instrumentation.auditing.trail import AuditTrail, after_fork
 from instrumentation.catalog import AUDIT_ENTRIES, AUDIT_EVENTS, AUDIT_FAILURES
 from instrumentation.errors import SettingsError, SidelightError
-from instrumentation.redaction import Redactor
 from instrumentation.settings import Settings, load_settings
 from instrumentation.store import add
 from instrumentation.store.process_store import ProcessStore
@@ -64,7 +64,7 @@ class Auditor:
         self._clock = clock
         self._settings: Settings | None = None
         self._trail: AuditTrail | None = None
-        self._masked: Callable[[object], object] = lambda fields: fields
+        self._masked: Callable[[Mapping[str, object]], Masked] = lambda fields: Masked(fields, [])
         self._has_warned = False
         self.reset()
         after_fork(self.reset)
@@ -81,10 +81,7 @@ class Auditor:
             trail = AuditTrail(
                 Path(audit.path).absolute(), keys, max_bytes=audit.max_bytes, durable=audit.fsync != "never"
             )
-            masked = settings.logging.redaction
-            # E-mail addresses are not masked, because the trail must show whose account it was.
-            redactor = Redactor(keys=masked.keys, allow=(*masked.allow, "email"), patterns=masked.patterns)
-            self._masked = redactor.value
+            self._masked = Masking(settings, next(iter(keys.values())))
         before, self._trail, self._settings = self._trail, trail, settings
         if before is not None:
             before.close()

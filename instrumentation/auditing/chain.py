@@ -47,12 +47,14 @@ class Key:
         id: The key's id; it does not reveal the secret.
         lines: The key for lines.
         heads: The key for heads. It is different, so that the seal of a line is never valid for a head.
+        masked: The key for digests of masked values.
     """
 
     def __init__(self, secret: bytes) -> None:
         self.id = _derived(secret, "id")[:8].hex()
         self.lines = _derived(secret, "lines")
         self.heads = _derived(secret, "heads")
+        self.masked = _derived(secret, "masked")
 
 
 def _derived(secret: bytes, use: str) -> bytes:
