@@ -26,6 +26,9 @@ OPENED = "sidelight.opened"
 MENDED = "sidelight.mended"
 """The event of the line after one that was cut short by kill -9 or a full disk; it covers the remains."""
 
+HANDED_OVER = "sidelight.key_changed"
+"""The event of the last line of a file if the next file is sealed with another key; it contains the id of that key."""
+
 OURS = "sidelight."
 """The prefix of events that callers may not use."""
 

@@ -20,7 +20,18 @@ import weakref
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from instrumentation.auditing.chain import LONGEST_LINE, MENDED, OPENED, ORIGIN, Batch, Head, as_json, head_in, seal_of
+from instrumentation.auditing.chain import (
+    HANDED_OVER,
+    LONGEST_LINE,
+    MENDED,
+    OPENED,
+    ORIGIN,
+    Batch,
+    Head,
+    as_json,
+    head_in,
+    seal_of,
+)
 from instrumentation.auditing.entry import timestamp
 
 if TYPE_CHECKING:
@@ -44,7 +55,7 @@ class AuditTrail:
 
     Args:
         path: The file. ``<path>.head`` is beside it, and ``<path>.000001`` and so on after rotation.
-        keys: Keys by their ids; the first one seals.
+        keys: Keys by their ids. The first one seals, until another process changes to another of them.
         max_bytes: The size at which a file is rotated; None for no limit.
         durable: Whether a file must be on disk before the next one begins.
 
@@ -65,6 +76,7 @@ class AuditTrail:
         self.patience = PATIENCE
         self._keys = dict(keys)
         self._key = next(iter(self._keys.values()))
+        self._has_changed_key = False
         self._max_bytes = max_bytes
         self._durable = durable
         self._lock = threading.Lock()
@@ -86,15 +98,10 @@ class AuditTrail:
             OSError: It was not written, or may not have been; the next call repairs what is left of it.
         """
         with self._turn():
-            head = self._found()
+            head = self._with_our_key(self._found())
             if head.size and self._is_full(head, len(members)):
-                self._rotate()
-                head = head._replace(size=0)
-            batch = Batch(self._key, head)
-            if not head.size:
-                self._begin(batch)
-            batch.add(members)
-            return self._write(batch, head.size)
+                head = self._rotated(head)
+            return self._add(self._key, head, members)
 
     def open(self) -> None:
         """Open the files, and create them if they do not exist.
@@ -205,8 +212,24 @@ class AuditTrail:
         self._file = _File(self.path, os.O_APPEND)
         return self._file.size() or 0
 
+    def _with_our_key(self, head: Head) -> Head:
+        """Change to our key if another one sealed the last line: once, so that workers with another order do not change back."""
+        if not self._has_changed_key:
+            if head.seq and head.key != self._key.id:
+                head = self._add(self._keys[head.key], head, self._ours(HANDED_OVER, to=self._key.id))
+                head = self._rotated(head)
+            self._has_changed_key = True
+        elif head.key != self._key.id:
+            _log.info("audit trail %s: another process has changed the key to %s", self.path, head.key)
+            self._key = self._keys[head.key]
+        return head
+
     def _is_full(self, head: Head, more: int) -> bool:
-        return head.key != self._key.id or (self._max_bytes is not None and head.size + more > self._max_bytes)
+        return self._max_bytes is not None and head.size + more > self._max_bytes
+
+    def _rotated(self, head: Head) -> Head:
+        self._rotate()
+        return head._replace(size=0)
 
     def _rotate(self) -> None:
         """Rename the file to its number, and open a new one."""
@@ -218,9 +241,9 @@ class AuditTrail:
 
     def _begin(self, batch: Batch) -> None:
         """Write the first line of a file. Before that, the head records that the file is empty, in case this fails."""
-        self._keep(Head(batch.seq, batch.seal, 0, self._key.id))
+        self._keep(Head(batch.seq, batch.seal, 0, batch.key.id))
         origin = {"previous": batch.seal.hex()} if batch.seq else {"trail": secrets.token_hex(16)}
-        batch.add(self._ours(OPENED, key=self._key.id, **origin))
+        batch.add(self._ours(OPENED, key=batch.key.id, **origin))
         if self._durable:
             _sync_folder(self.path.parent)
 
@@ -266,6 +289,14 @@ class AuditTrail:
 
     def _ours(self, event: str, **members: object) -> bytes:
         return as_json(time=timestamp(time.time()), event=event, **members)
+
+    def _add(self, key: Key, head: Head, members: bytes) -> Head:
+        """Append an entry; if the file is empty, its first line too."""
+        batch = Batch(key, head)
+        if not head.size:
+            self._begin(batch)
+        batch.add(members)
+        return self._write(batch, head.size)
 
     def _write(self, batch: Batch, size: int) -> Head:
         """Append lines to a file, and write the new head."""

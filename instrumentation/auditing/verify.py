@@ -12,7 +12,16 @@ from itertools import takewhile
 from os.path import samestat
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from instrumentation.auditing.chain import LONGEST_LINE, MENDED, OPENED, ORIGIN, as_members, seal_of, seq_of
+from instrumentation.auditing.chain import (
+    HANDED_OVER,
+    LONGEST_LINE,
+    MENDED,
+    OPENED,
+    ORIGIN,
+    as_members,
+    seal_of,
+    seq_of,
+)
 from instrumentation.auditing.trail import rotated
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 
 _STEP = 1 << 20  # bytes between two calls of progress
 _MOST_NOTES = 100
+_CHANGE = f'"event":"{HANDED_OVER}"'.encode()
 
 
 class Place(NamedTuple):
@@ -122,6 +132,7 @@ class _Reader:
         self._continues, self._progress = continues, progress
         self._key: Key | None = None
         self._end = 1  # the number of the next line
+        self._next_key = ""  # the id of the key to which the last valid line changes
         self.lines = self.files = self.seq = 0
         self.seal = ORIGIN
         self.notes: list[Place] = []
@@ -140,7 +151,9 @@ class _Reader:
         self._end = 1
         lines = enumerate(self._told(stream), 1)
         for number, line in lines:
-            fault = (self._begins(line) if number == 1 else "") or ("" if self._follows(line) else self._judged(line))
+            fault = (self._begins(file, line) if number == 1 else "") or (
+                "" if self._follows(line) else self._judged(line)
+            )
             if fault and not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
                 self._note(Place(file, number, "is an incomplete entry: still being written, or cut short"))
                 return None  # nothing follows it; missing entries are detected by the next file or by the head
@@ -170,7 +183,7 @@ class _Reader:
             yield line
         self._progress(read)
 
-    def _begins(self, line: bytes) -> str:
+    def _begins(self, file: Path, line: bytes) -> str:
         """Choose the key of a file by its first line; returns the fault of that line, or an empty string."""
         try:
             members = as_members(line)
@@ -183,7 +196,12 @@ class _Reader:
         if given not in ages:
             return f"was sealed with key {given:.40}, which is not given"
         if self._key is not None and ages.index(given) > ages.index(self._key.id):
-            return f"was sealed with key {given}, which is older than the key of the previous file"
+            if self._next_key != given:  # nobody who has only the older key can have written that line
+                return f"was sealed with key {given}, which is older than the key of the previous file"
+            said = (
+                f"was sealed with key {given}, which is older than {self._key.id}; entry {self.seq} records the change"
+            )
+            self._note(Place(file, 1, said))
         self._key = self._keys[given]
         if self._continues and self.files == 1:
             self.seal, self.seq = previous or ORIGIN, (seq_of(line) or 1) - 1
@@ -196,6 +214,7 @@ class _Reader:
         if seal is None:
             return False
         self.seq, self.seal, self.lines = self.seq + 1, seal, self.lines + 1
+        self._next_key = _next_key(line)
         return True
 
     def _vouches(self, line: bytes, torn: bytes) -> bool:
@@ -215,3 +234,9 @@ class _Reader:
     def _note(self, note: Place) -> None:
         if len(self.notes) < _MOST_NOTES:
             self.notes.append(note)
+
+
+def _next_key(line: bytes) -> str:
+    """The id of the key to which a valid line changes; usually none."""
+    members = as_members(line) if _CHANGE in line else {}
+    return str(members["to"]) if members.get("event") == HANDED_OVER else ""
