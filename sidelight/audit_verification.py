@@ -14,8 +14,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from instrumentation.auditing import AuditError
 from instrumentation.auditing.masking import digest
+from instrumentation.auditing.rotated_files import earlier_files
 from instrumentation.auditing.signing_keys import audit_keys
-from instrumentation.auditing.trail import head_path, read_head, rotated
+from instrumentation.auditing.trail import head_path, read_head
 from instrumentation.auditing.verify import verify
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _not_found(said: str) -> AuditError:
 @contextmanager
 def _progress(files: Sequence[Path]) -> Iterator[Callable[[int], object]]:
     """A progress bar on a terminal; nothing otherwise."""
-    every = files if len(files) > 1 else [*(file for _, file in rotated(files[0])), files[0]]
+    every = files if len(files) > 1 else [*earlier_files(files[0]), files[0]]
     console = Console(stderr=True)
     bar = Progress(
         BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),

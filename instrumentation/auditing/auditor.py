@@ -44,7 +44,8 @@ _THREADS = 4  # threads that wait for the disk together: one fsync serves all en
 _WAITING = 1000  # entries; more only accumulate if the disk hangs
 _REASONS = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.ETIMEDOUT: "locked"}
 _OTHER_REASON = "unwritable"
-_ALL_REASONS = (*dict.fromkeys(_REASONS.values()), _OTHER_REASON)
+_CHANGED = "changed"  # somebody else changed the files
+_ALL_REASONS = (*dict.fromkeys(_REASONS.values()), _OTHER_REASON, _CHANGED)
 
 
 class AuditError(SidelightError):
@@ -79,7 +80,11 @@ class Auditor:
         if audit.path is not None:
             keys = audit_keys(settings, os.environ if environ is None else environ)
             trail = AuditTrail(
-                Path(audit.path).absolute(), keys, max_bytes=audit.max_bytes, durable=audit.fsync != "never"
+                Path(audit.path).absolute(),
+                keys,
+                max_bytes=audit.max_bytes,
+                durable=audit.fsync != "never",
+                damaged=lambda: add(self._store, AUDIT_FAILURES, (_CHANGED,), 1.0),
             )
             self._masked = Masking(settings, next(iter(keys.values())))
         before, self._trail, self._settings = self._trail, trail, settings
@@ -95,6 +100,8 @@ class Auditor:
                 self._trail.open()
             except OSError as error:
                 self._lost(error, "the trail cannot be opened")
+            else:
+                self._say_head()  # so that a trail that was exchanged while no process ran shows in the log
 
     def write(self, given: Given) -> None:
         """Write an entry; see ``audit``."""
@@ -237,7 +244,7 @@ class Auditor:
 
     def _say_head(self) -> None:
         head = self._trail and self._trail.head()
-        if head:
+        if head and head.seq:
             _log.info("audit trail %s: head %s", self._trail and self._trail.path, head)
 
 

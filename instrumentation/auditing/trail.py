@@ -45,6 +45,16 @@ _log = logging.getLogger("instrumentation.audit")
 PATIENCE = 2.0  # seconds; only a hanging process or disk holds the lock for that long
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00005, 0.005  # seconds
 _BLOCK = 512
+_MISSING = (
+    logging.WARNING,
+    "moved away, for example by logrotate, emptied or deleted while this process did not use it",
+)
+_MOVED = (logging.WARNING, "moved away, for example by logrotate")
+_DELETED = (logging.ERROR, "deleted")
+_EMPTIED = (
+    logging.ERROR,
+    "emptied, for example by logrotate's copytruncate, which loses entries that are written meanwhile; let it rename the file",
+)
 _MODE = 0o600
 # A link could lead elsewhere, and opening a pipe would block.
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -58,6 +68,7 @@ class AuditTrail:
         keys: Keys by their ids. The first one seals, until another process changes to another of them.
         max_bytes: The size at which a file is rotated; None for no limit.
         durable: Whether a file must be on disk before the next one begins.
+        damaged: Called if somebody else has shortened, emptied or deleted the trail; that is logged too.
 
     Attributes:
         path: The file.
@@ -71,6 +82,7 @@ class AuditTrail:
         *,
         max_bytes: int | None = None,
         durable: bool = True,
+        damaged: Callable[[], object] = lambda: None,
     ) -> None:
         self.path = path
         self.patience = PATIENCE
@@ -79,9 +91,11 @@ class AuditTrail:
         self._has_changed_key = False
         self._max_bytes = max_bytes
         self._durable = durable
+        self._damaged = damaged
         self._lock = threading.Lock()
         self._file: _File | None = None
         self._head_file: _File | None = None
+        self._end_of_file = _MISSING
         self._block, self._head = b"", Head(0, ORIGIN, 0, self._key.id)
         after_fork(self.reset)
 
@@ -182,8 +196,10 @@ class AuditTrail:
         """The head, with the actual size of the file."""
         head, size = self._read_head(), self._opened_size()
         if head is None:
-            if size:
+            if size or rotated(self.path):
                 _log.error("audit trail %s: its head is missing or was changed; a new trail begins", self.path)
+                self._damaged()
+            if size:
                 self._rotate()
             return self._keep(Head(0, ORIGIN, 0, self._key.id))
         if size < head.size:
@@ -205,9 +221,11 @@ class AuditTrail:
         """The size of the current file, which another process or logrotate may have created."""
         size = None if self._file is None else self._file.size()
         if size is not None:
+            self._end_of_file = _EMPTIED
             return size
-        gone, self._file = self._file, None
+        gone, self._file, self._end_of_file = self._file, None, _MISSING
         if gone is not None:
+            self._end_of_file = _MOVED if gone.has_name() else _DELETED
             gone.close()
         self._file = _File(self.path, os.O_APPEND)
         return self._file.size() or 0
@@ -252,12 +270,15 @@ class AuditTrail:
     def _after_a_cut(self, head: Head, size: int) -> Head:
         """Continue after the remaining entries. Numbers continue too, so that the gap stays visible."""
         if not size:
-            _log.warning(
-                "audit trail %s: the file was moved or emptied, for example by logrotate; a new file continues the trail",
-                self.path,
+            level, said = self._end_of_file
+            _log.log(
+                level, "audit trail %s: the file was %s; a new file continues after entry %d", self.path, said, head.seq
             )
+            if level >= logging.ERROR:
+                self._damaged()
             return head._replace(size=0)
         _log.error("audit trail %s: %d bytes are missing at its end", self.path, head.size - size)
+        self._damaged()
         return head._replace(size=size + self._end_line(size))
 
     def _mended(self, head: Head, size: int) -> Head:
@@ -369,6 +390,10 @@ class _File:
             return None
         return there.st_size if (there.st_ino, there.st_dev) == self._inode else None
 
+    def has_name(self) -> bool:
+        """Whether it exists under any path."""
+        return os.fstat(self.fd).st_nlink > 0
+
     def close(self) -> None:
         """Close it; a lock held by the parent of a forked child stays."""
         os.close(self.fd)
@@ -383,8 +408,8 @@ def head_path(path: Path) -> Path:
 
 
 def rotated(path: Path) -> list[tuple[int, Path]]:
-    """The rotated files of a trail with their numbers, oldest first."""
-    named = re.compile(re.escape(path.name) + r"\.([0-9]{6,})")
+    """The files that the trail has rotated, compressed or not, with their numbers, oldest first."""
+    named = re.compile(re.escape(path.name) + r"\.([0-9]{6,})(?:\.gz)?")
     found = [(named.fullmatch(file.name), file) for file in path.parent.iterdir()]
     return sorted((int(match[1]), file) for match, file in found if match)
 

@@ -22,7 +22,7 @@ from instrumentation.auditing.chain import (
     seal_of,
     seq_of,
 )
-from instrumentation.auditing.trail import rotated
+from instrumentation.auditing.rotated_files import CORRUPT, earlier_files, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,7 +81,7 @@ def verify(
     """Verify a trail.
 
     Args:
-        files: Its files, oldest first. For a single file, its rotated files are added.
+        files: Its files, oldest first. For a single file, its rotated files are added. A name that ends with ``.gz`` is decompressed.
         keys: Keys by their ids, newest first.
         heads: Recorded number to recorded seal: the trail must reach these numbers and have these seals there.
         continues: Whether the first file may follow one that is not given.
@@ -99,9 +99,9 @@ def verify(
 def _last(files: Sequence[Path]) -> BinaryIO:
     """The last file, opened; empty if it has just been rotated and the next one does not exist yet."""
     try:
-        return files[-1].open("rb")
+        return opened(files[-1])
     except FileNotFoundError:
-        if len(files) > 1 or not rotated(files[-1]):
+        if len(files) > 1 or not earlier_files(files[-1]):
             raise
         return BytesIO()
 
@@ -110,11 +110,11 @@ def _before(files: Sequence[Path], last: BinaryIO) -> Sequence[Path]:
     """The files before the last one. The last one was opened first, because it may be rotated at any time."""
     if len(files) > 1:
         return files[:-1]
-    before = [file for _, file in rotated(files[-1])]
+    before = earlier_files(files[-1])
     if isinstance(last, BytesIO):
         return before
-    opened = os.fstat(last.fileno())
-    return list(takewhile(lambda file: not samestat(opened, file.stat()), before))
+    newest = os.fstat(last.fileno())
+    return list(takewhile(lambda file: not samestat(newest, file.stat()), before))
 
 
 class _Reader:
@@ -140,7 +140,7 @@ class _Reader:
     def read(self, files: Sequence[Path], last: BinaryIO) -> Place | None:
         """Read the files, of which the last one is already open, and return the first fault."""
         for file in files[:-1]:
-            with file.open("rb") as stream:
+            with opened(file) as stream:
                 fault = self._file(file, stream)
             if fault or self._end == 1:
                 return fault or Place(file, 1, "is not the first line of an audit file")
@@ -149,6 +149,12 @@ class _Reader:
     def _file(self, file: Path, stream: BinaryIO) -> Place | None:
         self.files += 1
         self._end = 1
+        try:
+            return self._lines(file, stream)
+        except CORRUPT:
+            return Place(file, self._end, "cannot be decompressed: the file was cut or changed")
+
+    def _lines(self, file: Path, stream: BinaryIO) -> Place | None:
         lines = enumerate(self._told(stream), 1)
         for number, line in lines:
             fault = (self._begins(file, line) if number == 1 else "") or (
