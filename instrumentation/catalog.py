@@ -427,7 +427,8 @@ AUDIT_FAILURES = Metric(
     name="audit_failures_total",
     kind=Kind.COUNTER,
     unit=Unit.COUNT,
-    help="Audit entries that were lost or may not be on disk, by reason: disk_full, locked, unwritable or no_path.",
+    help="Audit entries that were lost or may not be on disk, by reason: disk_full, locked, unwritable, no_path; or changed, if "
+    "somebody else has shortened, emptied or deleted the trail.",
     labels=("reason",),
 )
 AUDIT_ENTRIES = Metric(

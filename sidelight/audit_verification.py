@@ -1,4 +1,4 @@
-"""``sidelight audit verify``: verifies an audit trail and reports the result."""
+"""``sidelight audit``: verifies an audit trail, and finds masked values in it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from instrumentation.auditing import AuditError
+from instrumentation.auditing.masking import digest
+from instrumentation.auditing.rotated_files import earlier_files
 from instrumentation.auditing.signing_keys import audit_keys
-from instrumentation.auditing.trail import head_path, read_head, rotated
+from instrumentation.auditing.trail import head_path, read_head
 from instrumentation.auditing.verify import verify
 
 if TYPE_CHECKING:
@@ -68,6 +70,20 @@ def verified(asked: Asked, settings: Settings) -> list[str]:
     return [*map(str, report.notes), whole]
 
 
+def digests(text: str, settings: Settings, *, key_file: Path | None = None) -> list[str]:
+    """The digests that a masked text has in the trail, one for each key.
+
+    Args:
+        text: The text, such as an order number.
+        settings: Provide the keys if no file does.
+        key_file: The keys; takes precedence over settings and environment.
+
+    Raises:
+        SettingsError: The keys cannot be used.
+    """
+    return [digest(key, text) for key in audit_keys(settings, os.environ, file=key_file).values()]
+
+
 def _files(paths: Sequence[Path], settings: Settings) -> list[Path]:
     if not paths:
         if settings.audit.path is None:
@@ -114,7 +130,7 @@ def _not_found(said: str) -> AuditError:
 @contextmanager
 def _progress(files: Sequence[Path]) -> Iterator[Callable[[int], object]]:
     """A progress bar on a terminal; nothing otherwise."""
-    every = files if len(files) > 1 else [*(file for _, file in rotated(files[0])), files[0]]
+    every = files if len(files) > 1 else [*earlier_files(files[0]), files[0]]
     console = Console(stderr=True)
     bar = Progress(
         BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),

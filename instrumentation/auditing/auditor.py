@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from instrumentation.auditing.entry import Given, entry
+from instrumentation.auditing.masking import Masked, Masking
 from instrumentation.auditing.signing_keys import audit_keys
 from instrumentation.auditing.trail import AuditTrail, after_fork
 from instrumentation.catalog import AUDIT_ENTRIES, AUDIT_EVENTS, AUDIT_FAILURES
 from instrumentation.errors import SettingsError, SidelightError
-from instrumentation.redaction import Redactor
 from instrumentation.settings import Settings, load_settings
 from instrumentation.store import add
 from instrumentation.store.process_store import ProcessStore
@@ -44,7 +44,8 @@ _THREADS = 4  # threads that wait for the disk together: one fsync serves all en
 _WAITING = 1000  # entries; more only accumulate if the disk hangs
 _REASONS = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.ETIMEDOUT: "locked"}
 _OTHER_REASON = "unwritable"
-_ALL_REASONS = (*dict.fromkeys(_REASONS.values()), _OTHER_REASON)
+_CHANGED = "changed"  # somebody else changed the files
+_ALL_REASONS = (*dict.fromkeys(_REASONS.values()), _OTHER_REASON, _CHANGED)
 
 
 class AuditError(SidelightError):
@@ -64,7 +65,7 @@ class Auditor:
         self._clock = clock
         self._settings: Settings | None = None
         self._trail: AuditTrail | None = None
-        self._masked: Callable[[object], object] = lambda fields: fields
+        self._masked: Callable[[Mapping[str, object]], Masked] = lambda fields: Masked(fields, [])
         self._has_warned = False
         self.reset()
         after_fork(self.reset)
@@ -79,12 +80,13 @@ class Auditor:
         if audit.path is not None:
             keys = audit_keys(settings, os.environ if environ is None else environ)
             trail = AuditTrail(
-                Path(audit.path).absolute(), keys, max_bytes=audit.max_bytes, durable=audit.fsync != "never"
+                Path(audit.path).absolute(),
+                keys,
+                max_bytes=audit.max_bytes,
+                durable=audit.fsync != "never",
+                damaged=lambda: add(self._store, AUDIT_FAILURES, (_CHANGED,), 1.0),
             )
-            masked = settings.logging.redaction
-            # E-mail addresses are not masked, because the trail must show whose account it was.
-            redactor = Redactor(keys=masked.keys, allow=(*masked.allow, "email"), patterns=masked.patterns)
-            self._masked = redactor.value
+            self._masked = Masking(settings, next(iter(keys.values())))
         before, self._trail, self._settings = self._trail, trail, settings
         if before is not None:
             before.close()
@@ -98,6 +100,8 @@ class Auditor:
                 self._trail.open()
             except OSError as error:
                 self._lost(error, "the trail cannot be opened")
+            else:
+                self._say_head()  # so that a trail that was exchanged while no process ran shows in the log
 
     def write(self, given: Given) -> None:
         """Write an entry; see ``audit``."""
@@ -240,7 +244,7 @@ class Auditor:
 
     def _say_head(self) -> None:
         head = self._trail and self._trail.head()
-        if head:
+        if head and head.seq:
             _log.info("audit trail %s: head %s", self._trail and self._trail.path, head)
 
 

@@ -26,6 +26,9 @@ OPENED = "sidelight.opened"
 MENDED = "sidelight.mended"
 """The event of the line after one that was cut short by kill -9 or a full disk; it covers the remains."""
 
+HANDED_OVER = "sidelight.key_changed"
+"""The event of the last line of a file if the next file is sealed with another key; it contains the id of that key."""
+
 OURS = "sidelight."
 """The prefix of events that callers may not use."""
 
@@ -47,12 +50,14 @@ class Key:
         id: The key's id; it does not reveal the secret.
         lines: The key for lines.
         heads: The key for heads. It is different, so that the seal of a line is never valid for a head.
+        masked: The key for digests of masked values.
     """
 
     def __init__(self, secret: bytes) -> None:
         self.id = _derived(secret, "id")[:8].hex()
         self.lines = _derived(secret, "lines")
         self.heads = _derived(secret, "heads")
+        self.masked = _derived(secret, "masked")
 
 
 def _derived(secret: bytes, use: str) -> bytes:

@@ -14,6 +14,8 @@ from instrumentation.names import checked_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from instrumentation.auditing.masking import Masked
+
 Actor: TypeAlias = str | int | UUID
 
 _LARGEST = LONGEST_LINE - SEAL_LENGTH - len('{"seq":999999999999999999,')
@@ -44,14 +46,14 @@ class Given(NamedTuple):
     fields: Mapping[str, object]
 
 
-def entry(given: Given, *, seconds: float, service: str, masked: Callable[[object], object]) -> bytes:
+def entry(given: Given, *, seconds: float, service: str, masked: Callable[[Mapping[str, object]], Masked]) -> bytes:
     """The members of the line to write.
 
     Args:
         given: The arguments of the call.
         seconds: The time in seconds since 1970.
         service: The name of the service.
-        masked: Returns the fields without secrets.
+        masked: Returns the fields without secrets, and a list of what it masked.
 
     Raises:
         InstrumentationError: ``audit_event_name_invalid``, ``audit_outcome_name_invalid``, ``audit_actor_invalid``,
@@ -74,7 +76,9 @@ def entry(given: Given, *, seconds: float, service: str, masked: Callable[[objec
         members["correlation_id"] = current
     if fields:
         _encoded(event, fields)  # before masking, which would turn any object into a string
-        members["fields"] = masked(fields)
+        members["fields"], values = masked(fields)
+        if values:
+            members["masked"] = values
     return _encoded(event, members)
 
 

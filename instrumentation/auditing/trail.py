@@ -20,7 +20,18 @@ import weakref
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from instrumentation.auditing.chain import LONGEST_LINE, MENDED, OPENED, ORIGIN, Batch, Head, as_json, head_in, seal_of
+from instrumentation.auditing.chain import (
+    HANDED_OVER,
+    LONGEST_LINE,
+    MENDED,
+    OPENED,
+    ORIGIN,
+    Batch,
+    Head,
+    as_json,
+    head_in,
+    seal_of,
+)
 from instrumentation.auditing.entry import timestamp
 
 if TYPE_CHECKING:
@@ -34,6 +45,16 @@ _log = logging.getLogger("instrumentation.audit")
 PATIENCE = 2.0  # seconds; only a hanging process or disk holds the lock for that long
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.00005, 0.005  # seconds
 _BLOCK = 512
+_MISSING = (
+    logging.WARNING,
+    "moved away, for example by logrotate, emptied or deleted while this process did not use it",
+)
+_MOVED = (logging.WARNING, "moved away, for example by logrotate")
+_DELETED = (logging.ERROR, "deleted")
+_EMPTIED = (
+    logging.ERROR,
+    "emptied, for example by logrotate's copytruncate, which loses entries that are written meanwhile; let it rename the file",
+)
 _MODE = 0o600
 # A link could lead elsewhere, and opening a pipe would block.
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -44,9 +65,10 @@ class AuditTrail:
 
     Args:
         path: The file. ``<path>.head`` is beside it, and ``<path>.000001`` and so on after rotation.
-        keys: Keys by their ids; the first one seals.
+        keys: Keys by their ids. The first one seals, until another process changes to another of them.
         max_bytes: The size at which a file is rotated; None for no limit.
         durable: Whether a file must be on disk before the next one begins.
+        damaged: Called if somebody else has shortened, emptied or deleted the trail; that is logged too.
 
     Attributes:
         path: The file.
@@ -60,16 +82,20 @@ class AuditTrail:
         *,
         max_bytes: int | None = None,
         durable: bool = True,
+        damaged: Callable[[], object] = lambda: None,
     ) -> None:
         self.path = path
         self.patience = PATIENCE
         self._keys = dict(keys)
         self._key = next(iter(self._keys.values()))
+        self._has_changed_key = False
         self._max_bytes = max_bytes
         self._durable = durable
+        self._damaged = damaged
         self._lock = threading.Lock()
         self._file: _File | None = None
         self._head_file: _File | None = None
+        self._end_of_file = _MISSING
         self._block, self._head = b"", Head(0, ORIGIN, 0, self._key.id)
         after_fork(self.reset)
 
@@ -86,15 +112,10 @@ class AuditTrail:
             OSError: It was not written, or may not have been; the next call repairs what is left of it.
         """
         with self._turn():
-            head = self._found()
+            head = self._with_our_key(self._found())
             if head.size and self._is_full(head, len(members)):
-                self._rotate()
-                head = head._replace(size=0)
-            batch = Batch(self._key, head)
-            if not head.size:
-                self._begin(batch)
-            batch.add(members)
-            return self._write(batch, head.size)
+                head = self._rotated(head)
+            return self._add(self._key, head, members)
 
     def open(self) -> None:
         """Open the files, and create them if they do not exist.
@@ -175,8 +196,10 @@ class AuditTrail:
         """The head, with the actual size of the file."""
         head, size = self._read_head(), self._opened_size()
         if head is None:
-            if size:
+            if size or rotated(self.path):
                 _log.error("audit trail %s: its head is missing or was changed; a new trail begins", self.path)
+                self._damaged()
+            if size:
                 self._rotate()
             return self._keep(Head(0, ORIGIN, 0, self._key.id))
         if size < head.size:
@@ -198,15 +221,33 @@ class AuditTrail:
         """The size of the current file, which another process or logrotate may have created."""
         size = None if self._file is None else self._file.size()
         if size is not None:
+            self._end_of_file = _EMPTIED
             return size
-        gone, self._file = self._file, None
+        gone, self._file, self._end_of_file = self._file, None, _MISSING
         if gone is not None:
+            self._end_of_file = _MOVED if gone.has_name() else _DELETED
             gone.close()
         self._file = _File(self.path, os.O_APPEND)
         return self._file.size() or 0
 
+    def _with_our_key(self, head: Head) -> Head:
+        """Change to our key if another one sealed the last line: once, so that workers with another order do not change back."""
+        if not self._has_changed_key:
+            if head.seq and head.key != self._key.id:
+                head = self._add(self._keys[head.key], head, self._ours(HANDED_OVER, to=self._key.id))
+                head = self._rotated(head)
+            self._has_changed_key = True
+        elif head.key != self._key.id:
+            _log.info("audit trail %s: another process has changed the key to %s", self.path, head.key)
+            self._key = self._keys[head.key]
+        return head
+
     def _is_full(self, head: Head, more: int) -> bool:
-        return head.key != self._key.id or (self._max_bytes is not None and head.size + more > self._max_bytes)
+        return self._max_bytes is not None and head.size + more > self._max_bytes
+
+    def _rotated(self, head: Head) -> Head:
+        self._rotate()
+        return head._replace(size=0)
 
     def _rotate(self) -> None:
         """Rename the file to its number, and open a new one."""
@@ -218,9 +259,9 @@ class AuditTrail:
 
     def _begin(self, batch: Batch) -> None:
         """Write the first line of a file. Before that, the head records that the file is empty, in case this fails."""
-        self._keep(Head(batch.seq, batch.seal, 0, self._key.id))
+        self._keep(Head(batch.seq, batch.seal, 0, batch.key.id))
         origin = {"previous": batch.seal.hex()} if batch.seq else {"trail": secrets.token_hex(16)}
-        batch.add(self._ours(OPENED, key=self._key.id, **origin))
+        batch.add(self._ours(OPENED, key=batch.key.id, **origin))
         if self._durable:
             _sync_folder(self.path.parent)
 
@@ -229,12 +270,15 @@ class AuditTrail:
     def _after_a_cut(self, head: Head, size: int) -> Head:
         """Continue after the remaining entries. Numbers continue too, so that the gap stays visible."""
         if not size:
-            _log.warning(
-                "audit trail %s: the file was moved or emptied, for example by logrotate; a new file continues the trail",
-                self.path,
+            level, said = self._end_of_file
+            _log.log(
+                level, "audit trail %s: the file was %s; a new file continues after entry %d", self.path, said, head.seq
             )
+            if level >= logging.ERROR:
+                self._damaged()
             return head._replace(size=0)
         _log.error("audit trail %s: %d bytes are missing at its end", self.path, head.size - size)
+        self._damaged()
         return head._replace(size=size + self._end_line(size))
 
     def _mended(self, head: Head, size: int) -> Head:
@@ -266,6 +310,14 @@ class AuditTrail:
 
     def _ours(self, event: str, **members: object) -> bytes:
         return as_json(time=timestamp(time.time()), event=event, **members)
+
+    def _add(self, key: Key, head: Head, members: bytes) -> Head:
+        """Append an entry; if the file is empty, its first line too."""
+        batch = Batch(key, head)
+        if not head.size:
+            self._begin(batch)
+        batch.add(members)
+        return self._write(batch, head.size)
 
     def _write(self, batch: Batch, size: int) -> Head:
         """Append lines to a file, and write the new head."""
@@ -338,6 +390,10 @@ class _File:
             return None
         return there.st_size if (there.st_ino, there.st_dev) == self._inode else None
 
+    def has_name(self) -> bool:
+        """Whether it exists under any path."""
+        return os.fstat(self.fd).st_nlink > 0
+
     def close(self) -> None:
         """Close it; a lock held by the parent of a forked child stays."""
         os.close(self.fd)
@@ -352,8 +408,8 @@ def head_path(path: Path) -> Path:
 
 
 def rotated(path: Path) -> list[tuple[int, Path]]:
-    """The rotated files of a trail with their numbers, oldest first."""
-    named = re.compile(re.escape(path.name) + r"\.([0-9]{6,})")
+    """The files that the trail has rotated, compressed or not, with their numbers, oldest first."""
+    named = re.compile(re.escape(path.name) + r"\.([0-9]{6,})(?:\.gz)?")
     found = [(named.fullmatch(file.name), file) for file in path.parent.iterdir()]
     return sorted((int(match[1]), file) for match, file in found if match)
 

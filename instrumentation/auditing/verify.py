@@ -12,8 +12,17 @@ from itertools import takewhile
 from os.path import samestat
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from instrumentation.auditing.chain import LONGEST_LINE, MENDED, OPENED, ORIGIN, as_members, seal_of, seq_of
-from instrumentation.auditing.trail import rotated
+from instrumentation.auditing.chain import (
+    HANDED_OVER,
+    LONGEST_LINE,
+    MENDED,
+    OPENED,
+    ORIGIN,
+    as_members,
+    seal_of,
+    seq_of,
+)
+from instrumentation.auditing.rotated_files import CORRUPT, earlier_files, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 
 _STEP = 1 << 20  # bytes between two calls of progress
 _MOST_NOTES = 100
+_CHANGE = f'"event":"{HANDED_OVER}"'.encode()
 
 
 class Place(NamedTuple):
@@ -71,7 +81,7 @@ def verify(
     """Verify a trail.
 
     Args:
-        files: Its files, oldest first. For a single file, its rotated files are added.
+        files: Its files, oldest first. For a single file, its rotated files are added. A name that ends with ``.gz`` is decompressed.
         keys: Keys by their ids, newest first.
         heads: Recorded number to recorded seal: the trail must reach these numbers and have these seals there.
         continues: Whether the first file may follow one that is not given.
@@ -89,9 +99,9 @@ def verify(
 def _last(files: Sequence[Path]) -> BinaryIO:
     """The last file, opened; empty if it has just been rotated and the next one does not exist yet."""
     try:
-        return files[-1].open("rb")
+        return opened(files[-1])
     except FileNotFoundError:
-        if len(files) > 1 or not rotated(files[-1]):
+        if len(files) > 1 or not earlier_files(files[-1]):
             raise
         return BytesIO()
 
@@ -100,11 +110,11 @@ def _before(files: Sequence[Path], last: BinaryIO) -> Sequence[Path]:
     """The files before the last one. The last one was opened first, because it may be rotated at any time."""
     if len(files) > 1:
         return files[:-1]
-    before = [file for _, file in rotated(files[-1])]
+    before = earlier_files(files[-1])
     if isinstance(last, BytesIO):
         return before
-    opened = os.fstat(last.fileno())
-    return list(takewhile(lambda file: not samestat(opened, file.stat()), before))
+    newest = os.fstat(last.fileno())
+    return list(takewhile(lambda file: not samestat(newest, file.stat()), before))
 
 
 class _Reader:
@@ -122,6 +132,7 @@ class _Reader:
         self._continues, self._progress = continues, progress
         self._key: Key | None = None
         self._end = 1  # the number of the next line
+        self._next_key = ""  # the id of the key to which the last valid line changes
         self.lines = self.files = self.seq = 0
         self.seal = ORIGIN
         self.notes: list[Place] = []
@@ -129,7 +140,7 @@ class _Reader:
     def read(self, files: Sequence[Path], last: BinaryIO) -> Place | None:
         """Read the files, of which the last one is already open, and return the first fault."""
         for file in files[:-1]:
-            with file.open("rb") as stream:
+            with opened(file) as stream:
                 fault = self._file(file, stream)
             if fault or self._end == 1:
                 return fault or Place(file, 1, "is not the first line of an audit file")
@@ -138,9 +149,17 @@ class _Reader:
     def _file(self, file: Path, stream: BinaryIO) -> Place | None:
         self.files += 1
         self._end = 1
+        try:
+            return self._lines(file, stream)
+        except CORRUPT:
+            return Place(file, self._end, "cannot be decompressed: the file was cut or changed")
+
+    def _lines(self, file: Path, stream: BinaryIO) -> Place | None:
         lines = enumerate(self._told(stream), 1)
         for number, line in lines:
-            fault = (self._begins(line) if number == 1 else "") or ("" if self._follows(line) else self._judged(line))
+            fault = (self._begins(file, line) if number == 1 else "") or (
+                "" if self._follows(line) else self._judged(line)
+            )
             if fault and not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
                 self._note(Place(file, number, "is an incomplete entry: still being written, or cut short"))
                 return None  # nothing follows it; missing entries are detected by the next file or by the head
@@ -170,7 +189,7 @@ class _Reader:
             yield line
         self._progress(read)
 
-    def _begins(self, line: bytes) -> str:
+    def _begins(self, file: Path, line: bytes) -> str:
         """Choose the key of a file by its first line; returns the fault of that line, or an empty string."""
         try:
             members = as_members(line)
@@ -183,7 +202,12 @@ class _Reader:
         if given not in ages:
             return f"was sealed with key {given:.40}, which is not given"
         if self._key is not None and ages.index(given) > ages.index(self._key.id):
-            return f"was sealed with key {given}, which is older than the key of the previous file"
+            if self._next_key != given:  # nobody who has only the older key can have written that line
+                return f"was sealed with key {given}, which is older than the key of the previous file"
+            said = (
+                f"was sealed with key {given}, which is older than {self._key.id}; entry {self.seq} records the change"
+            )
+            self._note(Place(file, 1, said))
         self._key = self._keys[given]
         if self._continues and self.files == 1:
             self.seal, self.seq = previous or ORIGIN, (seq_of(line) or 1) - 1
@@ -196,6 +220,7 @@ class _Reader:
         if seal is None:
             return False
         self.seq, self.seal, self.lines = self.seq + 1, seal, self.lines + 1
+        self._next_key = _next_key(line)
         return True
 
     def _vouches(self, line: bytes, torn: bytes) -> bool:
@@ -215,3 +240,9 @@ class _Reader:
     def _note(self, note: Place) -> None:
         if len(self.notes) < _MOST_NOTES:
             self.notes.append(note)
+
+
+def _next_key(line: bytes) -> str:
+    """The id of the key to which a valid line changes; usually none."""
+    members = as_members(line) if _CHANGE in line else {}
+    return str(members["to"]) if members.get("event") == HANDED_OVER else ""

@@ -119,12 +119,12 @@ class MetricsPage:
         request = _request(scope)
         response = await self._refused(request)
         if response is None:
-            response = await in_thread(partial(self._made, request), _THREAD)
+            response = await in_thread(partial(self.made, request), _THREAD)
         await _respond(send, response)
 
     def answer(self, request: Request) -> Response:
         """Answer a request on the thread that asks."""
-        return self._refusal(request) or self._made(request)
+        return self.refusal(request) or self.made(request)
 
     def added_to(self, app: ASGIApp) -> ASGIApp:
         """An ASGI app with Sidelight's metrics added to the metrics page of another.
@@ -140,7 +140,7 @@ class MetricsPage:
             response = BufferedResponse(send)
             await app(_uncompressed(scope), receive, response.take)
             if response.is_buffered:
-                made = await in_thread(partial(self._made, request, response.page()), _THREAD)
+                made = await in_thread(partial(self.made, request, response.page()), _THREAD)
                 await _respond(send, made, response.headers())
             elif response.status == HTTPStatus.OK:
                 log_once(
@@ -154,21 +154,28 @@ class MetricsPage:
         return added
 
     async def _refused(self, request: Request) -> Response | None:
-        """As ``_refusal``; a token in a file is read in a thread, since a file system may be slow."""
+        """As ``refusal``; a token in a file is read in a thread, since a file system may be slow."""
         if isinstance(self._token, TokenFile):
-            return await in_thread(partial(self._refusal, request), _THREAD)
-        return self._refusal(request)
+            return await in_thread(partial(self.refusal, request), _THREAD)
+        return self.refusal(request)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def refusal(self, request: Request) -> Response | None:
+        """The answer to a request without the token or of another method than GET and HEAD; None for any other."""
         if self._token is not None and not _brings(request, self._token()):
             return _plain(401, "a valid bearer token is needed\n", {"www-authenticate": "Bearer"})
         if request.method not in {"GET", "HEAD"}:
             return _plain(405, "GET or HEAD alone\n", {"allow": "GET, HEAD"})
         return None
 
-    def _made(self, request: Request, other: Page | None = None) -> Response:
+    def made(self, request: Request, other: Page | None = None) -> Response:
+        """The page; or that it is being made for too many others.
+
+        Args:
+            request: Which metrics, and in which format.
+            other: A metrics page to add to.
+        """
         if not self._free.acquire(blocking=False):
-            return _plain(503, "the page is being made for others\n", {"retry-after": "1"})
+            return BUSY
         try:
             with self._timed():
                 names = parse_qs(request.query).get("name[]", ())
@@ -230,6 +237,10 @@ def _plain(status: int, text: str, headers: Mapping[str, str]) -> Response:
     body = text.encode()
     common = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body))}
     return Response(status, {**common, **headers}, body)
+
+
+BUSY = _plain(503, "the page is being made for others\n", {"retry-after": "1"})
+"""The answer to one reader too many."""
 
 
 # --- The token --------------------------------------------------------------------------------------------------------

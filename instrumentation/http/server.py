@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import socket
@@ -10,12 +11,15 @@ import sys
 import threading
 import weakref
 from contextlib import suppress
+from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.errors import Fault, SettingsError
-from instrumentation.http.page import Request, Response, joined_headers
+from instrumentation.http.connections import Connections, Limits
+from instrumentation.http.page import BUSY, Request, Response, joined_headers
+from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,15 +28,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("instrumentation")
 _RETRY_SECONDS = 1.0
-_CONNECTIONS = 16  # at the same time; Prometheus needs one
-_PATIENCE_SECONDS = 5.0  # for a client that says nothing
+_HEAD_BYTES = 16 << 10  # of a request; Prometheus sends about 300
+_BACKLOG = 128  # connections that the kernel keeps until they are accepted
 
 _running: dict[tuple[int, str, int], OwnPort] = {}
 _starting = threading.Lock()
 
 
-def serve(
-    page: MetricsPage, *, host: str, port: int, path: str = "/metrics", retry_seconds: float = _RETRY_SECONDS
+def serve(  # noqa: PLR0913 - two are for tests
+    page: MetricsPage,
+    *,
+    host: str,
+    port: int,
+    path: str = "/metrics",
+    retry_seconds: float = _RETRY_SECONDS,
+    limits: Limits | None = None,
 ) -> OwnPort:
     """Answer a path with the page on a port of its own, from now until the process ends.
 
@@ -45,6 +55,7 @@ def serve(
         port: The port; 0 for any.
         path: The path; every other is 404.
         retry_seconds: How often a taken port is tried again.
+        limits: What clients may use.
 
     Raises:
         SettingsError: This process may not listen there, or there is no such address.
@@ -53,7 +64,9 @@ def serve(
         key = (os.getpid(), host, port)
         running = _running.get(key)
         if running is None or running.closed:
-            running = _running[key] = OwnPort(lambda: _Server(page, host, port, path), port, retry_seconds)
+            running = _running[key] = OwnPort(
+                lambda: _Server(page, host, port, path, limits or Limits()), port, retry_seconds
+            )
         return running
 
 
@@ -151,12 +164,14 @@ def _cannot_listen(error: OSError) -> SettingsError:
 class _Server(ThreadingHTTPServer):
     """Listens from the start; a thread for each connection, up to a limit."""
 
-    timeout = 1.0  # seconds after which the thread checks whether it was closed, if nothing else wakes it
+    timeout = 0.5  # seconds after which the thread looks for late connections, if nothing else wakes it
+    request_queue_size = _BACKLOG
 
-    def __init__(self, page: MetricsPage, host: str, port: int, path: str) -> None:
+    def __init__(self, page: MetricsPage, host: str, port: int, path: str, limits: Limits) -> None:
         self.page = page
         self.path = path
-        self._free = threading.BoundedSemaphore(_CONNECTIONS)
+        self.connections = Connections[socket.socket](limits)
+        self._log_once = LogOnce()
         self.address_family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -166,19 +181,38 @@ class _Server(ThreadingHTTPServer):
         """Bind; not as ``HTTPServer`` does, which asks DNS for the machine's name and may wait for long."""
         TCPServer.server_bind(self)
 
+    def handle_request(self) -> None:
+        """Handle one request, or none for a while; and hang up on clients whose time is up."""
+        super().handle_request()
+        for connection in self.connections.late():
+            self._hang_up(connection, "sent no complete request, or did not read the answer, in time")
+
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread, or hang up if there are too many."""
-        if self._free.acquire(blocking=False):
+        """Answer in a thread; if there are too many, hang up on the client that has kept the port waiting longest."""
+        closed = self.connections.admit(request, client_address[0])
+        if closed is not None:
+            self._hang_up(closed, "was one too many")
+        if closed is not request:
             super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            self.connections.remove(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, also one for which no thread could be started."""
+        self.connections.remove(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Stop listening, and close every connection."""
+        super().server_close()
+        for connection in self.connections.forget():
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what is not the client's doing."""
@@ -186,25 +220,80 @@ class _Server(ThreadingHTTPServer):
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             _log.exception("sidelight could not answer with the metrics page")
 
+    def _hang_up(self, connection: socket.socket, reason: str) -> None:
+        """Wake the thread of a connection, which then closes it."""
+        with suppress(OSError):  # it is closed already
+            self._log_once(
+                "the metrics port closed a connection of %s, which %s; further ones are not logged",
+                connection.getpeername()[0],
+                reason,
+                about="hung up",
+            )
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Head(io.BufferedIOBase):
+    """The bytes of a request up to a limit, so that headers without end use no memory."""
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream = stream
+        self._left = _HEAD_BYTES
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """A line, as of a file.
+
+        Raises:
+            LineTooLong: The request is over the limit.
+        """
+        allowed = self._left + 1
+        line = self._stream.readline(allowed if size is None or size < 0 else min(size, allowed))
+        self._left -= len(line)
+        if self._left < 0:
+            raise LineTooLong("request")
+        return line
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
+        super().close()
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     server_version = "sidelight"
     sys_version = ""
-    timeout = _PATIENCE_SECONDS
+
+    def setup(self) -> None:
+        """Read no more than a request may have."""
+        super().setup()
+        self.rfile = _Head(self.rfile)
+
+    def handle(self) -> None:
+        """Answer one request. A request line without end has no answer."""
+        with suppress(LineTooLong):
+            super().handle()
 
     def _answer(self) -> None:
+        connections = self.server.connections
+        connections.has_head(self.connection)
         path, _, query = self.path.partition("?")
         request = Request(self.command, query, joined_headers(self.headers.items()))
-        here = path == self.server.path
-        status, headers, body = (
-            self.server.page.answer(request) if here else Response(404, {"content-length": "0"}, b"")
-        )
+        status, headers, body = self._response(path, request)
+        connections.is_answered(self.connection)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def _response(self, path: str, request: Request) -> Response:
+        if path != self.server.path:
+            return Response(404, {"content-length": "0"}, b"")
+        if (refused := self.server.page.refusal(request)) is not None:
+            return refused
+        if not self.server.connections.may_be_answered(self.connection):
+            return BUSY
+        return self.server.page.made(request)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - http.server's names
 

@@ -21,7 +21,7 @@ from instrumentation.redaction.patterns import MASK
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, FEWER, LONGEST_KEY, Keys
-from instrumentation.redaction.text import Texts
+from instrumentation.redaction.text import LONGEST_TEXT, Texts
 
 DEEPEST = 20
 """Containers within containers that are read; what is deeper is masked."""
@@ -55,8 +55,8 @@ class _Room:
 
     __slots__ = ("inside", "left")
 
-    def __init__(self) -> None:
-        self.left = LARGEST
+    def __init__(self, largest: int) -> None:
+        self.left = largest
         self.inside: set[int] = set()
 
     def take(self, items: Iterable[Any], size: int) -> Iterator[Any]:
@@ -74,6 +74,8 @@ class Redactor:
         allow: Keys and patterns that are let through, by their whole name.
         patterns: Regular expressions, for RE2; what they match is masked.
         queries: Whether query strings of URLs are masked completely, as in log lines; ``url_query`` in ``allow``.
+        largest: The items of a value that are read, in place of ``LARGEST``.
+        longest: The characters of a text that are read, in place of ``LONGEST_TEXT``.
 
     Raises:
         InstrumentationError: ``redaction_invalid``; ``redaction_engine_missing`` if there are patterns and RE2 is not
@@ -85,19 +87,23 @@ class Redactor:
     'login of *** with password=***'
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option
         self,
         *,
         keys: Iterable[str] = (),
         allow: Iterable[str] = (),
         patterns: Iterable[str] = (),
         queries: bool = False,
+        largest: int = LARGEST,
+        longest: int = LONGEST_TEXT,
     ) -> None:
         allow = checked("allow", allow, is_let_through, LET_THROUGH)
         keys = checked("keys", keys, is_key, KEY)
         queries = queries and URL_QUERY not in allow
         self._keys = Keys((*keys, *QUERY_KEYS) if queries else keys, allow)
-        self._texts = Texts(self._keys, allow, checked("patterns", patterns, is_pattern, PATTERN), queries=queries)
+        more = checked("patterns", patterns, is_pattern, PATTERN)
+        self._texts = Texts(self._keys, allow, more, queries=queries, longest=longest)
+        self._largest = largest
         self._names_secrets = lru_cache(_NAMES)(self._named_secrets)
         self._clear_names: set[str] = set()
 
@@ -110,7 +116,15 @@ class Redactor:
 
         Circles, and what goes beyond ``DEEPEST``, ``LARGEST`` or ``LONGEST_TEXT``, are masked.
         """
-        return self._any(value, _Room())
+        return self._any(value, _Room(self._largest))
+
+    def is_secret(self, key: str, value: object) -> bool:
+        """Whether a value is masked because of its key.
+
+        >>> Redactor().is_secret("password", "hunter2"), Redactor().is_secret("order", "hunter2")
+        (True, False)
+        """
+        return _is_secret(value, self._name(key)[1])
 
     def message(self, template: str, args: object) -> str:
         """What ``template % args`` says, without secrets; what follows a secret's name, as in ``"password %s"``, is one.

@@ -24,7 +24,7 @@ LONGEST_TEXT = 32_000
 
 # A text without any of these holds no secret. A search for each is faster than one search for any.
 _SIGN = re.compile(r"[=:@%\\<(\[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
-_TOKEN = re.compile(r"[A-Zg-z_][A-Za-z0-9_.+/=-]{12}")
+_TOKEN = re.compile(r"[A-Zg-z_~][A-Za-z0-9_.+/=-]{12}")
 _DIGITS = re.compile(r"[0-9][0-9 \t\r\n.-]{13}")
 _WORDS = ("bearer", "basic", "password", "identified")
 _SHORTEST_WITHOUT_SIGN = 13
@@ -43,13 +43,20 @@ class Texts:
         allow: Names of patterns that are let through.
         patterns: Regular expressions of more secrets, for RE2.
         queries: Whether the queries of URLs are masked as a whole.
+        longest: Characters of a text that are read.
 
     Attributes:
         clear: Short texts that were found to hold no secret; one that does is not remembered.
     """
 
     def __init__(
-        self, keys: Keys, allow: Iterable[str] = (), patterns: Iterable[str] = (), *, queries: bool = False
+        self,
+        keys: Keys,
+        allow: Iterable[str] = (),
+        patterns: Iterable[str] = (),
+        *,
+        queries: bool = False,
+        longest: int = LONGEST_TEXT,
     ) -> None:
         allowed = frozenset(allow)
         self._keys = keys
@@ -64,6 +71,7 @@ class Texts:
             for table in (PATTERNS, TOKENS, NUMBERS)
         )
         self._queries = queries
+        self._longest = longest
         self._more = [compiled(pattern) for pattern in patterns]
         self.clear: set[str] = set()
 
@@ -71,8 +79,8 @@ class Texts:
         """The text with its secrets masked."""
         if len(text) <= _SHORT:
             return text if text in self.clear else self._short(text)
-        if len(text) > LONGEST_TEXT:
-            return self.masked(_whole_words(text[:LONGEST_TEXT])) + MASK
+        if len(text) > self._longest:
+            return self.masked(_whole_words(text[: self._longest])) + MASK
         return self._searched(text) if self._may_hold_a_secret(text) else text
 
     def _short(self, text: str) -> str:
@@ -90,7 +98,7 @@ class Texts:
         masked = self._undisguised(text)
         if DISGUISE.search(masked):
             plain = unfolded(masked)
-            if len(plain) > LONGEST_TEXT:
+            if len(plain) > self._longest:
                 return MASK
             found = self._undisguised(plain)
             if found != plain:  # else the text stays as it was written

@@ -38,3 +38,17 @@ def verify(  # noqa: PLR0913 - each is an option
     )
     for line in verified(asked, load_settings(config)):
         typer.echo(line)
+
+
+@app.command()
+def digest(
+    *,
+    config: Config = None,
+    key_file: Annotated[Path | None, typer.Option(help="A file of keys, one per line, newest first.")] = None,
+) -> None:
+    """Print the digest of a text, to find entries in which it was masked. Standard input is the text, without its last line break."""
+    from sidelight.audit_verification import digests
+
+    text = typer.get_text_stream("stdin").read().removesuffix("\n")
+    for line in digests(text, load_settings(config), key_file=key_file):
+        typer.echo(line)

@@ -276,6 +276,10 @@ def hidden_part(pattern: Pattern, text: str) -> str:
     return text[start : match.start(2)] if match.re.groups > 1 else text[start:]
 
 
+def test_a_token_that_looks_like_a_hash_behind_its_prefix_is_found() -> None:
+    assert REDACTOR.text(f"it was sha256~{'0a' * 20} then") == "it was *** then"
+
+
 @UNHURRIED
 @given(st.data())
 @pytest.mark.parametrize("pattern", NAMED_BY_FORM, ids=lambda pattern: pattern.name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from instrumentation.auditing.chain import Key, as_json
+from instrumentation.auditing.masking import digest
 from instrumentation.auditing.trail import AuditTrail, head_path, rotated
 
 ROOT = Path(__file__).parents[3]
@@ -123,3 +124,17 @@ def test_what_cannot_be_verified_is_a_sentence(
     assert ended.returncode == code
     assert ended.stderr.startswith(sentence)
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_masked_value_is_found_by_its_digest(folder: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "sidelight.cli", "audit", "digest"],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "SIDELIGHT_AUDIT_KEY": SECRET},
+        input="4539578763621486\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == (f"{digest(KEY, '4539578763621486')}\n", "")

@@ -352,6 +352,7 @@ def test_a_trail_that_cannot_be_opened_is_logged_at_the_start_and_does_not_stop_
         ("audit_failures_total", "unwritable"): 2.0,
         ("audit_failures_total", "disk_full"): 0.0,  # born before the first, so that rate() sees it
         ("audit_failures_total", "locked"): 0.0,
+        ("audit_failures_total", "changed"): 0.0,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gzip
 import json
 import logging
 import os
@@ -214,14 +215,144 @@ def test_a_head_that_is_taken_away_begins_a_new_trail_and_that_is_found(
     assert read(path).fault is not None
 
 
-def test_logrotate_may_move_the_file_away_or_empty_it(trail: AuditTrail, path: Path) -> None:
-    moved = [path.rename(path.with_name("audit.log.1"))]
-    trail.append(ENTRY)
-    copied = path.with_name("audit.log.2")
-    copied.write_bytes(path.read_bytes())
+@pytest.fixture
+def damages() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def watched(path: Path, damages: list[str]) -> Iterator[AuditTrail]:
+    watched = another(path, damaged=lambda: damages.append("damaged"))
+    watched.append(ENTRY)
+    yield watched
+    watched.close()
+
+
+def test_a_file_that_is_moved_away_is_no_damage(
+    watched: AuditTrail, path: Path, damages: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path.rename(path.with_name("audit.log.1"))
+    watched.append(ENTRY)
+    assert caplog.messages == [
+        f"audit trail {path}: the file was moved away, for example by logrotate; a new file continues after entry 2"
+    ]
+    assert (damages, read(path).fault) == ([], None)
+
+
+def test_copytruncate_is_reported_and_the_copy_verifies(
+    watched: AuditTrail, path: Path, damages: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path.with_name("audit.log.1").write_bytes(path.read_bytes())
     os.truncate(path, 0)
+    watched.append(ENTRY)
+    assert "copytruncate, which loses entries that are written meanwhile; let it rename the file" in caplog.text
+    assert caplog.records[0].levelname == "ERROR"
+    assert (damages, read(path).fault) == (["damaged"], None)
+
+
+def test_an_entry_that_copytruncate_loses_is_found(watched: AuditTrail, path: Path) -> None:
+    path.with_name("audit.log.1").write_bytes(path.read_bytes())
+    watched.append(ENTRY)
+    os.truncate(path, 0)
+    watched.append(ENTRY)
+    assert "starts a file that does not follow entry 2: entries between them are missing" in str(read(path).fault)
+
+
+def test_a_newest_file_that_is_deleted_is_reported_and_found(
+    watched: AuditTrail, path: Path, damages: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path.unlink()
+    watched.append(ENTRY)
+    assert f"audit trail {path}: the file was deleted; a new file continues after entry 2" in caplog.text
+    assert damages == ["damaged"]
+    assert read(path).fault is not None
+
+
+def test_a_trail_that_is_deleted_with_its_head_is_reported_if_older_files_remain(
+    watched: AuditTrail, path: Path, damages: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path.rename(path.with_name("audit.log.000001"))
+    head_path(path).unlink()
+    watched.append(ENTRY)
+    assert "its head is missing or was changed; a new trail begins" in caplog.text
+    assert damages == ["damaged"]
+    assert read(path).fault is not None
+
+
+def test_a_process_that_starts_cannot_know_why_a_file_is_missing(
+    trail: AuditTrail, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trail.close()
+    path.unlink()
     trail.append(ENTRY)
-    assert verify([*moved, copied, path], KEYS, {}).fault is None
+    assert "moved away, for example by logrotate, emptied or deleted while this process did not use it" in caplog.text
+
+
+# --- logrotate --------------------------------------------------------------------------------------------------------
+
+
+def logrotated(path: Path, *, keep: int = 100, compressed_from: int = 100) -> None:
+    """As logrotate does: each file gets the next number, and the newest is 1."""
+    for number in range(keep, 0, -1):
+        for file in (path.with_name(f"{path.name}.{number}"), path.with_name(f"{path.name}.{number}.gz")):
+            if file.exists():
+                file.rename(path.with_name(file.name.replace(f".{number}", f".{number + 1}")))
+    path.rename(path.with_name(f"{path.name}.1"))
+    older = path.with_name(f"{path.name}.{compressed_from}")
+    if older.exists():
+        older.with_name(f"{older.name}.gz").write_bytes(gzip.compress(older.read_bytes()))
+        older.unlink()
+
+
+@pytest.mark.parametrize("compressed_from", [100, 2], ids=["plain", "compressed"])
+def test_files_that_logrotate_renamed_are_found_and_verified_in_their_order(
+    compressed_from: int, trail: AuditTrail, path: Path
+) -> None:
+    for _ in range(12):
+        logrotated(path, compressed_from=compressed_from)
+        trail.append(ENTRY)
+    report = read(path)
+    assert (report.fault, report.files, report.lines) == (None, 13, 14 + 13)
+    path.with_name("audit.log.5" + (".gz" if compressed_from < 5 else "")).unlink()
+    assert "entries between them are missing" in str(read(path).fault)
+
+
+def test_files_with_dates_and_our_own_numbers_are_verified_together(trail: AuditTrail, path: Path) -> None:
+    for name in ("audit.log-20261130", "audit.log.000001", "audit.log-20261201", "audit.log-2026120213.gz"):
+        path.rename(path.with_name(name))
+        if name.endswith(".gz"):
+            path.with_name(name).write_bytes(gzip.compress(path.with_name(name).read_bytes()))
+        trail.append(ENTRY)
+    (path.with_name("audit.log.7")).write_text("no audit file\n")
+    (path.with_name("audit.log.bak")).write_bytes(path.read_bytes())
+    report = read(path)
+    assert (report.fault, report.files, report.lines) == (None, 5, 6 + 5)
+
+
+@pytest.mark.parametrize("change", ["cut", "flip"])
+def test_a_compressed_file_that_was_changed_is_named(change: str, trail: AuditTrail, path: Path) -> None:
+    file = path.with_name("audit.log.1.gz")
+    text = bytearray(gzip.compress(path.read_bytes()))
+    if change == "flip":
+        text[-6] ^= 1
+    file.write_bytes(text[:-9] if change == "cut" else text)
+    path.unlink()
+    trail.append(ENTRY)
+    assert str(read(path).fault).startswith(f"{file}:")
+
+
+def test_a_number_is_not_used_again_if_a_rotated_file_is_compressed(path: Path) -> None:
+    trail = another(path, max_bytes=300)
+    for _ in range(4):
+        trail.append(ENTRY)
+    (_, file) = rotated(path)[-1]
+    file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    file.unlink()
+    for _ in range(4):
+        trail.append(ENTRY)
+    trail.close()
+    report = read(path)
+    assert (report.fault, report.lines) == (None, 8 + report.files)
 
 
 @pytest.mark.parametrize("name", ["audit.log", "audit.log.head"])

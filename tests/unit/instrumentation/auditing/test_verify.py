@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from instrumentation.auditing.chain import Key, as_json
+from instrumentation.auditing.chain import HANDED_OVER, OPENED, Batch, Head, Key, as_json
 from instrumentation.auditing.trail import AuditTrail, head_path, read_head, rotated
 from instrumentation.auditing.verify import Report, verify
 
@@ -240,16 +240,81 @@ def test_a_new_key_begins_a_new_file_and_both_are_verified(tmp_path: Path) -> No
     path = written(tmp_path / "audit.log", keys={OLDER.id: OLDER})
     written(path)
     report = read(path)
-    assert (report.fault, report.files, report.lines) == (None, 2, 12)
+    assert (report.fault, report.files, report.lines) == (None, 2, 13)
     fault = verify([path], {KEY.id: KEY}, recorded(path)).fault
     assert fault is not None
     assert f"was sealed with key {OLDER.id}, which is not given" in str(fault)
 
 
-def test_an_older_key_does_not_come_back(tmp_path: Path) -> None:
+BACK = {OLDER.id: OLDER, KEY.id: KEY}  # the order before the change
+
+
+def test_a_change_of_keys_may_be_taken_back_and_made_again_and_each_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "audit.log", keys=BACK)
+    for keys in (KEYS, BACK, KEYS):
+        written(path, keys=keys)
+    report = read(path)
+    assert (report.fault, report.files) == (None, 4)
+    (_, first), (_, second), (_, third) = rotated(path)
+    assert [file.read_text().count("sidelight.key_changed") for file in (first, second, third, path)] == [1, 1, 1, 0]
+    entry = json.loads(second.read_bytes().splitlines()[-1])["seq"]
+    said = f"{third}:1 was sealed with key {OLDER.id}, which is older than {KEY.id}; entry {entry} records the change."
+    assert list(map(str, report.notes)) == [said]
+
+
+def forged(path: Path, head: Head, key: Key, *texts: bytes) -> None:
+    """A file as somebody writes it who has a key, and only this one."""
+    batch = Batch(key, head)
+    batch.add(as_json(time="", event=OPENED, key=key.id, previous=head.seal.hex()))
+    for text in texts:
+        batch.add(text)
+    path.rename(path.with_name(f"{path.name}.000001"))
+    path.write_bytes(batch.text)
+
+
+def test_somebody_who_has_only_the_older_key_cannot_continue_the_trail(trail: Path) -> None:
+    head = read_head(trail, KEYS)
+    assert head is not None
+    forged(trail, head, OLDER, as_json(event="user.login", actor="0000"))
+    assert "which is older than the key of the previous file" in str(read(trail, {}).fault)
+
+
+def test_fields_of_an_entry_do_not_change_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    writer = AuditTrail(path, KEYS)
+    head = writer.append(as_json(event="e", fields={"event": HANDED_OVER, "to": OLDER.id}))
+    writer.close()
+    forged(path, head, OLDER)
+    assert "which is older than the key of the previous file" in str(read(path, {}).fault)
+
+
+def test_a_change_of_keys_counts_only_as_the_last_line_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    writer = AuditTrail(path, KEYS)
+    writer.append(as_json(event=HANDED_OVER, to=OLDER.id))
+    head = writer.append(as_json(event="e"))
+    writer.close()
+    forged(path, head, OLDER)
+    assert "which is older than the key of the previous file" in str(read(path, {}).fault)
+
+
+def test_workers_with_another_order_of_keys_follow_the_one_that_started_last(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    before, after = AuditTrail(path, BACK), AuditTrail(path, KEYS)
+    for _ in range(5):
+        before.append(as_json(event="e"))
+        after.append(as_json(event="e"))
+    report = read(path)
+    assert (report.fault, report.files, report.lines) == (None, 2, 10 + 2 + 1)
+
+
+def test_a_change_of_keys_is_recorded_although_the_file_was_moved_away(tmp_path: Path) -> None:
     path = written(tmp_path / "audit.log")
-    written(path, keys={OLDER.id: OLDER, KEY.id: KEY})
-    assert "which is older than the key of the previous file" in str(read(path).fault)
+    moved = path.rename(path.with_name("moved"))
+    written(path, keys=BACK)
+    files = [moved, *(file for _, file in rotated(path)), path]
+    report = verify(files, KEYS, recorded(path))
+    assert (report.fault, len(report.notes)) == (None, 1)
 
 
 # --- Cost ---------------------------------------------------------------------------------------------------------------
