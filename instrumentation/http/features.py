@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from instrumentation import resources
 from instrumentation.auditing import auditor_of
@@ -40,6 +40,18 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger("instrumentation")
+
+
+class Observed(Protocol):
+    """What is being instrumented: an app, or a process without one."""
+
+    @property
+    def settings(self) -> Settings:
+        """How."""
+
+    @property
+    def store(self) -> Store:
+        """Where to count."""
 
 
 class Instrumented(NamedTuple):
@@ -107,13 +119,13 @@ def refused_requests(app: Instrumented) -> Feature:
     return Feature(begin=lambda: count_refused_requests(app.store, app.recorder.metric))
 
 
-def resource_use(app: Instrumented) -> Feature:
+def resource_use(app: Observed) -> Feature:
     """What the process and its container use, and the queues that are watched."""
     resources.attach(app.store, app.settings)
     return Feature(begin=lambda: resources.begin(app.store))
 
 
-def team_signals(app: Instrumented) -> Feature:
+def team_signals(app: Observed) -> Feature:
     """The team's own signals: a handle that is not declared, or called with other labels, stops the start."""
     declare(app.settings)
     settings, store = app.settings, app.store  # not the app, which may be deleted during the check
@@ -132,7 +144,7 @@ def active_users(app: Instrumented) -> Feature:
     return Feature(listener=None if app.user_id is None else seeing_users(app.user_id, users))
 
 
-def audit_trail(app: Instrumented) -> Feature:
+def audit_trail(app: Observed) -> Feature:
     """The audit trail, if it has a path. An unusable key is reported at start-up."""
     auditor = auditor_of(app.store)
     auditor.settle(app.settings)
