@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -156,31 +154,14 @@ def tracing(app: Instrumented) -> Feature:
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
-    from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
-
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
-    is_instrumented = traces.instrument(app.app, excluded)
-
-    def layer(inner: ASGIApp) -> ASGIApp:
-        return naming_spans(inner if is_instrumented else traces.layer(excluded)(keeping_headers(inner)), app.routes)
+    layer, undo = traces.follow(app.app, excluded, app.routes)
 
     def begin() -> None:
         traces.begin()
-        if is_instrumented:
-            _log_fastapi_telemetry(app.app)
+        traces.log(app.app)
 
-    undo = partial(traces.uninstrument, app.app) if is_instrumented else None
     return Feature(layer=layer, begin=begin, flush=traces.end, undo=undo)
-
-
-def _log_fastapi_telemetry(app: Any) -> None:
-    """Say that FastAPI's telemetry, which the service has configured, gives way to OpenTelemetry's instrumentation."""
-    given = getattr(app, "_telemetry", {})  # from FastAPI 0.143 on
-    if any(given.get(f"{signal}_provider") is not None for signal in ("tracer", "meter", "logger")):
-        _log.warning(
-            "FastAPI's own telemetry (telemetry=) records nothing for this app, because Sidelight creates its spans with "
-            "OpenTelemetry's instrumentation, to which FastAPI gives way; remove tracing.endpoint to keep FastAPI's"
-        )
 
 
 def correlation(app: Instrumented) -> Feature:

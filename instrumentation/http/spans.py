@@ -1,11 +1,12 @@
-"""Names the server span of a request by its full route template."""
+"""Names the server spans of OpenTelemetry's own instrumentation by the full route template."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.http.headers import with_lasting_headers
-from instrumentation.tracing.traces import OBSERVED, SERVER_SPAN
+from instrumentation.tracing.server_spans import OBSERVED
+from instrumentation.tracing.traces import SERVER_SPAN
 
 if TYPE_CHECKING:
     from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
