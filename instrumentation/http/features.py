@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from instrumentation.store import Store
 
 
-_log = logging.getLogger("instrumentation")
-
-
 class Observed(Protocol):
     """What is being instrumented: an app, or a process without one."""
 
