@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -152,7 +153,10 @@ def tracing(app: Instrumented) -> Feature:
         return Feature()
     traces = traces_of(app.store, app.settings)
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
-    layer, undo = traces.follow(app.app, excluded, app.routes)
+    from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
+
+    named = partial(naming_spans, routes=app.routes)
+    layer, undo = traces.follow(app.app, excluded, app.routes.template, named, keeping_headers)
 
     def begin() -> None:
         traces.begin()

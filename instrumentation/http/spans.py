@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from instrumentation.http.headers import with_lasting_headers
+from instrumentation.asgi_headers import with_lasting_headers
 from instrumentation.tracing.server_spans import OBSERVED
 from instrumentation.tracing.traces import SERVER_SPAN
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.util import http
 
-from instrumentation.http.headers import with_lasting_headers
+from instrumentation.asgi_headers import with_lasting_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
 
-    from instrumentation.asgi import ASGIApp
-    from instrumentation.http.routes import Routes
+    from instrumentation.asgi import ASGIApp, Scope
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
@@ -126,24 +125,31 @@ class Traces:
             where = _without_password(str(self._settings.endpoint))
             _log.warning("%d spans could not be sent to %s in time", self._export.waiting, where)
 
-    def follow(self, app: Any, excluded: Iterable[str], routes: Routes) -> tuple[Layer, Callable[[], None]]:
+    def follow(
+        self, app: Any, excluded: Iterable[str], template: Callable[[Scope], str], named: Layer, lasting: Layer
+    ) -> tuple[Layer, Callable[[], None]]:
         """Create a span for each request of an app.
+
+        Args:
+            app: The app.
+            excluded: The routes without spans.
+            template: Finds the full template of a request's route.
+            named: Goes around the app of OpenTelemetry's own instrumentation, and names its spans.
+            lasting: Goes between that instrumentation and the app, and keeps the headers of responses.
 
         Returns:
             The layer to put around the app, and what reverts the changes to the app.
         """
-        from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - only for OpenTelemetry's
-
         excluded = tuple(excluded)
         if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
-            return (lambda inner: naming_spans(inner, routes)), _nothing
+            return named, _nothing
         if not self.uses_contrib:
-            spans = ServerSpans(self.provider, routes.template, exclusion(excluded))
+            spans = ServerSpans(self.provider, template, exclusion(excluded))
             return spans.around, give_way(app, spans.tracer)
         if self._instrument(app, excluded):
-            return (lambda inner: naming_spans(inner, routes)), partial(self._uninstrument, app)
+            return named, partial(self._uninstrument, app)
         wrap = self._layer(excluded)
-        return (lambda inner: naming_spans(wrap(keeping_headers(inner)), routes)), _nothing
+        return (lambda inner: named(wrap(lasting(inner)))), _nothing
 
     def _instrument(self, app: Any, excluded: Iterable[str]) -> bool:
         """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
