@@ -144,13 +144,15 @@ def tracing(app: Instrumented) -> Feature:
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
-    from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
+    from instrumentation.http.spans import decodable, keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
+    is_foreign = getattr(app.app, "_is_instrumented_by_opentelemetry", False)  # such as by opentelemetry-instrument
     is_instrumented = traces.instrument(app.app, excluded)
 
     def layer(inner: ASGIApp) -> ASGIApp:
-        return naming_spans(inner if is_instrumented else traces.layer(excluded)(keeping_headers(inner)), app.routes)
+        traced = inner if is_instrumented else traces.layer(excluded)(keeping_headers(inner))
+        return naming_spans(traced if is_foreign else decodable(traced), app.routes)
 
     def begin() -> None:
         traces.begin()

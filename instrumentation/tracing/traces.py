@@ -42,6 +42,7 @@ FLUSH_SECONDS = 5.0
 """Seconds that a shutdown waits for a collector."""
 
 SERVER_SPAN = "sidelight.server_span"
+GIVEN = "sidelight.given"  # what the client sent, while OpenTelemetry reads a copy in UTF-8
 OBSERVED = "fastapi.telemetry"
 """If this key is in a scope, FastAPI (0.143 or newer) creates no second span for a mounted app."""
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -176,6 +177,7 @@ class _NoPropagator(TextMapPropagator):
 
 
 def _remember(span: Span, scope: Any) -> None:
+    scope.update(scope.pop(GIVEN, ()))
     if span.is_recording():
         scope[SERVER_SPAN] = span
         if "server.address" in (getattr(span, "attributes", None) or ()):
