@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import re
+import secrets
 import socket
 import tempfile
 from functools import cache
@@ -243,7 +244,7 @@ def redaction_of_data(data: bytes) -> None:
 
 # --- Audit ------------------------------------------------------------------------------------------------------------
 
-_KEY = Key(b"the key of the fuzzer, 32 bytes long")
+_KEY = Key(secrets.token_bytes(32))  # a new one, so that what a corpus keeps of former runs is not sealed with it
 
 
 @cache
