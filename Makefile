@@ -101,6 +101,9 @@ mutants: setup ## Change the code in small places and see which changes the unit
 soak: setup ## Run four workers under load and kill one every two seconds; ARGS='--server gunicorn --seconds 600'.
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
+fuzz: setup ## Fuzz the parsers; ARGS='--seconds 600 --target settings'.
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 compat: setup ## Run other projects' tests and real applications with Sidelight; ARGS='starlette mcp'.
 	@$(BIN)/python -m tests.compat $(ARGS)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alerts.alert import Alert
 from alerts.alertmanager import messages
 from alerts.alertmanager.configuration import to_alertmanager_config
+from alerts.conditions.audit_trail import AUDIT_TRAIL_WENT_BACK
 from alerts.conditions.collector_data import (
     COLLECTOR_DROPPING_DATA,
     COLLECTOR_MISSING,
@@ -79,6 +80,7 @@ ALERTS = (
     DAILY_COST_OVER_BUDGET,
     QUEUE_READ_FAILING,
     AUDIT_ENTRIES_LOST,
+    AUDIT_TRAIL_WENT_BACK,
     LOG_LINES_LOST,
     SERIES_LIMIT_REACHED,
     SCRAPES_SLOW,

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 
 from instrumentation.auditing import AuditError
 from instrumentation.auditing.masking import digest
-from instrumentation.auditing.rotated_files import earlier_files
+from instrumentation.auditing.rotated_files import CORRUPT, earlier_files, opened
 from instrumentation.auditing.signing_keys import audit_keys
 from instrumentation.auditing.trail import head_path, read_head
 from instrumentation.auditing.verify import verify
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from instrumentation.auditing.chain import Key
     from instrumentation.settings import Settings
 
+_LOGGED = re.compile(r"audit trail (\S[^:]*): head ([0-9]{1,18}:[0-9a-f]{64})\b")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -34,6 +36,7 @@ class Asked:
         paths: The trail's file, its folder, or all its files, oldest first; empty for ``audit.path``.
         key_file: The keys; takes precedence over settings and environment.
         heads: Heads recorded elsewhere, as ``number:seal``.
+        logs: Log files of the service; the heads in them are heads recorded elsewhere.
         continues: Whether the first file may follow one that is not given.
         without_head: Whether to accept a trail without a head.
     """
@@ -41,6 +44,7 @@ class Asked:
     paths: Sequence[Path] = ()
     key_file: Path | None = None
     heads: Sequence[str] = ()
+    logs: Sequence[Path] = ()
     continues: bool = False
     without_head: bool = False
 
@@ -58,7 +62,8 @@ def verified(asked: Asked, settings: Settings) -> list[str]:
     """
     files = _files(asked.paths, settings)
     keys = audit_keys(settings, os.environ, file=asked.key_file)
-    heads = dict(map(_recorded, asked.heads)) | _head(files[-1], keys, needed=not (asked.heads or asked.without_head))
+    needed = not (asked.heads or asked.logs or asked.without_head)
+    heads = _logged(asked.logs, files[-1]) | dict(map(_recorded, asked.heads)) | _head(files[-1], keys, needed=needed)
     try:
         with _progress(files) as progress:
             report = verify(files, keys, heads, continues=asked.continues, progress=progress)
@@ -121,6 +126,43 @@ def _recorded(text: str) -> tuple[int, bytes]:
     if not match:
         raise AuditError(f"--head: got {text!r:.100}; give number:seal, as in the log.", code="audit_head_invalid")
     return int(match[1]), bytes.fromhex(match[2])
+
+
+def _logged(logs: Sequence[Path], trail: Path) -> dict[int, bytes]:
+    """The heads of a trail in log files.
+
+    The trail may have been copied from another machine, so its folder counts only if the logs have several trails of its name.
+    """
+    by_path: dict[str, dict[int, bytes]] = {}
+    for log in logs:
+        for path, head in _heads_in(log):
+            if Path(path).name != trail.name:
+                continue
+            number, seal = _recorded(head)
+            if by_path.setdefault(path, {}).setdefault(number, seal) != seal:
+                raise AuditError(
+                    f"{log}: has two different heads of entry {number} of {path}, so the trail was rewritten between them.",
+                    code="audit_trail_not_whole",
+                )
+    if logs and not by_path:
+        raise AuditError(f"--heads-from: the log has no head of a trail named {trail.name}.", code="audit_head_invalid")
+    if len(by_path) > 1 and str(trail.absolute()) not in by_path:
+        names = ", ".join(sorted(by_path))
+        raise AuditError(
+            f"--heads-from: the log has heads of several trails ({names:.300}); give them with --head.",
+            code="audit_head_invalid",
+        )
+    return by_path.get(str(trail.absolute()), {}) if len(by_path) > 1 else next(iter(by_path.values()), {})
+
+
+def _heads_in(log: Path) -> Iterator[tuple[str, str]]:
+    try:
+        with opened(log) as stream:
+            for line in stream:
+                for match in _LOGGED.finditer(line.decode("utf-8", "replace")):
+                    yield match[1], match[2]
+    except (OSError, *CORRUPT) as error:
+        raise _not_found(f"{log}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def _not_found(said: str) -> AuditError:

@@ -82,6 +82,8 @@ def regexp_fault(pattern: str) -> str:
     options.log_errors = False
     try:
         re2.compile(f"^(?s:{pattern})$", options)
+    except UnicodeEncodeError:  # JSON may escape half of a character
+        return "is not valid Unicode"
     except re2.error as error:
         found = error.args[0]
         reason = found.decode(errors="replace") if isinstance(found, bytes) else str(found)

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 SEVERITIES = ("critical", "warning")
 OURS = frozenset(
     {
-        *("AuditEntriesLost", "CPUSaturated", "CollectorDroppingData", "CollectorMissing", "CollectorQueueFilling"),
+        *(
+            "AuditEntriesLost",
+            "AuditTrailWentBack",
+            "CPUSaturated",
+            "CollectorDroppingData",
+            "CollectorMissing",
+            "CollectorQueueFilling",
+        ),
         *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
         *(
             "HealthCheckFailing",

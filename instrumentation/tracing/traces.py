@@ -8,7 +8,7 @@ import os
 import re
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -48,11 +48,26 @@ FLUSH_SECONDS = 5.0
 """Seconds that a shutdown waits for a collector."""
 
 SERVER_SPAN = "sidelight.server_span"
+GIVEN = "sidelight.given"  # what the client sent, while OpenTelemetry's instrumentation reads a copy in UTF-8
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _OLD_NAMES = (
     "spans of requests have the names of the stable semantic conventions, although %s is %s; "
     "set tracing.instrumentation: contrib to have others"
 )
+
+
+class AroundContrib(NamedTuple):
+    """Layers for OpenTelemetry's own instrumentation.
+
+    Attributes:
+        named: Goes around it, and names its spans.
+        decodable: Goes around it, and shows it what it can decode.
+        lasting: Goes between it and the app, and keeps the headers of responses.
+    """
+
+    named: Layer
+    decodable: Layer
+    lasting: Layer
 
 
 class Traces:
@@ -126,7 +141,7 @@ class Traces:
             _log.warning("%d spans could not be sent to %s in time", self._export.waiting, where)
 
     def follow(
-        self, app: Any, excluded: Iterable[str], template: Callable[[Scope], str], named: Layer, lasting: Layer
+        self, app: Any, excluded: Iterable[str], template: Callable[[Scope], str], contrib: AroundContrib
     ) -> tuple[Layer, Callable[[], None]]:
         """Create a span for each request of an app.
 
@@ -134,22 +149,21 @@ class Traces:
             app: The app.
             excluded: The routes without spans.
             template: Finds the full template of a request's route.
-            named: Goes around the app of OpenTelemetry's own instrumentation, and names its spans.
-            lasting: Goes between that instrumentation and the app, and keeps the headers of responses.
+            contrib: What OpenTelemetry's own instrumentation needs around it.
 
         Returns:
             The layer to put around the app, and what reverts the changes to the app.
         """
         excluded = tuple(excluded)
         if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
-            return named, _nothing
+            return contrib.named, _nothing
         if not self.uses_contrib:
             spans = ServerSpans(self.provider, template, exclusion(excluded))
             return spans.around, give_way(app, spans.tracer)
         if self._instrument(app, excluded):
-            return named, partial(self._uninstrument, app)
+            return (lambda inner: contrib.named(contrib.decodable(inner))), partial(self._uninstrument, app)
         wrap = self._layer(excluded)
-        return (lambda inner: named(wrap(lasting(inner)))), _nothing
+        return (lambda inner: contrib.named(contrib.decodable(wrap(contrib.lasting(inner))))), _nothing
 
     def _instrument(self, app: Any, excluded: Iterable[str]) -> bool:
         """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
@@ -224,6 +238,7 @@ def _nothing() -> None:
 
 
 def _remember(span: Span, scope: Any) -> None:
+    scope.update(scope.pop(GIVEN, ()))
     if span.is_recording():
         scope[SERVER_SPAN] = span
         if "server.address" in (getattr(span, "attributes", None) or ()):

@@ -23,6 +23,9 @@ def verify(  # noqa: PLR0913 - each is an option
     config: Config = None,
     key_file: Annotated[Path | None, typer.Option(help="A file of keys, one per line, newest first.")] = None,
     head: Annotated[list[str] | None, typer.Option(help="A recorded head, as number:seal; repeatable.")] = None,
+    heads_from: Annotated[
+        list[Path] | None, typer.Option(help="A log file of the service, which contains heads; repeatable.")
+    ] = None,
     continues: Annotated[
         bool, typer.Option("--continues", help="The trail continues files that are not given.")
     ] = False,
@@ -34,7 +37,12 @@ def verify(  # noqa: PLR0913 - each is an option
     from sidelight.audit_verification import Asked, verified
 
     asked = Asked(
-        paths=paths or (), key_file=key_file, heads=head or (), continues=continues, without_head=without_head
+        paths=paths or (),
+        key_file=key_file,
+        heads=head or (),
+        logs=heads_from or (),
+        continues=continues,
+        without_head=without_head,
     )
     for line in verified(asked, load_settings(config)):
         typer.echo(line)

@@ -516,6 +516,17 @@ MUTATIONS = {
         "the threshold moves down": ("[5m])) > 2.5", "[5m])) > 2.49"),
         "jobs that are not ours are watched": ("\n      and on (job) job_service_version:target_info:count", ""),
     },
+    ("watchers", "AuditTrailWentBack|trail"): {
+        "a trail that grows is watched": (
+            "(audit_entries[1d]) - audit_entries) > 0",
+            "(audit_entries[1d]) - audit_entries) >= 0",
+        ),
+        "a trail that was removed is forgotten within an hour": ("(audit_entries[1d])", "(audit_entries[1m])"),
+        "instances are not told apart": (
+            "max by (job, instance) (max_over_time(audit_entries",
+            "max by (job) (max_over_time(audit_entries",
+        ),
+    },
     ("watchers", "StoreDegraded|count apart|count together"): {
         "it must be degraded twice": ("(sidelight_store_degraded) > 0", "(sidelight_store_degraded) > 1"),
         "every instance is degraded": ("(sidelight_store_degraded) > 0", "(sidelight_store_degraded) >= 0"),

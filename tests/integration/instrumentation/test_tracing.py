@@ -114,6 +114,14 @@ def get(running: Process, path: str, **headers: str) -> httpx.Response:
     return httpx.get(f"{running.url}{path}", headers=headers, timeout=SECONDS, trust_env=False)
 
 
+def status_of(running: Process, path: str, *headers: bytes) -> bytes:
+    """The status of a response to headers that no client library sends."""
+    address = running.url.removeprefix("http://").partition(":")
+    with socket.create_connection((address[0], int(address[2])), timeout=SECONDS) as connection:
+        connection.sendall(b"\r\n".join((f"GET {path} HTTP/1.1".encode(), b"connection: close", *headers, b"", b"")))
+        return connection.makefile("rb").readline().split()[1]
+
+
 def until(condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + SECONDS
     while not (found := condition()):
@@ -190,6 +198,16 @@ def test_starlette_s_requests_are_traced_too(tmp_path: Path) -> None:
         until(lambda: len(list(spans)) == 2)
     assert sorted(span.name for span in spans) == ["GET", "GET /pages/{page}"]
     assert {span.attributes.get("http.route") for span in spans} == {"/pages/{page}", None}
+
+
+@pytest.mark.parametrize("name", ["app", "starlette"])
+def test_no_bytes_of_a_client_make_a_traced_request_fail(name: str, tmp_path: Path) -> None:
+    argv = tuple(part.replace("service:app", f"service:{name}") for part in UVICORN)
+    strange = [header + b": \xff\\" for header in (b"traceparent", b"tracestate", b"baggage", b"user-agent", b"x-any")]
+    with receiving() as spans, serving(argv, tmp_path, spans.url) as running:
+        answered = [status_of(running, "/none", b"host: x", header) for header in strange]
+        assert [*answered, status_of(running, "/none", b"host: \xff\\")] == [b"404"] * 6
+        until(lambda: len(list(spans)) == 6)
 
 
 class Service(trace_service_pb2_grpc.TraceServiceServicer):

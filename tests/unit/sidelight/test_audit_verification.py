@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from instrumentation.auditing import AuditError
 from instrumentation.auditing.chain import Key, as_json
 from instrumentation.auditing.masking import digest
 from instrumentation.auditing.trail import AuditTrail, head_path, rotated
+from instrumentation.settings import Settings
+from sidelight.audit_verification import Asked, verified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
 SECRET = "the key of the shop, 32 bytes long"  # noqa: S105 - seals nothing but tests
@@ -138,3 +146,81 @@ def test_a_masked_value_is_found_by_its_digest(folder: Path) -> None:
         check=False,
     )
     assert (ended.stdout, ended.stderr) == (f"{digest(KEY, '4539578763621486')}\n", "")
+
+
+# --- Heads in a log ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(folder: Path) -> Path:
+    """The log of a service that has written some entries; its trail was copied here from there."""
+    path = folder / "shop.log"
+    head = (folder / "head").read_text()
+    path.write_text(f'{{"event":"started"}}\n{{"event":"audit trail /var/lib/shop/audit.log: head {head}"}}\n')
+    return path
+
+
+@pytest.fixture
+def result(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Verifies in this process; gives the last line, or the error."""
+    monkeypatch.setenv("SIDELIGHT_AUDIT_KEY", SECRET)
+
+    def result(**asked: Any) -> str:
+        try:
+            return verified(Asked(paths=[folder / "audit/audit.log"], **asked), Settings())[-1]
+        except AuditError as error:
+            return str(error)
+
+    return result
+
+
+def test_a_trail_is_compared_with_the_heads_in_a_log(folder: Path, log: Path) -> None:
+    ended = verifying("--heads-from", str(log), cwd=folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_log_may_be_compressed(log: Path, result: Callable[..., str]) -> None:
+    zipped = log.with_suffix(".gz")
+    zipped.write_bytes(gzip.compress(log.read_bytes()))
+    assert ": intact: " in result(logs=[zipped])
+    zipped.write_bytes(gzip.compress(log.read_bytes())[:-9])
+    assert "shop.gz: cannot be read (Compressed file ended" in result(logs=[zipped])
+
+
+def test_a_newest_file_that_is_deleted_with_its_head_is_found_by_the_log(
+    folder: Path, log: Path, result: Callable[..., str]
+) -> None:
+    path = folder / "audit/audit.log"
+    path.unlink()
+    head_path(path).unlink()
+    rotated(path)[-1][1].rename(path)
+    assert "was recorded, but the last one is" in result(logs=[log])
+    assert ": intact: " in result(without_head=True)  # nothing else shows it
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("nothing\n", "--heads-from: the log has no head of a trail named audit.log."),
+        (
+            f"audit trail /a/audit.log: head 7:{'0' * 64}\naudit trail /a/audit.log: head 7:{'1' * 64}\n",
+            "shop.log: has two different heads of entry 7 of /a/audit.log, so the trail was rewritten between them.",
+        ),
+        (
+            f"audit trail /a/audit.log: head 7:{'0' * 64}\naudit trail /b/audit.log: head 7:{'1' * 64}\n",
+            "--heads-from: the log has heads of several trails (/a/audit.log, /b/audit.log); give them with --head.",
+        ),
+    ],
+)
+def test_a_log_that_says_nothing_certain_is_refused(
+    lines: str, sentence: str, log: Path, result: Callable[..., str]
+) -> None:
+    log.write_text(lines)
+    assert result(logs=[log]).endswith(sentence)
+
+
+def test_the_folder_tells_trails_of_one_name_apart(folder: Path, log: Path, result: Callable[..., str]) -> None:
+    head = (folder / "head").read_text()
+    ours = folder / "audit/audit.log"
+    log.write_text(f"audit trail {ours}: head {head}\naudit trail /b/audit.log: head 999:{'1' * 64}\n")
+    assert ": intact: " in result(logs=[log])

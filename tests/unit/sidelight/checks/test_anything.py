@@ -1,6 +1,6 @@
 """The checks never crash, whatever a file contains.
 
-`make fuzz` tries many more examples, also on the public files in the folder that SIDELIGHT_CORPUS names.
+`SIDELIGHT_FUZZ_EXAMPLES=5000` tries many more examples, also on the public files in the folder that SIDELIGHT_CORPUS names.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from instrumentation.settings import Settings
+from instrumentation.errors import SettingsError
+from instrumentation.settings import Settings, load_settings
 from sidelight.build import PARTS
 from sidelight.checks import find
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EXAMPLES = int(os.environ.get("SIDELIGHT_FUZZ_EXAMPLES", "0"))  # 0: the short run of `make test`
 CORPUS = Path(os.environ.get("SIDELIGHT_CORPUS", "corpus-is-not-set"))
@@ -96,3 +100,14 @@ def test_no_bytes_make_a_check_fall(tmp_path: Path, data: st.DataObject) -> None
     path = tmp_path / data.draw(st.sampled_from(["changed.json", "changed.yaml"]))
     path.write_bytes(text)
     assert_checked(path)
+
+
+@pytest.mark.parametrize("loads", [lambda path: find([path], Settings()), load_settings], ids=["check", "settings"])
+def test_a_file_that_names_code_runs_none(loads: Callable[[Path], object], tmp_path: Path) -> None:
+    path, made = tmp_path / "rules.yaml", tmp_path / "made"
+    path.write_text(f"groups: !!python/object/apply:os.mkdir ['{made}']\n")
+    with suppress(SettingsError):
+        loads(path)
+    assert not made.exists()
+    yaml.unsafe_load(path.read_text())
+    assert made.exists()  # the file would run code, if it were loaded so

@@ -83,6 +83,7 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "HealthCheckFailing",
         "QueueReadFailing",
         "AuditEntriesLost",
+        "AuditTrailWentBack",
         "LogLinesLost",
         "CollectorDroppingData",
         "CollectorQueueFilling",

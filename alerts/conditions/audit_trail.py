@@ -1,0 +1,80 @@
+"""AuditTrailWentBack: the audit trail of an instance is shorter than it was, so somebody removed or replaced its newest file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.alert import Alert
+from alerts.conditions.self_monitoring import watcher_rule
+from alerts.recording.services import recorded
+from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, clock
+from alerts.rule_tests.threshold_tests import service_labels
+from instrumentation import catalog
+from instrumentation.settings import Duration
+
+if TYPE_CHECKING:
+    from alerts.model import AlertRule
+    from instrumentation.settings import Settings
+
+NAME = "AuditTrailWentBack"
+_LOOK_BACK = Duration("1d")  # a trail may be exchanged while the service is stopped for the night
+
+
+def audit_trail_rules(settings: Settings) -> list[AlertRule]:
+    """One rule: the number of the last entry is lower than it was within a day."""
+    by, entries = recorded(settings).by_with("instance"), catalog.AUDIT_ENTRIES.name
+    return [
+        watcher_rule(
+            settings,
+            NAME,
+            expr=f"max by ({by}) (max_over_time({entries}[{_LOOK_BACK}]) - {entries}) > 0",
+            summary="An audit trail is shorter than it was.",
+            description=(
+                "The audit trail of {{ $labels.instance }} of {{ $labels.job }} had "
+                '{{ $value | printf "%.0f" }} more entries within the last '
+                f"{_LOOK_BACK}. Its newest files were removed, or replaced by older copies."
+            ),
+        )
+    ]
+
+
+def audit_trail_tests(settings: Settings) -> list[RuleTest]:
+    """The newest of two trails is removed, and a day later that is forgotten; a trail that grows, and a new instance."""
+    (rule,) = rules = audit_trail_rules(settings)
+    moments = clock(settings, rules, memory=_LOOK_BACK.seconds)
+    labels, entries = service_labels(settings), catalog.AUDIT_ENTRIES.name
+    change = moments.grace // moments.step + 2
+    fires = change * moments.step + rule.for_.seconds + moments.grace
+    over = fires + moments.resolved - moments.fires
+    firing = Firing(rule=rule, labels={**labels, "instance": "a"}, value=500 - 2)
+
+    def series(instance: str, values: str) -> Series:
+        return Series(name=entries, labels={**labels, "instance": instance}, values=values)
+
+    return [
+        RuleTest(
+            name="one of two trails is removed and begins again: fires for it, and resolves after a day",
+            series=(
+                series("a", f"500x{change} 2x{over // moments.step}"),
+                series("b", f"500x{change + over // moments.step}"),
+            ),
+            alerts=(At(seconds=fires, alert=NAME, firing=(firing,)), At(seconds=over, alert=NAME)),
+        ),
+        RuleTest(
+            name="trails grow, and a new instance begins one: is silent",
+            series=(
+                series("a", f"500+3x{over // moments.step}"),
+                series("b", f"_x{change} 2+1x{over // moments.step}"),
+            ),
+            alerts=(At(seconds=fires, alert=NAME),),
+        ),
+    ]
+
+
+AUDIT_TRAIL_WENT_BACK = Alert(
+    name=NAME,
+    group="watchers",
+    meaning="the audit trail of an instance is shorter than it was, so its newest files were removed or replaced",
+    rules=audit_trail_rules,
+    tests=audit_trail_tests,
+)
