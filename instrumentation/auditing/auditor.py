@@ -97,11 +97,25 @@ class Auditor:
             for reason in _ALL_REASONS:  # created at 0, so that rate() sees the first failure
                 add(self._store, AUDIT_FAILURES, (reason,), 0.0)
             try:
-                self._trail.open()
-            except OSError as error:
-                self._lost(error, "the trail cannot be opened")
-            else:
-                self._say_head()  # so that a trail that was exchanged while no process ran shows in the log
+                asyncio.get_running_loop()
+                is_opening = (
+                    self._submitted(self._open) is not None
+                )  # the files' folder is read, which would block the loop
+            except RuntimeError:
+                is_opening = False
+            if not is_opening:
+                self._open()
+
+    def _open(self) -> None:
+        trail = self._trail
+        if trail is None:
+            return
+        try:
+            trail.open()
+        except OSError as error:
+            self._lost(error, "the trail cannot be opened")
+        else:
+            self._say_head()  # so that a trail that was exchanged while no process ran shows in the log
 
     def write(self, given: Given) -> None:
         """Write an entry; see ``audit``."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
+from opentelemetry.context import get_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,8 @@ _NOTHING = (
 )
 _OF_CONTRIB = "_otel_original_call"
 """Where OpenTelemetry's instrumentation keeps the method that it replaces."""
+TRACER = "sidelight.tracer"
+"""The key in the context of a request whose value is the tracer that started its span."""
 
 
 def telemetry_fault(app: Any, *, uses_contrib: bool) -> str:
@@ -35,7 +39,7 @@ def telemetry_fault(app: Any, *, uses_contrib: bool) -> str:
     return _NOTHING if uses_contrib else _NO_SPANS
 
 
-def give_way(app: Any, tracer: trace.Tracer) -> Callable[[], None]:
+def give_way(app: Any) -> Callable[[], None]:
     """Create no second span for a FastAPI app, and one for each of its background tasks.
 
     Returns:
@@ -47,7 +51,7 @@ def give_way(app: Any, tracer: trace.Tracer) -> Callable[[], None]:
     before = given.get("tracing")
     if before is not None:
         given["tracing"] = False
-    _tasks.follow(tracer)
+    _tasks.follow()
 
     def revert() -> None:
         if before is not None:
@@ -64,10 +68,10 @@ class _BackgroundTasks:
         self._users = 0
         self._revert: Callable[[], None] | None = None
 
-    def follow(self, tracer: trace.Tracer) -> None:
+    def follow(self) -> None:
         self._users += 1
         if self._revert is None:
-            self._revert = _traced(tracer)
+            self._revert = _traced()
 
     def leave(self) -> None:
         self._users -= 1
@@ -76,20 +80,17 @@ class _BackgroundTasks:
             self._revert = None
 
 
-def _traced(tracer: trace.Tracer) -> Callable[[], None]:
+def _traced() -> Callable[[], None]:
     from starlette.background import BackgroundTask  # noqa: PLC0415 - not for a service without Starlette
 
     original = BackgroundTask.__call__
     if hasattr(BackgroundTask, _OF_CONTRIB):
         return lambda: None
 
+    @wraps(original)
     async def traced(self: BackgroundTask) -> None:
-        span = trace.get_current_span()
-        if (
-            span.get_span_context().is_valid
-            and not span.is_recording()
-            and not span.get_span_context().trace_flags.sampled
-        ):
+        tracer: Any = get_value(TRACER)
+        if tracer is None or not trace.get_current_span().get_span_context().trace_flags.sampled:
             return await original(self)
         name = getattr(self.func, "__name__", type(self.func).__name__)
         with tracer.start_as_current_span(f"BackgroundTask {name}"):

@@ -16,7 +16,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
-from opentelemetry.context import attach, detach, get_current
+from opentelemetry.context import attach, detach, get_current, set_value
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, set_span_in_context
@@ -28,6 +28,7 @@ from instrumentation.correlation import ID
 from instrumentation.http_methods import METHODS, OTHER_METHOD
 from instrumentation.log_once import LogOnce
 from instrumentation.tracing.arrivals import NOTHING, Arrivals
+from instrumentation.tracing.fastapi_apps import TRACER
 from instrumentation.tracing.headers import Captured
 from instrumentation.tracing.sampling import bounds_of, is_below
 from instrumentation.version import __version__
@@ -149,7 +150,7 @@ class ServerSpans:
         """The span that OpenTelemetry's tracer starts; a sampler that is not known decides now."""
         method = self.method(scope)
         span = self.tracer.start_span(method, context, kind, self._attributes(scope, method))
-        return set_span_in_context(span, context), span
+        return set_value(TRACER, self.tracer, set_span_in_context(span, context)), span
 
     def method(self, scope: Scope) -> str:
         """The method of a request, as attributes have it; empty for a websocket."""

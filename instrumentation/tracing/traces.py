@@ -159,7 +159,7 @@ class Traces:
             return contrib.named, _nothing
         if not self.uses_contrib:
             spans = ServerSpans(self.provider, template, exclusion(excluded))
-            return spans.around, give_way(app, spans.tracer)
+            return spans.around, give_way(app)
         if self._instrument(app, excluded):
             return (lambda inner: contrib.named(contrib.decodable(inner))), partial(self._uninstrument, app)
         wrap = self._layer(excluded)

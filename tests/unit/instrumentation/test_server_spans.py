@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ from starlette.routing import Route
 import instrumentation
 from instrumentation.settings import parse_settings
 from instrumentation.store import LocalStore
+from instrumentation.tracing import fastapi_apps
 from instrumentation.tracing.sampling import Bounds, bounds_of
 
 if TYPE_CHECKING:
@@ -171,6 +173,9 @@ def traced(
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    # Apps of other tests are still instrumented.
+    monkeypatch.setattr(fastapi_apps, "_tasks", fastapi_apps._BackgroundTasks())
+    monkeypatch.setattr(BackgroundTask, "__call__", inspect.unwrap(BackgroundTask.__call__))
     # So that the provider of the test is the service's own, and its exporter the only one.
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http")

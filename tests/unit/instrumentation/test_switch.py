@@ -254,7 +254,8 @@ def test_an_app_can_be_instrumented_again() -> None:
 
 
 def test_uninstrument_removes_the_instrumentation_for_traces(store: ProcessStore) -> None:
-    settings = parse_settings({"logging": {"enabled": False}, "tracing": {"endpoint": "http://localhost:4318"}})
+    tracing = {"endpoint": "http://localhost:4318", "instrumentation": "contrib"}  # which changes the app
+    settings = parse_settings({"logging": {"enabled": False}, "tracing": tracing})
     app = shop()
     build = app.build_middleware_stack
     instrumentation.instrument(app, settings=settings, store=store, registry=CollectorRegistry())
