@@ -14,7 +14,7 @@ SPEEDUPS := speedups/pyproject.toml speedups/setup.py $(wildcard speedups/*.c sp
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup tools format lint types test fuzz demo build alerts dashboards collector chart page bench mutants soak compat cluster check dist constraints clean
+.PHONY: help setup tools format lint types test fuzz demo site docs build alerts dashboards collector chart page bench mutants soak compat cluster check dist wheels sbom audit constraints clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,19 @@ endif
 
 demo: $(DEMO)/.ready ## Watch a service fail, alert and recover; KEEP=1 leaves it running.
 	@$(DEMO)/bin/sidelight demo $(if $(KEEP),--keep) $(ARGS)
+
+DOCS := $(VENV)-docs
+SITE ?= dist/site
+SPHINX := -c docs --fail-on-warning --keep-going --doctree-dir $(DOCS)/doctrees --quiet . $(SITE)
+$(DOCS)/.ready: requirements/docs.txt requirements/constraints.txt requirements/bootstrap.sh
+	@PYTHON='$(PYTHON)' sh requirements/bootstrap.sh $(DOCS) docs
+	@touch $@
+
+site: $(DOCS)/.ready ## Build the documentation as a site in dist/site; a broken link fails.
+	@$(DOCS)/bin/sphinx-build $(SPHINX)
+
+docs: $(DOCS)/.ready ## Serve the documentation on http://127.0.0.1:8000, and build again what changes.
+	@$(DOCS)/bin/sphinx-autobuild --ignore '*/.*' --ignore '*/$(SITE)/*' $(SPHINX) $(ARGS)
 
 build: setup ## Generate all files from the catalog and sidelight.yaml.
 	@$(BIN)/sidelight build alerts dashboards collector chart docs $(ARGS)
@@ -105,12 +118,27 @@ dist: setup ## Build wheels and sdists of the three distributions into dist/.
 	@$(BIN)/python -m build --no-isolation --outdir dist stack
 	@sh requirements/compiler.sh $(VENV) $(BIN)/python -m build --no-isolation --outdir dist speedups
 
+RELEASE := $(VENV)-release
+$(RELEASE)/.ready: requirements/release.txt requirements/constraints.txt requirements/bootstrap.sh
+	@PYTHON='$(PYTHON)' sh requirements/bootstrap.sh $(RELEASE) release
+	@touch $@
+
+wheels: $(RELEASE)/.ready ## Build the wheels of the C extension for many systems into dist/; needs a container engine on Linux.
+	@$(RELEASE)/bin/cibuildwheel --output-dir dist speedups
+
+sbom: dist $(RELEASE)/.ready ## Write the bills of materials of the wheels into dist/, and check what is in dist/.
+	@$(RELEASE)/bin/twine check --strict dist/*.whl dist/*.tar.gz
+	@sh requirements/sbom.sh $(RELEASE) dist
+
+audit: $(RELEASE)/.ready ## Look for known vulnerabilities in the pinned packages; asks PyPI.
+	@$(RELEASE)/bin/pip-audit --requirement requirements/constraints.txt --no-deps --disable-pip $(ARGS)
+
 constraints: setup ## Pin the newest versions in constraints.txt; UPGRADE= keeps pins that still fit.
-	@$(BIN)/uv pip compile $(PINS) --extra tracing --extra tracing-grpc --extra patterns --extra demo --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile $(PINS) requirements/docs.txt requirements/release.txt --extra tracing --extra tracing-grpc --extra patterns --extra demo --universal --python-version 3.11 \
 		$(UPGRADE) --quiet --override requirements/ourselves.txt --no-emit-package sidelight \
 		--custom-compile-command 'make constraints' --no-annotate --no-emit-index-url \
 		--output-file requirements/constraints.txt
 
 clean: ## Remove the environment, dist/ and every cache in the repository.
-	@rm -rf $(VENV) $(VENV)-demo dist speedups/build speedups/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-demo $(VENV)-docs $(VENV)-release dist speedups/build speedups/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,7 +20,7 @@ def sidecar_config(settings: Settings, attributes: Mapping[str, str] | None = No
 
     Args:
         settings: The settings. If ``collector.metrics`` is ``scrape``, the sidecar handles no metrics: Prometheus scrapes
-            the service itself.
+            the service itself. Otherwise it scrapes the service, and takes what short processes push.
         attributes: Resource attributes in addition to those of the settings.
     """
     http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
@@ -46,7 +46,8 @@ def sidecar_config(settings: Settings, attributes: Mapping[str, str] | None = No
     }
     pipelines = {"traces": {"receivers": ["otlp"], "processors": processors, "exporters": [gateway]}}
     if pushes:
-        pipelines["metrics"] = {"receivers": ["prometheus"], "processors": processors, "exporters": [gateway]}
+        receivers = ["prometheus", "otlp"]  # otlp: of processes that end before they are scraped
+        pipelines["metrics"] = {"receivers": receivers, "processors": processors, "exporters": [gateway]}
     return {**config, "service": common.service(pipelines)}
 
 

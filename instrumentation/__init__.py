@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from instrumentation.http.finished import FinishedRequest
     from instrumentation.http.problems import problem_documents
     from instrumentation.logs import configure_logging, set_level
+    from instrumentation.process import instrument_process
     from instrumentation.queues import queue
     from instrumentation.redaction import Redactor
     from instrumentation.retry import retry_with_backoff
@@ -71,6 +72,7 @@ _HOME = {
     "http_check": "health.checks",
     "instrument": "http",
     "instrument_client": "client",
+    "instrument_process": "process",
     "job": "signals",
     "load_settings": "settings",
     "problem_documents": "http.problems",
@@ -117,6 +119,7 @@ __all__ = [
     "http_check",
     "instrument",
     "instrument_client",
+    "instrument_process",
     "job",
     "load_settings",
     "problem_documents",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Creates or updates an environment in the folder $1: for development, or with $2 = demo only for the demo. Needs Python 3.11 or newer, but neither root nor a
+# Creates or updates an environment in the folder $1: for development, or with $2 = demo, docs or release only for these. Needs Python 3.11 or newer, but neither root nor a
 # compiler. If Python has no ensurepip or no headers (Debian without python3-venv, python3-dev), apt-get is needed too.
 set -eu
 
@@ -46,6 +46,13 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
         PYTHONPATH=$(echo "$scratch"/root/usr/share/python-wheels/pip-*.whl) "$venv/bin/python" -m pip install --quiet --constraint "$constraints" pip
     fi
 fi
+
+case ${2:-} in
+docs | release)
+    say "pinned packages of requirements/$2.txt"
+    exec "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --requirement "$here/$2.txt"
+    ;;
+esac
 
 if [ "${2:-}" = demo ]; then
     say "pinned packages of the demo"

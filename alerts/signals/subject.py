@@ -113,8 +113,7 @@ class Subject:
         if isinstance(given, tuple):
             return given
         if isinstance(given, Duration):
-            every = self.signal.every if self.alert.form == "late" else None
-            return None, given.seconds + (every.seconds if every else 0)
+            return None, given.seconds + seconds_between_runs(self.signal, self.alert)
         return (given if self.alert.direction == "below" else None), given
 
     def rule(self, level: SignalLevel, *, expr: str, summary: str, description: str, **parameters: float) -> AlertRule:
@@ -200,6 +199,11 @@ class Subject:
         """The values of labels that a ratio counts."""
         chosen = self.alert.ratio.of if self.alert.ratio else {}
         return {label: as_tuple(values) for label, values in chosen.items()}
+
+
+def seconds_between_runs(signal: Signal, alert: SignalAlert) -> int:
+    """What is added to the limits of a late job: its age counts from the last success, unless a cron expression says when it is due."""
+    return signal.every.seconds if alert.form == "late" and signal.every is not None else 0
 
 
 def selecting(values: Mapping[str, tuple[str, ...]]) -> str:

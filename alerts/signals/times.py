@@ -22,17 +22,23 @@ if TYPE_CHECKING:
 
 def _memory(subject: Subject) -> Duration:
     """How far back a rule looks: far enough that a threshold can be raised to twice the highest without another rule."""
-    return Duration.of(2 * max(int(level.threshold) for level in subject.levels))
+    return Duration.of(2 * (_until_due(subject) + max(int(level.threshold) for level in subject.levels)))
+
+
+def _until_due(subject: Subject) -> int:
+    """For how many seconds nothing can be due: the longest time between two runs, if the process says when they are due."""
+    period = subject.signal.period if subject.alert.form == "late" and subject.signal.schedule else None
+    return period.seconds if period else 0
 
 
 def _age_name(subject: Subject) -> str:
-    return subject.series("age", "seconds")
+    return subject.series("lateness" if _until_due(subject) else "age", "seconds")
 
 
 def _series(subject: Subject) -> str:
     """The series whose value is a time, or whose presence counts."""
     if subject.alert.form == "late":
-        return subject.metric(Kind.GAUGE, 1).name
+        return subject.metric(Kind.GAUGE, 2 if _until_due(subject) else 1).name
     return subject.metric(Kind.GAUGE).name if subject.alert.form == "age" else _any_series(subject)
 
 
@@ -52,32 +58,44 @@ def _seen(subject: Subject) -> RecordingRule:
 
 def _age_recording(subject: Subject) -> list[RecordingRule]:
     last, seen, memory = subject.series("last", "max"), _seen(subject), _memory(subject)
-    # Before the first success, and if a restart has forgotten it for longer than is remembered, the age counts from the first moment at
-    # which the service is known.
+    newest, until_due = f"max by ({subject.by}) ({_series(subject)})", _until_due(subject)
     since = f"min_over_time({seen.record}[{memory}])"
-    latest = f"max_over_time({last}[{memory}])"
+    if until_due:
+        # The one said last, not the highest: if the schedule has changed, the time of the old one may be far away.
+        newest, due = f"{newest} > 0", f"last_over_time({last}[{memory}]) or ({since} + {until_due})"
+    else:
+        # Before the first success, and if a restart has forgotten it for longer than is remembered, the age counts from the first moment
+        # at which the service is known.
+        due = f"max_over_time({last}[{memory}]) > {since} or {since}"
     return [
-        RecordingRule(record=last, expr=f"max by ({subject.by}) ({_series(subject)})"),
+        RecordingRule(record=last, expr=newest),
         seen,
-        RecordingRule(record=_age_name(subject), expr=f"time() - ({latest} > {since} or {since})"),
+        RecordingRule(record=_age_name(subject), expr=f"time() - ({due})"),
     ]
 
 
 def _age_rules(subject: Subject) -> list[AlertRule]:
-    name, every = subject.signal.name, subject.signal.every
-    is_job = subject.alert.form == "late"
-    what = f"The last success of {name} of {subject.where} was" if is_job else f"{name} of {subject.where} was last set"
-    due = f"; it runs every {every}" if is_job else ""
+    name, is_job = subject.signal.name, subject.alert.form == "late"
     return [
         subject.rule(
             level,
             expr=f"{level.of(_age_name(subject))} > [[{HIGH}]]",
             summary=f"{name} is late." if is_job else f"{name} is too old.",
-            description=f"{what} {subject.shown('$value')} ago, or there was none since then{due} (limit "
-            f"{subject.limit()}).",
+            description=f"{_what_is_old(subject)} (limit {subject.limit()}).",
         )
         for level in subject.levels
     ]
+
+
+def _what_is_old(subject: Subject) -> str:
+    name, where, value = subject.signal.name, subject.where, subject.shown("$value")
+    if _until_due(subject):
+        schedule = f"{subject.signal.cron} ({subject.signal.time_zone})"
+        return f"{name} of {where} was due {value} ago and has not succeeded since then; its schedule is {schedule}"
+    since = f"{value} ago, or there was none since then"
+    if subject.alert.form == "late":
+        return f"The last success of {name} of {where} was {since}; it runs every {subject.signal.every}"
+    return f"{name} of {where} was last set {since}"
 
 
 def _age_tests(subject: Subject) -> list[RuleTest]:
@@ -95,15 +113,16 @@ def _age_tests(subject: Subject) -> list[RuleTest]:
 def _grown_old(subject: Subject, level: SignalLevel, rule: AlertRule, rules: list[AlertRule]) -> Iterator[RuleTest]:
     """A time that is set once, or never: the alert fires when it is too old, not before, and resolves with the next one."""
     moments, labels = _moments(subject, rules), own_labels(subject, level)
-    for when, what in ((7 * moments.step, "one success, then none"), (0, "never a success")):
+    never = _until_due(subject)
+    for when, what in ((never + 7 * moments.step, "one success, then none"), (never, "never a success")):
         crossed = int(level.threshold) + when
         fires = crossed + rule.for_.seconds + moments.grace
         back = fires + moments.step
         resolved = back + rule.keep_firing_for.seconds + 2 * moments.grace if rule.keep_firing_for else back
         later = (
-            f"{when}x{back // moments.step} {back}x{(resolved - back) // moments.step + 1}"
-            if when
-            else f"0x{back // moments.step} {back}x{(resolved - back) // moments.step + 1}"
+            f"{when}x{back // moments.step} {back + never}x{(resolved - back) // moments.step + 1}"
+            if when > never
+            else f"0x{back // moments.step} {back + never}x{(resolved - back) // moments.step + 1}"
         )
         yield RuleTest(
             name=f"{rule.alert} {rule.key}, {what}: silent just before the limit, then fires, and resolves with the next",
@@ -137,10 +156,10 @@ def _sentences(subject: Subject, rules: list[AlertRule], labels: Mapping[str, st
 
 def _always_fresh(subject: Subject, rules: list[AlertRule]) -> RuleTest:
     moments = _moments(subject, rules)
-    lowest = min(int(level.threshold) for level in subject.levels)
-    until = int(lowest * 1.5) + moments.grace
-    steps, half = until // moments.step, int(lowest * 0.8) // moments.step
-    again = int(lowest * 0.7)
+    lowest, never = min(int(level.threshold) for level in subject.levels), _until_due(subject)
+    until = never + int(lowest * 1.5) + moments.grace
+    steps, half = until // moments.step, (never + int(lowest * 0.8)) // moments.step
+    again = never + int(lowest * 0.7) + (moments.grace if never else 0)
 
     def set_again(own: dict[str, str]) -> list[Series]:
         return [_time(subject, own, f"0x{half} {again}x{steps - half}")]

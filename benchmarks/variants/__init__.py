@@ -116,14 +116,27 @@ SIDELIGHT_LOGS_COMPILED = Variant(
 )
 WITH_LOGS = (BARE, SIDELIGHT_LOGS, SIDELIGHT_LOGS_COMPILED, BUNDLE)
 """Variants with metrics, a correlation id and a JSON access line."""
-TRACED = ("sidelight", "opentelemetry-sdk", "opentelemetry-instrumentation-fastapi")
+TRACED = ("sidelight", "opentelemetry-sdk")
+LIBRARY = ("opentelemetry-sdk", "opentelemetry-instrumentation-fastapi")
 WITH_TRACES = (
     BARE,
     Variant(name="sidelight", title="Sidelight, no traces", distributions=("sidelight",)),
     Variant(name="sidelight_sampled_out", title="Sidelight, traces, none sampled", distributions=TRACED),
     Variant(name="sidelight_sampled", title="Sidelight, traces, every request sampled and sent", distributions=TRACED),
+    Variant(
+        name="contrib_sampled_out",
+        title="OpenTelemetry contrib, only traces, none sampled",
+        distributions=LIBRARY,
+        peer=True,
+    ),
+    Variant(
+        name="contrib_sampled",
+        title="OpenTelemetry contrib, only traces, every request sampled and sent",
+        distributions=LIBRARY,
+        peer=True,
+    ),
 )
-"""Variants with metrics, and traces by OpenTelemetry's own instrumentation."""
+"""Variants with metrics and traces, and the traces of OpenTelemetry's own instrumentation."""
 HAS_SHARED_STORE = find_spec("instrumentation.store.shared_store") is not None
 VARIANTS = tuple(row for row in EVERY if row is not SIDELIGHT_SHARED or HAS_SHARED_STORE)
 """All variants."""

@@ -34,19 +34,23 @@ with receiving() as spans:
 
 def install(build: Callable[..., FastAPI], sample_ratio: float = 1.0) -> Installed:
     """Instrument the service."""
-    receiver = subprocess.Popen(  # noqa: S603 - ours
-        [sys.executable, "-c", RECEIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    atexit.register(receiver.communicate)  # it ends with its standard input
-    url = "" if receiver.stdout is None else receiver.stdout.readline().strip()
     settings = parse_settings(
         {
             "logging": {"enabled": False, "correlation_id": False},
             "metrics": {"exemplars": False},
-            "tracing": {"endpoint": url, "sample_ratio": sample_ratio},
+            "tracing": {"endpoint": receiver(), "sample_ratio": sample_ratio},
         }
     )
     # With a provider for the whole process, FastAPI's own telemetry would also trace the bare app.
     with patch("instrumentation.speedups.module", lambda: None), patch("opentelemetry.trace.set_tracer_provider"):
         app = instrumentation.instrument(build(), settings=settings, store=LocalStore(), registry=CollectorRegistry())
     return Installed(app, partial(body_of, app, "/metrics"))
+
+
+def receiver() -> str:
+    """The address of a receiver of spans in another process, which ends with this one."""
+    process = subprocess.Popen(  # noqa: S603 - ours
+        [sys.executable, "-c", RECEIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(process.communicate)  # it ends with its standard input
+    return "" if process.stdout is None else process.stdout.readline().strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alerts.signals import judged_series, subjects
+from alerts.signals.subject import seconds_between_runs
 from dashboards import expressions as promql
 from dashboards.expressions import RATE, legend, total
 from dashboards.model import Coloring, Page, Panel, Query, Row, Unit, graph
@@ -131,11 +132,17 @@ def _job(settings: Settings, signal: Signal, select: Callable[[str], str], by: t
     succeeded = [metric for metric in signal.metrics if metric.kind is Kind.GAUGE][1]
     since = f"time() - (max by ({', '.join(keep)}) ({select(succeeded.name)}) > 0)"
     del by
+    runs, what, shown = f" It runs every {signal.every}." if signal.every else "", "time since the last success", since
+    if late:
+        shown = promql.recorded(judged_series(late))
+    if late and signal.schedule:
+        runs, what = f" Its schedule is {signal.cron} ({signal.time_zone}).", "lateness"
+        shown = f"clamp_min({shown}, 0)"  # before it is due
     return graph(
-        title=f"{signal.name}: time since the last success",
-        description=f"{signal.text}{f' It runs every {signal.every}.' if signal.every else ''}",
+        title=f"{signal.name}: {what}",
+        description=f"{signal.text}{runs}",
         unit=Unit.SECONDS,
-        queries=(Query(expr=promql.recorded(judged_series(late)) if late else since, legend=legend(*keep)),),
+        queries=(Query(expr=shown, legend=legend(*keep)),),
         coloring=_lines_of(settings, signal, "late"),
     )
 
@@ -195,8 +202,7 @@ def _colored(given: dict[str, Any], colors: dict[str, str]) -> dict[float, str]:
 def _number(subject: Subject, level: Any) -> Any:
     if not isinstance(level, Duration):
         return level
-    every = subject.signal.every if subject.alert.form == "late" else None
-    return float(level.seconds + (every.seconds if every else 0))
+    return float(level.seconds + seconds_between_runs(subject.signal, subject.alert))
 
 
 def _unit(unit: catalog.Unit) -> Unit:

@@ -109,7 +109,7 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
 def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: Given, source: str) -> _App:
     settings, user_id = given.settings, given.user_id
     if isinstance(store, ProcessStore):
-        store.turn(on=True)
+        store.turn(on=True, is_read=True)
     store.series_limit = settings.metrics.series_limit
     labels = request_labels(settings, given.labels or {})
     routes = Routes(app)
@@ -119,7 +119,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     register(store, registry)
     excluded = Exclusions(settings.http, routes)
     exemplars = HttpExemplars()
-    page = metrics_page(store, registry, settings, skip=_left_out(store), exemplars=exemplars)
+    page = metrics_page(store, registry, settings, skip=left_out(store), exemplars=exemplars)
     lifecycle = Lifecycle()
     recorder = HttpRecorder(
         store,
@@ -132,7 +132,10 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
         make(Instrumented(app, routes, settings, store, recorder, user_id, given.on_request)) for make in FEATURES
     ]
     parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
-    lifecycle.add(Part("metrics port", lambda: _open_own_port(page, settings)))
+    lifecycle.add(
+        Part("metrics port", lambda: open_own_port(page, settings)),
+        Part("child processes", store.open_to_children if isinstance(store, ProcessStore) else None),
+    )
     lifecycle.add(*(Part(name, each.begin, each.flush, each.end, each.check) for name, each in parts.items()))
     lifecycle.add(
         Part("settings", serve=lambda: log_settings(settings, source)),
@@ -230,7 +233,7 @@ def _stay_off(app: object, store: Store, settings: Settings | None) -> None:
     log_off(f"{VARIABLE}=true" if is_disabled(os.environ) else "enabled: false")
 
 
-def _left_out(store: Store) -> Callable[[str], bool]:
+def left_out(store: Store) -> Callable[[str], bool]:
     """Which families of the registry the page leaves out: what the store sums over all workers, or nobody can.
 
     prometheus_client's garbage collector metrics are of the one worker that answers, so they would go up and down.
@@ -244,7 +247,7 @@ def _left_out(store: Store) -> Callable[[str], bool]:
     return is_left_out
 
 
-def _open_own_port(page: MetricsPage, settings: Settings) -> None:
+def open_own_port(page: MetricsPage, settings: Settings) -> None:
     """Serve the page on its own port, in the process that answers requests and not in one that forks it."""
     if settings.metrics.port is not None and settings.metrics.path is not None:
         from instrumentation.http.server import serve  # noqa: PLC0415 - most services have no such port

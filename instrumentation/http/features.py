@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from instrumentation import resources
 from instrumentation.auditing import auditor_of
@@ -39,7 +38,16 @@ if TYPE_CHECKING:
     from instrumentation.store import Store
 
 
-_log = logging.getLogger("instrumentation")
+class Observed(Protocol):
+    """What is being instrumented: an app, or a process without one."""
+
+    @property
+    def settings(self) -> Settings:
+        """How."""
+
+    @property
+    def store(self) -> Store:
+        """Where to count."""
 
 
 class Instrumented(NamedTuple):
@@ -107,13 +115,13 @@ def refused_requests(app: Instrumented) -> Feature:
     return Feature(begin=lambda: count_refused_requests(app.store, app.recorder.metric))
 
 
-def resource_use(app: Instrumented) -> Feature:
+def resource_use(app: Observed) -> Feature:
     """What the process and its container use, and the queues that are watched."""
     resources.attach(app.store, app.settings)
     return Feature(begin=lambda: resources.begin(app.store))
 
 
-def team_signals(app: Instrumented) -> Feature:
+def team_signals(app: Observed) -> Feature:
     """The team's own signals: a handle that is not declared, or called with other labels, stops the start."""
     declare(app.settings)
     settings, store = app.settings, app.store  # not the app, which may be deleted during the check
@@ -132,7 +140,7 @@ def active_users(app: Instrumented) -> Feature:
     return Feature(listener=None if app.user_id is None else seeing_users(app.user_id, users))
 
 
-def audit_trail(app: Instrumented) -> Feature:
+def audit_trail(app: Observed) -> Feature:
     """The audit trail, if it has a path. An unusable key is reported at start-up."""
     auditor = auditor_of(app.store)
     auditor.settle(app.settings)
@@ -144,33 +152,17 @@ def tracing(app: Instrumented) -> Feature:
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
-    from instrumentation.http.spans import decodable, keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
-
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
-    is_foreign = getattr(app.app, "_is_instrumented_by_opentelemetry", False)  # such as by opentelemetry-instrument
-    is_instrumented = traces.instrument(app.app, excluded)
+    from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
-    def layer(inner: ASGIApp) -> ASGIApp:
-        traced = inner if is_instrumented else traces.layer(excluded)(keeping_headers(inner))
-        return naming_spans(traced if is_foreign else decodable(traced), app.routes)
+    named = partial(naming_spans, routes=app.routes)
+    layer, undo = traces.follow(app.app, excluded, app.routes.template, named, keeping_headers)
 
     def begin() -> None:
         traces.begin()
-        if is_instrumented:
-            _log_fastapi_telemetry(app.app)
+        traces.log(app.app)
 
-    undo = partial(traces.uninstrument, app.app) if is_instrumented else None
     return Feature(layer=layer, begin=begin, flush=traces.end, undo=undo)
-
-
-def _log_fastapi_telemetry(app: Any) -> None:
-    """Say that FastAPI's telemetry, which the service has configured, gives way to OpenTelemetry's instrumentation."""
-    given = getattr(app, "_telemetry", {})  # from FastAPI 0.143 on
-    if any(given.get(f"{signal}_provider") is not None for signal in ("tracer", "meter", "logger")):
-        _log.warning(
-            "FastAPI's own telemetry (telemetry=) records nothing for this app, because Sidelight creates its spans with "
-            "OpenTelemetry's instrumentation, to which FastAPI gives way; remove tracing.endpoint to keep FastAPI's"
-        )
 
 
 def correlation(app: Instrumented) -> Feature:

@@ -7,9 +7,9 @@ from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from instrumentation.asgi_headers import with_lasting_headers
 from instrumentation.catalog import METRICS
 from instrumentation.exposition.formats import Page
-from instrumentation.http.headers import with_lasting_headers
 from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:

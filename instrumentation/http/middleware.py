@@ -13,9 +13,9 @@ from time import perf_counter
 from types import BuiltinMethodType
 from typing import TYPE_CHECKING, Any
 
+from instrumentation.asgi_headers import promised_bytes, with_lasting_headers
 from instrumentation.http.connection import client_has_left, server_method
 from instrumentation.http.exemplars import sampled_span
-from instrumentation.http.headers import promised_bytes, with_lasting_headers
 from instrumentation.http.recorder import ABORTED, CLIENT_CLOSED_REQUEST, SERVER_ERROR
 from instrumentation.http.routes import local_path
 from instrumentation.http_methods import METHODS, OTHER_METHOD

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from instrumentation import catalog
-from instrumentation.http.headers import promised_bytes
+from instrumentation.asgi_headers import promised_bytes
 from instrumentation.offload import in_thread
 
 if TYPE_CHECKING:

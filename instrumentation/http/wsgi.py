@@ -18,9 +18,9 @@ from io import BytesIO
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
+from instrumentation.asgi_headers import WITHOUT_BODY
 from instrumentation.correlation import ID, _current
 from instrumentation.http.frameworks.interface import ARRIVAL, ENVIRON, EXCHANGE
-from instrumentation.http.headers import WITHOUT_BODY
 from instrumentation.http.middleware import awaiting
 from instrumentation.http.recorder import SERVER_ERROR
 from instrumentation.http.sizes import MARK, Moved

@@ -18,6 +18,7 @@ from instrumentation.settings.health import Health
 from instrumentation.settings.http import Http
 from instrumentation.settings.logging import Logging
 from instrumentation.settings.metrics import Metrics
+from instrumentation.settings.process import Process
 from instrumentation.settings.resources import Resources
 from instrumentation.settings.service import Service
 from instrumentation.settings.signals import Signal, check_together
@@ -39,6 +40,7 @@ class Settings(Section):
     budget: Budget = Budget()
     http: Http = Http()
     metrics: Metrics = Metrics()
+    process: Process = Process()
     resources: Resources = Resources()
     users: Users = Users()
     logging: Logging = Logging()

@@ -206,7 +206,16 @@ VARIABLES = (
     Variable("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", f"{_SDK}, only for spans"),
     Variable(
         "OTEL_SEMCONV_STABILITY_OPT_IN",
-        "the version of the semantic conventions for spans; by default `http`, which is the stable one",
+        "the names of attributes in spans of calls, and of requests with `tracing.instrumentation: contrib`; by default `http`, "
+        "the stable ones",
+    ),
+    Variable("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "headers of requests that become attributes"),
+    Variable(
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE", "headers of responses that become attributes"
+    ),
+    Variable("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS", "captured headers whose value is left out"),
+    Variable(
+        "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS", "keep unknown methods in spans, instead of `_OTHER`"
     ),
     Variable("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "no spans for these URLs, in addition to the excluded routes"),
     Variable("OTEL_PYTHON_EXCLUDED_URLS", "same as `OTEL_PYTHON_FASTAPI_EXCLUDED_URLS`, if that is not set"),

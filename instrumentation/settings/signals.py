@@ -11,9 +11,11 @@ from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from instrumentation import catalog
 from instrumentation.catalog import Kind, Metric, Unit
+from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault, raise_all, shown
+from instrumentation.settings.schedule import Schedule
 from instrumentation.settings.signal_alerts import SignalAlert
-from instrumentation.settings.types import LabelName, PrometheusDuration, Section, Text
+from instrumentation.settings.types import LabelName, Location, PrometheusDuration, Section, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -105,6 +107,8 @@ class Signal(Section):
     combine: Annotated[Literal["sum", "max", "min"] | None, Allowed(text="give sum, max or min")] = None  # of a gauge
     buckets: _Edges | None = None  # of a histogram or of a job's duration
     every: PrometheusDuration | None = None  # how often a job is to succeed
+    cron: Text | None = None  # or when: a cron expression such as "30 2 * * MON-FRI"
+    time_zone: Location = "UTC"  # of the cron expression
     emitted_by: Annotated[Literal["sidelight", "other"], Allowed(text="give sidelight or other")] = "sidelight"
     dashboard: Annotated[Literal["business", "operations"], Allowed(text="give business or operations")] = "business"
     alerts: Annotated[tuple[SignalAlert, ...], Field(strict=False), Allowed(text="give a list of alerts")] = ()
@@ -143,13 +147,23 @@ class Signal(Section):
         return (*edges, 2 * edges[-1]) if edges and edges[-1] in judged else tuple(edges)
 
     @property
+    def schedule(self) -> Schedule | None:
+        """When a job is to run, if it has a cron expression."""
+        return None if self.cron is None else Schedule(self.cron, self.time_zone)
+
+    @property
+    def period(self) -> Duration | None:
+        """The longest time between two runs of a job; None if it is not known."""
+        return self.every if self.schedule is None else Duration.of(self.schedule.longest_gap)
+
+    @property
     def own_labels(self) -> frozenset[str]:
         """The labels of what its alerts read."""
         return frozenset(self.labels or (("outcome",) if self.kind == "job" else ()))
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Its rows of the catalog: one, or the four of a job.
+        """Its rows of the catalog: one, or the four of a job, and a fifth if it has a cron expression.
 
         >>> [metric.name for metric in Signal(name="orders_placed", kind="counter").metrics]
         ['orders_placed_total']
@@ -166,6 +180,7 @@ class Signal(Section):
                     key=key,
                     problem=f"got a key that a {self.kind} does not have",
                 )
+        yield from _scheduled(self)
         if self.kind == "gauge" and self.combine is None:
             yield fault(
                 "give sum, max or min: how the values of several workers and instances become one",
@@ -192,6 +207,7 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
     "combine": ("gauge",),
     "buckets": ("histogram", "job"),
     "every": ("job",),
+    "cron": ("job",),
     "labels": ("counter", "gauge", "histogram"),
 }
 
@@ -213,6 +229,23 @@ def _named(signal: Signal) -> Iterator[PydanticCustomError]:
     taken = [name for name in names_of(signal.metrics) if name in _TAKEN]
     if taken:
         yield fault("give another name", key="name", problem=f"got {shown(signal.name)}, and Sidelight has {taken[0]}")
+
+
+def _scheduled(signal: Signal) -> Iterator[PydanticCustomError]:
+    if signal.cron is None:
+        if "time_zone" in signal.model_fields_set:
+            yield fault("leave it out, or give cron", key="time_zone", problem="got a time zone without cron")
+        return
+    if signal.every is not None:
+        yield fault("give one of them", key="cron", problem="got cron and every")
+    try:
+        Schedule(signal.cron, signal.time_zone).longest_gap  # noqa: B018 - it is refused here
+    except ValueError as error:
+        yield fault(
+            'give minute, hour, day of the month, month and day of the week, such as "30 2 * * MON-FRI"',
+            key="cron",
+            problem=f"got {shown(signal.cron)} ({error})",
+        )
 
 
 def _labelled(signal: Signal) -> Iterator[PydanticCustomError]:
@@ -256,8 +289,8 @@ def _alerting(signal: Signal, alert: SignalAlert, key: str) -> Iterator[Pydantic
             key=f"{key}.{alert.form}",
             problem=f"got a form that does not fit a {signal.kind}",
         )
-    if alert.late is not None and signal.every is None:
-        yield fault("give every, the time between two runs", key="every", problem="got nothing")
+    if alert.late is not None and signal.every is None and signal.cron is None:
+        yield fault("give every, the time between two runs, or cron", key="every", problem="got nothing")
     selected = alert.ratio.of if alert.ratio else {}
     for label, values in selected.items():
         allowed = signal.closed.get(label, catalog.OUTCOMES if signal.kind == "job" else ())
@@ -317,6 +350,14 @@ def _job(signal: Signal) -> Iterator[Metric]:
             f"last_{event}_timestamp_seconds",
             Kind.GAUGE,
             f"{signal.text} Time of the last {event}, in seconds since 1970; 0 before the first.",
+            combine="max",
+            outlives_worker=True,
+        )
+    if signal.cron is not None:
+        yield row(
+            "due_timestamp_seconds",
+            Kind.GAUGE,
+            f"{signal.text} Time at which the run after the last success is due, in seconds since 1970; 0 before the first.",
             combine="max",
             outlives_worker=True,
         )

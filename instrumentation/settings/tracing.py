@@ -16,3 +16,6 @@ class Tracing(Section):
     sample_ratio: Share = 1.0  # of the traces that begin here; for the others the caller has decided
     queue_size: Count = 2048  # spans that wait; about 2 kB each
     timeout_seconds: Seconds = 5.0  # of one batch, attempts again included
+    instrumentation: Annotated[Literal["sidelight", "contrib"], Allowed(text="give sidelight or contrib")] = (
+        "sidelight"  # contrib: opentelemetry-instrumentation-fastapi creates the spans of requests
+    )

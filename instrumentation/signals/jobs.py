@@ -39,7 +39,7 @@ class Job(Handle):
         """Set the time of the last start."""
         if self._metric() is not None and self.signal is not None:
             start((self.signal,), self._store)
-            self._set_time(2)
+            self._set_time(2, time.time())
 
     def ended(self, outcome: str, seconds: float) -> None:
         """Count the end of a run, and set the time of the last success if it was one."""
@@ -49,12 +49,15 @@ class Job(Handle):
         add(self._store, runs, (outcome,), 1.0)
         observe(self._store, durations, (outcome,), seconds)
         if outcome == "success":
-            self._set_time(3)
+            now, schedule = time.time(), self.signal.schedule
+            self._set_time(3, now)
+            if schedule is not None:
+                self._set_time(4, schedule.next_after(now))
 
-    def _set_time(self, row: int) -> None:
+    def _set_time(self, row: int, seconds: float) -> None:
         if self.signal is not None:
             with self._store.lock:
-                self._store.buffer[self._store.place(self.signal.metrics[row], ())] = time.time()
+                self._store.buffer[self._store.place(self.signal.metrics[row], ())] = seconds
 
 
 class Run:

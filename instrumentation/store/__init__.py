@@ -19,4 +19,4 @@ def default_store() -> ProcessStore:
     """The process's own store, created on first use."""
     from instrumentation.store.process_store import ProcessStore  # noqa: PLC0415 - it imports what only workers need
 
-    return ProcessStore()
+    return ProcessStore(warns=True)

@@ -69,6 +69,15 @@ class Sums:
         return self._sums.setdefault((metric.name, labels), _Sum(wanted, created))
 
 
+def together(edges: Mapping[str, tuple[float, ...]], *stores: Iterable[Series]) -> Iterator[Series]:
+    """The series of several stores, combined as those of several workers are."""
+    sums = Sums(edges)
+    for store in stores:
+        for metric, labels, of_series, slots, created in store:
+            sums.add([(Key.of(metric, labels, of_series), HEAD)], [created, *slots])
+    return iter(sums)
+
+
 class _Sum:
     __slots__ = ("created", "key", "others", "parts")
 

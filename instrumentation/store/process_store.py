@@ -1,23 +1,38 @@
-"""The process's own store: in shared memory for one of several workers, and created again after a fork."""
+"""The process's own store: in shared memory for one of several workers, and created again after a fork.
+
+A process that counts in its own memory also reads what its children have counted, if it is read itself.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
+import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from instrumentation.catalog import SIDELIGHT_STORE_DEGRADED
+from instrumentation.catalog import SIDELIGHT_SERIES_FOLDED, SIDELIGHT_STORE_DEGRADED, Kind
 from instrumentation.store.file_watchdog import look_after
-from instrumentation.store.interface import Series
+from instrumentation.store.interface import Series, State
 from instrumentation.store.local_store import LocalStore
+from instrumentation.store.merge import together
 from instrumentation.store.null_store import NullStore
 from instrumentation.store.process_metrics import process_values, usage
 from instrumentation.store.reporter import Reporter
 from instrumentation.store.scrape_callbacks import ScrapeCallbacks
 from instrumentation.store.shared_store import SharedStore
-from instrumentation.store.worker_group import DIRECTORY_VARIABLE, family_folder, group_name
+from instrumentation.store.unread import Unread
+from instrumentation.store.worker_files import has_any
+from instrumentation.store.worker_group import (
+    DIRECTORY_VARIABLE,
+    family_folder,
+    group_name,
+    is_being_spawned,
+    is_read,
+    open_to_children,
+)
 from instrumentation.switch import is_disabled
 
 if TYPE_CHECKING:
@@ -26,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from instrumentation.catalog import Metric
-    from instrumentation.store.interface import Buffer, Resettable, State
+    from instrumentation.store.interface import Buffer, Resettable
     from instrumentation.store.scrape_callbacks import ScrapeCallback
 
 _log = logging.getLogger("instrumentation")
@@ -39,12 +54,14 @@ class ProcessStore:
 
     Args:
         folder: Returns the folder that the workers share; None if this process is not a worker.
+        warns: Whether to log once that nobody can read what this process counts.
 
     Attributes:
-        sources: The scrape callbacks, which are called whenever the series are read.
+        callbacks: The scrape callbacks, which are called whenever the series are read.
+        is_read: Whether somebody reads what this process counts.
     """
 
-    def __init__(self, folder: Callable[[], Path | None] = family_folder) -> None:
+    def __init__(self, folder: Callable[[], Path | None] = family_folder, *, warns: bool = False) -> None:
         self.callbacks = ScrapeCallbacks(self)
         self._folder = folder
         self._limit = 2000
@@ -52,15 +69,24 @@ class ProcessStore:
         self._pinned: dict[tuple[str, tuple[str, ...]], tuple[Metric, float]] = {}
         self._followers: weakref.WeakSet[Resettable] = weakref.WeakSet()
         self._choosing = threading.Lock()
-        self._is_off = self._is_wanted = False
+        self._is_off = self._is_wanted = self._is_provisional = False
         self._store: LocalStore | SharedStore | None = None
         self._reporter: Reporter | None = None
+        self._children_folder: Path | None = None
+        self._children: SharedStore | None = None
+        self._inherited: Path | None = None
+        self._moved: Path | None = None
+        self.is_read = False
+        self._unread = Unread(lambda: self.is_read) if warns else None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_weakly(self))
 
     @property
     def inner(self) -> LocalStore | SharedStore:
         """The store in use."""
+        if self._is_provisional and not is_being_spawned():
+            self._is_provisional = False
+            self._become_another()
         if self._store is None:
             with self._choosing:
                 self._store = self._store or self._chosen()
@@ -72,6 +98,11 @@ class ProcessStore:
         return isinstance(self.inner, SharedStore)
 
     @property
+    def is_inherited(self) -> bool:
+        """Whether this process was forked from one into whose numbers it counts."""
+        return self._inherited is not None
+
+    @property
     def is_degraded(self) -> bool:
         """Whether this process is one of several workers, but cannot count with the others."""
         return not self.is_shared and self._reporter is not None
@@ -81,13 +112,42 @@ class ProcessStore:
         """Whether the store counts nothing."""
         return isinstance(self.inner, NullStore)
 
-    def turn(self, *, on: bool) -> None:
-        """Turn counting on or off, in this process and its children; once on, it stays on."""
+    def turn(self, *, on: bool, is_read: bool = False) -> None:
+        """Turn counting on or off, in this process and its children; once on, it stays on.
+
+        Args:
+            on: Whether to count.
+            is_read: Whether somebody reads what this process counts from now on.
+        """
+        self.is_read = self.is_read or is_read
         self._is_wanted = self._is_wanted or on
         is_off = not self._is_wanted
         if is_off != self._is_off:
             self._is_off = is_off
             self._become_another()
+
+    def open_to_children(self) -> None:
+        """Let processes that this one starts, by fork or with multiprocessing, count where this one is read."""
+        inner = self.inner
+        if not self.is_off and self._folder is family_folder:
+            with suppress(OSError):  # children say that they cannot count together
+                folder = inner.folder if isinstance(inner, SharedStore) else None
+                self._children_folder = open_to_children(folder, is_read=True)
+
+    def move(self, folder: Path) -> None:
+        """Count in a folder from now on, together with what was counted there before and by others.
+
+        Call it before other threads count: events that they count meanwhile may be lost.
+        """
+        before = [*self._store.series()] if self._store is not None else []
+        self._moved = folder
+        self._become_another()
+        for series in before:
+            if series.metric.kind is not Kind.GAUGE:
+                with self.lock:
+                    place = self.place(series.metric, series.labels)
+                    for index, amount in enumerate(series.slots):
+                        self.buffer[place + index] += amount
 
     @property
     def buffer(self) -> Buffer:
@@ -107,7 +167,11 @@ class ProcessStore:
     @property
     def state(self) -> State:
         """The usage when the series were last read."""
-        return self.inner.state
+        own = self.inner.state
+        if self._children is None or isinstance(self.inner, SharedStore):
+            return own
+        others = self._children.state
+        return State(held=max(own.held, others.held), workers=others.workers, size=own.size + others.size)
 
     @property
     def series_limit(self) -> int:
@@ -131,7 +195,10 @@ class ProcessStore:
 
     def place(self, metric: Metric, labels: tuple[str, ...], shard: int = 0) -> int:
         """The index in ``buffer`` of a series' first slot; see ``Store``."""
-        return self.inner.place(metric, labels, shard)
+        store = self.inner
+        if self._unread is not None and self._unread.counts(metric):
+            self._unread = None
+        return store.place(metric, labels, shard)
 
     def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
         """Set a gauge for the lifetime of the process and in every child."""
@@ -153,10 +220,16 @@ class ProcessStore:
         yield Series(SIDELIGHT_STORE_DEGRADED, (), (), (float(is_degraded),), 0.0)
         if is_degraded and self._reporter and not self._reporter.reports():
             return  # another worker reports its own series; two that alternate would look like restarts
+        self.is_read = True
         read = self.callbacks.collect()  # first, so that their own counts are included
-        yield from self.inner.series()
+        children = self._counting_children()
+        if children is None:
+            yield from self.inner.series()
+        else:
+            folded = Series(SIDELIGHT_SERIES_FOLDED, (), (), (float(self.folded),), time.time())
+            yield from together(self._declared_edges(), self.inner.series(), [folded], children.series())
         yield from read
-        if isinstance(self.inner, LocalStore) and (used := usage(os.getpid())):
+        if children is None and isinstance(self.inner, LocalStore) and (used := usage(os.getpid())):
             for metric, value in process_values([used]):
                 yield Series(metric, (), (), (value,), used.started)
 
@@ -171,11 +244,18 @@ class ProcessStore:
     def _opened(self) -> LocalStore | SharedStore:
         if self._is_off or is_disabled(os.environ):
             return NullStore()
+        if is_being_spawned():
+            self._is_provisional = True
+            return LocalStore(self._limit)
         try:
-            folder = self._folder()
+            folder = self._inherited or self._moved or self._folder()
             if folder is not None:
+                is_chosen = self._inherited is not None or bool(os.environ.get(DIRECTORY_VARIABLE))
+                self.is_read = self.is_read or is_chosen or is_read(folder)
                 store = SharedStore(folder, series_limit=self._limit)
                 look_after(store)
+                if self._folder is family_folder:
+                    self._children_folder = open_to_children(folder, is_read=self.is_read)
                 return store
         except OSError as error:
             self._reporter = Reporter(group_name())
@@ -188,7 +268,25 @@ class ProcessStore:
             )
         return LocalStore(self._limit)
 
+    def _declared_edges(self) -> dict[str, tuple[float, ...]]:
+        return {name: edges for name, (_, edges) in self._declared.items()}
+
+    def _counting_children(self) -> SharedStore | None:
+        """The store of the children of a process that counts in its own memory; None if no child has counted yet."""
+        folder = self._children_folder
+        if self._children is None and folder is not None and not self.is_shared and has_any(folder):
+            try:
+                self._children = SharedStore(folder, series_limit=self._limit)
+            except OSError as error:
+                _log.warning("the counts of child processes cannot be read: %s: %s", error.filename, error.strerror)
+                self._children_folder = None
+            else:
+                look_after(self._children)
+        return self._children
+
     def _after_fork(self) -> None:
+        self._inherited = self._inherited or self._children_folder
+        self._children_folder = self._children = None
         self._choosing = threading.Lock()  # the parent's may be held by a thread that does not exist in the child
         self.callbacks.reset()
         if self._reporter is not None:

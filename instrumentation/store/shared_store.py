@@ -269,6 +269,7 @@ class SharedStore(BaseStore):
         """Remove the files of a worker. Files that cannot be removed now are still named in an archive."""
         del self._peers[peer.name]
         worker_files.remove(self.folder, self._listed.get(peer.name, ()))
+        worker_group.close_to_children(self.folder, peer.name)
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 

@@ -146,6 +146,13 @@ def remove(folder: Path, files: Iterable[str]) -> None:
             os.unlink(f"{folder}/{file}")  # noqa: PTH108 - a name, no path
 
 
+def has_any(folder: Path) -> bool:
+    """Whether there are files of a worker in a folder."""
+    with suppress(OSError):
+        return any(NAME(file) for file in os.listdir(folder))  # noqa: PTH208 - names, no paths
+    return False
+
+
 def _status(path: str) -> os.stat_result | None:
     with suppress(OSError):
         return os.stat(path)  # noqa: PTH116 - half the cost of Path.stat

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 
 DIRECTORY_VARIABLE = "SIDELIGHT_STORE_DIR"
+READ = "read"
+"""A file in a folder whose counts somebody reads."""
+
 ABANDONED_SECONDS = 600.0
 """A folder of another pid namespace in which nothing was touched for so long is removed."""
 _STARTED = 22  # the field of /proc/<pid>/stat with the start time, in ticks since boot (proc(5))
@@ -42,7 +45,60 @@ def family_folder(environ: Mapping[str, str] | None = None, proc: Path = Path("/
     root = _root()
     folder = root / f"{_namespace(proc)}-{identity(parent, proc)}"
     _sweep(root, folder, proc)
+    with suppress(OSError):  # the parent is itself a worker
+        return Path(os.readlink(folder))  # noqa: PTH115 - it is absolute, and may not exist
     return folder
+
+
+def folder_of_children(proc: Path = Path("/proc")) -> Path:
+    """The folder in which the children of this process count.
+
+    Raises:
+        OSError: There is no place for such folders.
+    """
+    return _root() / f"{_namespace(proc)}-{identity(os.getpid(), proc)}"
+
+
+def open_to_children(folder: Path | None, *, is_read: bool, environ: Mapping[str, str] | None = None) -> Path | None:
+    """Let the children of this process count where somebody reads their counts.
+
+    Args:
+        folder: The folder in which this process counts with others; None if it counts in its own memory.
+        is_read: Whether somebody reads the counts of this process.
+        environ: The environment; with ``SIDELIGHT_STORE_DIR`` in it, children know the folder already.
+
+    Returns:
+        The folder in which they will count.
+
+    Raises:
+        OSError: There is no place for the folder.
+    """
+    environ = os.environ if environ is None else environ
+    if environ.get(DIRECTORY_VARIABLE):
+        return folder
+    own = folder_of_children()
+    if folder is None:
+        prepare(own)
+    elif own != folder:
+        own.parent.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            own.symlink_to(folder)
+    if is_read:
+        (own / READ).touch(mode=0o600)
+    return folder or own
+
+
+def close_to_children(folder: Path, name: str, proc: Path = Path("/proc")) -> None:
+    """Remove the link by which the children of a dead worker found its folder."""
+    link = folder.parent / f"{_namespace(proc)}-{name}"
+    if link.is_symlink():
+        with suppress(OSError):
+            link.unlink()
+
+
+def is_read(folder: Path) -> bool:
+    """Whether somebody reads the counts in a folder."""
+    return (folder / READ).exists()
 
 
 def group_name(environ: Mapping[str, str] | None = None, proc: Path = Path("/proc")) -> str:
@@ -81,6 +137,11 @@ def is_alive(name: str, proc: Path = Path("/proc")) -> bool:
         return pid.isdigit() and started != "" and started == _start(int(pid), proc)
     except OSError:  # such as too many open files
         return True
+
+
+def is_being_spawned() -> bool:
+    """Whether this is a child of multiprocessing that still imports the main module, and does not know its parent yet."""
+    return bool(getattr(multiprocessing.current_process(), "_inheriting", False))
 
 
 def _start(pid: int, proc: Path) -> str:
@@ -179,11 +240,15 @@ def _sweep(root: Path, ours: Path, proc: Path) -> None:
         namespace, _, server = folder.name.partition("-")
         is_left_over = not is_alive(server, proc) if namespace == own else _is_abandoned(folder)
         if folder != ours and is_left_over:
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.is_symlink():
+                with suppress(OSError):  # another server was faster
+                    folder.unlink()
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_abandoned(folder: Path) -> bool:
     with suppress(OSError):
-        newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))  # of what a link leads to, too
         return time.time() - newest > ABANDONED_SECONDS
-    return False
+    return folder.is_symlink()  # to a folder that is gone

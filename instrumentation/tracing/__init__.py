@@ -12,10 +12,14 @@ from weakref import WeakKeyDictionary
 from instrumentation.errors import Fault, SettingsError
 
 if TYPE_CHECKING:
-    from instrumentation.settings import Settings
+    from instrumentation.settings import Settings, Tracing
     from instrumentation.store import Store
     from instrumentation.tracing.traces import Traces
 
+_LIBRARIES = {
+    "sidelight": ("opentelemetry.propagate", "opentelemetry.sdk.trace", "opentelemetry.util.http"),
+    "contrib": ("opentelemetry.propagate", "opentelemetry.sdk.trace", "opentelemetry.instrumentation.asgi"),
+}
 _EXTRAS = {"http/protobuf": "tracing", "grpc": "tracing-grpc"}
 _EXPORTERS = {
     "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
@@ -31,23 +35,23 @@ def traces_of(store: Store, settings: Settings) -> Traces:
         SettingsError: OpenTelemetry is not installed, or a propagator that ``OTEL_PROPAGATORS`` names.
     """
     if store not in _known:
-        _refuse_without_opentelemetry(settings.tracing.protocol)
+        _refuse_without_opentelemetry(settings.tracing)
         from instrumentation.tracing.traces import Traces  # noqa: PLC0415 - it loads OpenTelemetry
 
         _known[store] = Traces(settings, store)
     return _known[store]
 
 
-def _refuse_without_opentelemetry(protocol: str) -> None:
+def _refuse_without_opentelemetry(tracing: Tracing) -> None:
     try:
-        for module in ("opentelemetry.instrumentation.asgi", _EXPORTERS[protocol]):
+        for module in (*_LIBRARIES[tracing.instrumentation], _EXPORTERS[tracing.protocol]):
             import_module(module)
     except ImportError as error:
         fault = Fault(
             source="settings",
             path="tracing.endpoint",
             problem=f"traces need {error.name}, which is not installed",
-            allowed=f"install sidelight[{_EXTRAS[protocol]}], or remove the endpoint",
+            allowed=f"install sidelight[{_EXTRAS[tracing.protocol]}], or remove the endpoint",
         )
         raise SettingsError([fault]) from None
     except ValueError as error:  # OpenTelemetry cannot be imported with a propagator that it does not find

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import propagate, trace
@@ -18,23 +19,29 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from instrumentation.correlation import ID
+from instrumentation.log_once import LogOnce
 from instrumentation.offload import start_thread
 from instrumentation.redaction import Redactor
 from instrumentation.settings import Tracing
 from instrumentation.settings.opentelemetry import read_tracing
-from instrumentation.settings.route_patterns import as_regex
 from instrumentation.tracing.clients import trace_clients
+from instrumentation.tracing.decodable import decodable, restore
+from instrumentation.tracing.excluded import exclusion, url_pattern
 from instrumentation.tracing.export import BoundedExport, BoundedProcessor
+from instrumentation.tracing.fastapi_apps import give_way, telemetry_fault
+from instrumentation.tracing.server_spans import ServerSpans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
 
-    from instrumentation.asgi import ASGIApp
+    from instrumentation.asgi import ASGIApp, Scope
     from instrumentation.settings import Settings
     from instrumentation.store import Store
+
+    Layer = Callable[[ASGIApp], ASGIApp]
 
 _log = logging.getLogger("instrumentation")
 
@@ -42,10 +49,11 @@ FLUSH_SECONDS = 5.0
 """Seconds that a shutdown waits for a collector."""
 
 SERVER_SPAN = "sidelight.server_span"
-GIVEN = "sidelight.given"  # what the client sent, while OpenTelemetry reads a copy in UTF-8
-OBSERVED = "fastapi.telemetry"
-"""If this key is in a scope, FastAPI (0.143 or newer) creates no second span for a mounted app."""
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
+_OLD_NAMES = (
+    "spans of requests have the names of the stable semantic conventions, although %s is %s; "
+    "set tracing.instrumentation: contrib to have others"
+)
 
 
 class Traces:
@@ -57,14 +65,17 @@ class Traces:
 
     Attributes:
         provider: OpenTelemetry's tracer provider; the service's own one if it has set one.
+        uses_contrib: Whether OpenTelemetry's own instrumentation creates the spans of requests.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
         os.environ.setdefault(_SEMANTICS, "http")  # the stable names; otherwise the instrumentations use those of 2022
         self._settings = settings.tracing
+        self.uses_contrib = settings.tracing.instrumentation == "contrib"
         self._store = store
         masked = settings.logging.redaction
         self._redactor = Redactor(keys=masked.keys, allow=masked.allow, patterns=masked.patterns)
+        self._log_once = LogOnce()
         self._export: BoundedExport | None = None
         self._processor: BoundedProcessor | None = None
         known = trace.get_tracer_provider()
@@ -78,6 +89,15 @@ class Traces:
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         trace_clients(self.provider)
         os.register_at_fork(after_in_child=self._forget)
+
+    def log(self, app: Any) -> None:
+        """Say what an app's traces replace."""
+        said = telemetry_fault(app, uses_contrib=self.uses_contrib)
+        if said:
+            self._log_once(said)
+        wanted = os.environ[_SEMANTICS]
+        if not self.uses_contrib and "http" not in {each.strip() for each in wanted.split(",")}:
+            self._log_once(_OLD_NAMES, _SEMANTICS, wanted)
 
     def begin(self) -> None:
         """Start to send spans. Call it in the serving process, because threads do not survive a fork."""
@@ -106,16 +126,40 @@ class Traces:
             where = _without_password(str(self._settings.endpoint))
             _log.warning("%d spans could not be sent to %s in time", self._export.waiting, where)
 
-    def instrument(self, app: Any, excluded: Iterable[str]) -> bool:
+    def follow(
+        self, app: Any, excluded: Iterable[str], template: Callable[[Scope], str], named: Layer, lasting: Layer
+    ) -> tuple[Layer, Callable[[], None]]:
+        """Create a span for each request of an app.
+
+        Args:
+            app: The app.
+            excluded: The routes without spans.
+            template: Finds the full template of a request's route.
+            named: Goes around the app of OpenTelemetry's own instrumentation, and names its spans.
+            lasting: Goes between that instrumentation and the app, and keeps the headers of responses.
+
+        Returns:
+            The layer to put around the app, and what reverts the changes to the app.
+        """
+        excluded = tuple(excluded)
+        if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
+            return named, _nothing
+        if not self.uses_contrib:
+            spans = ServerSpans(self.provider, template, exclusion(excluded))
+            return spans.around, give_way(app, spans.tracer)
+        if self._instrument(app, excluded):
+            return (lambda inner: decodable(named(inner))), partial(self._uninstrument, app)
+        wrap = self._layer(excluded)
+        return (lambda inner: decodable(named(wrap(lasting(inner))))), _nothing
+
+    def _instrument(self, app: Any, excluded: Iterable[str]) -> bool:
         """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
 
         Returns:
-            False if it is not a FastAPI app, or its instrumentation is not installed; use ``layer`` instead.
+            False if it is not a FastAPI app, or its instrumentation is not installed.
         """
         if not hasattr(app, "openapi"):
             return False
-        if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
-            return True
         try:
             from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
         except ImportError:
@@ -125,25 +169,25 @@ class Traces:
             tracer_provider=self.provider,
             meter_provider=NoOpMeterProvider(),  # requests are counted once, by us
             server_request_hook=_remember,
-            excluded_urls=_pattern(excluded) or None,
+            excluded_urls=url_pattern(excluded) or None,
             exclude_spans=["receive", "send"],
         )
         return True
 
-    def uninstrument(self, app: Any) -> None:
-        """Revert ``instrument`` for a FastAPI app."""
+    def _uninstrument(self, app: Any) -> None:
+        """Revert ``_instrument`` for a FastAPI app."""
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
 
         FastAPIInstrumentor.uninstrument_app(app)
 
-    def layer(self, excluded: Iterable[str]) -> Any:
+    def _layer(self, excluded: Iterable[str]) -> Any:
         """A layer that creates a span for each request of any ASGI app."""
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415 - most apps are FastAPI's
 
         def wrap(app: ASGIApp) -> ASGIApp:
             middleware: Any = OpenTelemetryMiddleware(
                 app,
-                excluded_urls=_pattern(excluded) or None,
+                excluded_urls=url_pattern(excluded) or None,
                 default_span_details=lambda scope: (scope.get("method", "WEBSOCKET"), {}),
                 server_request_hook=_remember,
                 tracer_provider=self.provider,
@@ -176,8 +220,12 @@ class _NoPropagator(TextMapPropagator):
         return set()
 
 
+def _nothing() -> None:
+    """There is nothing to revert."""
+
+
 def _remember(span: Span, scope: Any) -> None:
-    scope.update(scope.pop(GIVEN, ()))
+    restore(scope)
     if span.is_recording():
         scope[SERVER_SPAN] = span
         if "server.address" in (getattr(span, "attributes", None) or ()):
@@ -185,13 +233,6 @@ def _remember(span: Span, scope: Any) -> None:
             span.set_attribute("server.address", (scope.get("server") or ("0.0.0.0",))[0])  # noqa: S104 - its default
         if ID in scope:
             span.set_attribute("correlation_id", scope[ID])
-
-
-def _pattern(excluded: Iterable[str]) -> str:
-    """The URLs without spans: the excluded paths, and those in OpenTelemetry's variables."""
-    named = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS") or os.environ.get("OTEL_PYTHON_EXCLUDED_URLS", "")
-    ours = (f"^[a-z]+://[^/]+{as_regex(path)}$" for path in sorted(excluded))
-    return ",".join((*ours, *filter(None, named.split(","))))
 
 
 def _without_password(address: str) -> str:

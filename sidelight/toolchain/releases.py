@@ -312,6 +312,22 @@ RELEASES = (
         ),
         on_demand=True,
     ),
+    Release(
+        name="actionlint",
+        version="1.7.7",
+        serves=("1.7", "2"),
+        programs=(Program(name="actionlint", files=("actionlint",), version=("-version",)),),
+        sources=(
+            Go(
+                module="github.com/rhysd/actionlint",
+                version="v1.7.7",
+                packages=("cmd/actionlint",),
+                stamp="github.com/rhysd/actionlint.version={}",
+                takes="half a minute",
+            ),
+        ),
+        on_demand=True,
+    ),
     # The rest is for `make cluster`.
     Release(
         name="kubernetes",
@@ -328,7 +344,7 @@ RELEASES = (
                 packages=("cmd/kube-apiserver", "cmd/kube-controller-manager"),
                 stamp="k8s.io/component-base/version.gitVersion=v{}",
                 replaces=tuple(f"k8s.io/{name}=k8s.io/{name}@v{MODULES_OF_KUBERNETES}" for name in STAGING),
-                takes="eight minutes",
+                takes="twelve minutes",
             ),
         ),
         on_demand=True,
@@ -357,7 +373,7 @@ RELEASES = (
                     f"{OPERATOR}/{name}={OPERATOR}/{name}@v0.85.0" for name in ("pkg/apis/monitoring", "pkg/client")
                 ),
                 shares=("example/prometheus-operator-crd/*.yaml",),
-                takes="three minutes",
+                takes="seven minutes",
             ),
         ),
         on_demand=True,

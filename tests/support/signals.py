@@ -69,5 +69,11 @@ DECLARED = yaml.safe_load("""
     - {alert: ImportMissing, late: {warning: 5m, critical: 15m}}
     - {alert: ImportFails, ratio: {of: {outcome: failure}, above: {critical: 0.5}}, minimum_events: 1}
     - {alert: ImportSlow, quantile: {above: {warning: 600}}}
+- name: price_refresh
+  kind: job
+  cron: "*/30 * * * *"
+  time_zone: Europe/Berlin
+  alerts:
+    - {alert: RefreshMissing, late: {warning: 10m, critical: 20m}}
 """)
 """What ``signals`` in the settings holds."""

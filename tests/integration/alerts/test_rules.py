@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from functools import cache
@@ -16,6 +17,7 @@ from sidelight.toolchain import tool
 from tests.support.mutants import passing, read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SETTINGS: dict[str, object] = {
@@ -138,13 +140,67 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(text)
 
 
+def test_prometheus_accepts_the_rules_and_their_tests_hold(tmp_path: Path) -> None:
+    files = generated(BUDGET)
+    write(tmp_path, files)
+    tested = run(tool("promtool"), "test", "rules", *TESTS, cwd=tmp_path)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 @pytest.mark.parametrize(("promtool", "name"), [*(("promtool", name) for name in SETTINGS), *OLDEST])
-def test_prometheus_accepts_the_rules_and_their_tests_hold(promtool: str, name: str, tmp_path: Path) -> None:
-    write(tmp_path, generated(parse_settings(SETTINGS[name])))
+def test_prometheus_accepts_the_rules_of_other_settings_too(promtool: str, name: str, tmp_path: Path) -> None:
+    files = generated(parse_settings(SETTINGS[name]))
+    write(tmp_path, files)
     checked = run(tool(promtool), "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml", cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    tested = run(tool(promtool), "test", "rules", *TESTS, cwd=tmp_path)
+    tests = [*each_with_its_groups(tmp_path, files)]
+    tested = run(tool(promtool), "test", "rules", *tests, cwd=tmp_path)
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def each_with_its_groups(folder: Path, files: dict[str, str]) -> Iterator[str]:
+    """Write each test beside the groups of rules that it reads, since promtool evaluates all groups that it is given.
+
+    Returns:
+        The names of the test files.
+    """
+    rules = read(files["rules.yaml"])
+    home: dict[str, set[str]] = {}
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            home.setdefault(rule.get("record") or rule["alert"], set()).add(group["name"])
+    reads = {
+        group["name"]: set().union(*(_groups_of(rule["expr"], home) for rule in group["rules"]))
+        for group in rules["groups"]
+    }
+    for file in TESTS:
+        document = read(files[file])
+        sets: dict[frozenset[str], list[Any]] = {}
+        for test in document["tests"]:
+            expressions = [one["expr"] for one in test.get("promql_expr_test", ())]
+            names = [one["alertname"] for one in test.get("alert_rule_test", ())]
+            sets.setdefault(_closed(_groups_of(" ".join([*expressions, *names]), home), reads), []).append(test)
+        assert sum(map(len, sets.values())) == len(document["tests"])
+        for number, (groups, tests) in enumerate(sets.items()):
+            name = f"{number}-{file}"
+            (folder / f"rules-of-{name}").write_text(
+                json.dumps({"groups": [group for group in rules["groups"] if group["name"] in groups]})
+            )
+            order = [group for group in document["group_eval_order"] if group in groups]
+            own = {"rule_files": [f"rules-of-{name}"], "group_eval_order": order, "tests": tests}
+            (folder / name).write_text(json.dumps(document | own))
+            yield name
+
+
+def _groups_of(text: str, home: dict[str, set[str]]) -> set[str]:
+    return set().union(*(home.get(word, set()) for word in re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", text)))
+
+
+def _closed(groups: set[str], reads: dict[str, set[str]]) -> frozenset[str]:
+    while more := set().union(*(reads[group] for group in groups)) - groups:
+        groups = groups | more
+    assert groups, "a test of no rule"
+    return frozenset(groups)
 
 
 def test_alerts_hold_where_groups_read_what_others_recorded_an_evaluation_before(tmp_path: Path) -> None:

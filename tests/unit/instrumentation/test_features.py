@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from opentelemetry import trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider
 from opentelemetry.util._once import Once
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -72,18 +73,29 @@ def test_sizes_are_not_counted_by_default(path: str) -> None:
     assert sizes(observed) == {}
 
 
-@pytest.mark.parametrize("telemetry", [None, {"meter_provider": NoOpMeterProvider()}])
+@pytest.mark.parametrize(
+    ("library", "telemetry", "said"),
+    [
+        ("sidelight", None, ""),
+        ("sidelight", {"meter_provider": NoOpMeterProvider()}, ""),
+        ("sidelight", {"tracer_provider": NoOpTracerProvider()}, "creates no spans for this app"),
+        ("contrib", None, ""),
+        ("contrib", {"meter_provider": NoOpMeterProvider()}, "records nothing for this app"),
+    ],
+)
 def test_telemetry_of_fastapi_that_gives_way_is_logged(
-    telemetry: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    library: str, telemetry: Any, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
-    settings = parse_settings({"logging": {"enabled": False}, "tracing": {"endpoint": "http://127.0.0.1:9"}})
+    tracing = {"endpoint": "http://127.0.0.1:9", "instrumentation": library}
+    settings = parse_settings({"logging": {"enabled": False}, "tracing": tracing})
     app = FastAPI(telemetry=telemetry)
     instrumentation.instrument(app, settings=settings, store=LocalStore(), registry=CollectorRegistry())
     with TestClient(app):
         pass
-    assert ("FastAPI's own telemetry (telemetry=) records nothing" in caplog.text) is (telemetry is not None)
+    assert ("FastAPI's own telemetry (telemetry=)" in caplog.text) is bool(said)
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize("make", [FastAPI, Starlette])
@@ -91,10 +103,11 @@ def test_frameworks_can_look_through_every_layer(
     make: Callable[[], Starlette], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FastAPI looks for OpenTelemetry's middleware by the attribute `app`, and creates a second span without it."""
+    contrib = {"endpoint": "http://127.0.0.1:9", "instrumentation": "contrib"}
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)  # only for this test: FastAPI would wrap every later app
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
     app = make()
-    settings = parse_settings({"http": {"body_sizes": True}, "tracing": {"endpoint": "http://127.0.0.1:9"}})
+    settings = parse_settings({"http": {"body_sizes": True}, "tracing": contrib})
     store = LocalStore()
     instrumentation.instrument(app, settings=settings, store=store, registry=CollectorRegistry())
     app.middleware_stack = app.build_middleware_stack()

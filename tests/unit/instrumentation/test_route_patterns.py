@@ -10,7 +10,7 @@ import pytest
 from instrumentation.errors import SettingsError
 from instrumentation.settings import parse_settings
 from instrumentation.settings.route_patterns import RoutePatterns
-from instrumentation.tracing.traces import _pattern
+from instrumentation.tracing.excluded import url_pattern
 
 MATCHED = [
     ("/internal/*", "/internal/a"),
@@ -78,7 +78,7 @@ def test_a_long_path_that_nearly_matches_costs_little() -> None:
 
 @pytest.mark.parametrize(("pattern", "path"), [("/internal/*", "/internal/a"), ("/a.b", "/a.b")])
 def test_requests_that_are_not_counted_have_no_spans(pattern: str, path: str) -> None:
-    excluded = re.compile(_pattern([pattern]))
+    excluded = re.compile(url_pattern([pattern]))
     assert excluded.search(f"http://shop:8000{path}")
     assert not excluded.search(f"http://shop:8000/v1{path}")
     assert not excluded.search("http://shop:8000/axb")

@@ -52,17 +52,19 @@ def test_without_an_endpoint_opentelemetry_is_not_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "missing", "extra"),
+    ("library", "protocol", "missing", "extra"),
     [
-        ("http/protobuf", "opentelemetry.instrumentation.asgi", "tracing"),
-        ("grpc", "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", "tracing-grpc"),
+        ("sidelight", "http/protobuf", "opentelemetry.sdk.trace", "tracing"),
+        ("contrib", "http/protobuf", "opentelemetry.instrumentation.asgi", "tracing"),
+        ("sidelight", "grpc", "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", "tracing-grpc"),
     ],
 )
 def test_missing_packages_are_named_at_the_start(
-    protocol: str, missing: str, extra: str, monkeypatch: pytest.MonkeyPatch
+    library: str, protocol: str, missing: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    settings = parse_settings({"tracing": {"endpoint": "http://localhost:4318", "protocol": protocol}})
+    tracing = {"endpoint": "http://localhost:4318", "instrumentation": library, "protocol": protocol}
+    settings = parse_settings({"tracing": tracing})
     with pytest.raises(SettingsError) as raised:
         instrumentation.instrument(FastAPI(), settings=settings, store=LocalStore(), registry=CollectorRegistry())
     assert str(raised.value) == (

@@ -197,3 +197,50 @@ def test_a_root_that_others_may_write_is_not_used(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(worker_group.tempfile, "gettempdir", lambda: str(tmp_path))
     with pytest.raises(PermissionError):
         worker_group._root()
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = tmp_path / "sidelight"
+    made.mkdir(mode=0o700)
+    monkeypatch.setattr(worker_group, "_root", lambda: made)
+    return made
+
+
+def test_children_of_a_process_without_a_group_have_a_folder_that_says_whether_it_is_read(root: Path) -> None:
+    folder = worker_group.open_to_children(None, is_read=False, environ={})
+    assert folder is not None
+    assert folder == worker_group.folder_of_children()
+    assert folder.parent == root
+    assert not worker_group.is_read(folder)
+    assert worker_group.open_to_children(None, is_read=True, environ={}) == folder
+    assert worker_group.is_read(folder)
+
+
+def test_children_of_a_worker_count_in_the_folder_of_its_group(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = root / "0-7-7"
+    group.mkdir()
+    assert worker_group.open_to_children(group, is_read=False, environ={}) == group
+    monkeypatch.setattr(worker_group.multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
+    assert family_folder({}) == group
+    worker_group.close_to_children(group, identity(os.getpid()))
+    assert family_folder({}) == worker_group.folder_of_children()
+
+
+def test_a_chosen_folder_needs_no_other_one(root: Path, tmp_path: Path) -> None:
+    environ = {"SIDELIGHT_STORE_DIR": str(tmp_path)}
+    assert worker_group.open_to_children(tmp_path, is_read=True, environ=environ) == tmp_path
+    assert [*root.iterdir()] == []
+
+
+def test_links_of_dead_processes_are_removed_and_what_they_lead_to_stays(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    namespace = worker_group._namespace(Path("/proc"))
+    group = root / f"{namespace}-{identity(os.getpid())}"
+    group.mkdir()
+    (root / f"{namespace}-1-0").symlink_to(group)
+    (root / "4-1-0").symlink_to(root / "gone")  # of another container
+    monkeypatch.setattr(worker_group.multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
+    assert family_folder({}) == group
+    assert [*root.iterdir()] == [group]

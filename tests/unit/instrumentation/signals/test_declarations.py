@@ -64,6 +64,32 @@ def test_each_kind_makes_its_rows_of_the_catalog() -> None:
         ({"name": "up"}, 'signals.0.name: got "up"; give a name'),
         ({"name": "retries"}, 'signals.0.name: got "retries", and Sidelight has retries_total; give another name'),
         ({"kind": "countr"}, 'signals.0.kind: got "countr"; give counter, gauge, histogram or job'),
+        (
+            {"cron": "0 6 * * *"},
+            "signals.0.cron: got a key that a counter does not have; leave it out, or declare a job",
+        ),
+        (
+            {"kind": "job", "cron": "0 6 * * *", "every": "1d"},
+            "signals.0.cron: got cron and every; give one of them",
+        ),
+        (
+            {"kind": "job", "cron": "61 6 * * *"},
+            (
+                'signals.0.cron: got "61 6 * * *" (Bad minute); give minute, hour, day of the month, month and day of the week, '
+                'such as "30 2 * * MON-FRI"'
+            ),
+        ),
+        (
+            {"kind": "job", "cron": "0 6 * * *", "time_zone": "Europe/Atlantis"},
+            (
+                'signals.0.cron: got "0 6 * * *" (the time zone database has no Europe/Atlantis); give minute, hour, day of the '
+                'month, month and day of the week, such as "30 2 * * MON-FRI"'
+            ),
+        ),
+        (
+            {"kind": "job", "time_zone": "Europe/Berlin"},
+            "signals.0.time_zone: got a time zone without cron; leave it out, or give cron",
+        ),
         ({"every": "1d"}, "signals.0.every: got a key that a counter does not have; leave it out, or declare a job"),
         ({"combine": "sum"}, "signals.0.combine: got a key that a counter does not have"),
         ({"labels": {"instance": ["a"]}}, 'signals.0.labels.instance: got the label "instance"; give another name'),

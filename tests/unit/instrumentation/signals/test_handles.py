@@ -6,9 +6,12 @@ import logging
 import os
 import sys
 import threading
+import time
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -191,6 +194,25 @@ def test_a_block_is_timed_also_if_it_raises(store: ProcessStore) -> None:
         raise ZeroDivisionError
     [slots] = read(store, "quote_seconds").values()
     assert slots[0] == 1.0
+
+
+def test_a_job_with_a_schedule_shows_when_the_run_after_its_last_success_is_due(store: ProcessStore) -> None:
+    declared = {"name": "nightly", "kind": "job", "cron": "30 2 * * MON-FRI", "time_zone": "Europe/Berlin"}
+    nightly = job("nightly", settings=parse_settings({"signals": [declared]}), store=store)
+
+    def due() -> float:
+        return next(one.slots[0] for one in store.series() if one.metric.name == "nightly_due_timestamp_seconds")
+
+    with nightly.run() as run:
+        run.fail()
+    assert due() == 0
+    before = time.time()
+    with nightly.run():
+        pass
+    when = datetime.fromtimestamp(due(), ZoneInfo("Europe/Berlin"))
+    assert before < due() <= before + 3 * 86400 + 3600
+    assert (when.hour, when.minute) == (2, 30) or (when.hour, when.month) == (3, 3)  # the clocks have been changed
+    assert when.weekday() < 5
 
 
 def test_a_job_shows_start_success_duration_and_outcome(store: ProcessStore) -> None:
