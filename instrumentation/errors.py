@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence  # noqa: TC003 - for typing.get_ty
 from dataclasses import dataclass
 from types import MappingProxyType
 
+_MOST_FAULTS = 50  # in a message; any other file can have thousands
+
 
 class SidelightError(Exception):
     """The base class of all exceptions raised by Sidelight.
@@ -58,14 +60,16 @@ class Fault:
 
 
 class SettingsError(SidelightError):
-    """The settings are not valid; ``faults`` contains all faults, and the message has one line per fault."""
+    """The settings are not valid; ``faults`` contains all faults, and the message has one line for each of the first 50."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
+        lines = [*map(str, self.faults[:_MOST_FAULTS])]
+        more = len(self.faults) - len(lines)
         super().__init__(
-            "\n".join(map(str, self.faults)),
+            "\n".join([*lines, *([f"{more} more faults are not shown."] if more else [])]),
             code="settings_invalid",
-            details={"faults": tuple(map(str, self.faults))},
+            details={"faults": tuple(lines)},
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Annotated
 
@@ -55,10 +57,19 @@ app.add_typer(slo.app, name="slo")
 app.add_typer(signals.app, name="signals")
 
 
+_OUTPUT_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+
+
 def main() -> None:
     """Run a command. A user error prints a sentence on stderr and exits with 2 for settings, otherwise with 1."""
     try:
         app()
+    except OSError as error:
+        if error.errno not in _OUTPUT_FAULTS or error.filename is not None:
+            raise
+        typer.echo(f"sidelight: the output cannot be written ({error.strerror}).", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes what is left at its end
+        sys.exit(1)
     except SidelightError as error:
         typer.echo(error.message, err=True)
         sys.exit(2 if isinstance(error, SettingsError) else 1)

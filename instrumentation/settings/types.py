@@ -100,6 +100,12 @@ def _matching(value: str, pattern: str, allowed: str) -> str:
     return value
 
 
+def _no_template(value: str) -> str:
+    if "{{" in value:
+        raise fault("give the label's value itself; Prometheus fills in no template here")
+    return value
+
+
 def _increasing(edges: tuple[float, ...]) -> tuple[float, ...]:
     if sorted(set(edges)) != list(edges):
         raise fault(INCREASING)
@@ -137,7 +143,7 @@ ResourceAttribute = Annotated[
 ]
 CollectorVersion = Annotated[
     str,
-    Field(pattern=r"^0\.(13[89]|1[4-9]\d|[2-9]\d\d)\.\d+$"),
+    Field(pattern=r"^0\.(13[89]|1[4-9][0-9]|[2-9][0-9][0-9])\.[0-9]+$"),
     Allowed(text="give a version from 0.138.0 on, such as 0.159.0"),
 ]
 PrometheusDuration = Annotated[Duration, PlainValidator(_duration), Allowed(text=DURATION)]
@@ -153,7 +159,7 @@ LabelValue = Annotated[
     Allowed(text=LABEL_VALUE),
 ]
 Match = Annotated[
-    dict[LabelName, Text],
+    dict[LabelName, Annotated[Text, AfterValidator(_no_template)]],
     Field(min_length=1),
     Allowed(text="give at least one label and its value, such as {job: search}"),
 ]

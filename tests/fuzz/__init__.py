@@ -10,7 +10,7 @@ PARTS = {
     "request": ("instrumentation.http.server", "instrumentation.http.connections", "instrumentation.http.page"),
     "correlation": ("instrumentation.correlation", "instrumentation.http.correlation"),
     "retry_after": ("instrumentation.retry",),
-    "traced_request": ("instrumentation.http.spans", "opentelemetry.instrumentation.asgi", "opentelemetry.baggage"),
+    "traced_request": ("instrumentation.tracing", "opentelemetry.instrumentation.asgi", "opentelemetry.baggage"),
     "redaction_of_text": _REDACTION,
     "redaction_of_data": _REDACTION,
     "audit_file": _AUDIT,

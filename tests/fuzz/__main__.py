@@ -47,6 +47,9 @@ def fuzzed(name: str, seconds: int, corpus: Path) -> bool:
     runs = next((line.split()[-1] for line in ended.stderr.splitlines() if "number_of_executed_units" in line), "0")
     if ended.returncode:
         sys.stderr.write(re.sub(r"INFO: .*\n", "", ended.stderr)[-6000:])
+        if not list(found.parent.glob(f"{found.name}*")):
+            _say(f"{name}: the fuzzer could not run.")
+            return False
         _say(f"{name}: broken after {runs} inputs: {TARGETS[name].promise}")
         _say(f"  The input is {found}*. Fix the fault, and add the input to tests/fuzz/findings.py.")
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import re
 import secrets
 import socket
@@ -12,6 +13,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
 
 from prometheus_client import CollectorRegistry
 
@@ -27,12 +29,11 @@ from instrumentation.http.connections import Limits
 from instrumentation.http.correlation import _taken
 from instrumentation.http.page import MetricsPage, Request, metrics_page
 from instrumentation.http.server import _Handler, _Server
-from instrumentation.http.spans import decodable
 from instrumentation.redaction import Redactor
 from instrumentation.retry import seconds_of
 from instrumentation.settings import Settings, load_settings
 from instrumentation.store import LocalStore, add
-from instrumentation.tracing.traces import _remember
+from instrumentation.tracing.decodable import decodable, restore
 from sidelight.checks import find
 
 if TYPE_CHECKING:
@@ -168,18 +169,32 @@ def retry_after(data: bytes) -> None:
     _hold(that=seconds is None or (seconds >= 0 and not math.isnan(seconds)), otherwise=f"{seconds} seconds")
 
 
+async def _app(scope: Scope, receive: Receive, send: Send) -> None:
+    del receive
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"".join(value for _, value in scope["headers"])})
+
+
 @cache
-def _traced() -> ASGIApp:
+def _traced() -> tuple[ASGIApp, ...]:
+    """An app under Sidelight's spans, and one under those of OpenTelemetry's instrumentation."""
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415 - only here
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only here
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"".join(value for _, value in scope["headers"])})
+    from instrumentation.tracing.server_spans import ServerSpans  # noqa: PLC0415 - only here
 
-    traced: Any = OpenTelemetryMiddleware(app, server_request_hook=_remember, tracer_provider=TracerProvider())
-    return decodable(traced)
+    def failed(*_: object, error: BaseException, **__: object) -> None:
+        raise error
+
+    spans = ServerSpans(TracerProvider(), lambda _: "", lambda _: False)
+    spans._log_once = failed  # type: ignore[assignment]
+    with patch.dict(
+        os.environ, {"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}
+    ):  # read once in a process, and Sidelight's choice
+        contrib: Any = OpenTelemetryMiddleware(
+            _app, server_request_hook=lambda _, scope: restore(scope), tracer_provider=TracerProvider()
+        )
+    return spans.around(_app), decodable(contrib)
 
 
 async def _receive() -> Message:
@@ -190,26 +205,27 @@ def traced_request(data: bytes) -> None:
     """The headers and the query of a request while tracing is on."""
     names = (b"traceparent", b"tracestate", b"baggage", b"host", b"user-agent", b"x-any")
     query, *values = data.split(b"\n")
-    sent: list[Message] = []
+    for app in _traced():
+        sent: list[Message] = []
 
-    async def send(message: Message) -> None:
-        sent.append(message)
+        async def send(message: Message, sent: list[Message] = sent) -> None:
+            sent.append(message)
 
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/",
-        "root_path": "",
-        "query_string": query,
-        "headers": list(zip(names, values, strict=False)),
-        "client": ("192.0.2.7", 1),
-        "server": ("192.0.2.3", 80),
-        "asgi": {"version": "3.0"},
-    }
-    _loop().run_until_complete(_traced()(scope, _receive, send))
-    _hold(that=sent[1]["body"] == b"".join(values[: len(names)]), otherwise="the app gets other headers")
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": "/",
+            "root_path": "",
+            "query_string": query,
+            "headers": list(zip(names, values, strict=False)),
+            "client": ("192.0.2.7", 1),
+            "server": ("192.0.2.3", 80),
+            "asgi": {"version": "3.0"},
+        }
+        _loop().run_until_complete(app(scope, _receive, send))
+        _hold(that=sent[1]["body"] == b"".join(values[: len(names)]), otherwise="the app gets other headers")
 
 
 @cache

@@ -200,11 +200,13 @@ def test_starlette_s_requests_are_traced_too(tmp_path: Path) -> None:
     assert {span.attributes.get("http.route") for span in spans} == {"/pages/{page}", None}
 
 
-@pytest.mark.parametrize("name", ["app", "starlette"])
-def test_no_bytes_of_a_client_make_a_traced_request_fail(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "creates_spans"), [("app", "sidelight"), ("app", "contrib"), ("starlette", "contrib")]
+)
+def test_no_bytes_of_a_client_make_a_traced_request_fail(name: str, creates_spans: str, tmp_path: Path) -> None:
     argv = tuple(part.replace("service:app", f"service:{name}") for part in UVICORN)
     strange = [header + b": \xff\\" for header in (b"traceparent", b"tracestate", b"baggage", b"user-agent", b"x-any")]
-    with receiving() as spans, serving(argv, tmp_path, spans.url) as running:
+    with receiving() as spans, serving(argv, tmp_path, spans.url, instrumentation=creates_spans) as running:
         answered = [status_of(running, "/none", b"host: x", header) for header in strange]
         assert [*answered, status_of(running, "/none", b"host: \xff\\")] == [b"404"] * 6
         until(lambda: len(list(spans)) == 6)

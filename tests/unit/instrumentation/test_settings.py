@@ -394,3 +394,30 @@ def test_a_value_in_another_unit_is_refused_with_what_was_probably_meant(text: s
 def test_a_ratio_just_below_1_and_99_seconds_are_accepted() -> None:
     given = {"thresholds": {"latency_p95_seconds": {"critical": 99.0}, "error_ratio": {"critical": 0.999}}}
     assert parse_settings(given).thresholds.latency_p95_seconds.critical == 99.0
+
+
+# --- Values that look right -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["\N{ARABIC-INDIC DIGIT FIVE}m", "\N{FULLWIDTH DIGIT ONE}5s"])
+def test_a_duration_has_the_digits_that_prometheus_reads(given: str) -> None:
+    with pytest.raises(SettingsError, match="give a duration such as 30s, 5m or 1h30m"):
+        parse_settings({"metrics": {"scrape_interval": given}})
+
+
+def test_a_match_with_a_template_is_refused() -> None:
+    overrides = {"overrides": [{"match": {"job": "{{ $x }}"}, "error_ratio": {"critical": 0.1}}]}
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({"thresholds": overrides})
+    assert str(caught.value) == (
+        'settings: thresholds.overrides.0.match.job: got "{{ $x }}"; give the label\'s value itself; '
+        "Prometheus fills in no template here."
+    )
+
+
+def test_of_thousands_of_faults_the_message_shows_the_first_fifty() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({f"key_{number}": 1 for number in range(3_000)})
+    assert len(caught.value.faults) == 3_000
+    assert len(str(caught.value)) < 30_000
+    assert str(caught.value).endswith("\n2950 more faults are not shown.")
