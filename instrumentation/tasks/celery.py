@@ -43,10 +43,13 @@ class CeleryTasks:
         signals.setup_logging.connect(self._keep_logging)
 
     def _published(self, sender: Any = None, headers: dict[str, Any] | None = None, **_: Any) -> None:
-        if headers is not None and sender in self._app.tasks:
-            headers[KEY] = self._tasks.created(str(sender), is_retry=bool(headers.get("retries")))
+        is_retry = bool(headers and headers.get("retries"))
+        if headers is not None and (is_retry or KEY not in headers):  # it is there if a process has two apps
+            headers[KEY] = self._tasks.created(str(sender), is_retry=is_retry)
 
     def _started(self, sender: Any = None, task_id: str = "", **_: Any) -> None:
+        if not self._has(sender):
+            return
         request = sender.request
         sent = getattr(request, KEY, None) or {}
         self._tasks.started(sender.name, task_id, sent, due=_seconds(getattr(request, "eta", None)))
@@ -55,6 +58,8 @@ class CeleryTasks:
         self, sender: Any = None, task_id: str = "", state: str | None = None, retval: Any = None, **_: Any
     ) -> None:
         error = retval if isinstance(retval, BaseException) else None
+        if not self._has(sender):
+            return
         if state == "RETRY":
             self._tasks.retried(sender.name, task_id, error)
         elif state == "REJECTED":  # it is delivered again, or task_failure follows
@@ -64,11 +69,12 @@ class CeleryTasks:
 
     def _failed(self, sender: Any = None, task_id: str = "", exception: BaseException | None = None, **_: Any) -> None:
         """The task's process was killed; what fails in its own process is seen by ``task_postrun`` too."""
-        if not self._tasks.is_running(task_id):
+        if self._has(sender) and not self._tasks.is_running(task_id):
             self._tasks.ended(sender.name, task_id, "failure", exception)
 
     def _revoked(self, sender: Any = None, request: Any = None, **_: Any) -> None:
-        self._tasks.ended(sender.name, str(getattr(request, "id", "")), "cancelled")
+        if self._has(sender):
+            self._tasks.ended(sender.name, str(getattr(request, "id", "")), "cancelled")
 
     def _worker_begins(self, **_: Any) -> None:
         from instrumentation.process import instrument_process  # noqa: PLC0415 - a process that enqueues needs none of it
@@ -76,9 +82,14 @@ class CeleryTasks:
         instrument_process()
 
     def _worker_is_ready(self, sender: Any = None, **_: Any) -> None:
-        del sender
+        if not self._has(sender):
+            return
         for name in self._app.amqp.queues.consume_from:
             queue(name, depth=partial(self._depth, name), oldest_age=partial(self._oldest_age, name))
+
+    def _has(self, sender: Any) -> bool:
+        """Whether a signal is about this app; all apps of a process share the signals."""
+        return getattr(sender, "app", None) is self._app
 
     def _depth(self, name: str) -> int:
         with self._app.connection_for_read() as connection:

@@ -73,7 +73,8 @@ class Tasks:
             if isinstance(created, int | float):
                 waited = self._clock() - max(created, due or 0.0)
                 observe(self._store, catalog.WORKFLOW_WAIT, (name,), max(waited, 0.0))
-            execution.start(_usable_id(sent.get(_CORRELATION)) or task_id, sent)
+            # A task that its caller runs at once, without a queue, keeps the id of the caller.
+            execution.start(_usable_id(sent.get(_CORRELATION)) or correlation_id() or task_id, sent)
             self._running[task_id] = execution
 
     def ended(self, name: str, task_id: str, outcome: str, error: BaseException | None = None) -> None:

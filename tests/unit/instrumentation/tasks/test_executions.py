@@ -72,6 +72,14 @@ def test_a_task_without_a_usable_id_has_its_own(tasks: Tasks, sent: dict[str, An
     tasks.ended("mail", "id-3", "success")
 
 
+def test_a_task_that_its_caller_runs_at_once_keeps_the_id_of_the_caller(tasks: Tasks) -> None:
+    _current.set("request-7")
+    tasks.started("mail", "id-3", {})
+    assert correlation_id() == "request-7"
+    tasks.ended("mail", "id-3", "success")
+    _current.set("")
+
+
 def test_a_task_waits_from_its_creation_or_from_when_it_is_due(tasks: Tasks, store: LocalStore, clock: Clock) -> None:
     sent = tasks.created("mail")
     clock.now += 7
