@@ -77,6 +77,8 @@ def open_to_children(folder: Path | None, *, is_read: bool, environ: Mapping[str
     if environ.get(DIRECTORY_VARIABLE):
         return folder
     own = folder_of_children()
+    if folder is None or folder.parent != own.parent:  # otherwise it was done when the folder was found
+        _sweep(own.parent, own, Path("/proc"))
     if folder is None:
         prepare(own)
     elif own != folder:
