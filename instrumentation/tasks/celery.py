@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from datetime import datetime
@@ -10,7 +11,10 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from instrumentation.errors import SettingsError
 from instrumentation.queues import queue
+from instrumentation.settings import load_settings
+from instrumentation.switch import is_disabled
 from instrumentation.tasks.executions import KEY
 
 if TYPE_CHECKING:
@@ -40,7 +44,8 @@ class CeleryTasks:
         signals.worker_ready.connect(self._worker_is_ready)
         signals.worker_process_shutdown.connect(self._child_ends)
         signals.beat_init.connect(self._worker_begins)
-        signals.setup_logging.connect(self._keep_logging)
+        if _writes_lines():
+            signals.setup_logging.connect(self._keep_logging)
 
     def _published(self, sender: Any = None, headers: dict[str, Any] | None = None, **_: Any) -> None:
         is_retry = bool(headers and headers.get("retries"))
@@ -116,6 +121,17 @@ class CeleryTasks:
 
     def _keep_logging(self, **_: Any) -> None:
         """A listener of this signal keeps Celery from replacing the handlers of the process."""
+
+
+def _writes_lines() -> bool:
+    """Whether Sidelight writes the lines of a worker; otherwise Celery has to set up its own."""
+    if is_disabled(os.environ):
+        return False
+    try:
+        settings = load_settings()
+    except SettingsError:  # the worker does not start, and says why
+        return True
+    return settings.enabled and settings.logging.enabled
 
 
 def _seconds(eta: Any) -> float | None:

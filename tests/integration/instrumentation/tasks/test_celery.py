@@ -19,6 +19,7 @@ from tests.support.task_queues import SECONDS, Page, example, redis, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sidelight.demo.spans import Spans
     from sidelight.toolchain.processes import Process
@@ -93,6 +94,22 @@ class Running(NamedTuple):
 
     def samples(self, name: str) -> dict[tuple[str, ...], float]:
         return self.page.samples(name)
+
+
+@pytest.mark.parametrize(("is_enabled", "whose"), [(True, "[]"), (False, "['StreamHandler']")])
+def test_celery_sets_up_its_own_lines_if_sidelight_writes_none(is_enabled: bool, whose: str, tmp_path: Path) -> None:  # noqa: FBT001
+    (tmp_path / "sidelight.yaml").write_text(json.dumps({"logging": {"enabled": is_enabled}}))
+    program = example("Celery") + (
+        "from celery import signals\n"
+        "signals.worker_init.send(sender=None)\n"
+        "app.log.setup_logging_subsystem()\n"
+        "print([type(handler).__name__ for handler in logging.root.handlers])\n"
+    )
+    argv = (environment(VERSIONS) / "python", "-c", program)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert whose in ended.stdout.splitlines()
+    assert ('"event":"process ends' in ended.stdout) is is_enabled
 
 
 @pytest.fixture(scope="module")
