@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from instrumentation.retry import retry_with_backoff
     from instrumentation.settings import Settings, load_settings
     from instrumentation.signals import counter, gauge, histogram, job
+    from instrumentation.tasks import instrument_tasks
     from instrumentation.timeouts import time_limit
     from instrumentation.users.active import saw_user
     from instrumentation.workflows import workflow, workflow_created
@@ -73,6 +74,7 @@ _HOME = {
     "instrument": "http",
     "instrument_client": "client",
     "instrument_process": "process",
+    "instrument_tasks": "tasks",
     "job": "signals",
     "load_settings": "settings",
     "problem_documents": "http.problems",
@@ -120,6 +122,7 @@ __all__ = [
     "instrument",
     "instrument_client",
     "instrument_process",
+    "instrument_tasks",
     "job",
     "load_settings",
     "problem_documents",

@@ -225,6 +225,15 @@ WORKFLOW_DURATION = Metric(
     folded=("workflow",),
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0),
 )
+WORKFLOW_WAIT = Metric(
+    name="workflow_wait_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Time from the creation of a workflow, or from when it was to start, until its execution started.",
+    labels=("workflow",),
+    folded=("workflow",),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0),
+)
 WORKFLOW_COST = Metric(
     name="workflow_cost_usd_total",
     kind=Kind.COUNTER,

@@ -115,6 +115,18 @@ class workflow:  # noqa: N801 - used as `with workflow(...)` and `@workflow(...)
                 f"workflow {self._name!r}: cost_usd got {_shown(amount)}; give US dollars as a number of at least 0."
             )
 
+    def waited(self, seconds: float) -> None:
+        """Record how long the execution waited between the creation of the workflow and its start.
+
+        Args:
+            seconds: Finite and not below 0. Anything else is logged once and ignored.
+        """
+        found = _number(seconds)
+        if math.isfinite(found) and found >= 0:
+            observe(self._store, catalog.WORKFLOW_WAIT, (self._name,), found)
+        else:
+            warn_once(f"workflow {self._name!r}: waited got {_shown(seconds)}; give seconds as a number of at least 0.")
+
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Count every call of a function, coroutine function, generator or async generator as an execution.
 

@@ -124,6 +124,7 @@ def _in_range() -> tuple[Panel, ...]:
 def _workflows(settings: Settings) -> tuple[Panel, ...]:
     failed = settings.thresholds.workflow_failure_ratio
     durations = promql.rate(promql.bucket(catalog.WORKFLOW_DURATION))
+    waits = promql.rate(promql.bucket(catalog.WORKFLOW_WAIT))
     executed = partial(promql.rate, catalog.WORKFLOW_EXECUTIONS.name)
     costs = promql.rate(catalog.WORKFLOW_COST.name)
     return (
@@ -162,6 +163,13 @@ def _workflows(settings: Settings) -> tuple[Panel, ...]:
                 for ratio in _QUANTILES
             ),
             empty=_NO_WORKFLOWS,
+        ),
+        graph(
+            title="Workflow waiting time",
+            description=f"p95 of the time between the creation of a workflow and the start of its execution {_WITHIN}",
+            unit=Unit.SECONDS,
+            queries=(_smooth(promql.quantile(0.95, waits, "workflow"), legend("workflow")),),
+            empty="none",
         ),
         graph(
             title="Cost per execution by workflow",

@@ -44,7 +44,8 @@ class Mails:
         while True:
             arrived.clear()
             while self._waiting:
-                with workflow("receipt_mail"):
+                with workflow("receipt_mail") as run:
+                    run.waited(time.monotonic() - self._waiting[0][0])
                     await asyncio.sleep(MAIL_SECONDS)
                 self._waiting.popleft()
             await arrived.wait()

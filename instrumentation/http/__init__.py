@@ -134,7 +134,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
     lifecycle.add(
         Part("metrics port", lambda: open_own_port(page, settings)),
-        Part("child processes", store.open_to_children if isinstance(store, ProcessStore) else None),
+        Part("child processes", check=store.open_to_children if isinstance(store, ProcessStore) else None),
     )
     lifecycle.add(*(Part(name, each.begin, each.flush, each.end, each.check) for name, each in parts.items()))
     lifecycle.add(

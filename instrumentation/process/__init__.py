@@ -26,7 +26,7 @@ from instrumentation.settings import Settings, load_settings, settings_source
 from instrumentation.settings.announcing import log_settings
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore  # noqa: TC001 - for typing.get_type_hints
-from instrumentation.store.worker_group import is_being_spawned
+from instrumentation.store.worker_group import is_being_spawned, is_read_by_parent
 from instrumentation.switch import VARIABLE, is_disabled, log_off
 from instrumentation.target_info import announce
 from instrumentation.tracing import traces_of
@@ -81,7 +81,7 @@ def instrument_process(
         return process
     store.turn(on=True)
     store.series_limit = settings.metrics.series_limit
-    is_child = store.is_inherited or multiprocessing.parent_process() is not None or is_being_spawned()
+    is_child = store.is_inherited or is_being_spawned() or is_read_by_parent()
     if settings.process.textfile is not None and not is_child:
         from instrumentation.process.textfile import folder_of_runs  # noqa: PLC0415 - most processes have no such file
 

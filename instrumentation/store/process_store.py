@@ -77,7 +77,7 @@ class ProcessStore:
         self._inherited: Path | None = None
         self._moved: Path | None = None
         self.is_read = False
-        self._unread = Unread(lambda: self.is_read) if warns else None
+        self._unread = Unread(lambda: self.is_read or self.is_off) if warns else None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_weakly(self))
 

@@ -23,7 +23,7 @@ _log = logging.getLogger("instrumentation")
 
 DIRECTORY_VARIABLE = "SIDELIGHT_STORE_DIR"
 READ = "read"
-"""A file in a folder whose counts somebody reads."""
+"""A file in a folder whose counts somebody reads; it contains the name of the process that says so."""
 
 ABANDONED_SECONDS = 600.0
 """A folder of another pid namespace in which nothing was touched for so long is removed."""
@@ -77,14 +77,16 @@ def open_to_children(folder: Path | None, *, is_read: bool, environ: Mapping[str
     if environ.get(DIRECTORY_VARIABLE):
         return folder
     own = folder_of_children()
+    if folder is None or folder.parent != own.parent:  # otherwise it was done when the folder was found
+        _sweep(own.parent, own, Path("/proc"))
     if folder is None:
         prepare(own)
     elif own != folder:
         own.parent.mkdir(mode=0o700, exist_ok=True)
         with suppress(FileExistsError):
             own.symlink_to(folder)
-    if is_read:
-        (own / READ).touch(mode=0o600)
+    if is_read and not (own / READ).exists():
+        (own / READ).write_text(own.name)
     return folder or own
 
 
@@ -94,6 +96,18 @@ def close_to_children(folder: Path, name: str, proc: Path = Path("/proc")) -> No
     if link.is_symlink():
         with suppress(OSError):
             link.unlink()
+
+
+def is_read_by_parent(environ: Mapping[str, str] | None = None, proc: Path = Path("/proc")) -> bool:
+    """Whether the parent, or a process that the parent counts with, reads what this process counts; it is then no worker."""
+    environ = os.environ if environ is None else environ
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None or environ.get(DIRECTORY_VARIABLE):
+        return False
+    folder = _root() / f"{_namespace(proc)}-{identity(parent.pid, proc)}"
+    with suppress(OSError):
+        return folder.is_symlink() or (folder / READ).read_text() == folder.name
+    return False
 
 
 def is_read(folder: Path) -> bool:

@@ -22,6 +22,7 @@ class Compatibility(NamedTuple):
     Attributes:
         frameworks: Framework, versions, interface, template of a path with a parameter, template of a websocket.
         servers: Server, version, interface.
+        task_queues: Library, version.
         suites: Project, version, outcomes of its tests plain, with Python and with the compiled layer, differences, date.
         differences: Project, number of tests, reason.
         driven: Application, version, interface, responses by status, templates, lines with a concrete path, date.
@@ -30,6 +31,7 @@ class Compatibility(NamedTuple):
 
     frameworks: list[tuple[str, ...]]
     servers: list[tuple[str, ...]]
+    task_queues: list[tuple[str, ...]]
     suites: list[tuple[str, ...]]
     differences: list[tuple[str, ...]]
     driven: list[tuple[str, ...]]
@@ -55,6 +57,7 @@ def compatibility(folder: Path = REQUIREMENTS) -> Compatibility:
     return Compatibility(
         frameworks=[*_frameworks(table)],
         servers=[*_servers(table, pins)],
+        task_queues=[(row["library"], _versions([row["versions"]])) for row in table["task_queues"]],
         suites=[*_suites(results["suites"])],
         differences=[*_differences(results["suites"])],
         driven=[*_driven(results["applications"])],

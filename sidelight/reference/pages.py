@@ -345,6 +345,8 @@ def _compatibility_page(tried: Compatibility) -> str:
         _table(("framework", "oldest and newest version", "interface", "a template", "a websocket"), tried.frameworks),
         "## Servers\n\nSeveral requests or several workers at once; the page has the exact sum.",
         _table(("server", "version", "interface"), tried.servers),
+        "## Task queues\n\nTasks that succeed, fail, are retried, delayed, too late or killed, on Redis; each ends once.",
+        _table(("library", "version"), tried.task_queues),
         "## Tests of other projects\n\n`make compat` runs the tests of the source distributions of these projects: plain, and "
         "with Sidelight in every Starlette and FastAPI app, or in every app that uvicorn serves, with log lines, correlation "
         "ids, traces and body sizes on. Some tests fail plain too: the "

@@ -186,6 +186,9 @@ def counting():
 if __name__ == "__main__":
     if sys.argv[1] == "alone":
         work()
+    elif sys.argv[1] == "off":
+        os.environ["OTEL_SDK_DISABLED"] = "true"
+        work()
     elif sys.argv[1] == "logs":
         instrumentation.configure_logging()
         __import__("logging").warning("seven")
@@ -206,7 +209,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    ("case", "times"), [("alone", 1), ("nowhere", 1), ("fork", 1), ("spawn", 1), ("logs", 0), ("read", 0)]
+    ("case", "times"), [("alone", 1), ("nowhere", 1), ("fork", 1), ("spawn", 1), ("logs", 0), ("read", 0), ("off", 0)]
 )
 def test_a_process_that_nobody_can_read_says_so_once(folder: Path, case: str, times: int) -> None:
     argv = write(folder, TELLS)

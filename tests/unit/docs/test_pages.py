@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -338,6 +339,12 @@ def test_every_settings_block_is_accepted() -> None:
 
 def test_no_settings_block_escapes_the_check() -> None:
     assert unmarked_settings(ROOT) == []
+
+
+def test_python_blocks_of_a_library_are_those_that_its_own_tests_run() -> None:
+    libraries = tomllib.loads((ROOT / "requirements/frameworks.toml").read_text())["task_queues"]
+    marked = {block.words for page in pages(ROOT) for block in page.blocks if block.words[:1] == ("python",)}
+    assert marked == {("python",), *(("python", row["library"].lower()) for row in libraries)}
 
 
 def test_every_python_block_runs_without_a_network_and_without_a_warning() -> None:

@@ -227,6 +227,16 @@ def test_children_of_a_worker_count_in_the_folder_of_its_group(root: Path, monke
     assert family_folder({}) == worker_group.folder_of_children()
 
 
+def test_what_ended_processes_left_is_removed_also_by_processes_without_a_group(root: Path, tmp_path: Path) -> None:
+    namespace = worker_group._namespace(Path("/proc"))
+    for folder in (None, tmp_path / "textfile"):
+        (root / f"{namespace}-1-0").symlink_to(tmp_path)
+        (root / f"{namespace}-1-1").mkdir()
+        worker_group.open_to_children(folder, is_read=True, environ={})
+        assert [path.name for path in root.iterdir()] == [worker_group.folder_of_children().name]
+        worker_group.close_to_children(root / "any", identity(os.getpid()))
+
+
 def test_a_chosen_folder_needs_no_other_one(root: Path, tmp_path: Path) -> None:
     environ = {"SIDELIGHT_STORE_DIR": str(tmp_path)}
     assert worker_group.open_to_children(tmp_path, is_read=True, environ=environ) == tmp_path

@@ -42,6 +42,17 @@ def test_a_success_is_counted_timed_and_priced(store: LocalStore) -> None:
     assert read(store, "workflow_cost_usd_total") == {("import",): 0.75}
 
 
+def test_the_time_that_an_execution_waited_is_recorded(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(log_once, "_about_calls", log_once.LogOnce())
+    with workflow("import", store=store) as run:
+        run.waited(7.5)
+        run.waited(-1)
+    assert read(store, "workflow_wait_seconds") == {("import",): 7.5}
+    assert "waited got -1; give seconds as a number of at least 0" in caplog.text
+
+
 def test_an_exception_is_a_failure_and_is_raised(store: LocalStore) -> None:
     with pytest.raises(KeyError), workflow("import", store=store):
         raise KeyError
