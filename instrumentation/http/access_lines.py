@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from instrumentation import catalog
 from instrumentation.correlation import ID, SPAN
 from instrumentation.http.streaming import STREAM
-from instrumentation.logs.above import current
+from instrumentation.logs.above import Above, current
 from instrumentation.logs.binding import BOUND
 from instrumentation.logs.handler import FACTS
 from instrumentation.logs.rendering import Json, as_json, service_facts
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from instrumentation.asgi import Scope
     from instrumentation.http.middleware import Key
     from instrumentation.http.recorder import HttpRecorder
+    from instrumentation.http.streaming import Stream
     from instrumentation.logs.handler import Lines
     from instrumentation.settings import Settings
     from instrumentation.store import Store
@@ -30,7 +31,7 @@ LOGGER = "instrumentation.access"
 EVENT = "request"
 _BAD_REQUEST = 400
 _MOST = 5000  # series whose fixed parts are kept
-_Fixed = tuple[bool, int, str, str, str]
+_Fixed = tuple[bool, int, str, bytes]
 
 
 class AccessLines:
@@ -56,28 +57,30 @@ class AccessLines:
         """Forget every place: the store has become another."""
         self._places.clear()
 
-    def __call__(self, scope: Scope, key: Key, seconds: float) -> None:
+    def write(self, scope: Scope, key: Key, seconds: float) -> None:
         """Write the line of a request, unless it is one of the successful ones that are left out."""
-        above = current()
-        if above is None:
-            return
+        above = logging.root.parent
+        if type(above) is not Above or logging.root.handlers:  # usually it is, without its function
+            above = current()
+            if above is None:
+                return
         handler = above.lines
-        is_success, number, level, head, tail = self._fixed.get(key) or self._made(key)
-        if not self._logger.isEnabledFor(number) or (is_success and random() >= self._ratio):  # noqa: S311 - no secret
+        is_success, number, level, template = self._fixed.get(key) or self._made(key)
+        if not self._logger.isEnabledFor(number):
             return
-        self._count(level)
+        if is_success and self._ratio < 1.0 and random() >= self._ratio:  # noqa: S311 - no secret
+            return
+        shard = self._shards[get_ident()]
+        place = self._places.get((shard.number, level))
+        shard.buffer[self._place(shard.number, level) if place is None else place] += 1.0
         if scope.get(BOUND) or not isinstance(handler.render, Json):
             handler.writer.put(_rendered(handler, scope, key, level, seconds))
             return
         span = scope.get(SPAN)
-        trace = f',"trace_id":"{span.trace_id:032x}","span_id":"{span.span_id:016x}"' if span is not None else ""
-        first_byte = first_byte_ms(scope, seconds)
-        stream = "" if first_byte is None else f',"first_byte_ms":{first_byte:.3f}'
-        line = (
-            f'{{"timestamp":"{handler.clock(time.time())}",{head},"correlation_id":"{scope.get(ID, "")}"{trace},'
-            f'{tail},"duration_ms":{seconds * 1000:.3f}{stream}}}\n'
-        )
-        handler.writer.put(line.encode())
+        trace = b',"trace_id":"%032x","span_id":"%016x"' % (span.trace_id, span.span_id) if span is not None else b""
+        stream = b',"first_byte_ms":%.3f' % first_byte_ms(scope, seconds) if STREAM in scope else b""
+        now, correlation_id = handler.clock(time.time()).encode(), scope.get(ID, "").encode()
+        handler.writer.put(template % (now, correlation_id, trace, seconds * 1000, stream))
 
     def _made(self, key: Key) -> _Fixed:
         """What the lines of a series have in common."""
@@ -85,25 +88,23 @@ class AccessLines:
             self._fixed.clear()
         _, _, status, error_type = key
         number, level = (logging.ERROR, "error") if error_type else (logging.INFO, "info")
-        head = {"level": level, "event": EVENT, "logger": LOGGER}
-        tail = {**self._service, **_fields(key)}
+        facts = {"level": level, "event": EVENT, "logger": LOGGER}
         is_success = not error_type and status < _BAD_REQUEST
-        self._fixed[key] = made = is_success, number, level, _inner(head), _inner(tail)
+        head, tail = _inner(facts), _inner({**self._service, **_fields(key)})
+        template = b'{"timestamp":"%%b",%b,"correlation_id":"%%b"%%b,%b,"duration_ms":%%.3f%%b}\n' % (head, tail)
+        self._fixed[key] = made = is_success, number, level, template
         return made
 
-    def _count(self, level: str) -> None:
-        shard = self._shards[get_ident()]
-        place = self._places.get((shard.number, level))
-        if place is None:
-            place = self._store.place(catalog.LOG_EVENTS, (level,), shard.number)
-            self._places[shard.number, level] = place
-        shard.buffer[place] += 1.0
+    def _place(self, shard: int, level: str) -> int:
+        """Where the lines of a level are counted."""
+        self._places[shard, level] = place = self._store.place(catalog.LOG_EVENTS, (level,), shard)
+        return place
 
 
-def first_byte_ms(scope: Scope, seconds: float) -> float | None:
-    """Milliseconds from the start of a request to the first byte of its stream; None if the response is not a stream."""
-    stream = scope.get(STREAM)
-    return None if stream is None else (seconds - (stream.ended - stream.first_byte)) * 1000
+def first_byte_ms(scope: Scope, seconds: float) -> float:
+    """Milliseconds from the start of a request to the first byte of its stream."""
+    stream: Stream = scope[STREAM]
+    return (seconds - (stream.ended - stream.first_byte)) * 1000
 
 
 def _rendered(handler: Lines, scope: Scope, key: Key, level: str, seconds: float) -> bytes:
@@ -114,9 +115,8 @@ def _rendered(handler: Lines, scope: Scope, key: Key, level: str, seconds: float
     if span is not None:
         facts |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
     fields = {**_fields(key), "duration_ms": round(seconds * 1000, 3)}
-    first_byte = first_byte_ms(scope, seconds)
-    if first_byte is not None:
-        fields["first_byte_ms"] = round(first_byte, 3)
+    if STREAM in scope:
+        fields["first_byte_ms"] = round(first_byte_ms(scope, seconds), 3)
     return handler.render(facts, fields | handler.masked({**scope.get(BOUND, {})}, (*FACTS, *fields, "error_type")))
 
 
@@ -126,6 +126,6 @@ def _fields(key: Key) -> dict[str, object]:
     return fields | ({"error_type": error_type} if error_type else {})
 
 
-def _inner(fields: Mapping[str, object]) -> str:
-    """Fields as JSON without the braces."""
-    return as_json(fields)[1:-1].decode()
+def _inner(fields: Mapping[str, object]) -> bytes:
+    """Fields as JSON without the braces, as a part of a template."""
+    return as_json(fields)[1:-1].replace(b"%", b"%%")

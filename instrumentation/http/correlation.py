@@ -29,17 +29,15 @@ def correlating(app: ASGIApp) -> ASGIApp:
         if ID in scope or scope["type"] not in _KINDS:
             return await app(scope, receive, send)
         scope[ID] = current = _taken(scope)
-        answered = (_ANSWERED, current.encode())
 
         def answering(message: Message) -> Awaitable[None]:  # a coroutine for every chunk of a stream would cost
-            with_id = message
             try:
                 if message["type"] in _STARTS:
                     scope[SPAN] = current_span()
-                    with_id = _with_header(message, answered)
+                    message = _with_header(message, (_ANSWERED, current.encode()))
             except Exception:  # noqa: BLE001, S110 - a message without a type is the server's to refuse
                 pass
-            return send(with_id)
+            return send(message)
 
         outer = _current.get()
         _current.set(current)
@@ -62,8 +60,11 @@ _STARTS = frozenset(("http.response.start", "websocket.accept", "websocket.http.
 
 def _with_header(message: Message, answered: tuple[bytes, bytes]) -> Message:
     """A message with the id; as it is where the app has given one."""
-    headers = list(message.get("headers") or ())  # an iterator gives them only once
-    if not any(name == _ANSWERED for name, _ in headers):
+    headers = [*(message.get("headers") or ())]  # an iterator gives them only once; the app may use its list again
+    for name, _ in headers:
+        if name == _ANSWERED:
+            break
+    else:
         headers.append(answered)
     return {**message, "headers": headers}
 

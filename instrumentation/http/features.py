@@ -197,7 +197,8 @@ def logs(app: Instrumented) -> Feature:
     configure_unless_configured(app.settings, app.store)
     if not app.settings.logging.access:
         return Feature(begin=begin, flush=end)
-    return Feature(layer=noting, listener=AccessLines(app.settings, app.store, app.recorder), begin=begin, flush=end)
+    lines = AccessLines(app.settings, app.store, app.recorder)
+    return Feature(layer=noting, listener=lines.write, begin=begin, flush=end)
 
 
 def request_hook(app: Instrumented) -> Feature:

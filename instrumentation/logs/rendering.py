@@ -60,9 +60,10 @@ class Clock:
         whole = int(seconds)
         kept, text = self._kept
         if kept != whole:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(whole))
             self._kept = whole, text  # at once, since other threads read it
-        return f"{text}.{int((seconds - whole) * 1e6):06d}Z"
+        microseconds = str(1_000_000 + int((seconds - whole) * 1e6))  # faster than a format with zeros
+        return f"{text}{microseconds[1:]}Z"
 
 
 class Json:
