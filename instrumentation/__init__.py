@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from instrumentation.auditing import AuditError, audit, audit_async
     from instrumentation.client import instrument_client
     from instrumentation.correlation import correlation_id
+    from instrumentation.databases import instrument_database
     from instrumentation.environment import read_environment
     from instrumentation.errors import (
         AppError,
@@ -71,6 +72,7 @@ _HOME = {
     "http_check": "health.checks",
     "instrument": "http",
     "instrument_client": "client",
+    "instrument_database": "databases",
     "job": "signals",
     "load_settings": "settings",
     "problem_documents": "http.problems",
@@ -117,6 +119,7 @@ __all__ = [
     "http_check",
     "instrument",
     "instrument_client",
+    "instrument_database",
     "job",
     "load_settings",
     "problem_documents",

@@ -21,6 +21,7 @@ SEVERITIES = ("critical", "warning")
 OURS = frozenset(
     {
         *("AuditEntriesLost", "CPUSaturated", "CollectorDroppingData", "CollectorMissing", "CollectorQueueFilling"),
+        *("ConnectionPoolNearLimit", "RepeatedQueriesGrowing"),
         *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
         *(
             "HealthCheckFailing",

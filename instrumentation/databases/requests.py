@@ -1,0 +1,39 @@
+"""The queries of one request: how many there are, and which statement is repeated."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from instrumentation.databases.callers import line_of_service
+
+_MOST_STATEMENTS = 1000  # of one request that are distinguished
+
+
+class Tally:
+    """The queries of a request. Threads and tasks of the request share it.
+
+    Two threads that run the same statement at the same moment may count it once; a lock would cost every query more.
+
+    Attributes:
+        counts: Statement to how often it ran.
+        lines: Statement that is repeated to the line of the service's code that repeats it.
+    """
+
+    __slots__ = ("counts", "lines")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.lines: dict[str, str] = {}
+
+    def begin(self, statement: str) -> None:
+        """Count the first query with a statement."""
+        if len(self.counts) < _MOST_STATEMENTS:
+            self.counts[statement] = 1
+
+    def repeat(self, statement: str) -> None:
+        """Look up which line of code repeats a query."""
+        self.lines[statement] = line_of_service()
+
+
+current: ContextVar[Tally | None] = ContextVar("sidelight_queries", default=None)
+"""The tally of the current request."""
