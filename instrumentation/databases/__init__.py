@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
 
+from instrumentation.databases.pools import pool_values
 from instrumentation.databases.queries import Queries, metrics_of
 from instrumentation.errors import InstrumentationError
 from instrumentation.names import checked_name
@@ -12,11 +14,20 @@ from instrumentation.store import Store, default_store
 
 if TYPE_CHECKING:
     from instrumentation.databases.interface import Adapter
+    from instrumentation.sampler import Values
 
 _Client = TypeVar("_Client")
-_MARK = "_sidelight_database"
+_observed: WeakSet[object] = WeakSet()
+_observed_pools: list[object] = []  # of asyncpg, which cannot be referred to weakly
 
 _ADAPTERS = {
+    "asyncpg.Connection": "asyncpg.Asyncpg",
+    "asyncpg.Pool": "asyncpg.Asyncpg",
+    "psycopg.AsyncConnection": "psycopg.Psycopg",
+    "psycopg.Connection": "psycopg.Psycopg",
+    "psycopg_pool.AsyncConnectionPool": "psycopg.Psycopg",
+    "psycopg_pool.ConnectionPool": "psycopg.Psycopg",
+    "redis.Redis": "redis.Redis",
     "sqlalchemy.AsyncEngine": "sqlalchemy.SQLAlchemy",
     "sqlalchemy.Engine": "sqlalchemy.SQLAlchemy",
 }
@@ -30,7 +41,8 @@ def instrument_database(client: _Client, *, name: str | None = None, store: Stor
     ``SELECT orders``, never with values. Of clients that are built on each other, instrument one.
 
     Args:
-        client: An ``Engine`` or ``AsyncEngine`` of SQLAlchemy.
+        client: An ``Engine`` or ``AsyncEngine`` of SQLAlchemy; a pool or a connection of asyncpg or psycopg; a client of
+            redis-py. Those of asyncio too.
         name: The name of the connection pool; by default, host, port and database. It becomes a label.
         store: The store to count in; the process's own by default.
 
@@ -40,15 +52,31 @@ def instrument_database(client: _Client, *, name: str | None = None, store: Stor
     adapter = _adapter(client)
     if name is not None:
         checked_name("pool", name)
-    marked = getattr(client, "sync_engine", client)
-    if getattr(marked, _MARK, False) is True:
+    if not _is_new(getattr(client, "sync_engine", client)):
         return client
-    setattr(marked, _MARK, True)
     metrics = metrics_of(store or default_store())
-    metrics.is_used = True
-    adapter.listen(Queries(adapter.address, metrics).count)
-    metrics.pools.watch(name or adapter.address.pool_name, adapter.pool)
+    metrics.is_used, metrics.is_late = True, metrics.is_late or adapter.is_late
+    adapter.listen(Queries(adapter.address, metrics, is_tallied=adapter.address.system != "redis").count)
+    pool_name = name or adapter.address.pool_name
+
+    def values() -> Values | None:
+        state = adapter.pool()
+        return None if state is None else pool_values(pool_name, state)
+
+    metrics.sampler.watch(f"connection pool {pool_name}", values)
     return client
+
+
+def _is_new(client: object) -> bool:
+    """Whether a client is not observed yet; from now on it is."""
+    if client in _observed_pools or (_is_weak(client) and client in _observed):
+        return False
+    (_observed.add if _is_weak(client) else _observed_pools.append)(client)
+    return True
+
+
+def _is_weak(client: object) -> bool:
+    return hasattr(type(client), "__weakref__")
 
 
 def _adapter(client: object) -> Adapter:
@@ -59,6 +87,7 @@ def _adapter(client: object) -> Adapter:
             made: Adapter = getattr(import_module(f"{__name__}.{module}"), adapter)(client)
             return made
     raise InstrumentationError(
-        f"instrument_database() got {type(client).__name__}; give an Engine or AsyncEngine of SQLAlchemy.",
+        f"instrument_database() got {type(client).__name__}; give an Engine or AsyncEngine of SQLAlchemy, "
+        "a pool or a connection of asyncpg or psycopg, or a client of redis-py.",
         code="database_invalid",
     )

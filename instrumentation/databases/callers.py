@@ -7,9 +7,10 @@ import sys
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asyncio import Task
     from collections.abc import Iterator
     from types import FrameType
 
@@ -37,6 +38,18 @@ def shown_path(file: str) -> str:
         return str(Path(file).relative_to(Path.cwd()))
     except (ValueError, OSError):
         return file
+
+
+def line_of_task(task: Task[Any]) -> str:
+    """File and line of the service's innermost coroutine that a task awaits; empty if there is none."""
+    found = ""
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None)
+        shown = shown_path(frame.f_code.co_filename) if frame else ""
+        found = f"{shown}:{frame.f_lineno}" if frame and shown else found
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None)
+    return found
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:

@@ -66,6 +66,10 @@ class Adapter(Protocol):
     def address(self) -> Address:
         """Which database the client talks to."""
 
+    @property
+    def is_late(self) -> bool:
+        """Whether queries are counted in a later turn of the event loop."""
+
     def listen(self, count: Count) -> None:
         """Count each query from now on."""
 

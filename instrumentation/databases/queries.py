@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 
 from instrumentation import catalog
 from instrumentation.databases.callers import line_of_service
-from instrumentation.databases.pools import Pools
 from instrumentation.databases.requests import current
 from instrumentation.databases.summaries import MOST_READ, summary
 from instrumentation.log_once import LogOnce
+from instrumentation.sampler import sampler_of
 from instrumentation.settings.databases import Databases
 from instrumentation.store import add, observe
 
@@ -37,17 +37,17 @@ class DatabaseMetrics:
     Attributes:
         repeated: How often a request may run the same statement.
         slow: The duration from which on a query is slow, in seconds.
-        pools: The connection pools.
+        sampler: Reads the connection pools.
         is_used: Whether any database is observed.
         is_late: Whether a library reports queries in a later turn of the event loop.
         store: Where to count.
         log_once: Logs what repeats with every query once.
     """
 
-    __slots__ = ("__weakref__", "is_late", "is_used", "log_once", "pools", "repeated", "slow", "store")
+    __slots__ = ("__weakref__", "is_late", "is_used", "log_once", "repeated", "sampler", "slow", "store")
 
     def __init__(self, store: Store) -> None:
-        self.pools = Pools(store)
+        self.sampler = sampler_of(store)
         self.is_used = self.is_late = False
         self.store = store
         self.log_once = LogOnce()
@@ -142,7 +142,7 @@ class Queries:
     ) -> tuple[int, AbstractContextManager[object], Buffer]:
         store = self._metrics.store
         labels = (*self._labels, summary(statement), "" if error is None else self._named(error))
-        self._metrics.pools.begin()
+        self._metrics.sampler.begin()
         with store.lock:
             if not self._bound[2] or len(self._bound[0]) > _MOST_STATEMENTS:
                 self._bound = ({}, store.lock, store.buffer)

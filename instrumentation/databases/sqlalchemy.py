@@ -26,6 +26,8 @@ class SQLAlchemy:
         engine: The engine.
     """
 
+    is_late = False
+
     def __init__(self, engine: Any) -> None:
         engine = getattr(engine, "sync_engine", engine)
         url, name = engine.url, engine.dialect.name

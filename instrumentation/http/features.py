@@ -145,7 +145,9 @@ def databases(app: Instrumented) -> Feature:
     """The queries of each request, if a database is observed."""
     metrics = metrics_of(app.store)
     metrics.settle(app.settings.databases)
-    return Feature(layer=partial(tallying, metrics=metrics), listener=counting_queries(metrics))
+    return Feature(
+        layer=partial(tallying, metrics=metrics), listener=counting_queries(metrics), begin=metrics.sampler.begin
+    )
 
 
 def tracing(app: Instrumented) -> Feature:

@@ -28,7 +28,7 @@ def tallying(app: ASGIApp, metrics: DatabaseMetrics) -> ASGIApp:
 
     def tallied(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # a coroutine would cost
         if metrics.is_used and scope["type"] == "http" and TALLY not in scope:
-            scope[TALLY] = tally = Tally()
+            scope[TALLY] = tally = Tally(asyncio.current_task() if metrics.is_late else None)
             current.set(tally)
         return app(scope, receive, send)
 

@@ -34,7 +34,7 @@ def store() -> LocalStore:
 
 def values(store: LocalStore, name: str) -> dict[tuple[str, ...], float]:
     """Labels to value; for a histogram, the number of values."""
-    metrics_of(store).pools.read()
+    metrics_of(store).sampler.read()
     return {
         one.labels: sum(one.slots[:-1]) if one.edges else one.slots[0]
         for one in store.series()

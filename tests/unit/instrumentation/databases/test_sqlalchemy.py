@@ -198,7 +198,7 @@ def test_a_slow_query_is_counted_and_its_line_logged_once(
 
 
 def state(store: LocalStore) -> dict[str, float]:
-    metrics_of(store).pools.read()
+    metrics_of(store).sampler.read()
     count = values(store, "db_client_connection_count")
     return {
         "used": count["shop", "used"],
