@@ -256,6 +256,42 @@ DB_CLIENT_CONNECTION_TIMEOUTS = Metric(
     help="Callers that got no connection of a connection pool in time.",
     labels=_POOL,
 )
+DATABASE_MIGRATIONS_PENDING = Metric(
+    name="database_migrations_pending",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Migrations of the code that a database does not have yet, when it was checked last.",
+    labels=("db_namespace",),
+    combine="max",
+)
+CACHE_REQUESTS = Metric(
+    name="cache_requests_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Look-ups in a cache by outcome: hit or miss.",
+    labels=("cache", "outcome"),
+)
+CACHE_ENTRIES = Metric(
+    name="cache_entries",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Entries in a cache. Each worker has its own, unless the cache is a server.",
+    labels=("cache",),
+)
+CACHE_EVICTIONS = Metric(
+    name="cache_evictions_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Entries that a cache dropped because it was full.",
+    labels=("cache",),
+)
+CACHE_READ_FAILURES = Metric(
+    name="cache_read_failures_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Failed reads of the statistics of a cache server: an error or a timeout.",
+    labels=("cache",),
+)
 ACTIVE_USER_REGISTER = Metric(
     name="active_user_register",
     kind=Kind.GAUGE,

@@ -38,6 +38,7 @@ from dashboards.model import (
     table,
     traffic_light,
 )
+from dashboards.pages.caches import cache_panels
 from dashboards.pages.databases import database_panels, pool_graph
 from dashboards.pages.signals import signal_rows
 from instrumentation import catalog
@@ -109,6 +110,7 @@ def _details(settings: Settings) -> tuple[Row, ...]:
         "Websockets and streams": _streams(settings),
         "Dependencies": _dependencies(settings),
         "Databases": database_panels(settings),
+        "Caches": cache_panels(settings),
         "Queues": _queues(settings),
         "CPU, memory and disk of each instance": _resources(settings),
         "Container limits": _limits(settings),

@@ -13,8 +13,9 @@ import pytest
 import redis as redis_py
 from psycopg import sql
 
-from instrumentation import instrument_database
+from instrumentation import instrument_database, watch_cache
 from instrumentation.databases.queries import metrics_of
+from instrumentation.store.process_store import ProcessStore
 from tests.integration.instrumentation.databases.test_postgresql import LIMIT, ROWS, request, store, values
 
 if TYPE_CHECKING:
@@ -158,3 +159,22 @@ def test_an_async_client_of_redis(redis: Process, store: LocalStore) -> None:
 
     asyncio.run(ask())
     assert values(store, OPERATIONS) == {("redis", "0", "SET", ""): 1, ("redis", "0", "PIPELINE", ""): 1}
+
+
+def test_a_redis_server_as_a_cache(redis: Process) -> None:
+    store = ProcessStore(lambda: None)
+    store.turn(on=True)
+    client = redis_py.Redis.from_url(redis.url)
+    client.set("key", 7)
+    assert (client.get("key"), client.get("gone")) == (b"7", None)
+    watch_cache("server", client, store=store)
+    assert {
+        (one.metric.name, one.labels): one.slots[0] for one in store.series() if one.metric.name.startswith("cache_")
+    } == {
+        ("cache_requests_total", ("server", "hit")): 1,
+        ("cache_requests_total", ("server", "miss")): 1,
+        ("cache_entries", ("server",)): 1,
+        ("cache_evictions_total", ("server",)): 0,
+        ("cache_read_failures_total", ("server",)): 0,
+    }
+    client.close()
