@@ -15,6 +15,7 @@ from alerts.conditions.collector_data import (
     COLLECTOR_QUEUE_FILLING,
     collector_rules,
 )
+from alerts.conditions.connection_pool import CONNECTION_POOL_NEAR_LIMIT
 from alerts.conditions.cpu import CPU_SATURATED
 from alerts.conditions.daily_cost import DAILY_COST_OVER_BUDGET
 from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
@@ -27,6 +28,7 @@ from alerts.conditions.latency import HIGH_LATENCY_P95
 from alerts.conditions.losses import AUDIT_ENTRIES_LOST, LOG_LINES_LOST, QUEUE_READ_FAILING, loss_rules
 from alerts.conditions.memory import MEMORY_NEAR_LIMIT
 from alerts.conditions.queue_backlog import QUEUE_BACKLOG_GROWING
+from alerts.conditions.repeated_queries import REPEATED_QUERIES_GROWING
 from alerts.conditions.restarts import INSTANCE_RESTARTING
 from alerts.conditions.self_monitoring import SCRAPES_SLOW, SERIES_LIMIT_REACHED, STORE_DEGRADED
 from alerts.conditions.service_absent import SERVICE_ABSENT
@@ -36,6 +38,7 @@ from alerts.conditions.workflow_failures import WORKFLOW_FAILURES, WORKFLOW_KEEP
 from alerts.left_out import without_left_out
 from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.recording.cost import cost_rules
+from alerts.recording.databases import database_rules
 from alerts.recording.own_thresholds import own_threshold_rules
 from alerts.recording.services import (
     deployment_rules,
@@ -75,6 +78,8 @@ ALERTS = (
     CPU_SATURATED,
     MEMORY_NEAR_LIMIT,
     DISK_FILLING_UP,
+    CONNECTION_POOL_NEAR_LIMIT,
+    REPEATED_QUERIES_GROWING,
     WORKFLOW_FAILURES,
     WORKFLOW_KEEPS_FAILING,
     DAILY_COST_OVER_BUDGET,
@@ -107,6 +112,7 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "users": users_rules,
     "queues": queue_rules,
     "resources": resource_rules,
+    "databases": database_rules,
     "workflows": workflow_rules,
     "cost": cost_rules,
     "losses": loss_rules,

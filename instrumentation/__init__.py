@@ -11,8 +11,10 @@ from instrumentation.version import __version__
 
 if TYPE_CHECKING:
     from instrumentation.auditing import AuditError, audit, audit_async
+    from instrumentation.caches import watch_cache
     from instrumentation.client import instrument_client
     from instrumentation.correlation import correlation_id
+    from instrumentation.databases import instrument_database
     from instrumentation.environment import read_environment
     from instrumentation.errors import (
         AppError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from instrumentation.health.checks import http_check, redis_check, sqlalchemy_check, tcp_check
+    from instrumentation.health.migrations import alembic_check
     from instrumentation.health.monitor import health_check
     from instrumentation.http import instrument, uninstrument
     from instrumentation.http.finished import FinishedRequest
@@ -62,6 +65,7 @@ _HOME = {
     "SettingsError": "errors",
     "SidelightError": "errors",
     "ValidationError": "errors",
+    "alembic_check": "health.migrations",
     "audit": "auditing",
     "audit_async": "auditing",
     "configure_logging": "logs",
@@ -73,6 +77,7 @@ _HOME = {
     "http_check": "health.checks",
     "instrument": "http",
     "instrument_client": "client",
+    "instrument_database": "databases",
     "instrument_process": "process",
     "instrument_tasks": "tasks",
     "job": "signals",
@@ -88,6 +93,7 @@ _HOME = {
     "tcp_check": "health.checks",
     "time_limit": "timeouts",
     "uninstrument": "http",
+    "watch_cache": "caches",
     "workflow": "workflows",
     "workflow_created": "workflows",
 }
@@ -110,6 +116,7 @@ __all__ = [
     "SidelightError",
     "ValidationError",
     "__version__",
+    "alembic_check",
     "audit",
     "audit_async",
     "configure_logging",
@@ -121,6 +128,7 @@ __all__ = [
     "http_check",
     "instrument",
     "instrument_client",
+    "instrument_database",
     "instrument_process",
     "instrument_tasks",
     "job",
@@ -136,6 +144,7 @@ __all__ = [
     "tcp_check",
     "time_limit",
     "uninstrument",
+    "watch_cache",
     "workflow",
     "workflow_created",
 ]

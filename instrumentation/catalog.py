@@ -192,6 +192,106 @@ HTTP_CLIENT_REQUEST_DURATION = Metric(
     buckets=(*HTTP_SECONDS, 30.0, 60.0),  # language models take longer than 10 s
     folded=("server_address",),
 )
+# OpenTelemetry semantic conventions, database metrics: names, labels, units and, for operations, bucket edges.
+_POOL = ("db_client_connection_pool_name",)
+DB_CLIENT_OPERATION_DURATION = Metric(
+    name="db_client_operation_duration_seconds",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.SECONDS,
+    help="Duration of queries and other operations of database clients, by summary of the statement.",
+    labels=("db_system_name", "db_namespace", "db_query_summary", "error_type"),
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0),
+    folded=("db_query_summary",),
+)
+DB_CLIENT_SLOW_QUERIES = Metric(
+    name="db_client_slow_queries_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Queries that took at least databases.slow_query_seconds, by summary of the statement.",
+    labels=("db_system_name", "db_namespace", "db_query_summary"),
+    folded=("db_query_summary",),
+)
+DB_CLIENT_QUERIES_PER_REQUEST = Metric(
+    name="db_client_queries_per_request",
+    kind=Kind.HISTOGRAM,
+    unit=Unit.COUNT,
+    help="Queries that a request ran. Requests without queries are not counted.",
+    labels=("http_route",),
+    buckets=(1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0),
+    folded=("http_route",),
+)
+DB_CLIENT_REPEATED_QUERIES = Metric(
+    name="db_client_repeated_queries_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Queries beyond databases.repeated_queries with the same statement in one request, which are N+1 queries.",
+    labels=("http_route",),
+    folded=("http_route",),
+)
+DB_CLIENT_CONNECTION_COUNT = Metric(
+    name="db_client_connection_count",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Open connections of a connection pool by state: idle or used.",
+    labels=(*_POOL, "db_client_connection_state"),
+)
+DB_CLIENT_CONNECTION_MAX = Metric(
+    name="db_client_connection_max",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Maximum number of open connections of a connection pool.",
+    labels=_POOL,
+)
+DB_CLIENT_CONNECTION_PENDING_REQUESTS = Metric(
+    name="db_client_connection_pending_requests",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Callers that wait for a connection of a connection pool.",
+    labels=_POOL,
+)
+DB_CLIENT_CONNECTION_TIMEOUTS = Metric(
+    name="db_client_connection_timeouts_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Callers that got no connection of a connection pool in time.",
+    labels=_POOL,
+)
+DATABASE_MIGRATIONS_PENDING = Metric(
+    name="database_migrations_pending",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Migrations of the code that a database does not have yet, when it was checked last.",
+    labels=("db_namespace",),
+    combine="max",
+)
+CACHE_REQUESTS = Metric(
+    name="cache_requests_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Look-ups in a cache by outcome: hit or miss.",
+    labels=("cache", "outcome"),
+)
+CACHE_ENTRIES = Metric(
+    name="cache_entries",
+    kind=Kind.GAUGE,
+    unit=Unit.COUNT,
+    help="Entries in a cache. Each worker has its own, unless the cache is a server.",
+    labels=("cache",),
+)
+CACHE_EVICTIONS = Metric(
+    name="cache_evictions_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Entries that a cache dropped because it was full.",
+    labels=("cache",),
+)
+CACHE_READ_FAILURES = Metric(
+    name="cache_read_failures_total",
+    kind=Kind.COUNTER,
+    unit=Unit.COUNT,
+    help="Failed reads of the statistics of a cache server: an error or a timeout.",
+    labels=("cache",),
+)
 ACTIVE_USER_REGISTER = Metric(
     name="active_user_register",
     kind=Kind.GAUGE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from alerts.conditions.connection_pool import NAME as CONNECTION_POOL_NEAR_LIMIT
 from alerts.conditions.cpu import NAME as CPU_SATURATED
 from alerts.conditions.disk import NAME as DISK_FILLING_UP
 from alerts.conditions.error_budget import BURNS
@@ -13,6 +14,7 @@ from alerts.conditions.error_rate import NAME as HIGH_ERROR_RATE
 from alerts.conditions.latency import NAME as HIGH_LATENCY
 from alerts.conditions.memory import NAME as MEMORY_NEAR_LIMIT
 from alerts.conditions.queue_backlog import NAME as QUEUE_BACKLOG
+from alerts.conditions.repeated_queries import NAME as REPEATED_QUERIES_GROWING
 from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.errors import CALLED
 from alerts.recording.own_thresholds import own_threshold_rules
@@ -36,6 +38,8 @@ from dashboards.model import (
     table,
     traffic_light,
 )
+from dashboards.pages.caches import cache_panels
+from dashboards.pages.databases import database_panels, pool_graph
 from dashboards.pages.signals import signal_rows
 from instrumentation import catalog
 
@@ -90,6 +94,8 @@ _RUNBOOKS: Mapping[str, str] = {
     "CPU usage": CPU_SATURATED,
     "Memory usage": MEMORY_NEAR_LIMIT,
     "Disk usage": DISK_FILLING_UP,
+    "Connection pool usage": CONNECTION_POOL_NEAR_LIMIT,
+    "Repeated queries": REPEATED_QUERIES_GROWING,
 }
 """The alert that the panels with such titles are about."""
 
@@ -103,6 +109,8 @@ def _details(settings: Settings) -> tuple[Row, ...]:
         "Users": _users(settings),
         "Websockets and streams": _streams(settings),
         "Dependencies": _dependencies(settings),
+        "Databases": database_panels(settings),
+        "Caches": cache_panels(settings),
         "Queues": _queues(settings),
         "CPU, memory and disk of each instance": _resources(settings),
         "Container limits": _limits(settings),
@@ -758,6 +766,7 @@ _JUDGED: Mapping[str, tuple[str, Callable[..., Panel]]] = {
     "cpu_used_ratio": ("CPU usage", _cpu_graph),
     "memory_used_ratio": ("Memory usage", _memory_graph),
     "disk_used_ratio": ("Disk usage", _disk_graph),
+    "pool_used_ratio": ("Connection pool usage", pool_graph),
 }
 """Thresholds that are drawn as lines on a graph: threshold to the graph's title and the function that makes it."""
 

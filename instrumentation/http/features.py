@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from instrumentation import resources
 from instrumentation.auditing import auditor_of
+from instrumentation.databases.queries import metrics_of
 from instrumentation.health.monitor import checks_of
 from instrumentation.http.correlation import correlating
 from instrumentation.http.finished import calling
 from instrumentation.http.health import health_pages
+from instrumentation.http.queries import counting_queries, tallying
 from instrumentation.http.refused_requests import count_refused_requests
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
@@ -147,6 +149,15 @@ def audit_trail(app: Observed) -> Feature:
     return Feature(begin=auditor.begin, flush=auditor.end)
 
 
+def databases(app: Instrumented) -> Feature:
+    """The queries of each request, if a database is observed."""
+    metrics = metrics_of(app.store)
+    metrics.settle(app.settings.databases)
+    return Feature(
+        layer=partial(tallying, metrics=metrics), listener=counting_queries(metrics), begin=metrics.sampler.begin
+    )
+
+
 def tracing(app: Instrumented) -> Feature:
     """Traces, if they have an endpoint. Otherwise OpenTelemetry is not loaded."""
     if app.settings.tracing.endpoint is None:
@@ -213,6 +224,7 @@ FEATURES: tuple[Callable[[Instrumented], Feature], ...] = (
     team_signals,
     active_users,
     audit_trail,
+    databases,
     tracing,
     correlation,
     health,

@@ -12,6 +12,7 @@ from instrumentation.settings.audit import Audit
 from instrumentation.settings.budget import Budget
 from instrumentation.settings.collector import Collector
 from instrumentation.settings.dashboards import LONGEST_OWNER, Dashboards
+from instrumentation.settings.databases import Databases
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault, shown
 from instrumentation.settings.health import Health
@@ -39,6 +40,7 @@ class Settings(Section):
     slo: Slo = Slo()
     budget: Budget = Budget()
     http: Http = Http()
+    databases: Databases = Databases()
     metrics: Metrics = Metrics()
     process: Process = Process()
     resources: Resources = Resources()

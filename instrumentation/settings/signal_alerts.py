@@ -28,6 +28,7 @@ OURS = frozenset(
             "CollectorMissing",
             "CollectorQueueFilling",
         ),
+        *("ConnectionPoolNearLimit", "RepeatedQueriesGrowing"),
         *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
         *(
             "HealthCheckFailing",

@@ -101,6 +101,13 @@ class BudgetLevels(Levels):
     critical: BudgetRatio = 1.0
 
 
+class PoolLevels(Levels):
+    """Shares of the connections that a pool may open."""
+
+    warning: Ratio = 0.8
+    critical: Ratio = 0.95
+
+
 class RatioOverride(Levels):
     """Levels for some services; what is left out stays as it is for all."""
 
@@ -135,6 +142,7 @@ _PARTS = {
     "queue_depth": "queue",
     "queue_oldest_age_seconds": "queue",
     "workflow_failure_ratio": "workflow",
+    "pool_used_ratio": "db_client_connection_pool_name",
 }
 
 
@@ -150,6 +158,7 @@ class Override(Section):
     queue_depth: CountOverride = CountOverride()
     queue_oldest_age_seconds: SecondsOverride = SecondsOverride()
     workflow_failure_ratio: RatioOverride = RatioOverride()
+    pool_used_ratio: RatioOverride = RatioOverride()
     daily_usd: Usd | None = None
 
     @property
@@ -171,6 +180,10 @@ class Thresholds(Section):
     queue_depth: DepthLevels = DepthLevels()
     queue_oldest_age_seconds: AgeLevels = AgeLevels()  # few items that nobody takes are a backlog too
     workflow_failure_ratio: WorkflowLevels = WorkflowLevels()
+    pool_used_ratio: PoolLevels = (
+        PoolLevels()
+    )  # of a full pool, the next request waits, by default for 30 s in SQLAlchemy
+    repeated_queries_growth: Count = 1  # of each request since a deployment; see databases.repeated_queries
     overrides: Annotated[tuple[Override, ...], Field(strict=False), Allowed(text="give a list of overrides")] = ()
 
     @property

@@ -1,0 +1,12 @@
+"""Section ``databases``: which queries are slow, or repeated."""
+
+from __future__ import annotations
+
+from instrumentation.settings.types import Count, Seconds, Section
+
+
+class Databases(Section):
+    """Which queries of databases stand out."""
+
+    repeated_queries: Count = 5  # the same statement more often than this within one request is an N+1 query
+    slow_query_seconds: Seconds = 1.0
