@@ -48,6 +48,7 @@ def test_each_signal_has_a_panel_and_each_alert_that_judges_something_else() -> 
         "BackupOld: age of backup_timestamp_seconds",
         "nightly_import: time since the last success",
         "ImportFails: share of nightly_import",
+        "price_refresh: lateness",
     ]
     assert panels(SETTINGS, "operations") == {}
 
