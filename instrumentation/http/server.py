@@ -192,7 +192,9 @@ class _Server(ThreadingHTTPServer):
         closed = self.connections.admit(request, client_address[0])
         if closed is not None:
             self._hang_up(closed, "was one too many")
-        if closed is not request:
+        if closed is request:
+            self.shutdown_request(request)
+        else:
             super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:

@@ -365,3 +365,12 @@ def test_a_forked_child_does_not_keep_the_port_of_a_worker_that_is_gone() -> Non
         socket.create_server((LOOPBACK, port)).close()
     finally:
         end(parent)
+
+
+def test_a_connection_without_a_place_is_closed_at_once(opened: list[OwnPort], monkeypatch: pytest.MonkeyPatch) -> None:
+    own = own_port(opened)
+    monkeypatch.setattr(bound_server(own).connections, "admit", lambda request, _: request)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with socket.create_connection((LOOPBACK, own.port)) as client:
+        assert is_closed(client)
+        until(lambda: len(list(Path("/proc/self/fd").iterdir())) == before + 1)  # this end alone
