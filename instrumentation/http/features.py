@@ -140,13 +140,20 @@ def tracing(app: Instrumented) -> Feature:
         return Feature()
     traces = traces_of(app.store, app.settings)
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
-    layer, undo = traces.follow(app.app, excluded, app.routes)
+    followed = traces.follow(app.app, excluded, app.routes.template)
+
+    def layer(inner: ASGIApp) -> ASGIApp:
+        if followed.is_ours and followed.layer is not None:
+            return followed.layer(inner)
+        from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - only for OpenTelemetry's
+
+        return naming_spans(inner if followed.layer is None else followed.layer(keeping_headers(inner)), app.routes)
 
     def begin() -> None:
         traces.begin()
         traces.log(app.app)
 
-    return Feature(layer=layer, begin=begin, flush=traces.end, undo=undo)
+    return Feature(layer=layer, begin=begin, flush=traces.end, undo=followed.undo)
 
 
 def correlation(app: Instrumented) -> Feature:

@@ -8,7 +8,7 @@ import os
 import re
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
 
-    from instrumentation.asgi import ASGIApp
-    from instrumentation.http.routes import Routes
+    from instrumentation.asgi import ASGIApp, Scope
     from instrumentation.settings import Settings
     from instrumentation.store import Store
 
@@ -54,6 +53,20 @@ _OLD_NAMES = (
     "spans of requests have the names of the stable semantic conventions, although %s is %s; "
     "set tracing.instrumentation: contrib to have others"
 )
+
+
+class Followed(NamedTuple):
+    """How the spans of an app's requests are created.
+
+    Attributes:
+        layer: The layer to put around the app; None if it needs none.
+        undo: Reverts the changes to the app.
+        is_ours: Whether Sidelight creates the spans, and names them.
+    """
+
+    layer: Layer | None
+    undo: Callable[[], None]
+    is_ours: bool
 
 
 class Traces:
@@ -126,24 +139,23 @@ class Traces:
             where = _without_password(str(self._settings.endpoint))
             _log.warning("%d spans could not be sent to %s in time", self._export.waiting, where)
 
-    def follow(self, app: Any, excluded: Iterable[str], routes: Routes) -> tuple[Layer, Callable[[], None]]:
+    def follow(self, app: Any, excluded: Iterable[str], template: Callable[[Scope], str]) -> Followed:
         """Create a span for each request of an app.
 
-        Returns:
-            The layer to put around the app, and what reverts the changes to the app.
+        Args:
+            app: The app.
+            excluded: Paths without spans.
+            template: Gives the route template of a request.
         """
-        from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - only for OpenTelemetry's
-
         excluded = tuple(excluded)
         if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
-            return (lambda inner: naming_spans(inner, routes)), _nothing
+            return Followed(None, _nothing, is_ours=False)
         if not self.uses_contrib:
-            spans = ServerSpans(self.provider, routes.template, exclusion(excluded))
-            return spans.around, give_way(app, spans.tracer)
+            spans = ServerSpans(self.provider, template, exclusion(excluded))
+            return Followed(spans.around, give_way(app, spans.tracer), is_ours=True)
         if self._instrument(app, excluded):
-            return (lambda inner: naming_spans(inner, routes)), partial(self._uninstrument, app)
-        wrap = self._layer(excluded)
-        return (lambda inner: naming_spans(wrap(keeping_headers(inner)), routes)), _nothing
+            return Followed(None, partial(self._uninstrument, app), is_ours=False)
+        return Followed(self._layer(excluded), _nothing, is_ours=False)
 
     def _instrument(self, app: Any, excluded: Iterable[str]) -> bool:
         """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
