@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks import audit, importing, memory, merging, redaction, rendering, request_path
+from benchmarks import audit, importing, memory, merging, redaction, rendering, request_path, starting
 from benchmarks.cases import CASES, LOGS, TRACES
-from benchmarks.variants import VARIANTS, WITH_LOGS, WITH_TRACES
+from benchmarks.variants import STARTED, VARIANTS, WITH_LOGS, WITH_TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ SECTIONS: dict[str, Callable[[Effort], Table]] = {
     "merge": merging.table,
     "memory": lambda _: memory.table(VARIANTS),
     "import": partial(importing.table, VARIANTS),
+    "start": partial(starting.table, STARTED),
 }
 IN_QUICK = ("response", "nested")
 """The measurements of ``--quick``."""

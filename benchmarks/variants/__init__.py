@@ -137,6 +137,15 @@ WITH_TRACES = (
     ),
 )
 """Variants with metrics and traces, and the traces of OpenTelemetry's own instrumentation."""
+STARTED = (
+    Variant(name="sidelight_logs", title="Sidelight, defaults", distributions=("sidelight",)),
+    Variant(name="sidelight_everything", title="Sidelight, everything on", distributions=TRACED),
+    INSTRUMENTATOR,
+    EXPORTER,
+    CONTRIB,
+    BUNDLE,
+)
+"""Variants whose start is measured."""
 HAS_SHARED_STORE = find_spec("instrumentation.store.shared_store") is not None
 VARIANTS = tuple(row for row in EVERY if row is not SIDELIGHT_SHARED or HAS_SHARED_STORE)
 """All variants."""

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 import instrumentation
 from benchmarks.asgi import body_of
 from benchmarks.variants import Installed
-from instrumentation.settings import Settings
+from instrumentation.settings import parse_settings
 from instrumentation.store import LocalStore
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def install(build: Callable[..., FastAPI]) -> Installed:
 
 def with_defaults(build: Callable[..., FastAPI], compiled: ModuleType | None = None) -> Installed:
     """Instrument the service with default settings, compiled or not."""
-    store = LocalStore()
+    store, settings = LocalStore(), parse_settings({})
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    instrumentation.configure_logging(Settings(), store=store, descriptor=nowhere)
+    instrumentation.configure_logging(settings, store=store, descriptor=nowhere)
     with patch("instrumentation.speedups.module", lambda: compiled):
-        app = instrumentation.instrument(build(), settings=Settings(), store=store, registry=CollectorRegistry())
+        app = instrumentation.instrument(build(), settings=settings, store=store, registry=CollectorRegistry())
     return Installed(app, partial(body_of, app, "/metrics"))

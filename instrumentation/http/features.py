@@ -163,14 +163,12 @@ def tracing(app: Instrumented) -> Feature:
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
-    from instrumentation.http.spans import decodable, keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
+    from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
     from instrumentation.tracing.traces import AroundContrib  # noqa: PLC0415
 
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
     named = partial(naming_spans, routes=app.routes)
-    layer, undo = traces.follow(
-        app.app, excluded, app.routes.template, AroundContrib(named, decodable, keeping_headers)
-    )
+    layer, undo = traces.follow(app.app, excluded, app.routes.template, AroundContrib(named, keeping_headers))
 
     def begin() -> None:
         traces.begin()

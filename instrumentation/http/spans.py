@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.asgi_headers import with_lasting_headers
 from instrumentation.tracing.server_spans import OBSERVED
-from instrumentation.tracing.traces import GIVEN, SERVER_SPAN
+from instrumentation.tracing.traces import SERVER_SPAN
 
 if TYPE_CHECKING:
     from instrumentation.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -46,45 +45,6 @@ def keeping_headers(app: ASGIApp) -> ASGIApp:
 
     kept.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
     return kept
-
-
-def decodable(app: ASGIApp) -> ASGIApp:
-    """An ASGI app whose headers and query are UTF-8 while OpenTelemetry's instrumentation reads them.
-
-    It raises on some other bytes, so that any client could make a request fail. ``traces`` puts the client's bytes back
-    before the app gets them.
-    """
-
-    async def decoded(scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(Exception):  # a scope of another kind is the app's to refuse
-            _make_decodable(scope)
-        await app(scope, receive, send)
-
-    decoded.app = app  # type: ignore[attr-defined]  # frameworks look through a stack by this name
-    return decoded
-
-
-def _make_decodable(scope: Scope) -> None:
-    headers, query = scope["headers"], scope["query_string"]
-    if _is_utf8(query) and all(_is_utf8(name) and _is_utf8(value) for name, value in headers):
-        return
-    scope["headers"] = [(_as_utf8(name), _as_utf8(value)) for name, value in headers]
-    scope["query_string"] = _as_utf8(query)
-    scope[GIVEN] = {"headers": headers, "query_string": query}
-
-
-def _is_utf8(value: bytes) -> bool:
-    if value.isascii():
-        return True
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _as_utf8(value: bytes) -> bytes:
-    return value if _is_utf8(value) else value.decode("latin-1").encode()
 
 
 def _name(scope: Scope, routes: Routes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.patterns import MASK, STATEMENTS
 from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, DIGITS, FEWER, SECRET, takes_whole_line
 
@@ -12,13 +13,13 @@ if TYPE_CHECKING:
     from instrumentation.redaction.sensitive_keys import Keys
 
 # Read backwards, from the sign to the key: a search forwards would try each word of the text as a key.
-_BACKWARDS = re.compile(
+_BACKWARDS = lazy_pattern(
     r"(?:>=|=[:?.+|]{1,3}|==?|(?<!:):(?!:))[ \t]{0,3}([\"'\\)\]]{0,6})([\w.$\[-]{1,80})((?: [\w.-]{1,40}){0,4})"
 )
-_PAIR = re.compile(r"[(\[]b?([\"'][\w.-]{1,80})[\"'],\s{0,2}(?=b?[\"'])")
-_LAST_PAIR = re.compile(r"', b?('[\w.-]{1,80})', (?=b?'[^'\n]{0,2000}'\))")
-_OPTION = re.compile(r"(--\w[\w.-]{1,60})(?:[\"'],\s{0,2}(?=[\"'])|[ \t]{1,3}(?!--))")
-_ELEMENT = re.compile(r"<([\w:.-]{1,80})(?:\s[^<>]{0,200})?>\s{0,80}(?:<!\[CDATA\[)?(?=[^<\s])")
+_PAIR = lazy_pattern(r"[(\[]b?([\"'][\w.-]{1,80})[\"'],\s{0,2}(?=b?[\"'])")
+_LAST_PAIR = lazy_pattern(r"', b?('[\w.-]{1,80})', (?=b?'[^'\n]{0,2000}'\))")
+_OPTION = lazy_pattern(r"(--\w[\w.-]{1,60})(?:[\"'],\s{0,2}(?=[\"'])|[ \t]{1,3}(?!--))")
+_ELEMENT = lazy_pattern(r"<([\w:.-]{1,80})(?:\s[^<>]{0,200})?>\s{0,80}(?:<!\[CDATA\[)?(?=[^<\s])")
 
 _OTHERS = (
     ("',", _PAIR, "quoted"),
@@ -28,39 +29,39 @@ _OTHERS = (
     ("<", _ELEMENT, "element"),
 )
 
-_LEAD = re.compile(
+_LEAD = lazy_pattern(
     r"[ \t]*(?:\r?\n(?:[ \t]+|(?![\w.-]{1,80}\s?[:=]|\s)))?"
 )  # the next line too, unless it begins with another key
-_QUOTE = re.compile(r"[bBfFrRuU]{0,2}(?P<escape>\\*)(?P<quote>\"{3}|'{3}|\"|')")
-_OPENING = re.compile(r"[\w.]{0,80}[(\[{]")
-_BRACKET = re.compile(r"\"(?:[^\"\\]|\\.)*+(?:\"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|[()\[\]{}]", re.DOTALL)
-_QUOTES = {sign: re.compile(rf"(\\*)({sign}+)") for sign in ("'", '"')}
+_QUOTE = lazy_pattern(r"[bBfFrRuU]{0,2}(?P<escape>\\*)(?P<quote>\"{3}|'{3}|\"|')")
+_OPENING = lazy_pattern(r"[\w.]{0,80}[(\[{]")
+_BRACKET = lazy_pattern(r"\"(?:[^\"\\]|\\.)*+(?:\"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)|[()\[\]{}]", re.DOTALL)
+_QUOTES = {sign: lazy_pattern(rf"(\\*)({sign}+)") for sign in ("'", '"')}
 _CLOSED = r"[\"'](?=\s*[,}\]])|$"
 _STOPS = {
-    "element": re.compile(r"<"),
-    "quoted": re.compile(r"[,}\])\n]"),
-    "line": re.compile(rf"\n|{_CLOSED}"),
-    "prose": re.compile(rf"\n|,\s{{1,3}}[\w.-]{{1,80}}\s?[:=]|{_CLOSED}"),
-    "word": re.compile(r"\s|[&;,](?=[\w.\[\]%-]{1,80}=)|[\"'](?=[\s,;:)\]}>]|$)"),
+    "element": lazy_pattern(r"<"),
+    "quoted": lazy_pattern(r"[,}\])\n]"),
+    "line": lazy_pattern(rf"\n|{_CLOSED}"),
+    "prose": lazy_pattern(rf"\n|,\s{{1,3}}[\w.-]{{1,80}}\s?[:=]|{_CLOSED}"),
+    "word": lazy_pattern(r"\s|[&;,](?=[\w.\[\]%-]{1,80}=)|[\"'](?=[\s,;:)\]}>]|$)"),
 }
-_NOTHING = re.compile(r"(?:[Nn]one|null|nil|[Tt]rue|[Ff]alse|\*+|\{\}|\[\]|\(\)|)")
-_STATEMENT = re.compile(rf"(?i:{'|'.join(STATEMENTS)})\b")
-_ORDINARY = re.compile(  # a word, a number or a time, a path, or a name with a value
+_NOTHING = lazy_pattern(r"(?:[Nn]one|null|nil|[Tt]rue|[Ff]alse|\*+|\{\}|\[\]|\(\)|)")
+_STATEMENT = lazy_pattern(rf"(?i:{'|'.join(STATEMENTS)})\b")
+_ORDINARY = lazy_pattern(  # a word, a number or a time, a path, or a name with a value
     r"[(\[\"']?(?:[A-Za-z][a-z'-]{0,19}|[A-Z]{1,19}|(?:[A-Z][a-z]+){1,6}|[\d.:/%_-]{1,24}|/[\w./-]{1,80}|[\w.-]{1,40}=[\w./:-]{0,40})"
     r"[)\]\"'.,;:!?]{0,4}"
 )
-_PORT = re.compile(r"\d{2,5}(?![\w.-])")
-_BLOCK = re.compile(r"[|>][+-]?\d?[+-]?[ \t]*(?:#[^\n]*)?\n")  # how YAML begins a text of several lines
-_BLANKS = re.compile(r" *")
-_LETTERS = re.compile(r"[A-Za-z][A-Za-z ,.'-]*")
+_PORT = lazy_pattern(r"\d{2,5}(?![\w.-])")
+_BLOCK = lazy_pattern(r"[|>][+-]?\d?[+-]?[ \t]*(?:#[^\n]*)?\n")  # how YAML begins a text of several lines
+_BLANKS = lazy_pattern(r" *")
+_LETTERS = lazy_pattern(r"[A-Za-z][A-Za-z ,.'-]*")
 _LONGEST_PROSE = 200  # characters; a limit keeps the time linear
 _OF_A_PARSER = "detcepxenu"  # backwards
-_LOCATED = re.compile(r"\bloc\\*[\"']")
+_LOCATED = lazy_pattern(r"\bloc\\*[\"']")
 _INPUT = "input"
-_PLACEHOLDER = re.compile(r"(?:\?|\$\d+|%s|%\(\w+\)s)(?=[,;)]*(?:\s|$))")
+_PLACEHOLDER = lazy_pattern(r"(?:\?|\$\d+|%s|%\(\w+\)s)(?=[,;)]*(?:\s|$))")
 _NUMBERS = {  # under a key with this verdict, with any text after it
-    COUNTABLE: re.compile(r"(?:[\d.,_]{1,15}|\d{1,12}_\d{1,12})(?![\w.,-]|[^\s\w]{0,80}[\w%])"),
-    FEWER: re.compile(r"\d{1,3}(?![\w-]|[^\s\w]{0,80}[\w%])"),
+    COUNTABLE: lazy_pattern(r"(?:[\d.,_]{1,15}|\d{1,12}_\d{1,12})(?![\w.,-]|[^\s\w]{0,80}[\w%])"),
+    FEWER: lazy_pattern(r"\d{1,3}(?![\w-]|[^\s\w]{0,80}[\w%])"),
 }
 _CLOSERS = ")]}>\"'.,;"
 

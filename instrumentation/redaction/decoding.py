@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
 from unicodedata import decimal, normalize
 from urllib.parse import unquote
 
-DISGUISE = re.compile(r"[%\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
+from instrumentation.lazy_patterns import lazy_pattern
+
+if TYPE_CHECKING:
+    import re
+
+DISGUISE = lazy_pattern(r"[%\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
 """What any disguise has in it."""
 
-_ESCAPE = re.compile(r"(?<!\\)(?:\\+u([0-9A-Fa-f]{4})|((?:\\+x[0-9A-Fa-f]{2})+))")
-_UNSEEN = re.compile(
+_ESCAPE = lazy_pattern(r"(?<!\\)(?:\\+u([0-9A-Fa-f]{4})|((?:\\+x[0-9A-Fa-f]{2})+))")
+_UNSEEN = lazy_pattern(
     "\x1b\\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
-_DIGIT = re.compile(r"(?![0-9])\d")
+_DIGIT = lazy_pattern(r"(?![0-9])\d")
 _TURNS = 3  # what is encoded more often than that was not encoded by chance
 
 

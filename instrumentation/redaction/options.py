@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from instrumentation.errors import InstrumentationError
+from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.patterns import NUMBERS, PATTERNS, TOKENS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.redaction.sensitive_keys import CLEAR, Keys
@@ -22,7 +23,7 @@ PATTERN = "give a regular expression that RE2 supports and that does not match a
 NAMES = frozenset((URL_QUERY, *(pattern.name for table in (PATTERNS, NUMBERS, TOKENS) for pattern in table)))
 """Of the patterns."""
 
-_KEY = re.compile(r"\*?[A-Za-z][A-Za-z0-9 _.-]{0,98}\*?")
+_KEY = lazy_pattern(r"\*?[A-Za-z][A-Za-z0-9 _.-]{0,98}\*?")
 _NEEDED = "Redactor: patterns need the package google-re2, which matches in linear time; install sidelight[patterns]."
 
 

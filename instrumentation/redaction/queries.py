@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
 
+from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.patterns import MASK
+
+if TYPE_CHECKING:
+    import re
 
 URL_QUERY = "url_query"
 """The name in ``logging.redaction.allow``."""
@@ -13,12 +17,12 @@ KEYS = ("*query string", "query params", "url query")
 """Keys whose value is a query string."""
 
 # Each match starts at a word and never backtracks, so the time grows linearly with the length of a text.
-_QUERY = re.compile(r"(?<![^\s\"'<>])([^\s\"'<>?]*+\?)((?:[^\s\"'<>\\]|\\[^\"'])++)")
-_FORM = re.compile(r"(?<![^\s\"'<>(,])[\w.%~\[\]-]++=[^\s&\"'<>]*+(?:&[\w.%~\[\]-]++=[^\s&\"'<>]*+)++")
-_SLASH = re.compile(r"(?<!\w)/")
-_OF_AN_EXPRESSION = re.compile(r"[()^$|]")
-_WORD = re.compile(r"[\w%]")
-_PAIR = re.compile(r"[\w.%~\[\]-]+=")
+_QUERY = lazy_pattern(r"(?<![^\s\"'<>])([^\s\"'<>?]*+\?)((?:[^\s\"'<>\\]|\\[^\"'])++)")
+_FORM = lazy_pattern(r"(?<![^\s\"'<>(,])[\w.%~\[\]-]++=[^\s&\"'<>]*+(?:&[\w.%~\[\]-]++=[^\s&\"'<>]*+)++")
+_SLASH = lazy_pattern(r"(?<!\w)/")
+_OF_AN_EXPRESSION = lazy_pattern(r"[()^$|]")
+_WORD = lazy_pattern(r"[\w%]")
+_PAIR = lazy_pattern(r"[\w.%~\[\]-]+=")
 _CLOSERS = ").,;:]}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -13,15 +12,19 @@ from enum import Enum
 from functools import lru_cache
 from itertools import islice
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.options import KEY, LET_THROUGH, PATTERN, checked, is_key, is_let_through, is_pattern
 from instrumentation.redaction.patterns import MASK
 from instrumentation.redaction.queries import KEYS as QUERY_KEYS
 from instrumentation.redaction.queries import URL_QUERY
 from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, FEWER, LONGEST_KEY, Keys
 from instrumentation.redaction.text import LONGEST_TEXT, Texts
+
+if TYPE_CHECKING:
+    import re
 
 DEEPEST = 20
 """Containers within containers that are read; what is deeper is masked."""
@@ -39,11 +42,11 @@ _SIMPLE = frozenset((str, int, float, bool, NoneType))
 _FEW = 1000
 _SHORTEST_CARD = 10**12  # as a number
 
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = lazy_pattern(
     r"%(?:\((?P<name>[^)]*)\))?[#0 +-]*(?P<width>\*?)\d*(?:\.(?P<precision>\*?)\d*)?[hlL]?(?P<kind>[a-zA-Z%])"
 )
 # Read backwards from a placeholder: what may stand between it and a name, the name, and the words before that.
-_NAME_BEFORE = re.compile(
+_NAME_BEFORE = lazy_pattern(
     r"[\"'(\[]{0,2}\s{0,3}(?:(?:si|saw|ot|sa|>?[:=])\s{0,3})?[\"')\]]{0,3}([\w.$-]{1,80})((?: [\w.-]{1,40}){0,2})"
 )
 _LONGEST_NAME = 200

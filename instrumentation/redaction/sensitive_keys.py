@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.decoding import unfolded
 from instrumentation.redaction.patterns import COUNTED, FEW, HARMLESS, KEYS, NUMBERED, WHOLE_LINE
 
@@ -79,15 +80,15 @@ HARMLESS_KEY = (
     rf"(?:(?i:[\W_](?:{'|'.join(map(_any_case, HARMLESS))}))|[a-z0-9](?:{'|'.join(map(_capital, HARMLESS))}))$"
 )
 
-_secret = re.compile(SECRET_KEY)
-_harmless = re.compile(HARMLESS_KEY)
-_counted = re.compile(f"(?:{key_pattern(COUNTED)})$")
-_few = re.compile(f"(?:{key_pattern(FEW)})$")
-_numbered = re.compile(f"(?:{key_pattern(NUMBERED)})$")
-_whole_line = re.compile(key_pattern(WHOLE_LINE))
+_secret = lazy_pattern(SECRET_KEY)
+_harmless = lazy_pattern(HARMLESS_KEY)
+_counted = lazy_pattern(f"(?:{key_pattern(COUNTED)})$")
+_few = lazy_pattern(f"(?:{key_pattern(FEW)})$")
+_numbered = lazy_pattern(f"(?:{key_pattern(NUMBERED)})$")
+_whole_line = lazy_pattern(key_pattern(WHOLE_LINE))
 _phrases = [name.strip("*") for name in KEYS if " " in name]
-_prose = re.compile(rf"{_START}(?i:{'|'.join(map(_any_case, _phrases))})$")
-_HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*[.-][A-Za-z]{2,}")
+_prose = lazy_pattern(rf"{_START}(?i:{'|'.join(map(_any_case, _phrases))})$")
+_HOST = lazy_pattern(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*[.-][A-Za-z]{2,}")
 _TYPES = frozenset(("string", "String", "str", "text", "bytes"))  # of a declaration: var token string = "..."
 _LAST_WORDS = frozenset(phrase.split()[-1] for phrase in _phrases)
 

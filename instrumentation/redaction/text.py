@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.assignments import without_assigned
 from instrumentation.redaction.decoding import DISGUISE, unfolded
 from instrumentation.redaction.options import compiled
@@ -23,16 +24,16 @@ LONGEST_TEXT = 32_000
 """Characters of a text that are read; the rest is masked. A line of a log holds half of it."""
 
 # A text without any of these holds no secret. A search for each is faster than one search for any.
-_SIGN = re.compile(r"[=:@%\\<(\[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
-_TOKEN = re.compile(r"[A-Zg-z_~][A-Za-z0-9_.+/=-]{12}")
-_DIGITS = re.compile(r"[0-9][0-9 \t\r\n.-]{13}")
+_SIGN = lazy_pattern(r"[=:@%\\<(\[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\U0010ffff]")
+_TOKEN = lazy_pattern(r"[A-Zg-z_~][A-Za-z0-9_.+/=-]{12}")
+_DIGITS = lazy_pattern(r"[0-9][0-9 \t\r\n.-]{13}")
 _WORDS = ("bearer", "basic", "password", "identified")
 _SHORTEST_WITHOUT_SIGN = 13
 _IDENTIFIER_SIZES = (32, 36)
-_IDENTIFIER = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")  # a UUID or the id of a trace
+_IDENTIFIER = lazy_pattern(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")  # a UUID or the id of a trace
 
 _SHORT, _REMEMBERED = 64, 4096  # characters, texts
-_GROUP = re.compile(r"[A-Za-z0-9]*")
+_GROUP = lazy_pattern(r"[A-Za-z0-9]*")
 
 
 class Texts:
@@ -142,11 +143,17 @@ def _applied(masks: Iterable[tuple[str, Callable[[str], str]]], text: str) -> st
 
 
 def _masking(pattern: Pattern) -> Callable[[str], str]:
-    regex = re.compile(pattern.regex)
-    if pattern.judged:
-        return partial(_judged, regex, JUDGES[pattern.name])
-    before, behind = (rf"\g<{group}>" if regex.groups >= group else "" for group in (1, 2))
-    return partial(regex.sub, f"{before}{MASK}{behind}")
+    """A function that masks what a pattern matches; the pattern is compiled when it is first called."""
+
+    @cache
+    def made() -> Callable[[str], str]:
+        regex = re.compile(pattern.regex)
+        if pattern.judged:
+            return partial(_judged, regex, JUDGES[pattern.name])
+        before, behind = (rf"\g<{group}>" if regex.groups >= group else "" for group in (1, 2))
+        return partial(regex.sub, f"{before}{MASK}{behind}")
+
+    return lambda text: made()(text)  # noqa: PLW0108 - made() compiles
 
 
 def _judged(regex: re.Pattern[str], judge: Callable[[re.Match[str]], int], text: str) -> str:

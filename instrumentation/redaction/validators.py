@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import TYPE_CHECKING
 
+from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.patterns import CARDS
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Mapping
 
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")  # twice a digit, and the digits of that added up
-_SEPARATOR = re.compile(r"[\s.-]")
+_SEPARATOR = lazy_pattern(r"[\s.-]")
 _SHORTEST = 14  # characters of a number with a checksum
 _HEX = "0123456789abcdefABCDEF-"
 _WIDEST = 140  # characters of an identifier
 _IDENTIFIERS = frozenset((16, 24, 32, 40, 56, 64, 96, 128))  # digits of spans, documents, UUIDs, commits and hashes
 _SHORTEST_IDENTIFIER = 20  # digits, of which one beside the number is a letter
-_BRANDS = [(re.compile(first), lengths) for first, lengths in CARDS]
-_GROUPS_BEFORE = re.compile(r"(?:\b[0-9]{1,6}[ \t]){1,20}$")
-_GROUPS_BEHIND = re.compile(r"(?:[ \t][0-9]{1,6}\b){1,20}")
+_BRANDS = [(lazy_pattern(first), lengths) for first, lengths in CARDS]
+_GROUPS_BEFORE = lazy_pattern(r"(?:\b[0-9]{1,6}[ \t]){1,20}$")
+_GROUPS_BEHIND = lazy_pattern(r"(?:[ \t][0-9]{1,6}\b){1,20}")
 _WORDS_BEHIND_BEARER = frozenset(
     [
         "token",

@@ -1,7 +1,5 @@
 """Section ``alerting``: windows, grouping, waiting times and trends."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -76,9 +74,9 @@ class Trend(Section):
 
     window: PrometheusDuration = Duration("30m")  # a batch job's peak is shorter
     queue_drained_within: PrometheusDuration = Duration("1h")
-    memory_full_within: Ahead = Ahead()
+    memory_full_within: Ahead = Ahead.model_construct()
     disk_window: PrometheusDuration = Duration("6h")  # rotated logs and temporary files come and go within it
-    disk_full_within: DiskAhead = DiskAhead()
+    disk_full_within: DiskAhead = DiskAhead.model_construct()
 
 
 class Restarts(Section):
@@ -111,11 +109,11 @@ class Alerting(Section):
     ] = ("cluster", "namespace", "environment", "job")  # the identity of a service; labels that targets lack do no harm
     window: PrometheusDuration = Duration("5m")
     workflow_window: PrometheusDuration = Duration("1h")  # workflows are rarer than requests
-    trend: Trend = Trend()
-    restarts: Restarts = Restarts()
+    trend: Trend = Trend.model_construct()
+    restarts: Restarts = Restarts.model_construct()
     minimum_bad_events: Count = 3  # one failed request at night does not page; five of five do
-    severities: Severities = Severities()
-    for_: Annotated[For, Field(alias="for")] = For()
+    severities: Severities = Severities.model_construct()
+    for_: Annotated[For, Field(alias="for")] = For.model_construct()
     keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is not a recovery
     evaluation_interval: PrometheusDuration = Duration("30s")
     deployment_lookback: PrometheusDuration = Duration("15m")
@@ -131,8 +129,8 @@ class Alerting(Section):
     external_labels: Annotated[
         tuple[LabelName, ...], Field(strict=False), Allowed(text="give a list of labels, such as [region]")
     ] = ()  # labels that Prometheus adds to the alerts that it sends; teams may match them
-    notification: Notification = Notification()
-    receivers: Receivers = Receivers()
+    notification: Notification = Notification.model_construct()
+    receivers: Receivers = Receivers.model_construct()
     teams: Annotated[tuple[Team, ...], Field(strict=False), Allowed(text="give a list of teams")] = ()
     mute_times: Annotated[tuple[MuteTime, ...], Field(strict=False), Allowed(text="give a list of mute times")] = ()
 

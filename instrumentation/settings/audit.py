@@ -1,7 +1,5 @@
 """Section ``audit``: the audit trail."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """Section ``collector``: the OpenTelemetry Collector sidecar and gateway."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

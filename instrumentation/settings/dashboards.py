@@ -1,7 +1,5 @@
 """Section ``dashboards``: Grafana."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, NamedTuple, Self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import reprlib
 from dataclasses import dataclass
@@ -123,6 +122,8 @@ def _is_added(part: int | str) -> bool:
 def _unknown_key(location: tuple[int | str, ...], root: type[BaseModel], source: str) -> Fault:
     section, _ = _walk(location[:-1], root)
     known = [field.alias or name for name, field in section.model_fields.items()] if section else []
+    import difflib  # noqa: PLC0415 - only for faults
+
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return Fault(

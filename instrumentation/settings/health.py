@@ -1,7 +1,5 @@
 """Section ``health``: the pages that probes ask."""
 
-from __future__ import annotations
-
 from instrumentation.settings.types import NoOrSomeSeconds, Seconds, Section, UrlPath
 
 

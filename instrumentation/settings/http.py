@@ -1,7 +1,5 @@
 """Section ``http``: how requests are counted."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

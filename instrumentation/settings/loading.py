@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping  # noqa: TC003 - for typing.get_type_hints
+from collections.abc import Callable, Mapping  # noqa: TC003 - for typing.get_type_hints
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from instrumentation.errors import Fault, SettingsError
 from instrumentation.settings.faults import as_faults, shown
-from instrumentation.settings.files import read_file
-from instrumentation.settings.included import placed, with_included
 from instrumentation.settings.model import Settings
 from instrumentation.settings.opentelemetry import read_attributes, read_tracing
 from instrumentation.settings.service import RESOURCE_KEYS, Service
@@ -34,20 +34,27 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
     """
     environ = os.environ if environ is None else environ
     file = _chosen_file(path, environ)
-    data = {} if file is None else read_file(file)
     source = DEFAULT_FILE if file is None else str(file)
     service, attributes, faults = _service_from(environ)
-    data, places, found = ({}, (), []) if file is None else with_included(data, file)
-    faults += found
+    data: dict[str, Any] = {}
+    place: Callable[[Fault], Fault] = _unplaced
+    if file is not None:
+        from instrumentation.settings.files import read_file  # noqa: PLC0415 - it loads PyYAML
+        from instrumentation.settings.included import placed, with_included  # noqa: PLC0415 - as above
+
+        data, places, found = with_included(read_file(file), file)
+        faults += found
+        place = partial(placed, places=places)
     try:
-        settings = Settings.model_validate(data)
+        settings = validated(data)
         if not faults:
-            merged = Service.model_validate(settings.service.model_dump() | service)
+            given = settings.service
+            merged = Service.model_validate(given.model_dump() | service) if service else given
             more = {"attributes": merged.attributes | attributes}
             tracing = read_tracing(settings.tracing, environ).tracing
             settings = settings.model_copy(update={"service": merged.model_copy(update=more), "tracing": tracing})
     except ValidationError as error:
-        faults += [placed(found, places) for found in as_faults(error, Settings, source)]
+        faults += [place(found) for found in as_faults(error, Settings, source)]
     if faults:
         raise SettingsError(faults)
     return settings
@@ -76,7 +83,7 @@ def parse_settings(data: object, source: str = "settings") -> Settings:
         SettingsError: With every fault, one line each.
     """
     try:
-        settings = Settings.model_validate(data)
+        settings = validated(data)
     except ValidationError as error:
         raise SettingsError(as_faults(error, Settings, source)) from None
     if settings.include:
@@ -85,6 +92,34 @@ def parse_settings(data: object, source: str = "settings") -> Settings:
             [Fault(source=source, path="include", problem=f"got {shown(settings.include)}", allowed=allowed)]
         )
     return settings
+
+
+def _unplaced(fault: Fault) -> Fault:
+    """Without a file, a fault is where it was found."""
+    return fault
+
+
+def validated(data: object) -> Settings:
+    """Settings from data; only the sections that are given are validated.
+
+    pydantic prepares the validator of a section when it first needs it. To prepare all of them takes longer than to import the rest
+    of the package, and most services set a few keys.
+
+    Raises:
+        ValidationError: With every fault.
+    """
+    if not isinstance(data, dict):
+        return Settings.model_validate(data)
+    fields = Settings.model_fields
+    absent = {name: field.get_default() for name, field in fields.items() if (field.alias or name) not in data}
+    if len(absent) == len(fields) and not data:
+        return Settings.model_construct()
+    as_they_are: dict[str, Any] = {name: (Any, value) for name, value in absent.items()}
+    given = create_model("Settings", __base__=Settings, **as_they_are)
+    found = given.model_validate(data)
+    return Settings.model_construct(
+        _fields_set=found.model_fields_set, **{name: getattr(found, name) for name in fields}
+    )
 
 
 def _chosen_file(path: str | Path | None, environ: Mapping[str, str]) -> Path | None:

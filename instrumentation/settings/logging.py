@@ -1,7 +1,5 @@
 """Section ``logging``: log lines and redaction."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated
 
@@ -44,4 +42,4 @@ class Logging(Section):
     access: Annotated[bool, Allowed(text="give true or false")] = True
     access_sample_ratio: Share = 1.0  # of the requests that succeeded; the others are all there
     correlation_id: Annotated[bool, Allowed(text="give true or false")] = True
-    redaction: Redaction = Redaction()
+    redaction: Redaction = Redaction.model_construct()

@@ -1,7 +1,5 @@
 """The whole of the settings, and the checks that concern several sections."""
 
-from __future__ import annotations
-
 from hashlib import blake2b
 from typing import Annotated, Self
 
@@ -34,23 +32,23 @@ class Settings(Section):
     """Everything that can be set. ``Settings()`` holds the defaults; ``load_settings()`` reads file and environment."""
 
     enabled: Annotated[bool, Allowed(text="give true or false")] = True  # false: instrument() does not change the app
-    service: Service = Service()
-    thresholds: Thresholds = Thresholds()
-    alerting: Alerting = Alerting()
-    slo: Slo = Slo()
-    budget: Budget = Budget()
-    http: Http = Http()
-    databases: Databases = Databases()
-    metrics: Metrics = Metrics()
-    process: Process = Process()
-    resources: Resources = Resources()
-    users: Users = Users()
-    logging: Logging = Logging()
-    audit: Audit = Audit()
-    tracing: Tracing = Tracing()
-    health: Health = Health()
-    collector: Collector = Collector()
-    dashboards: Dashboards = Dashboards()
+    service: Service = Service.model_construct()
+    thresholds: Thresholds = Thresholds.model_construct()
+    alerting: Alerting = Alerting.model_construct()
+    slo: Slo = Slo.model_construct()
+    budget: Budget = Budget.model_construct()
+    http: Http = Http.model_construct()
+    databases: Databases = Databases.model_construct()
+    metrics: Metrics = Metrics.model_construct()
+    process: Process = Process.model_construct()
+    resources: Resources = Resources.model_construct()
+    users: Users = Users.model_construct()
+    logging: Logging = Logging.model_construct()
+    audit: Audit = Audit.model_construct()
+    tracing: Tracing = Tracing.model_construct()
+    health: Health = Health.model_construct()
+    collector: Collector = Collector.model_construct()
+    dashboards: Dashboards = Dashboards.model_construct()
     signals: Annotated[tuple[Signal, ...], Field(strict=False), Allowed(text="give a list of signals")] = ()
     include: Annotated[
         tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files, relative to this file")

@@ -1,7 +1,5 @@
 """Who is notified: receivers, teams and mute times of the section ``alerting``."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -131,7 +129,7 @@ class Receiver(Section):
 class Receivers(Section):
     """Who hears what; what has no receiver of its own goes to ``default``, Watchdog to nobody."""
 
-    default: Receiver = Receiver()
+    default: Receiver = Receiver.model_construct()
     critical: Receiver | None = None
     warning: Receiver | None = None
     info: Receiver | None = None
@@ -152,7 +150,7 @@ class Team(Section):
 
     name: ObjectName
     match: Match
-    receivers: TeamReceivers = TeamReceivers()
+    receivers: TeamReceivers = TeamReceivers.model_construct()
 
 
 class MuteTime(Section):

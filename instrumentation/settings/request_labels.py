@@ -1,7 +1,5 @@
 """Section ``http.labels``: additional labels of request metrics."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator

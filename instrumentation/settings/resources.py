@@ -1,7 +1,5 @@
 """Section ``resources``: CPU, memory and disks."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

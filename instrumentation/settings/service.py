@@ -1,7 +1,5 @@
 """Section ``service``: name, version, environment and other attributes."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator

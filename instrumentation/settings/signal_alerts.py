@@ -1,21 +1,16 @@
 """Alerts on a signal: one of nine forms, each with levels, or an expression with examples."""
 
-from __future__ import annotations
-
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault, raise_all, shown
 from instrumentation.settings.types import Count, LabelName, Match, PrometheusDuration, Ratio, Section, Text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from pydantic_core import PydanticCustomError
 
 SEVERITIES = ("critical", "warning")
 OURS = frozenset(

@@ -1,28 +1,22 @@
 """Section ``signals``: the metrics that a team declares for its own code."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
 from instrumentation import catalog
 from instrumentation.catalog import Kind, Metric, Unit
+from instrumentation.settings.dashboards import OwnPage
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault, raise_all, shown
 from instrumentation.settings.schedule import Schedule
 from instrumentation.settings.signal_alerts import SignalAlert
 from instrumentation.settings.types import LabelName, Location, PrometheusDuration, Section, Text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from pydantic_core import PydanticCustomError
-
-    from instrumentation.settings.dashboards import OwnPage
 
 OTHER = "_OTHER"
 """The value of a label whose value was not declared."""

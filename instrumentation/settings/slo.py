@@ -1,7 +1,5 @@
 """Section ``slo``: service level objectives."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -37,7 +35,7 @@ class Objectives(Section):
     """What a service promises its users."""
 
     availability: Ratio = 0.999  # the share of requests that are to be answered without an error
-    latency: LatencyObjective = LatencyObjective()
+    latency: LatencyObjective = LatencyObjective.model_construct()
 
 
 class LatencyObjectiveOverride(Section):
@@ -52,7 +50,7 @@ class ObjectivesOverride(Section):
 
     match: Match
     availability: Ratio | None = None
-    latency: LatencyObjectiveOverride = LatencyObjectiveOverride()
+    latency: LatencyObjectiveOverride = LatencyObjectiveOverride.model_construct()
 
 
 class Slo(Objectives):

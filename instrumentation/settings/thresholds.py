@@ -1,7 +1,5 @@
 """Section ``thresholds``: the levels at which alerts fire, and overrides for some services."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -150,15 +148,15 @@ class Override(Section):
     """Other thresholds where every label of ``match`` has the value given; the first override that matches counts."""
 
     match: Match
-    error_ratio: RatioOverride = RatioOverride()
-    latency_p95_seconds: LatencyOverride = LatencyOverride()
-    cpu_used_ratio: RatioOverride = RatioOverride()
-    memory_used_ratio: RatioOverride = RatioOverride()
-    disk_used_ratio: RatioOverride = RatioOverride()
-    queue_depth: CountOverride = CountOverride()
-    queue_oldest_age_seconds: SecondsOverride = SecondsOverride()
-    workflow_failure_ratio: RatioOverride = RatioOverride()
-    pool_used_ratio: RatioOverride = RatioOverride()
+    error_ratio: RatioOverride = RatioOverride.model_construct()
+    latency_p95_seconds: LatencyOverride = LatencyOverride.model_construct()
+    cpu_used_ratio: RatioOverride = RatioOverride.model_construct()
+    memory_used_ratio: RatioOverride = RatioOverride.model_construct()
+    disk_used_ratio: RatioOverride = RatioOverride.model_construct()
+    queue_depth: CountOverride = CountOverride.model_construct()
+    queue_oldest_age_seconds: SecondsOverride = SecondsOverride.model_construct()
+    workflow_failure_ratio: RatioOverride = RatioOverride.model_construct()
+    pool_used_ratio: RatioOverride = RatioOverride.model_construct()
     daily_usd: Usd | None = None
 
     @property
@@ -171,18 +169,17 @@ class Override(Section):
 class Thresholds(Section):
     """The lines between well, warning and critical."""
 
-    error_ratio: RatioLevels = RatioLevels()
-    latency_p95_seconds: SecondsLevels = SecondsLevels()
-    cpu_used_ratio: CpuLevels = CpuLevels()  # from about 80 % on, what arrives has to wait for a core
-    memory_used_ratio: MemoryLevels = MemoryLevels()
-    disk_used_ratio: DiskLevels = DiskLevels()
+    error_ratio: RatioLevels = RatioLevels.model_construct()
+    latency_p95_seconds: SecondsLevels = SecondsLevels.model_construct()
+    cpu_used_ratio: CpuLevels = CpuLevels.model_construct()  # from about 80 % on, what arrives has to wait for a core
+    memory_used_ratio: MemoryLevels = MemoryLevels.model_construct()
+    disk_used_ratio: DiskLevels = DiskLevels.model_construct()
     disk_full_ratio: Ratio = 0.95  # so little room that a single large file fills it, however slowly it filled so far
-    queue_depth: DepthLevels = DepthLevels()
-    queue_oldest_age_seconds: AgeLevels = AgeLevels()  # few items that nobody takes are a backlog too
-    workflow_failure_ratio: WorkflowLevels = WorkflowLevels()
-    pool_used_ratio: PoolLevels = (
-        PoolLevels()
-    )  # of a full pool, the next request waits, by default for 30 s in SQLAlchemy
+    queue_depth: DepthLevels = DepthLevels.model_construct()
+    queue_oldest_age_seconds: AgeLevels = AgeLevels.model_construct()  # few items that nobody takes are a backlog too
+    workflow_failure_ratio: WorkflowLevels = WorkflowLevels.model_construct()
+    # of a full pool, the next request waits, by default for 30 s in SQLAlchemy
+    pool_used_ratio: PoolLevels = PoolLevels.model_construct()
     repeated_queries_growth: Count = 1  # of each request since a deployment; see databases.repeated_queries
     overrides: Annotated[tuple[Override, ...], Field(strict=False), Allowed(text="give a list of overrides")] = ()
 

@@ -1,7 +1,5 @@
 """Section ``tracing``: where traces are sent."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from instrumentation.settings.faults import Allowed

@@ -214,4 +214,4 @@ LoggerName = Annotated[Text, Allowed(text="give the name of a logger, such as sq
 class Section(BaseModel):
     """A group of keys; none may be misspelt, and none changes once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True)

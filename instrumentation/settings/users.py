@@ -1,7 +1,5 @@
 """Section ``users``: how active users are estimated."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import AfterValidator

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.util import http
 
-from instrumentation.asgi_headers import with_lasting_headers
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,7 +30,7 @@ class Captured:
     def of_response(self, span: Span, message: Message) -> Message:
         """Add the attributes of a response's headers; returns the message, whose headers can still be read."""
         if self._response:
-            message = with_lasting_headers(message)
+            message = {**message, "headers": [*(message.get("headers") or ())]}  # an iterator gives them only once
             span.set_attributes(self._found(message, self._response, http.normalise_response_header_name))
         return message
 

@@ -25,6 +25,7 @@ from instrumentation.redaction import Redactor
 from instrumentation.settings import Tracing
 from instrumentation.settings.opentelemetry import read_tracing
 from instrumentation.tracing.clients import trace_clients
+from instrumentation.tracing.decodable import decodable, restore
 from instrumentation.tracing.excluded import exclusion, url_pattern
 from instrumentation.tracing.export import BoundedExport, BoundedProcessor
 from instrumentation.tracing.fastapi_apps import give_way, telemetry_fault
@@ -48,7 +49,6 @@ FLUSH_SECONDS = 5.0
 """Seconds that a shutdown waits for a collector."""
 
 SERVER_SPAN = "sidelight.server_span"
-GIVEN = "sidelight.given"  # what the client sent, while OpenTelemetry's instrumentation reads a copy in UTF-8
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _OLD_NAMES = (
     "spans of requests have the names of the stable semantic conventions, although %s is %s; "
@@ -61,12 +61,10 @@ class AroundContrib(NamedTuple):
 
     Attributes:
         named: Goes around it, and names its spans.
-        decodable: Goes around it, and shows it what it can decode.
         lasting: Goes between it and the app, and keeps the headers of responses.
     """
 
     named: Layer
-    decodable: Layer
     lasting: Layer
 
 
@@ -161,9 +159,9 @@ class Traces:
             spans = ServerSpans(self.provider, template, exclusion(excluded))
             return spans.around, give_way(app)
         if self._instrument(app, excluded):
-            return (lambda inner: contrib.named(contrib.decodable(inner))), partial(self._uninstrument, app)
+            return (lambda inner: contrib.named(decodable(inner))), partial(self._uninstrument, app)
         wrap = self._layer(excluded)
-        return (lambda inner: contrib.named(contrib.decodable(wrap(contrib.lasting(inner))))), _nothing
+        return (lambda inner: contrib.named(decodable(wrap(contrib.lasting(inner))))), _nothing
 
     def _instrument(self, app: Any, excluded: Iterable[str]) -> bool:
         """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
@@ -238,7 +236,7 @@ def _nothing() -> None:
 
 
 def _remember(span: Span, scope: Any) -> None:
-    scope.update(scope.pop(GIVEN, ()))
+    restore(scope)
     if span.is_recording():
         scope[SERVER_SPAN] = span
         if "server.address" in (getattr(span, "attributes", None) or ()):
