@@ -21,7 +21,7 @@ SEVERITIES = ("critical", "warning")
 OURS = frozenset(
     {
         *("AuditEntriesLost", "CPUSaturated", "CollectorDroppingData", "CollectorMissing", "CollectorQueueFilling"),
-        *("ConnectionPoolNearLimit", "RepeatedQueriesGrowing"),
+        *("ConnectionPoolNearLimit", "RepeatedQueriesGrowing", "DependencyFailing"),
         *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
         *(
             "HealthCheckFailing",

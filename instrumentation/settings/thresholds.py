@@ -101,6 +101,13 @@ class BudgetLevels(Levels):
     critical: BudgetRatio = 1.0
 
 
+class DependencyLevels(Levels):
+    """Shares of the calls to another service."""
+
+    warning: Ratio = 0.1
+    critical: Ratio = 0.5
+
+
 class PoolLevels(Levels):
     """Shares of the connections that a pool may open."""
 
@@ -142,6 +149,7 @@ _PARTS = {
     "queue_depth": "queue",
     "queue_oldest_age_seconds": "queue",
     "workflow_failure_ratio": "workflow",
+    "dependency_error_ratio": "server_address",
     "pool_used_ratio": "db_client_connection_pool_name",
 }
 
@@ -158,6 +166,7 @@ class Override(Section):
     queue_depth: CountOverride = CountOverride()
     queue_oldest_age_seconds: SecondsOverride = SecondsOverride()
     workflow_failure_ratio: RatioOverride = RatioOverride()
+    dependency_error_ratio: RatioOverride = RatioOverride()
     pool_used_ratio: RatioOverride = RatioOverride()
     daily_usd: Usd | None = None
 
@@ -180,6 +189,7 @@ class Thresholds(Section):
     queue_depth: DepthLevels = DepthLevels()
     queue_oldest_age_seconds: AgeLevels = AgeLevels()  # few items that nobody takes are a backlog too
     workflow_failure_ratio: WorkflowLevels = WorkflowLevels()
+    dependency_error_ratio: DependencyLevels = DependencyLevels()  # retries and fallbacks stand a few failures
     pool_used_ratio: PoolLevels = (
         PoolLevels()
     )  # of a full pool, the next request waits, by default for 30 s in SQLAlchemy
