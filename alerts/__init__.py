@@ -18,6 +18,7 @@ from alerts.conditions.collector_data import (
 from alerts.conditions.connection_pool import CONNECTION_POOL_NEAR_LIMIT
 from alerts.conditions.cpu import CPU_SATURATED
 from alerts.conditions.daily_cost import DAILY_COST_OVER_BUDGET
+from alerts.conditions.dependency import DEPENDENCY_FAILING
 from alerts.conditions.deployment import DEPLOYMENT_COMPLETED
 from alerts.conditions.disk import DISK_FILLING_UP
 from alerts.conditions.error_budget import ERROR_BUDGET_BURN, bad_request_rules, slo_rules
@@ -39,6 +40,7 @@ from alerts.left_out import without_left_out
 from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.recording.databases import database_rules
+from alerts.recording.dependencies import dependency_rules
 from alerts.recording.own_thresholds import own_threshold_rules
 from alerts.recording.services import (
     deployment_rules,
@@ -78,6 +80,7 @@ ALERTS = (
     CPU_SATURATED,
     MEMORY_NEAR_LIMIT,
     DISK_FILLING_UP,
+    DEPENDENCY_FAILING,
     CONNECTION_POOL_NEAR_LIMIT,
     REPEATED_QUERIES_GROWING,
     WORKFLOW_FAILURES,
@@ -113,6 +116,7 @@ _RECORDING: Mapping[str, Callable[[Settings], list[RecordingRule]]] = {
     "queues": queue_rules,
     "resources": resource_rules,
     "databases": database_rules,
+    "dependencies": dependency_rules,
     "workflows": workflow_rules,
     "cost": cost_rules,
     "losses": loss_rules,

@@ -30,6 +30,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     "queue_depth": ("queue",),
     "queue_oldest_age_seconds": ("queue",),
     "workflow_failure_ratio": ("workflow",),
+    "dependency_error_ratio": ("server_address",),
     "pool_used_ratio": ("instance", "db_client_connection_pool_name"),
 }
 

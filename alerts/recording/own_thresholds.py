@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alerts.model import RecordingRule, number
 from alerts.recording.cost import daily_budget
 from alerts.recording.databases import pool_used
+from alerts.recording.dependencies import recorded_calls
 from alerts.recording.services import recorded, slower
 from alerts.thresholds import SEVERITIES, any_of, disk_thresholds, matchers, own_numbers, own_series, thresholds_of
 
@@ -34,6 +35,7 @@ def own_threshold_rules(settings: Settings) -> dict[str, list[RecordingRule]]:
         "queue_oldest_age_seconds": of.queue_depth,  # also for queues that report no age
         "workflow_failure_ratio": of.workflow_failures,
         "pool_used_ratio": pool_used(settings),
+        "dependency_error_ratio": recorded_calls(settings).ratio,
     }
     numbers = {**{name: thresholds_of(settings, name) for name in judged}, **disk_thresholds(settings)}
     made = {name: _rules(settings, name, of_name, judged[name]) for name, of_name in numbers.items()}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerts.conditions.connection_pool import NAME as CONNECTION_POOL_NEAR_LIMIT
 from alerts.conditions.cpu import NAME as CPU_SATURATED
+from alerts.conditions.dependency import NAME as DEPENDENCY_FAILING
 from alerts.conditions.disk import NAME as DISK_FILLING_UP
 from alerts.conditions.error_budget import BURNS
 from alerts.conditions.error_budget import NAME as ERROR_BUDGET_BURN
@@ -96,6 +97,7 @@ _RUNBOOKS: Mapping[str, str] = {
     "Disk usage": DISK_FILLING_UP,
     "Connection pool usage": CONNECTION_POOL_NEAR_LIMIT,
     "Repeated queries": REPEATED_QUERIES_GROWING,
+    "Dependency error ratio": DEPENDENCY_FAILING,
 }
 """The alert that the panels with such titles are about."""
 

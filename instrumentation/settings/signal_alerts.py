@@ -15,15 +15,9 @@ from instrumentation.settings.types import Count, LabelName, Match, PrometheusDu
 SEVERITIES = ("critical", "warning")
 OURS = frozenset(
     {
-        *(
-            "AuditEntriesLost",
-            "AuditTrailWentBack",
-            "CPUSaturated",
-            "CollectorDroppingData",
-            "CollectorMissing",
-            "CollectorQueueFilling",
-        ),
-        *("ConnectionPoolNearLimit", "RepeatedQueriesGrowing"),
+        *("AuditEntriesLost", "AuditTrailWentBack", "CPUSaturated", "CollectorDroppingData"),
+        *("CollectorMissing", "CollectorQueueFilling"),
+        *("ConnectionPoolNearLimit", "RepeatedQueriesGrowing", "DependencyFailing"),
         *("DailyCostOverBudget", "DeploymentCompleted", "DiskFillingUp", "ErrorBudgetBurn"),
         *(
             "HealthCheckFailing",

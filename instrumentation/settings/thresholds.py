@@ -99,6 +99,13 @@ class BudgetLevels(Levels):
     critical: BudgetRatio = 1.0
 
 
+class DependencyLevels(Levels):
+    """Shares of the calls to another service."""
+
+    warning: Ratio = 0.1
+    critical: Ratio = 0.5
+
+
 class PoolLevels(Levels):
     """Shares of the connections that a pool may open."""
 
@@ -140,6 +147,7 @@ _PARTS = {
     "queue_depth": "queue",
     "queue_oldest_age_seconds": "queue",
     "workflow_failure_ratio": "workflow",
+    "dependency_error_ratio": "server_address",
     "pool_used_ratio": "db_client_connection_pool_name",
 }
 
@@ -156,6 +164,7 @@ class Override(Section):
     queue_depth: CountOverride = CountOverride.model_construct()
     queue_oldest_age_seconds: SecondsOverride = SecondsOverride.model_construct()
     workflow_failure_ratio: RatioOverride = RatioOverride.model_construct()
+    dependency_error_ratio: RatioOverride = RatioOverride.model_construct()
     pool_used_ratio: RatioOverride = RatioOverride.model_construct()
     daily_usd: Usd | None = None
 
@@ -178,6 +187,9 @@ class Thresholds(Section):
     queue_depth: DepthLevels = DepthLevels.model_construct()
     queue_oldest_age_seconds: AgeLevels = AgeLevels.model_construct()  # few items that nobody takes are a backlog too
     workflow_failure_ratio: WorkflowLevels = WorkflowLevels.model_construct()
+    dependency_error_ratio: DependencyLevels = (
+        DependencyLevels.model_construct()
+    )  # retries and fallbacks stand a few failures
     # of a full pool, the next request waits, by default for 30 s in SQLAlchemy
     pool_used_ratio: PoolLevels = PoolLevels.model_construct()
     repeated_queries_growth: Count = 1  # of each request since a deployment; see databases.repeated_queries

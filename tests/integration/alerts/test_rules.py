@@ -565,6 +565,34 @@ MUTATIONS = {
         "the threshold moves up": ("queue_capacity) > 0.5", "queue_capacity) > 0.501"),
         "the threshold moves down": ("queue_capacity) > 0.5", "queue_capacity) > 0.499"),
     },
+    ("dependencies", "DependencyFailing|failed calls"): {
+        "the critical threshold moves up": ("_requests:ratio_rate5m > 0.5\n", "_requests:ratio_rate5m > 0.5002\n"),
+        "the warning threshold moves down": ("_requests:ratio_rate5m > 0.1\n", "_requests:ratio_rate5m > 0.0998\n"),
+        "one failed call is enough": (
+            "job_server_address:http_client_request_errors:increase5m >= 3",
+            "job_server_address:http_client_request_errors:increase5m >= 1",
+        ),
+        "a wrong call is a failure": ('error_type!="", http_response_status_code!~"4.."', 'error_type!=""'),
+        "only an error_type is a failure": (
+            ' or http_client_request_duration_seconds_count{error_type="", http_response_status_code=~"5.."}',
+            "",
+        ),
+    },
+    ("databases", "ConnectionPoolNearLimit"): {
+        "the critical threshold moves up": ("per_max:ratio > 0.95", "per_max:ratio > 0.9502"),
+        "the warning threshold moves down": ("per_max:ratio > 0.8\n", "per_max:ratio > 0.7998\n"),
+        "idle connections are in use": ('{db_client_connection_state="used"}', ""),
+    },
+    ("databases", "RepeatedQueriesGrowing"): {
+        "the threshold moves up": (") > 1\n      and on (job) time()", ") > 1.0002\n      and on (job) time()"),
+        "the threshold moves down": (") > 1\n      and on (job) time()", ") > 0.9998\n      and on (job) time()"),
+        "no deployment is needed": ("\n      and on (job) time() - job:target_info:time_replaced < 1800", ""),
+        "a new route is left out": (
+            " or 0 * job_http_route:db_client_repeated",
+            " and 0 * job_http_route:db_client_repeated",
+        ),
+        "what was before does not matter": ("[1d] offset 30m)", "[1d] offset 30m) * 0"),
+    },
     ("meta", "Watchdog"): {"the watchdog sleeps": ("vector(1)", "vector(1) < 1")},
 }
 """Changes to the rules, by the groups that the tests need and the tests that must notice the changes."""

@@ -43,6 +43,7 @@ def test_every_alert_with_two_severities_compares_the_labels_of_what_it_is_about
         "CPUSaturated": [*service, "instance"],
         "MemoryNearLimit": [*service, "instance"],
         "DiskFillingUp": [*service, "instance", "path"],
+        "DependencyFailing": [*service, "server_address"],
         "ConnectionPoolNearLimit": [*service, "db_client_connection_pool_name", "instance"],
     }
 

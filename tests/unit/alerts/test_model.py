@@ -342,6 +342,8 @@ NUMBERS_THAT_MATTER = [
     ("thresholds.queue_oldest_age_seconds.critical", 7200.0),
     ("thresholds.workflow_failure_ratio.warning", 0.1),
     ("thresholds.workflow_failure_ratio.critical", 0.4),
+    ("thresholds.dependency_error_ratio.warning", 0.2),
+    ("thresholds.dependency_error_ratio.critical", 0.8),
     ("thresholds.pool_used_ratio.warning", 0.6),
     ("thresholds.pool_used_ratio.critical", 0.9),
     ("thresholds.repeated_queries_growth", 2),

@@ -40,8 +40,8 @@ TEN_BROKEN_FILES = {
         (
             "thresholds.eror_ratio: is not a key of Sidelight (did you mean error_ratio?); "
             "give one of error_ratio, latency_p95_seconds, cpu_used_ratio, memory_used_ratio, disk_used_ratio, "
-            "disk_full_ratio, queue_depth, queue_oldest_age_seconds, workflow_failure_ratio, pool_used_ratio, "
-            "repeated_queries_growth, overrides."
+            "disk_full_ratio, queue_depth, queue_oldest_age_seconds, workflow_failure_ratio, "
+            "dependency_error_ratio, pool_used_ratio, repeated_queries_growth, overrides."
         ),
     ),
     "wrong type": (

@@ -91,6 +91,9 @@ def test_every_alert_that_a_phase_asks_for_has_a_rule(settings: Settings) -> Non
         "InstanceRestarting",
         "RequestsHanging",
         "WorkflowKeepsFailing",
+        "ConnectionPoolNearLimit",
+        "DependencyFailing",
+        "RepeatedQueriesGrowing",
         "OrdersStopped",
         "CatalogShrunk",
         "PaymentsDeclined",  # its critical level
