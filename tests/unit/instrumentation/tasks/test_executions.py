@@ -6,9 +6,10 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry import context
 
 from instrumentation import correlation_id, instrument_tasks
 from instrumentation.catalog import (
@@ -25,6 +26,9 @@ from instrumentation.store import LocalStore
 from instrumentation.tasks import ADAPTERS
 from instrumentation.tasks.executions import Tasks
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).parents[4]
 
 
@@ -33,6 +37,15 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def own_context() -> Iterator[None]:
+    """Give back the ids of before: a task that is not ended leaves its own."""
+    ids, spans = _current.set(""), context.attach(context.get_current())
+    yield
+    context.detach(spans)
+    _current.reset(ids)
 
 
 @pytest.fixture
