@@ -110,7 +110,7 @@ WRONG = {
     "a group whose series another reads": (
         {"rules": {"groups": {"deployment": False}}},
         (
-            "rules.groups.deployment: got false, but alerts.ServiceDown.critical reads "
+            "rules.groups.deployment: got false, but alerts.RepeatedQueriesGrowing.warning reads "
             "job_service_version:target_info:count"
         ),
     ),
