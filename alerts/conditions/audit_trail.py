@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NAME = "AuditTrailWentBack"
 _LOOK_BACK = Duration("1d")  # a trail may be exchanged while the service is stopped for the night
+_EVERY = Duration("15m")  # at this pace the day is read, which is a hundred samples of each instance and not thousands
+_CLOSELY = Duration("20m")  # a few entries that are missing, which a trail that grows soon makes up for
 
 
 def audit_trail_rules(settings: Settings) -> list[AlertRule]:
@@ -27,7 +29,10 @@ def audit_trail_rules(settings: Settings) -> list[AlertRule]:
         watcher_rule(
             settings,
             NAME,
-            expr=f"max by ({by}) (max_over_time({entries}[{_LOOK_BACK}]) - {entries}) > 0",
+            expr=(
+                f"max by ({by}) (max_over_time({entries}[{_CLOSELY}]) - {entries}) > 0\n"
+                f"or\nmax by ({by}) (max_over_time({entries}[{_LOOK_BACK}:{_EVERY}]) - {entries}) > 0"
+            ),
             summary="An audit trail is shorter than it was.",
             description=(
                 "The audit trail of {{ $labels.instance }} of {{ $labels.job }} had "
@@ -39,13 +44,15 @@ def audit_trail_rules(settings: Settings) -> list[AlertRule]:
 
 
 def audit_trail_tests(settings: Settings) -> list[RuleTest]:
-    """The newest of two trails is removed, and a day later that is forgotten; a trail that grows, and a new instance."""
+    """The newest of two trails is removed, soon and an hour later, until it is as long again; a trail that grows, and a new instance."""
     (rule,) = rules = audit_trail_rules(settings)
-    moments = clock(settings, rules, memory=_LOOK_BACK.seconds)
+    moments = clock(settings, rules)
     labels, entries = service_labels(settings), catalog.AUDIT_ENTRIES.name
-    change = moments.grace // moments.step + 2
+    change = max(moments.grace, _EVERY.seconds) // moments.step + 2  # so that the slow pace has seen it too
     fires = change * moments.step + rule.for_.seconds + moments.grace
-    over = fires + moments.resolved - moments.fires
+    later = max(fires, change * moments.step + 2 * _CLOSELY.seconds)
+    grows = later // moments.step + 2
+    over = (grows + 1) * moments.step + settings.alerting.keep_firing_for.seconds + 2 * moments.grace
     firing = Firing(rule=rule, labels={**labels, "instance": "a"}, value=500 - 2)
 
     def series(instance: str, values: str) -> Series:
@@ -53,12 +60,15 @@ def audit_trail_tests(settings: Settings) -> list[RuleTest]:
 
     return [
         RuleTest(
-            name="one of two trails is removed and begins again: fires for it, and resolves after a day",
+            name="one of two trails is removed and begins again: fires for it, and resolves once it is as long as before",
             series=(
-                series("a", f"500x{change} 2x{over // moments.step}"),
-                series("b", f"500x{change + over // moments.step}"),
+                series("a", f"500x{change} 2x{grows - change - 2} 600x{over // moments.step}"),
+                series("b", f"500x{over // moments.step}"),
             ),
-            alerts=(At(seconds=fires, alert=NAME, firing=(firing,)), At(seconds=over, alert=NAME)),
+            alerts=(
+                *(At(seconds=at, alert=NAME, firing=(firing,)) for at in (fires, later)),
+                At(seconds=over, alert=NAME),
+            ),
         ),
         RuleTest(
             name="trails grow, and a new instance begins one: is silent",
