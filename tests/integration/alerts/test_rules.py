@@ -517,14 +517,18 @@ MUTATIONS = {
         "jobs that are not ours are watched": ("\n      and on (job) job_service_version:target_info:count", ""),
     },
     ("watchers", "AuditTrailWentBack|trail"): {
-        "a trail that grows is watched": (
-            "(audit_entries[1d]) - audit_entries) > 0",
-            "(audit_entries[1d]) - audit_entries) >= 0",
+        "a trail that stands still is watched": (
+            "(audit_entries[20m]) - audit_entries) > 0",
+            "(audit_entries[20m]) - audit_entries) >= 0",
         ),
-        "a trail that was removed is forgotten within an hour": ("(audit_entries[1d])", "(audit_entries[1m])"),
+        "a trail of long ago stands still": (
+            "(audit_entries[1d:15m]) - audit_entries) > 0",
+            "(audit_entries[1d:15m]) - audit_entries) >= 0",
+        ),
+        "a trail that was removed is forgotten within an hour": ("(audit_entries[1d:15m])", "(audit_entries[20m:15m])"),
         "instances are not told apart": (
-            "max by (job, instance) (max_over_time(audit_entries",
-            "max by (job) (max_over_time(audit_entries",
+            "max by (job, instance) (max_over_time(audit_entries[20m]",
+            "max by (job) (max_over_time(audit_entries[20m]",
         ),
     },
     ("watchers", "StoreDegraded|count apart|count together"): {
