@@ -36,6 +36,7 @@ VALUES = {
     "error_type": "503",
     "outcome": "success",
     "service_version": "1.7.3",
+    "db_client_connection_state": "used",
 }
 EDGES = ("0.5", "1.0", "+Inf")
 USERS = 7000
