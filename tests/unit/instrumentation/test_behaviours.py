@@ -946,8 +946,11 @@ def test_websocket_and_lifespan_scopes_are_not_requests() -> None:
         seen.append(scope["type"])
 
     observed = Observed(app)
-    for kind in ("lifespan", "websocket"):
-        Client().call(observed.app, {"type": kind, "path": "/"})
+    life = ({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    for kind, says in (("lifespan", life), ("websocket", ())):
+        client = Client(*says)
+        client.call(observed.app, {"type": kind, "path": "/"})
+        assert client.error is None
     assert seen == ["lifespan", "websocket"]
     assert observed.counted() == {}
 
