@@ -65,6 +65,21 @@ def files(folder: Path, settings: Any, *names: str) -> list[str]:
     return [name for name, file in chosen.items() if file["tests"]]
 
 
+def files_of_each(folder: Path, settings: Any, *names: str) -> list[str]:
+    """The same, with each alert's rules in a file of their own: promtool evaluates all rules of a file for each test."""
+    written = generated(settings)
+    rules, tests = read(written["rules.yaml"]), {name: read(written[name]) for name in TESTS}
+    made = []
+    for alert in names:
+        (folder / f"{alert}.json").write_text(json.dumps(chosen_rules(rules, alert)))
+        for name, file in tests.items():
+            chosen = chosen_tests(file, alert)
+            if chosen["tests"]:
+                made.append(f"{alert}-{name}")
+                (folder / made[-1]).write_text(json.dumps({**chosen, "rule_files": [f"{alert}.json"]}))
+    return made
+
+
 def promtool(folder: Path, *argv: str, program: str = "promtool") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(tool(program)), *argv], cwd=folder, capture_output=True, text=True, timeout=300, check=False
@@ -81,9 +96,11 @@ def test_the_declaration_has_every_form() -> None:
 )
 def test_every_form_fires_and_is_silent_as_its_tests_say(program: str, name: str, tmp_path: Path) -> None:
     settings = parse_settings({"signals": DECLARED, **SETTINGS[name]})
-    tests = files(tmp_path, settings, *NAMES)
+    files(tmp_path, settings, *NAMES)
     checked = promtool(tmp_path, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml", program=program)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    tests = files_of_each(tmp_path, settings, *NAMES)
+    assert {test.split("-")[0] for test in tests} == set(NAMES)
     ended = promtool(tmp_path, "test", "rules", *tests, program=program)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
