@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 
+# pytest rewrites the modules of its plugins when they are imported, and anyio is one. Python 3.11 cannot do that in two threads at
+# once, and this one is imported by the first request for a file.
+import anyio._core._fileio  # noqa: F401
 from hypothesis import settings
 
 # A machine under load must not fail a test: an example may take as long as it takes.

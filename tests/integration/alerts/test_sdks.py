@@ -16,11 +16,13 @@ import httpx
 import pytest
 import yaml
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from alerts import ALERTS, generated
 from instrumentation import ExternalServiceError, instrument, workflow
 from instrumentation.settings import Settings
+from instrumentation.store import LocalStore
 from sidelight.toolchain import processes, tool
 from tests.support.prometheus import asked
 
@@ -174,7 +176,7 @@ def test_a_page_of_good_requests_raises_nothing(name: str, tmp_path: Path) -> No
 @pytest.mark.anyio
 async def test_the_first_failures_of_our_own_services_are_seen(tmp_path: Path) -> None:
     """None of these series exists before the first failure."""
-    app = FastAPI()
+    app, store = FastAPI(), LocalStore()
 
     @app.get("/pay")
     async def pay() -> None:
@@ -182,10 +184,10 @@ async def test_the_first_failures_of_our_own_services_are_seen(tmp_path: Path) -
 
     @app.get("/import")
     async def run() -> None:
-        with suppress(ValueError), workflow("import"):
+        with suppress(ValueError), workflow("import", store=store):
             raise ValueError
 
-    instrument(app)
+    instrument(app, store=store, registry=CollectorRegistry())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop.example") as client:
         before = (await client.get("/metrics")).text
         for _ in range(7):
