@@ -41,7 +41,7 @@ from alerts.model import AlertRule, RecordingRule, RuleGroup, to_rule_file
 from alerts.recording.cost import cost_rules
 from alerts.recording.databases import database_rules
 from alerts.recording.dependencies import dependency_rules
-from alerts.recording.own_thresholds import own_threshold_rules
+from alerts.recording.override_thresholds import override_threshold_rules
 from alerts.recording.services import (
     deployment_rules,
     http_label_rules,
@@ -159,7 +159,9 @@ def _label_groups(settings: Settings) -> Iterator[RuleGroup]:
 
 def _group(settings: Settings, name: str) -> RuleGroup:
     recording = _RECORDING[name](settings) if name in _RECORDING else []
-    alerts = [rule for alert in ALERTS if alert.group == name for rule in alert.rules(settings) if not _is_own(rule)]
+    alerts = [
+        rule for alert in ALERTS if alert.group == name for rule in alert.rules(settings) if not _is_of_override(rule)
+    ]
     # Registers change once per window, so evaluating a day of them more often would not change the result.
     interval = settings.users_window if name == "users" else settings.alerting.evaluation_interval
     return RuleGroup(name=f"sidelight.{name}", interval=interval, rules=(*recording, *alerts))
@@ -168,14 +170,14 @@ def _group(settings: Settings, name: str) -> RuleGroup:
 def _override_groups(settings: Settings) -> Iterator[RuleGroup]:
     """The groups that overrides add: one for each overridden threshold, and one for all alerts of overrides."""
     interval = settings.alerting.evaluation_interval
-    for name, rules in own_threshold_rules(settings).items():
+    for name, rules in override_threshold_rules(settings).items():
         yield RuleGroup(name=f"sidelight.override_{name}", interval=interval, rules=tuple(rules))
-    alerts = tuple(rule for alert in ALERTS for rule in alert.rules(settings) if _is_own(rule))
+    alerts = tuple(rule for alert in ALERTS for rule in alert.rules(settings) if _is_of_override(rule))
     if alerts:
         yield RuleGroup(name="sidelight.overrides", interval=interval, rules=alerts)
 
 
-def _is_own(rule: AlertRule) -> bool:
+def _is_of_override(rule: AlertRule) -> bool:
     return rule.labels == OVERRIDDEN
 
 

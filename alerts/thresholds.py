@@ -22,7 +22,7 @@ OVERRIDDEN = {"override": "true"}
 """The label of alerts whose threshold comes from an override."""
 
 # The labels that the measured series has in addition to those of its service.
-_PARTS: Mapping[str, tuple[str, ...]] = {
+_OTHER_LABELS: Mapping[str, tuple[str, ...]] = {
     "cpu_used_ratio": ("instance",),
     "memory_used_ratio": ("instance",),
     "disk_used_ratio": ("instance", "path"),
@@ -58,7 +58,7 @@ class Limit:
         """The name of the rule among those of its alert."""
         return f"{self.severity}_overrides" if self.labels else self.severity
 
-    def judges(self, place: str) -> bool:
+    def has(self, place: str) -> bool:
         """Whether there is anything to compare with at this place."""
         return place in self.numbers or place in self.recorded
 
@@ -120,8 +120,8 @@ class Level:
         numbers = {place: Parameter(value) for place, value in {"threshold": self.threshold, **self.further}.items()}
         return Limit(severity=self.severity, numbers=numbers, recorded={}, labels=OVERRIDDEN if self.match else {})
 
-    def judges(self, labels: Mapping[str, str]) -> bool:
-        """Whether a series with these labels is judged by this level."""
+    def applies_to(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series with these labels has this level."""
         return _is_within(labels, self.match) and not any(_is_within(labels, match) for match in self.before)
 
 
@@ -151,13 +151,13 @@ def disk_thresholds(settings: Settings) -> dict[str, Numbers]:
     return {"disk_used_ratio": thresholds_of(settings, "disk_used_ratio"), "full_ratio": full}
 
 
-def own_series(settings: Settings, name: str, severity: str) -> tuple[str, tuple[str, ...]]:
+def override_series(settings: Settings, name: str, severity: str) -> tuple[str, tuple[str, ...]]:
     """The recorded series with the numbers that overrides have for a threshold, and its labels."""
-    parts, service = _PARTS.get(name, ()), settings.alerting.group_by
+    parts, service = _OTHER_LABELS.get(name, ()), settings.alerting.group_by
     return f"{'_'.join(('job', *parts))}:{name}_threshold:{severity}", (*service, *parts)
 
 
-def own_numbers(settings: Settings, numbers: Numbers, severity: str) -> list[tuple[Mapping[str, str], float]]:
+def override_numbers(settings: Settings, numbers: Numbers, severity: str) -> list[tuple[Mapping[str, str], float]]:
     """The overrides that set this threshold, with their numbers, in order: the first match applies."""
     overrides = settings.thresholds.overrides
     return [(one.match, value) for one in overrides if (value := numbers(one, severity)) is not None]
@@ -186,9 +186,9 @@ def _of_severity(settings: Settings, given: Mapping[str, Numbers], severity: str
         if (value := of(None, severity)) is not None
     }
     own = {
-        place: own_series(settings, name, severity)
+        place: override_series(settings, name, severity)
         for place, (name, of) in places.items()
-        if own_numbers(settings, of, severity)
+        if override_numbers(settings, of, severity)
     }
     if for_all:
         yield Limit(severity=severity, numbers=for_all, recorded=own)
@@ -223,7 +223,7 @@ def levels_from(settings: Settings, given: Mapping[str, Numbers]) -> list[Level]
     found: list[Level] = []
     (_, first), *others = given.items()
     for severity in SEVERITIES:
-        own = own_numbers(settings, first, severity)
+        own = override_numbers(settings, first, severity)
         seen: set[frozenset[str]] = set()
         for index, (match, value) in enumerate(own):
             if frozenset(match) not in seen:
@@ -241,7 +241,7 @@ def levels_from(settings: Settings, given: Mapping[str, Numbers]) -> list[Level]
 def _further(
     settings: Settings, others: Iterable[tuple[str, Numbers]], severity: str, match: Mapping[str, str]
 ) -> dict[str, float]:
-    own = {name: own_numbers(settings, of, severity) for name, of in others}
+    own = {name: override_numbers(settings, of, severity) for name, of in others}
     return {name: value for name, pairs in own.items() for where, value in pairs if where == match}
 
 

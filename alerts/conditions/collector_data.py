@@ -9,7 +9,7 @@ from alerts.conditions.self_monitoring import watcher_rule
 from alerts.model import Parameter, RecordingRule
 from alerts.recording.services import MEMORY, recorded
 from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, clock
-from alerts.rule_tests.threshold_tests import Measured, Story, boundary_tests, service_labels, story_test
+from alerts.rule_tests.threshold_tests import Measured, Story, service_labels, story_test, threshold_tests
 from alerts.thresholds import Level
 from instrumentation import catalog
 from instrumentation.catalog import Unit
@@ -109,11 +109,11 @@ def collector_missing_tests(settings: Settings) -> list[RuleTest]:
     """Collectors that are down or gone; those of a service that is down or gone too; other targets; and that it resolves."""
     (rule,) = rules = collector_missing(settings)
     moments = clock(settings, rules)
-    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
+    level_rules = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     stories = list(_missing_stories(moments))
     back = {**service_labels(settings), "job": "back"}
     return [
-        story_test(settings, judged, stories, moments=moments, part="job"),
+        story_test(settings, level_rules, stories, moments=moments, label="job"),
         RuleTest(
             name=f"{MISSING} resolves once the collector is back",
             series=(_own(QUEUE, back, moments.gauge(0, 0)), _own("up", back, moments.gauge(0, 1))),
@@ -190,7 +190,7 @@ def collector_queue_filling_tests(settings: Settings) -> list[RuleTest]:
         return Measured(series=series, value=size / capacity)
 
     own = {"instance": "a"}
-    return list(boundary_tests(settings, [(level, rule)], history, moments=moments, part="exporter", own=own))
+    return list(threshold_tests(settings, [(level, rule)], history, moments=moments, label="exporter", own=own))
 
 
 def _own(name: str, labels: Mapping[str, str], values: str) -> Series:

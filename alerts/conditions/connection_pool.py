@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from alerts.alert import Alert
 from alerts.recording.databases import POOL, pool_used
 from alerts.rule_tests.promtool import RuleTest, Series, clock
-from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, story_test
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, story_test, threshold_tests
 from alerts.thresholds import level_rule, levels, limits
 from instrumentation import catalog
 
@@ -46,11 +46,11 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def connection_pool_near_limit_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; a pool that is full for a moment; many idle connections; a pool without a limit."""
-    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "pool_used_ratio")]
-    moments = clock(settings, [rule for _, rule in judged])
+    level_rules = [(level, _rule(settings, level.limit)) for level in levels(settings, "pool_used_ratio")]
+    moments = clock(settings, [rule for _, rule in level_rules])
     return [
-        *boundary_tests(settings, judged, _history, moments=moments, part="instance", own=_OWN),
-        story_test(settings, judged, list(_stories(moments)), moments=moments, part="instance", own=_OWN),
+        *threshold_tests(settings, level_rules, _history, moments=moments, label="instance", own=_OWN),
+        story_test(settings, level_rules, list(_stories(moments)), moments=moments, label="instance", own=_OWN),
     ]
 
 

@@ -8,7 +8,7 @@ from alerts.alert import Alert
 from alerts.model import number
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series
-from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, service_labels, story_test
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, service_labels, story_test, threshold_tests
 from alerts.rule_tests.trend_histories import trend_clock
 from alerts.thresholds import SEVERITIES, level_rule, levels, limits
 from alerts.trends import halves
@@ -70,17 +70,17 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def cpu_saturated_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; peaks; an instance without metrics of its container."""
-    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "cpu_used_ratio")]
-    moments = trend_clock(settings, [rule for _, rule in judged], settings.alerting.trend.window)
+    level_rules = [(level, _rule(settings, level.limit)) for level in levels(settings, "cpu_used_ratio")]
+    moments = trend_clock(settings, [rule for _, rule in level_rules], settings.alerting.trend.window)
     stories = list(_stories(settings, moments))
     return [
-        *boundary_tests(settings, judged, _history, moments=moments, part="instance"),
-        story_test(settings, judged, stories, moments=moments, part="instance"),
-        _replaced_test(settings, judged, moments),
+        *threshold_tests(settings, level_rules, _history, moments=moments, label="instance"),
+        story_test(settings, level_rules, stories, moments=moments, label="instance"),
+        _replaced_test(settings, level_rules, moments),
     ]
 
 
-def _replaced_test(settings: Settings, judged: Sequence[tuple[Level, AlertRule]], moments: Clock) -> RuleTest:
+def _replaced_test(settings: Settings, level_rules: Sequence[tuple[Level, AlertRule]], moments: Clock) -> RuleTest:
     """All instances of a service are busy, and none of them lives for as long as the trend looks back."""
     labels, busy = service_labels(settings), _CORES * moments.step
     waits = moments.longest_for + settings.alerting.window.seconds + moments.grace
@@ -88,7 +88,9 @@ def _replaced_test(settings: Settings, judged: Sequence[tuple[Level, AlertRule]]
     young = waits // moments.step
     lives = {"old": f"{_counter((busy, end - young))} stale", "young": f"_x{end - young} {_counter((busy, young + 1))}"}
     firing = tuple(
-        Firing(rule=rule, labels={**labels, "instance": "young"}, value=1) for level, rule in judged if not level.match
+        Firing(rule=rule, labels={**labels, "instance": "young"}, value=1)
+        for level, rule in level_rules
+        if not level.match
     )
     return RuleTest(
         name=f"{NAME} fires for a young instance that takes the place of a busy one",

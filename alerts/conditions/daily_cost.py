@@ -10,7 +10,7 @@ from alerts.model import number
 from alerts.recording.cost import daily_budget
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock
-from alerts.rule_tests.threshold_tests import Measured, Story, boundary_tests, story_test
+from alerts.rule_tests.threshold_tests import Measured, Story, story_test, threshold_tests
 from alerts.thresholds import SEVERITIES, level_rule, levels_from, limits_from
 from instrumentation import catalog
 
@@ -50,14 +50,14 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def daily_cost_over_budget_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; several instances, of which some restart and some are new."""
-    judged = [(level, _rule(settings, level.limit)) for level in _levels(settings)]
-    if not judged:
+    level_rules = [(level, _rule(settings, level.limit)) for level in _levels(settings)]
+    if not level_rules:
         return []
-    moments = clock(settings, [rule for _, rule in judged])
+    moments = clock(settings, [rule for _, rule in level_rules])
     stories = list(_stories(settings, moments))
     return [
-        *boundary_tests(settings, judged, _history, resolves=False),  # the cost of a day never decreases
-        story_test(settings, judged, stories, moments=moments, part="job"),
+        *threshold_tests(settings, level_rules, _history, resolves=False),  # the cost of a day never decreases
+        story_test(settings, level_rules, stories, moments=moments, label="job"),
     ]
 
 

@@ -9,7 +9,7 @@ from alerts.alert import Alert
 from alerts.model import event_count
 from alerts.recording.dependencies import PART, recorded_calls
 from alerts.rule_tests.promtool import RuleTest, Series, clock
-from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, burst_tests, story_test
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, burst_tests, story_test, threshold_tests
 from alerts.thresholds import level_rule, levels, limits
 from instrumentation import catalog
 
@@ -47,12 +47,12 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def dependency_failing_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; statuses and errors that count; bursts of failures, also on new series."""
-    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "dependency_error_ratio")]
-    rules = [rule for _, rule in judged]
+    level_rules = [(level, _rule(settings, level.limit)) for level in levels(settings, "dependency_error_ratio")]
+    rules = [rule for _, rule in level_rules]
     moments = clock(settings, rules)
     return [
-        *boundary_tests(settings, judged, _history, moments=moments, part=PART),
-        story_test(settings, judged, list(_stories(moments)), moments=moments, part=PART),
+        *threshold_tests(settings, level_rules, _history, moments=moments, label=PART),
+        story_test(settings, level_rules, list(_stories(moments)), moments=moments, label=PART),
         *burst_tests(settings, rules, "failed calls", _burst),
     ]
 

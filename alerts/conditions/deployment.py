@@ -55,10 +55,10 @@ def deployment_completed_tests(settings: Settings) -> list[RuleTest]:
     (rule,) = deployment_completed(settings)
     lookback = settings.alerting.deployment_lookback.seconds
     moments = clock(settings, [rule], range_=3 * lookback)
-    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
+    level_rules = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     own = {"service_version": _OWN}
     return [
-        story_test(settings, judged, list(_stories(moments, lookback)), moments=moments, part="job", own=own),
+        story_test(settings, level_rules, list(_stories(moments, lookback)), moments=moments, label="job", own=own),
         _ending(settings, rule, moments, lookback),
     ]
 

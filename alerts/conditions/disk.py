@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from alerts.alert import Alert
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, clock, slowed
-from alerts.rule_tests.saturation_tests import filling_tests
+from alerts.rule_tests.saturation_tests import saturation_tests
 from alerts.rule_tests.threshold_tests import Story, story_test
 from alerts.thresholds import disk_thresholds, level_rule, levels_from, limits_from
 from alerts.trends import leads_beyond
@@ -56,10 +56,10 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def disk_filling_up_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; a disk that stays nearly full; a disk that is too full to wait for a trend."""
-    judged = [(level, _rule(settings, level.limit)) for level in levels_from(settings, disk_thresholds(settings))]
+    level_rules = [(level, _rule(settings, level.limit)) for level in levels_from(settings, disk_thresholds(settings))]
     trend, full = settings.alerting.trend, settings.thresholds.disk_full_ratio
     within = trend.disk_full_within
-    soon = clock(settings, [rule for _, rule in judged])
+    soon = clock(settings, [rule for _, rule in level_rules])
     fuller = (full + 1) / 2
 
     def story(name: str, share: float, fires: tuple[str, ...] = ()) -> Story:
@@ -69,8 +69,8 @@ def disk_filling_up_tests(settings: Settings) -> list[RuleTest]:
 
     stories = (story("too-full-to-wait", fuller, ("critical",)), story("as-full-as-it-may-be", full))
     return [
-        *filling_tests(settings, judged, _used, window=trend.disk_window, within=within, own=_OWN, full=full),
-        story_test(settings, judged, stories, moments=soon, part="instance", own=_OWN),
+        *saturation_tests(settings, level_rules, _used, window=trend.disk_window, within=within, own=_OWN, full=full),
+        story_test(settings, level_rules, stories, moments=soon, label="instance", own=_OWN),
     ]
 
 

@@ -15,7 +15,7 @@ from alerts.conditions.latency import NAME as HIGH_LATENCY_P95
 from alerts.links import urls
 from alerts.model import AlertRule, Parameter, RecordingRule, event_count, number
 from alerts.recording.counting import within
-from alerts.recording.own_thresholds import by_match, constants
+from alerts.recording.override_thresholds import by_match, constants
 from alerts.recording.services import recorded, slower
 from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, Value
 from alerts.rule_tests.threshold_tests import service_labels

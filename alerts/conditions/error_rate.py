@@ -9,7 +9,7 @@ from alerts.alert import Alert
 from alerts.model import event_count
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
-from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, burst_tests, service_labels, threshold_tests
 from alerts.thresholds import level_rule, levels, limits
 from instrumentation import catalog
 
@@ -47,10 +47,10 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def high_error_rate_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; the error ratio without requests or errors; bursts of errors, also on new series."""
-    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "error_ratio")]
-    rules = [rule for _, rule in judged]
+    level_rules = [(level, _rule(settings, level.limit)) for level in levels(settings, "error_ratio")]
+    rules = [rule for _, rule in level_rules]
     return [
-        *boundary_tests(settings, judged, _history),
+        *threshold_tests(settings, level_rules, _history),
         *_ratio_tests(settings),
         *burst_tests(settings, rules, "failed requests", _burst),
     ]

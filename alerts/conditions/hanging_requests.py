@@ -65,11 +65,11 @@ def requests_hanging_tests(settings: Settings) -> list[RuleTest]:
     """Enough hanging requests; too few; requests that end; streams; new requests; and that the alert resolves."""
     (rule,) = rules = requests_hanging(settings)
     moments = clock(settings, rules, range_=2 * settings.alerting.window.seconds)
-    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
+    level_rules = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     least = settings.alerting.minimum_bad_events
     labels = {**service_labels(settings), "job": "hangs"}
     return [
-        story_test(settings, judged, list(_stories(moments, least)), moments=moments, part="job"),
+        story_test(settings, level_rules, list(_stories(moments, least)), moments=moments, label="job"),
         RuleTest(
             name=f"{NAME} resolves once requests end",
             series=(_info(labels, moments.resolved // moments.step), _active(labels, moments.gauge(least, 0))),

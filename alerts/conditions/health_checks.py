@@ -40,10 +40,10 @@ def health_check_failing_tests(settings: Settings) -> list[RuleTest]:
     """A check that fails on one of two instances, on both, for a moment, and never; and that the alert resolves."""
     (rule,) = rules = health_check_failing(settings)
     moments = clock(settings, rules)
-    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
+    level_rules = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     failing = next(_stories(moments))
     return [
-        story_test(settings, judged, list(_stories(moments)), moments=moments, part="check"),
+        story_test(settings, level_rules, list(_stories(moments)), moments=moments, label="check"),
         RuleTest(
             name=f"{NAME} resolves once the check passes",
             series=tuple(

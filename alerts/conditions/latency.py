@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
 from alerts.model import event_count
-from alerts.recording.own_thresholds import own_slow
+from alerts.recording.override_thresholds import override_slow
 from alerts.recording.services import recorded, slower
 from alerts.rule_tests.promtool import Clock, RuleTest, Series, Value, clock
-from alerts.rule_tests.threshold_tests import SAMPLES, Measured, boundary_tests, burst_tests, service_labels
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, burst_tests, service_labels, threshold_tests
 from alerts.thresholds import level_rule, levels, limits
 from instrumentation import catalog
 
@@ -40,7 +40,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
     warm = settings.alerting.window.seconds + settings.alerting.for_.critical.seconds
     age = f"max by ({of.by}) (time() - {catalog.PROCESS_START_TIME.name})"
     young = f"\nunless on ({of.by}) {age} >= 0 < {warm}" if limit.severity == "critical" else ""
-    slow = slower(settings, of.buckets, limit.than()) if limit.numbers else own_slow(settings, limit.severity)
+    slow = slower(settings, of.buckets, limit.than()) if limit.numbers else override_slow(settings, limit.severity)
     return level_rule(
         settings,
         limit,
@@ -58,15 +58,15 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def high_latency_p95_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; an idle service; slow starts; bursts of slow requests."""
-    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "latency_p95_seconds")]
-    rules = [rule for _, rule in judged]
+    level_rules = [(level, _rule(settings, level.limit)) for level in levels(settings, "latency_p95_seconds")]
+    rules = [rule for _, rule in level_rules]
     highest = max(rule.parameters["threshold"].value for rule in rules)
 
     def burst(labels: Mapping[str, str], slow: int, jump: Callable[[int], str]) -> tuple[Series, ...]:
         return _histogram(settings, labels, lambda edge: jump(slow if edge > highest else 0))
 
     return [
-        *boundary_tests(settings, judged, lambda *place: _history(settings, *place)),
+        *threshold_tests(settings, level_rules, lambda *place: _history(settings, *place)),
         *_idle_test(settings),
         *_slow_start_tests(settings, rules),
         *burst_tests(settings, rules, "slow requests", burst),

@@ -30,7 +30,7 @@ class Loss:
     Attributes:
         alert: The alert's name.
         metric: The counter.
-        part: The label that identifies a part of the service, such as ``queue``; empty if the alert is on the whole service.
+        label: The label that identifies a part of the service, such as ``queue``; empty if the alert is on the whole service.
         least: The number of losses within the window at which the alert fires.
         summary: As in ``AlertRule``.
         description: As in ``AlertRule``.
@@ -39,16 +39,16 @@ class Loss:
 
     alert: str
     metric: Metric
-    part: str = ""
+    label: str = ""
     least: Callable[[Settings], int] = lambda _: 1
     summary: str
     description: str
     meaning: str
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The part as a list."""
-        return (self.part,) if self.part else ()
+    def labels(self) -> tuple[str, ...]:
+        """The label as a list; empty without one."""
+        return (self.label,) if self.label else ()
 
     def record(self, settings: Settings, operation: str, *levels: str) -> str:
         """The name of a recorded series of this counter."""
@@ -58,7 +58,7 @@ class Loss:
 QUEUE_READS = Loss(
     alert="QueueReadFailing",
     metric=catalog.QUEUE_READ_FAILURES,
-    part="queue",
+    label="queue",
     least=lambda settings: settings.alerting.minimum_bad_events,
     summary="A queue cannot be read.",
     description=(
@@ -95,18 +95,18 @@ def _recording(settings: Settings, loss: Loss) -> list[RecordingRule]:
     instances = recorded(settings).by_with("instance")
     of_instance, of_part = (
         loss.record(settings, "sum", "instance"),
-        loss.record(settings, "sum", "instance", *loss.parts),
+        loss.record(settings, "sum", "instance", *loss.labels),
     )
     whole = RecordingRule(
         record=of_instance,
         expr=f"{totals(settings, loss.metric.name)}\nor\n0 * max by ({instances}) ({catalog.TARGET_INFO.name})",
     )
-    part = RecordingRule(record=of_part, expr=totals(settings, loss.metric.name, *loss.parts))
+    by_label = RecordingRule(record=of_part, expr=totals(settings, loss.metric.name, *loss.labels))
     new = RecordingRule(
-        record=loss.record(settings, "increase", *loss.parts),
-        expr=added(settings, of_part, *loss.parts, seen=of_instance if loss.part else ""),
+        record=loss.record(settings, "increase", *loss.labels),
+        expr=added(settings, of_part, *loss.labels, seen=of_instance if loss.label else ""),
     )
-    return [whole, part, new] if loss.part else [whole, new]
+    return [whole, by_label, new] if loss.label else [whole, new]
 
 
 def _window(settings: Settings) -> Duration:
@@ -120,7 +120,7 @@ def _rules(settings: Settings, loss: Loss) -> list[AlertRule]:
         watcher_rule(
             settings,
             loss.alert,
-            expr=f"{within(loss.record(settings, 'increase', *loss.parts), window)} >= [[minimum_events]]",
+            expr=f"{within(loss.record(settings, 'increase', *loss.labels), window)} >= [[minimum_events]]",
             parameters={"minimum_events": event_count(loss.least(settings))},
             summary=loss.summary,
             description=loss.description.replace("WINDOW", window),
@@ -132,14 +132,14 @@ def _tests(settings: Settings, loss: Loss) -> list[RuleTest]:
     """Enough losses fire and resolve, on a counter that was 0 and on a new one; one fewer does not fire, nor do old losses."""
     (rule,) = rules = _rules(settings, loss)
     moments, least = clock(settings, rules, memory=_window(settings).seconds), loss.least(settings)
-    labels = {**service_labels(settings), **dict.fromkeys(loss.parts, "emails")}
+    labels = {**service_labels(settings), **dict.fromkeys(loss.labels, "emails")}
     change = moments.grace // moments.step + 2
     fires = change * moments.step + rule.for_.seconds + moments.grace
     over = fires + moments.resolved - moments.fires
     firing = (Firing(rule=rule, labels=labels, value=least),)
 
     def test(name: str, before: str, after: int, *checks: At) -> RuleTest:
-        own = {**labels, "instance": "a", **{label: "some" for label in loss.metric.labels if label not in loss.parts}}
+        own = {**labels, "instance": "a", **{label: "some" for label in loss.metric.labels if label not in loss.labels}}
         info = {label: value for label, value in own.items() if label in {*service_labels(settings), "instance"}}
         end = over // moments.step
         series = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from alerts.alert import Alert
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import RuleTest, Series
-from alerts.rule_tests.saturation_tests import filling_tests
+from alerts.rule_tests.saturation_tests import saturation_tests
 from alerts.thresholds import level_rule, levels, limits
 from alerts.trends import leads_beyond
 from instrumentation import catalog
@@ -49,9 +49,9 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def memory_near_limit_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; memory usage that is high but not growing."""
-    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "memory_used_ratio")]
+    level_rules = [(level, _rule(settings, level.limit)) for level in levels(settings, "memory_used_ratio")]
     trend = settings.alerting.trend
-    return list(filling_tests(settings, judged, _used, window=trend.window, within=trend.memory_full_within))
+    return list(saturation_tests(settings, level_rules, _used, window=trend.window, within=trend.memory_full_within))
 
 
 def _used(moments: Clock, labels: Mapping[str, str], share: str) -> tuple[Series, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from alerts.alert import Alert
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import Clock, RuleTest, Series
-from alerts.rule_tests.threshold_tests import Measured, Story, boundary_tests, story_test
+from alerts.rule_tests.threshold_tests import Measured, Story, story_test, threshold_tests
 from alerts.rule_tests.trend_histories import line, trend_clock
 from alerts.thresholds import SEVERITIES, level_rule, levels, limits
 from alerts.trends import ahead, halves, leads_beyond
@@ -51,7 +51,7 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
         settings,
         limit,
         alert=NAME,
-        expr="\nor\n".join(says(limit.than(place)) for place, says in conditions.items() if limit.judges(place)),
+        expr="\nor\n".join(says(limit.than(place)) for place, says in conditions.items() if limit.has(place)),
         summary="A queue is long and is not draining.",
         description=(
             "The queue {{ $labels.queue }} of {{ $labels.job }} is not draining: it has "
@@ -63,12 +63,12 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def queue_backlog_growing_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every depth; old items; queues that are long but draining."""
-    judged = [(level, _rule(settings, level.limit)) for level in _levels(settings)]
-    moments = trend_clock(settings, [rule for _, rule in judged], settings.alerting.trend.window)
+    level_rules = [(level, _rule(settings, level.limit)) for level in _levels(settings)]
+    moments = trend_clock(settings, [rule for _, rule in level_rules], settings.alerting.trend.window)
     stories = list(_stories(settings, moments))
     return [
-        *boundary_tests(settings, judged, _history, moments=moments, part="queue"),
-        story_test(settings, judged, stories, moments=moments, part="queue"),
+        *threshold_tests(settings, level_rules, _history, moments=moments, label="queue"),
+        story_test(settings, level_rules, stories, moments=moments, label="queue"),
     ]
 
 

@@ -63,9 +63,9 @@ def repeated_queries_growing_tests(settings: Settings) -> list[RuleTest]:
     moments = clock(settings, rules, range_=_lookback(settings).seconds + 2 * settings.alerting.window.seconds)
     tests = []
     for deployed in (True, False):
-        judged = [(Level(severity=rule.level, threshold=threshold, match={}, before=()), rule)]
+        level_rules = [(Level(severity=rule.level, threshold=threshold, match={}, before=()), rule)]
         stories = list(_stories(moments, threshold, deployed=deployed))
-        test = story_test(settings, judged, stories, moments=moments, part="http_route")
+        test = story_test(settings, level_rules, stories, moments=moments, label="http_route")
         versions = tuple(_versions(moments, service_labels(settings), deployed=deployed))
         name = test.name if deployed else f"{test.name} without a deployment"
         tests.append(RuleTest(name=name, series=(*test.series, *versions), alerts=test.alerts, values=test.values))

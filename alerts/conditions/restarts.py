@@ -56,12 +56,12 @@ def instance_restarting_tests(settings: Settings) -> list[RuleTest]:
     """Three kinds of restarts; too few restarts; replaced workers; and that the alert resolves."""
     (rule,) = rules = instance_restarting(settings)
     moments = clock(settings, rules, memory=settings.alerting.restarts.window.seconds)
-    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
+    level_rules = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     stories = list(_stories(moments))
     labels = {**service_labels(settings), "instance": "over"}
     rest = (moments.resolved - moments.fires) // moments.step
     return [
-        story_test(settings, judged, stories, moments=moments, part="instance"),
+        story_test(settings, level_rules, stories, moments=moments, label="instance"),
         RuleTest(
             name=f"{NAME} resolves once the restarts are longer ago than the window",
             series=tuple(

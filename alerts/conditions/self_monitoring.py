@@ -9,7 +9,7 @@ from alerts.links import urls
 from alerts.model import AlertRule, Parameter
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, clock
-from alerts.rule_tests.threshold_tests import Measured, boundary_tests
+from alerts.rule_tests.threshold_tests import Measured, threshold_tests
 from alerts.thresholds import Level
 from instrumentation import catalog
 from instrumentation.catalog import Unit
@@ -150,7 +150,7 @@ def scrape_slow_tests(settings: Settings) -> list[RuleTest]:
 
     stranger = {"job": "stranger", "instance": "a"}
     return [
-        *boundary_tests(settings, [(level, rule)], history, moments=moments, part="instance"),
+        *threshold_tests(settings, [(level, rule)], history, moments=moments, label="instance"),
         RuleTest(
             name="a job that is not instrumented is slow: is silent",
             series=(_taken(stranger, moments.gauge(2 * level.threshold, 0)),),

@@ -51,11 +51,11 @@ def service_absent_tests(settings: Settings) -> list[RuleTest]:
     """Services that are gone, and others that are not; and that the alert resolves once a service is back."""
     (rule,) = service_absent(settings)
     moments = clock(settings, [rule])
-    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
+    level_rules = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     stories = list(_stories(moments))
     back = next(story for story in stories if story.name == "gone")
     return [
-        story_test(settings, judged, stories, moments=moments, part="job"),
+        story_test(settings, level_rules, stories, moments=moments, label="job"),
         RuleTest(
             name="ServiceAbsent resolves once the service is back",
             series=tuple(

@@ -11,7 +11,7 @@ from alerts.model import AlertRule, event_count
 from alerts.recording.counting import within
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
-from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, boundary_tests, service_labels, story_test
+from alerts.rule_tests.threshold_tests import SAMPLES, Measured, Story, service_labels, story_test, threshold_tests
 from alerts.thresholds import SEVERITIES, Level, level_rule, levels, limits
 from instrumentation import catalog
 from instrumentation.settings import Duration
@@ -54,13 +54,13 @@ def _rule(settings: Settings, limit: Limit) -> AlertRule:
 
 def workflow_failures_tests(settings: Settings) -> list[RuleTest]:
     """Above and below every threshold; too few failures; failures that are over."""
-    judged = [(level, _rule(settings, level.limit)) for level in levels(settings, "workflow_failure_ratio")]
-    rules = [rule for _, rule in judged]
+    level_rules = [(level, _rule(settings, level.limit)) for level in levels(settings, "workflow_failure_ratio")]
+    rules = [rule for _, rule in level_rules]
     moments = clock(settings, rules, memory=settings.alerting.workflow_window.seconds // 2)
     stories = list(_stories(settings, moments))
     return [
-        *boundary_tests(settings, judged, _history, moments=moments, part="workflow"),
-        story_test(settings, judged, stories, moments=moments, part="workflow"),
+        *threshold_tests(settings, level_rules, _history, moments=moments, label="workflow"),
+        story_test(settings, level_rules, stories, moments=moments, label="workflow"),
         _recovery(settings, moments),
     ]
 
@@ -174,7 +174,7 @@ def workflow_keeps_failing_tests(settings: Settings) -> list[RuleTest]:
     """Failures half a window apart; the same with a success in between; too few failures; cancelled executions."""
     (rule,) = rules = workflow_keeps_failing(settings)
     moments = clock(settings, rules, range_=_WINDOWS[0] * settings.alerting.workflow_window.seconds)
-    judged = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
+    level_rules = [(Level(severity=rule.level, threshold=0, match={}, before=()), rule)]
     least, half = settings.alerting.minimum_bad_events, settings.alerting.workflow_window.seconds // 2 // moments.step
     steps = moments.fires // moments.step
     spread = 3 * half // min(least, _TIMES)
@@ -198,7 +198,7 @@ def workflow_keeps_failing_tests(settings: Settings) -> list[RuleTest]:
         story("fails-too-rarely", {"success": f"7x{steps}", "failure": rarely(least - 1)}),
         story("is-cancelled", {"success": f"7x{steps}", "cancelled": rarely(least)}),
     )
-    return [story_test(settings, judged, stories, moments=moments, part="workflow")]
+    return [story_test(settings, level_rules, stories, moments=moments, label="workflow")]
 
 
 WORKFLOW_KEEPS_FAILING = Alert(

@@ -28,18 +28,18 @@ class Measured:
 
 
 if TYPE_CHECKING:
-    Judged = Sequence[tuple[Level, AlertRule]]
+    LevelRules = Sequence[tuple[Level, AlertRule]]
     History = Callable[[Clock, Level, Mapping[str, str], bool], Measured]
     Burst = Callable[[Mapping[str, str], int, Callable[[int], str]], tuple[Series, ...]]
 
 
-def boundary_tests(  # noqa: PLR0913 - most by keyword, and with a default
+def threshold_tests(  # noqa: PLR0913 - most by keyword, and with a default
     settings: Settings,
-    judged: Judged,
+    level_rules: LevelRules,
     history: History,
     *,
     moments: Clock | None = None,
-    part: str = "",
+    label: str = "",
     own: Mapping[str, str] | None = None,
     resolves: bool = True,
 ) -> Iterator[RuleTest]:
@@ -47,25 +47,25 @@ def boundary_tests(  # noqa: PLR0913 - most by keyword, and with a default
 
     Args:
         settings: The settings from which the rules were made.
-        judged: Every level with its rule.
+        level_rules: Every level with its rule.
         history: Returns series just above (True) or just below (False) a level, for the labels of a service.
         moments: The clock; needed if the rules read further back than ``alerting.window``.
-        part: The label that distinguishes the series of an alert within a service, such as ``queue``. Both sides of a
+        label: The label that distinguishes the series of an alert within a service, such as ``queue``. Both sides of a
             threshold are then in one test, because each test takes promtool noticeable time.
         own: Additional labels of the alert's series.
         resolves: Whether the condition ends within the history.
     """
-    moments = moments or clock(settings, [rule for _, rule in judged])
-    for level, rule in judged:
-        together = bool(part) and part not in level.match
+    moments = moments or clock(settings, [rule for _, rule in level_rules])
+    for level, rule in level_rules:
+        together = bool(label) and label not in level.match
         for sides in (("above", "below"),) if together else (("above",), ("below",)):
             found: list[tuple[Mapping[str, str], Measured]] = []
             for side in sides:
-                labels = {**(own or {}), **service_labels(settings, level), **({part: side} if together else {})}
+                labels = {**(own or {}), **service_labels(settings, level), **({label: side} if together else {})}
                 found.append((labels, history(moments, level, labels, side == "above")))
             checks = (
-                At(seconds=_too_early(settings, judged), alert=rule.alert),
-                At(seconds=moments.fires, alert=rule.alert, firing=_firing(judged, found)),
+                At(seconds=_too_early(settings, level_rules), alert=rule.alert),
+                At(seconds=moments.fires, alert=rule.alert, firing=_firing(level_rules, found)),
                 At(seconds=moments.resolved, alert=rule.alert),
             )
             yield RuleTest(
@@ -75,12 +75,12 @@ def boundary_tests(  # noqa: PLR0913 - most by keyword, and with a default
             )
 
 
-def _firing(judged: Judged, found: Iterable[tuple[Mapping[str, str], Measured]]) -> tuple[Firing, ...]:
+def _firing(level_rules: LevelRules, found: Iterable[tuple[Mapping[str, str], Measured]]) -> tuple[Firing, ...]:
     return tuple(
         Firing(rule=rule, labels=labels, value=measured.value)
         for labels, measured in found
-        for level, rule in judged
-        if level.judges(labels) and measured.value > level.threshold
+        for level, rule in level_rules
+        if level.applies_to(labels) and measured.value > level.threshold
     )
 
 
@@ -140,29 +140,29 @@ class Story:
 
 def story_test(  # noqa: PLR0913 - most by keyword
     settings: Settings,
-    judged: Judged,
+    level_rules: LevelRules,
     stories: Sequence[Story],
     *,
     moments: Clock,
-    part: str,
+    label: str,
     own: Mapping[str, str] | None = None,
 ) -> RuleTest:
     """One test with all stories of an alert; no override matches any of them.
 
     Args:
         settings: The settings from which the rules were made.
-        judged: Every level with its rule.
+        level_rules: Every level with its rule.
         stories: The stories.
         moments: The clock.
-        part: The label that distinguishes the stories.
+        label: The label that distinguishes the stories.
         own: Additional labels of the alert's series.
     """
-    labels = {story.name: {**(own or {}), **service_labels(settings), part: story.name} for story in stories}
-    alert = judged[0][1].alert
+    labels = {story.name: {**(own or {}), **service_labels(settings), label: story.name} for story in stories}
+    alert = level_rules[0][1].alert
     firing = tuple(
         Firing(rule=rule, labels=labels[story.name], value=story.value)
         for story in stories
-        for level, rule in judged
+        for level, rule in level_rules
         if not level.match and level.severity in story.fires
     )
     silent = [story.name for story in stories if not story.fires]
@@ -171,13 +171,13 @@ def story_test(  # noqa: PLR0913 - most by keyword
         name=f"{alert} fires for {', '.join(fires) or 'none'}, and never for {', '.join(silent)}",
         series=tuple(one for story in stories for one in story.series(labels[story.name])),
         alerts=(At(seconds=moments.fires, alert=alert, firing=firing),),
-        values=(never(alert, moments.fires, part, silent),),
+        values=(never(alert, moments.fires, label, silent),),
     )
 
 
-def never(alert: str, seconds: int, part: str, names: Iterable[str]) -> Value:
+def never(alert: str, seconds: int, label: str, names: Iterable[str]) -> Value:
     """A check that an alert has not fired before a time, in seconds from the start, for some values of a label."""
-    ever = f'ALERTS{{alertname="{alert}", alertstate="firing", {part}=~"{"|".join(names)}"}}[{seconds}s]'
+    ever = f'ALERTS{{alertname="{alert}", alertstate="firing", {label}=~"{"|".join(names)}"}}[{seconds}s]'
     return Value(seconds=seconds, expr=f"count_over_time({ever})", labels={}, value=None)
 
 
@@ -190,8 +190,8 @@ def service_labels(settings: Settings, level: Level | None = None) -> dict[str, 
     return plain if level is None else {**plain, **level.match}
 
 
-def _too_early(settings: Settings, judged: Judged) -> int:
-    return min(rule.for_.seconds for _, rule in judged) - settings.alerting.evaluation_interval.seconds
+def _too_early(settings: Settings, level_rules: LevelRules) -> int:
+    return min(rule.for_.seconds for _, rule in level_rules) - settings.alerting.evaluation_interval.seconds
 
 
 def _name(level: Level, rule: AlertRule, sides: Sequence[str], *, resolves: bool) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alerts.model import AlertRule
-    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
+    from alerts.signals.thresholds import SignalLevel
     from instrumentation.settings import Duration
 
 COVERED = 0.9

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from alerts.model import AlertRule
-    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
+    from alerts.signals.thresholds import SignalLevel
 
 _NEAR = 0.002  # how far from a threshold a test is, as a share of it
 
@@ -44,7 +44,7 @@ def rate_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
         return value < level.threshold if is_below else value > level.threshold
 
     wrong = "below" if is_below else "above"
-    boundary = sides(
+    at_threshold = sides(
         subject,
         judged,
         history,
@@ -53,7 +53,7 @@ def rate_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
         place="at_least" if is_below else "threshold",
         wrong=wrong,
     )
-    return [*boundary, (_too_few_stories if is_below else _too_many_stories)(subject, moments)]
+    return [*at_threshold, (_too_few_stories if is_below else _too_many_stories)(subject, moments)]
 
 
 def _too_many_stories(subject: Subject, moments: Clock) -> RuleTest:
@@ -133,7 +133,7 @@ def ratio_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
     def is_wrong(level: SignalLevel, value: float) -> bool:
         return value < level.threshold if is_below else value > level.threshold
 
-    boundary = sides(
+    at_threshold = sides(
         subject,
         judged,
         history,
@@ -142,7 +142,7 @@ def ratio_tests(subject: Subject, rules: Sequence[AlertRule]) -> list[RuleTest]:
         place="at_least" if is_below else "threshold",
         wrong="below" if is_below else "above",
     )
-    return [*boundary, _ratio_stories(subject, moments), *_enough(subject, moments, rules)]
+    return [*at_threshold, _ratio_stories(subject, moments), *_enough(subject, moments, rules)]
 
 
 def _ratio_stories(subject: Subject, moments: Clock) -> RuleTest:

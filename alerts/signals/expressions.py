@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alerts.rule_tests.promtool import RuleTest, Series, Value
 from alerts.signals.form import Form
-from alerts.signals.levels import SignalLevel
+from alerts.signals.thresholds import SignalLevel
 from instrumentation.settings import Duration
 
 if TYPE_CHECKING:

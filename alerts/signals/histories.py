@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from alerts.model import AlertRule
     from alerts.rule_tests.promtool import Clock
-    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
+    from alerts.signals.thresholds import SignalLevel
 
     Judged = Sequence[tuple[SignalLevel, AlertRule]]
     History = Callable[[SignalLevel, Mapping[str, str], bool], Measured]
@@ -128,7 +128,7 @@ def sides(  # noqa: PLR0913 - most by keyword
             firing = tuple(
                 Firing(rule=other, labels=labels, value=measured.value)
                 for at, other in judged
-                if at.judges(labels) and is_wrong(at, measured.value)
+                if at.applies_to(labels) and is_wrong(at, measured.value)
             )
             where = f" for {level.labels['override']}" if level.match else ""
             verdict = "fires and resolves" if side == wrong else "is silent"

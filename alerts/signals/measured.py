@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from alerts.model import AlertRule
-    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
+    from alerts.signals.thresholds import SignalLevel
 
 _NEAR = 0.002
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alerts.links import BUSINESS_UID, urls
 from alerts.model import AlertRule, Parameter
-from alerts.signals.levels import SignalLevel
+from alerts.signals.thresholds import SignalLevel
 from alerts.thresholds import SEVERITIES, any_of
 from instrumentation.catalog import Kind, Unit
 from instrumentation.settings import Duration

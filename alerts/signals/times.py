@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from alerts.model import AlertRule
-    from alerts.signals.levels import SignalLevel
     from alerts.signals.subject import Subject
+    from alerts.signals.thresholds import SignalLevel
 
 
 def _memory(subject: Subject) -> Duration:
@@ -147,9 +147,9 @@ def _sentences(subject: Subject, rules: list[AlertRule], labels: Mapping[str, st
     firing = []
     for level, rule in zip(subject.levels, rules, strict=True):
         due = when + int(level.threshold) + rule.for_.seconds
-        if level.judges(labels) and due - moments.grace <= at < due + moments.grace and at < due:
+        if level.applies_to(labels) and due - moments.grace <= at < due + moments.grace and at < due:
             return
-        if level.judges(labels) and at >= due:
+        if level.applies_to(labels) and at >= due:
             firing.append(Firing(rule=rule, labels=labels, value=last - when))
     yield At(seconds=at, alert=subject.alert.alert, firing=tuple(firing))
 

@@ -18,7 +18,7 @@ from alerts.conditions.queue_backlog import NAME as QUEUE_BACKLOG
 from alerts.conditions.repeated_queries import NAME as REPEATED_QUERIES_GROWING
 from alerts.conditions.service_down import NAME as SERVICE_DOWN
 from alerts.errors import CALLED
-from alerts.recording.own_thresholds import own_threshold_rules
+from alerts.recording.override_thresholds import override_threshold_rules
 from alerts.recording.services import recorded as names
 from alerts.recording.users import active_users
 from dashboards import expressions as promql
@@ -67,7 +67,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
         Row(title="Since when, and what changed", panels=_course(settings), per_line=4, height=8),
         *(_by_label(settings, name) for name, label in settings.http.labels.items() if label.dashboard),
         *signal_rows(settings, "operations"),
-        *_own_thresholds(settings),
+        *_override_thresholds(settings),
         *_details(settings),
     )
     return tuple(replace(row, panels=tuple(_linked(settings, panel) for panel in row.panels)) for row in rows)
@@ -397,10 +397,10 @@ def _active_by_route() -> tuple[Panel, ...]:
     )
 
 
-def _own_thresholds(settings: Settings) -> tuple[Row, ...]:
+def _override_thresholds(settings: Settings) -> tuple[Row, ...]:
     """One row for all overrides: each measured value beside the thresholds that apply only to the selected services."""
     by = promql.service(settings)
-    lines = {name: rules for name, rules in own_threshold_rules(settings).items() if name in _JUDGED}
+    lines = {name: rules for name, rules in override_threshold_rules(settings).items() if name in _JUDGED}
     panels = []
     for name, rules in lines.items():
         title, draw = _JUDGED[name]

@@ -142,7 +142,7 @@ class CountOverride(Levels):
 
 
 # What tells the series of a threshold apart within a service, so that an override may name it.
-_PARTS = {
+_LABELS_OF = {
     "disk_used_ratio": "path",
     "queue_depth": "queue",
     "queue_oldest_age_seconds": "queue",
@@ -171,7 +171,7 @@ class Override(Section):
     @property
     def labels(self) -> frozenset[str]:
         """The labels, beside those of a service, that every threshold set here can be matched by."""
-        parts = [{_PARTS[name]} if name in _PARTS else set[str]() for name in self.model_fields_set - {"match"}]
+        parts = [{_LABELS_OF[name]} if name in _LABELS_OF else set[str]() for name in self.model_fields_set - {"match"}]
         return frozenset(set.intersection(*parts) if parts else ())
 
 

@@ -10,7 +10,15 @@ from alerts.recording.cost import daily_budget
 from alerts.recording.databases import pool_used
 from alerts.recording.dependencies import recorded_calls
 from alerts.recording.services import recorded, slower
-from alerts.thresholds import SEVERITIES, any_of, disk_thresholds, matchers, own_numbers, own_series, thresholds_of
+from alerts.thresholds import (
+    SEVERITIES,
+    any_of,
+    disk_thresholds,
+    matchers,
+    override_numbers,
+    override_series,
+    thresholds_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     Pairs = Sequence[tuple[Mapping[str, str], float]]
 
 
-def own_threshold_rules(settings: Settings) -> dict[str, list[RecordingRule]]:
+def override_threshold_rules(settings: Settings) -> dict[str, list[RecordingRule]]:
     """The rules that record the numbers of overrides, by threshold; thresholds without overrides are left out."""
     of = recorded(settings)
     judged = {
@@ -46,13 +54,13 @@ def own_threshold_rules(settings: Settings) -> dict[str, list[RecordingRule]]:
 
 def _rules(settings: Settings, name: str, numbers: Numbers, judged: str) -> list[RecordingRule]:
     return [
-        RecordingRule(record=own_series(settings, name, severity)[0], expr=constants(judged, own), shown=True)
+        RecordingRule(record=override_series(settings, name, severity)[0], expr=constants(judged, own), shown=True)
         for severity in SEVERITIES
-        if (own := own_numbers(settings, numbers, severity))
+        if (own := override_numbers(settings, numbers, severity))
     ]
 
 
-def own_slow(settings: Settings, severity: str) -> str:
+def override_slow(settings: Settings, severity: str) -> str:
     """The recorded number of requests slower than the latency threshold of the service's override."""
     return f"{recorded(settings).level}:http_server_requests_slow:{severity}"
 
@@ -61,11 +69,11 @@ def _slow_rules(settings: Settings) -> list[RecordingRule]:
     buckets, numbers = recorded(settings).buckets, thresholds_of(settings, "latency_p95_seconds")
     return [
         RecordingRule(
-            record=own_slow(settings, severity),
+            record=override_slow(settings, severity),
             expr=by_match(own, lambda which, edge: slower(settings, buckets, number(edge), *which)),
         )
         for severity in SEVERITIES
-        if (own := own_numbers(settings, numbers, severity))
+        if (own := override_numbers(settings, numbers, severity))
     ]
 
 
