@@ -19,7 +19,7 @@ from dashboards import DASHBOARDS
 from instrumentation.settings import parse_settings
 from sidelight.demo.main import prepare
 from sidelight.demo.panels import seen
-from sidelight.demo.phases import Director
+from sidelight.demo.phases import PhaseRunner
 from sidelight.demo.scenario import AFTERWARDS, PHASES
 from sidelight.demo.services import running
 from sidelight.demo.terminal import showing
@@ -67,15 +67,15 @@ def _played(folder: Path, output: Path) -> dict[str, Board]:
     def clock() -> float:
         return time.time() - epoch
 
-    with running(folder, epoch=epoch, clock=clock, check=lambda: None) as stage:
-        with showing(Console(), stage.settings, clock) as view:
-            Director(stage, view, clock=clock, pause=time.sleep).play(PHASES)
-        list(stage.enact(AFTERWARDS))
-        say(str(seen(stage.watch, stage.settings)))
+    with running(folder, epoch=epoch, clock=clock, check=lambda: None) as services:
+        with showing(Console(), services.settings, clock) as view:
+            PhaseRunner(services, view, clock=clock, pause=time.sleep).run(PHASES)
+        list(services.begin(AFTERWARDS))
+        say(str(seen(services.watch, services.settings)))
         time.sleep(_TROUBLED)
-        photograph(stage.addresses["dashboards"], output)
-        url, end = stage.prometheus.url, time.time()
-        return {page: asked(DASHBOARDS[page](stage.settings), url, epoch, end) for page in ("fleet", "operations")}
+        photograph(services.addresses["dashboards"], output)
+        url, end = services.prometheus.url, time.time()
+        return {page: asked(DASHBOARDS[page](services.settings), url, epoch, end) for page in ("fleet", "operations")}
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Push:
         spool: The folder for what was not accepted.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a part of the world
+    def __init__(  # noqa: PLR0913 - clock, transport and sleep are passed in
         self,
         store: Store,
         *,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sidelight.checks import collector_files, dashboard_files, dashboard_values, online, rule_files
 from sidelight.checks.documents import PARSE, Kind, Left, counted, gather
 from sidelight.checks.finding import Check, Finding, Severity
-from sidelight.checks.known_series import world
+from sidelight.checks.known_series import known_series
 from sidelight.checks.reading import Deadline, ReadError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from instrumentation.settings import Settings
     from sidelight.checks.documents import Document, Gathered
-    from sidelight.checks.known_series import World
+    from sidelight.checks.known_series import KnownSeries
 
 __all__ = ["CHECKS", "Check", "Finding", "Report", "Severity", "find"]
 
@@ -68,7 +68,7 @@ def find(
     paths: Iterable[Path],
     settings: Settings,
     disabled: Iterable[str] = (),
-    ask: Callable[[Document, World], Iterable[Finding]] | None = None,
+    ask: Callable[[Document, KnownSeries], Iterable[Finding]] | None = None,
 ) -> Report:
     """Check files.
 
@@ -83,7 +83,7 @@ def find(
     """
     left_out = Check.known(disabled, CHECKS)
     found = gather(paths)
-    known = world(found.documents, settings)
+    known = known_series(found.documents, settings)
     findings = [*found.findings, *_comments(found)]
     for document in found.documents:
         findings += _of_document(document, known)
@@ -97,7 +97,7 @@ def find(
     )
 
 
-def _of_document(document: Document, known: World) -> Iterator[Finding]:
+def _of_document(document: Document, known: KnownSeries) -> Iterator[Finding]:
     """The findings of a document; a fault of a check is a finding too, so that the other files are checked."""
     try:
         document = replace(document, deadline=Deadline())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
-    from sidelight.checks.known_series import World
+    from sidelight.checks.known_series import KnownSeries
     from sidelight.checks.reading import Place
 
     Path = tuple[str, ...]
@@ -65,9 +65,9 @@ _SECRETS = re.compile(SECRET_KEY)
 _HARMLESS_KEYS = ("routing_key", "_file", "_key_patterns", "_keys", "token_url", "sampling_key")
 
 
-def find(document: Document, world: World) -> Iterator[Finding]:
+def find(document: Document, known: KnownSeries) -> Iterator[Finding]:
     """All findings that no comment disables."""
-    del world
+    del known
     for of in _EACH:
         document.deadline.check()
         yield from filter(document.suppressions.allow, of(document))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
-    from sidelight.checks.known_series import World
+    from sidelight.checks.known_series import KnownSeries
     from sidelight.checks.reading import Place
 
 
@@ -193,12 +193,12 @@ class Dashboard:
         )
 
 
-def find(document: Document, world: World) -> Iterator[Finding]:
+def find(document: Document, known: KnownSeries) -> Iterator[Finding]:
     """All findings for a dashboard."""
     dashboard = read(document)
     for of in _EACH:
         document.deadline.check()
-        yield from filter(document.suppressions.allow, of(dashboard, world))
+        yield from filter(document.suppressions.allow, of(dashboard, known))
 
 
 def read(document: Document) -> Dashboard:
@@ -330,14 +330,14 @@ def _source_type(source: object, variables: _Variables) -> str:
 # --- The dashboard as a whole ----------------------------------------------------------------------------------------
 
 
-def _uid(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _uid(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     if not dashboard.document.data.get("uid"):
         yield dashboard.document.finding(UID, ("uid",), dashboard.title, "has no uid", "add a stable one")
 
 
-def _editable(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _editable(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     if dashboard.document.data.get("editable", True) is not False:
         yield dashboard.document.finding(
             EDITABLE, ("editable",), dashboard.title, "can be edited, and the next publication overwrites the edits",
@@ -345,8 +345,8 @@ def _editable(dashboard: Dashboard, world: World) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _datasource_variable(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _datasource_variable(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     variables = [variable for _, variable in (*dashboard.variables.values(), *dashboard.inputs.values())]
     found = any((each.get("type"), each.get("query")) == ("datasource", "prometheus") for each in variables)
     if dashboard.queries and not found:
@@ -356,8 +356,8 @@ def _datasource_variable(dashboard: Dashboard, world: World) -> Iterator[Finding
         )  # fmt: skip
 
 
-def _target_variables(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _target_variables(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for name in ("job", "instance") if _is_of_instances(dashboard) else ("job",):
         nowhere: tuple[Place, dict[str, Any]] = ("templating", "list"), {}
         place, variable = dashboard.variables.get(name, nowhere)
@@ -392,8 +392,8 @@ def _is_of_a_service(selector: VectorSelector) -> bool:
     return selector.name.startswith("ALERTS") or ":" in selector.name
 
 
-def _variable_queries(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _variable_queries(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for name, (place, variable) in dashboard.variables.items():
         if variable.get("type") != "query":
             continue
@@ -433,8 +433,8 @@ def _label_values_fault(text: str) -> str:
 # --- Panels ----------------------------------------------------------------------------------------------------------
 
 
-def _datasources(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _datasources(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     names = {*dashboard.variables, *dashboard.inputs}
     variables = {f"${name}" for name in names} | {f"${{{name}}}" for name in names}
     for panel in dashboard.panels:
@@ -448,8 +448,8 @@ def _datasources(dashboard: Dashboard, world: World) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def _descriptions(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _descriptions(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for panel in dashboard.panels:
         for key in ("title", "description"):
             if not panel.data.get(key) and panel.type != "text":
@@ -458,8 +458,8 @@ def _descriptions(dashboard: Dashboard, world: World) -> Iterator[Finding]:
                 )
 
 
-def _units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _units(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for panel in dashboard.panels:
         config = panel.data.get("fieldConfig")
         defaults = config.get("defaults") if isinstance(config, dict) else None
@@ -470,8 +470,8 @@ def _units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _unknown_units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _unknown_units(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for panel in dashboard.panels:
         place: Place = ("fieldConfig", "defaults", "unit")
         unit = _inside(panel.data, *map(str, place))
@@ -481,15 +481,15 @@ def _unknown_units(dashboard: Dashboard, world: World) -> Iterator[Finding]:
             )
 
 
-def _no_targets(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _no_targets(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for panel in dashboard.panels:
         if panel.type not in _WITHOUT_QUERIES and not panel.targets and "libraryPanel" not in panel.data:
             yield dashboard.document.finding(NO_TARGETS, panel.place, panel.title, "has no query", "add one")
 
 
-def _thresholds(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _thresholds(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for panel in dashboard.panels:
         for place, steps in _steps(panel.data, panel.place):
             values = [step.get("value") if isinstance(step, dict) else "?" for step in steps]
@@ -504,8 +504,8 @@ def _thresholds(dashboard: Dashboard, world: World) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def _merged(dashboard: Dashboard, world: World) -> Iterator[Finding]:
-    del world
+def _merged(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for panel in dashboard.panels:
         merges = any(each.get("id") == "merge" for _, each in _each(panel.data, panel.place, "transformations"))
         tables = [place for place, target in panel.targets if target.get("format") == "table"]
@@ -541,7 +541,7 @@ def _steps(data: object, place: Place) -> Iterator[tuple[Place, list[Any]]]:
 # --- Queries ---------------------------------------------------------------------------------------------------------
 
 
-def _expressions(dashboard: Dashboard, world: World) -> Iterator[Finding]:
+def _expressions(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:
     for query in dashboard.queries:
         dashboard.document.deadline.check()
         try:
@@ -549,7 +549,7 @@ def _expressions(dashboard: Dashboard, world: World) -> Iterator[Finding]:
         except ValueError as error:
             yield from _unparsed(dashboard.document, query, error)
             continue
-        for problem in dict.fromkeys(problems(tree, world)):
+        for problem in dict.fromkeys(problems(tree, known)):
             found = query.finding(problem.check, (problem.start, problem.end), problem.message, problem.cure)
             yield replace(found, fix=problem.fix)
         yield from _scopes(dashboard, query, tree)
@@ -602,7 +602,7 @@ def _windows(query: Query, tree: Node) -> Iterator[Finding]:
             yield query.finding(RATE_INTERVAL, part, message, "use [$__rate_interval]")
 
 
-_EACH: tuple[Callable[[Dashboard, World], Iterator[Finding]], ...] = (
+_EACH: tuple[Callable[[Dashboard, KnownSeries], Iterator[Finding]], ...] = (
     _uid,
     _editable,
     _datasource_variable,

@@ -20,7 +20,7 @@ from alerts.promql import (
 from alerts.promql.tree import TooDeepError
 from sidelight.checks.dashboard_files import read
 from sidelight.checks.finding import Check, Severity
-from sidelight.checks.known_series import OpenWorld
+from sidelight.checks.known_series import AnyLabels
 from sidelight.checks.trees import parsed
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sidelight.checks.dashboard_files import Dashboard, Panel
     from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
-    from sidelight.checks.known_series import World
+    from sidelight.checks.known_series import KnownSeries
     from sidelight.checks.reading import Place
 
 
@@ -97,7 +97,7 @@ _DEFAULT_WIDTH = 150  # pixels that Grafana gives a column at least
 _TWO_SCREENS = 48  # grid units
 
 
-def find(document: Document, world: World) -> Iterator[Finding]:
+def find(document: Document, known: KnownSeries) -> Iterator[Finding]:
     """All findings for a dashboard."""
     dashboard = read(document)
     for of in _EACH_PANEL:
@@ -106,7 +106,7 @@ def find(document: Document, world: World) -> Iterator[Finding]:
             yield from of(dashboard, panel)
     yield from _ignored_variables(dashboard)
     yield from _height(dashboard)
-    del world
+    del known
 
 
 def _dict(data: object, *keys: str) -> dict[str, Any]:
@@ -299,7 +299,7 @@ def _unbounded(dashboard: Dashboard, panel: Panel) -> Iterator[Finding]:
     for place, _, expr in _expressions(panel):
         tree = _tree(expr)
         aggregates = [node for node, _ in nodes(tree) if isinstance(node, Aggregation)] if tree else []
-        labels = check_tree(tree, OpenWorld()).labels if tree else frozenset()
+        labels = check_tree(tree, AnyLabels()).labels if tree else frozenset()
         each = sorted(_SERVICES.intersection(() if isinstance(labels, AllBut) else labels))
         if each and not any(node.op in _CHOOSING for node in aggregates):
             yield dashboard.document.finding(
@@ -328,7 +328,7 @@ def _cut_columns(dashboard: Dashboard, panel: Panel) -> Iterator[Finding]:
 
 def _labels(tree: Node) -> frozenset[str]:
     """The labels of a result, as far as they are known."""
-    labels = check_tree(tree, OpenWorld()).labels
+    labels = check_tree(tree, AnyLabels()).labels
     return frozenset() if isinstance(labels, AllBut) else labels
 
 

@@ -25,13 +25,13 @@ from alerts.promql import (
 from alerts.promql.functions import COMPARISONS, EXPERIMENTAL, REMOVED, SETS
 from alerts.promql.parser import regexp_fault
 from sidelight.checks.finding import Check, Severity
-from sidelight.checks.known_series import SERIES, OpenWorld
+from sidelight.checks.known_series import SERIES, AnyLabels
 from sidelight.checks.trees import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sidelight.checks.known_series import World
+    from sidelight.checks.known_series import KnownSeries
 
 SYNTAX = Check(
     name="promql/syntax",
@@ -185,29 +185,29 @@ def _problem(check: Check, node: Node, message: str, cure: str) -> Problem:
     return Problem(check, message, cure, node.start, node.end)
 
 
-def problems(tree: Node, world: World) -> Iterator[Problem]:
+def problems(tree: Node, known: KnownSeries) -> Iterator[Problem]:
     """All faults in an expression.
 
     Args:
         tree: The syntax tree, as from ``parsed``.
-        world: The known series and the settings.
+        known: The known series and the settings.
     """
-    for fault in check_tree(tree, OpenWorld()).found:
+    for fault in check_tree(tree, AnyLabels()).found:
         yield Problem(IMPOSSIBLE, fault.message, "use labels that both sides have", fault.start, fault.end)
     walked = list(nodes(tree))
-    compared = {id(side) for node, _ in walked for side in _difference(node, world)}
+    compared = {id(side) for node, _ in walked for side in _difference(node, known)}
     for node, around in walked:
         for find in _BY_NODE.get(type(node), ()):
             if not (find is _counters and id(node) in compared):
-                yield from find(node, around, world)
+                yield from find(node, around, known)
 
 
-def _difference(node: Node, world: World) -> tuple[Node, ...]:
+def _difference(node: Node, known: KnownSeries) -> tuple[Node, ...]:
     """The counters of a difference, such as started and finished requests, which is the number of those in between."""
     if not isinstance(node, BinaryOperation) or node.op != "-":
         return ()
     sides = tuple(_without_aggregation(side) for side in (node.lhs, node.rhs))
-    both = all(isinstance(side, VectorSelector) and world.is_counter(side.name) for side in sides)
+    both = all(isinstance(side, VectorSelector) and known.is_counter(side.name) for side in sides)
     return sides if both else ()
 
 
@@ -258,34 +258,34 @@ def function_of(node: Node) -> str:
     return node.function if isinstance(node, Call) else ""
 
 
-def _series_name(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+def _series_name(node: VectorSelector, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
     del around
     name = node.name
-    if not name or "$" in name or world.is_known(name):
+    if not name or "$" in name or known.is_known(name):
         return
     if ":" in name:
-        if world.has_rules:
+        if known.has_rules:
             yield _problem(
                 SERIES_NAME,
                 node,
                 f"reads {name}, which no rule in these files records",
                 "check its rule file in the same call, or correct the name",
             )
-    elif alike := _misspelt(name, world):
+    elif alike := _misspelt(name, known):
         yield _problem(
             SERIES_NAME, node, f"reads {name}, which is not a known series", f"use {alike} if you meant that"
         )
 
 
-def _misspelt(name: str, world: World) -> str:
+def _misspelt(name: str, known: KnownSeries) -> str:
     """The known series whose name differs in the spelling of one word; empty if there is none."""
     if name in _HISTOGRAMS:
         return ""  # a native histogram has the name without a suffix
     for frame, word in _frames(name):
-        declared = {own: series for series in world.kinds for around, own in _frames(series) if around == frame}
-        known = {**_KNOWN_FRAMES.get(frame, {}), **declared}
-        if len(word) > _SHORTEST_WORD and (alike := get_close_matches(word, known, 1, _ALIKE)):
-            return known[alike[0]]
+        declared = {own: series for series in known.kinds for around, own in _frames(series) if around == frame}
+        words = {**_KNOWN_FRAMES.get(frame, {}), **declared}
+        if len(word) > _SHORTEST_WORD and (alike := get_close_matches(word, words, 1, _ALIKE)):
+            return words[alike[0]]
     return ""
 
 
@@ -308,8 +308,8 @@ def _known_frames() -> dict[tuple[str, ...], dict[str, str]]:
 _KNOWN_FRAMES = _known_frames()
 
 
-def _regexps(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
-    del around, world
+def _regexps(node: VectorSelector, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
+    del around, known
     for matcher in node.matchers:
         value = matcher.value
         if not matcher.is_regexp or "$" in value.removesuffix("$"):
@@ -330,8 +330,8 @@ def _regexps(node: VectorSelector, around: tuple[Node, ...], world: World) -> It
             yield Problem(REGEXP, message, cure or f"write {fix}", matcher.start, matcher.end, fix)
 
 
-def _counters(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
-    if not world.is_counter(node.name):
+def _counters(node: VectorSelector, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
+    if not known.is_counter(node.name):
         return
     inner = next((function_of(parent) for parent in reversed(around) if function_of(parent)), "")
     counted = any(isinstance(parent, Aggregation) and parent.op in _COUNTING for parent in around)
@@ -343,7 +343,7 @@ def _counters(node: VectorSelector, around: tuple[Node, ...], world: World) -> I
         )
 
 
-def _rates(node: Call, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+def _rates(node: Call, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
     del around
     name = node.function
     if name not in _RATES:
@@ -354,10 +354,10 @@ def _rates(node: Call, around: tuple[Node, ...], world: World) -> Iterator[Probl
         yield _problem(RATE, node, message, "sum the rates instead")
     if not isinstance(of, MatrixSelector) or not isinstance(of.selector, VectorSelector):
         return
-    series, least = of.selector.name, _SCRAPES * world.settings.metrics.scrape_interval.seconds
-    if world.is_gauge(series):
+    series, least = of.selector.name, _SCRAPES * known.settings.metrics.scrape_interval.seconds
+    if known.is_gauge(series):
         yield _problem(RATE, node, f"{name}() of {series}, which is a gauge", "use delta() or deriv()")
-    if _is_sum(series, world):
+    if _is_sum(series, known):
         message = f"{name}() of {series}, a sum of counters, which hides their resets"
         yield _problem(RATE, node, message, "sum the rates instead")
     if of.range.seconds is not None and of.range.seconds < least:
@@ -365,13 +365,13 @@ def _rates(node: Call, around: tuple[Node, ...], world: World) -> Iterator[Probl
         yield _problem(WINDOW, of, message, f"use {least} s or more")
 
 
-def _is_sum(series: str, world: World) -> bool:
+def _is_sum(series: str, known: KnownSeries) -> bool:
     """Whether a recorded series adds up counters of several instances."""
-    for expression in world.recorded.get(series, ()):
+    for expression in known.recorded.get(series, ()):
         top = bare(parsed(expression))
         if isinstance(top, Aggregation) and top.op == "sum":
             of = bare(top.expr)
-            counts = isinstance(of, VectorSelector) and world.is_counter(of.name)
+            counts = isinstance(of, VectorSelector) and known.is_counter(of.name)
             if counts and not _is_each_instance(top):
                 return True
     return False
@@ -382,7 +382,7 @@ def _is_each_instance(aggregation: Aggregation) -> bool:
     return not aggregation.without and bool({"instance", "pod"} & set(aggregation.labels or ()))
 
 
-def _divisions(node: Aggregation, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+def _divisions(node: Aggregation, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
     del around
     if node.op not in _BLENDING:
         return
@@ -390,13 +390,13 @@ def _divisions(node: Aggregation, around: tuple[Node, ...], world: World) -> Ite
     if _may_be_nan(inner):
         message = f"{node.op}() of a division by a value that may be zero"
         yield _problem(DIVISION, node, message, "aggregate before dividing, or divide by (... > 0)")
-    elif isinstance(inner, VectorSelector) and _records_a_division(inner.name, world):
+    elif isinstance(inner, VectorSelector) and _records_a_division(inner.name, known):
         message = f"{node.op}() of {inner.name}, which is recorded as a division by a value that may be zero"
         yield _problem(DIVISION, node, message, "divide by (... > 0) where it is recorded")
 
 
-def _records_a_division(series: str, world: World) -> bool:
-    return any(_may_be_nan(bare(parsed(expression))) for expression in world.recorded.get(series, ()))
+def _records_a_division(series: str, known: KnownSeries) -> bool:
+    return any(_may_be_nan(bare(parsed(expression))) for expression in known.recorded.get(series, ()))
 
 
 def _may_be_nan(node: Node) -> bool:
@@ -413,8 +413,8 @@ def _operands(node: Node) -> Iterator[Node]:
     return (each for each, _ in nodes(node) if not isinstance(each, BinaryOperation | Parentheses))
 
 
-def _features(node: Node, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
-    del around, world
+def _features(node: Node, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
+    del around, known
     name = node.op if isinstance(node, Aggregation) else function_of(node)
     if name in EXPERIMENTAL:
         message = f"{name}() needs --enable-feature=promql-experimental-functions"
@@ -423,8 +423,8 @@ def _features(node: Node, around: tuple[Node, ...], world: World) -> Iterator[Pr
         yield _problem(FEATURES, node, f"{name}() does not exist in Prometheus 3", f"write {REMOVED[name]}()")
 
 
-def _label_replacements(node: Call, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
-    del around, world
+def _label_replacements(node: Call, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
+    del around, known
     texts = [each.value if isinstance(each, StringLiteral) else "" for each in node.args[1:]]
     if node.function == "label_replace":
         label, replacement, _, pattern = texts
@@ -443,8 +443,8 @@ def _label_replacements(node: Call, around: tuple[Node, ...], world: World) -> I
                 yield _problem(GROUP_REFERENCE, node.args[2], message, "add the group, or correct the number")
 
 
-def _or_vectors(node: BinaryOperation, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
-    del world
+def _or_vectors(node: BinaryOperation, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
+    del known
     if node.op != "or" or node.matching.labels is not None or function_of(bare(node.rhs)) != "vector":
         return
     left = bare(node.lhs)
@@ -461,8 +461,8 @@ def _or_vectors(node: BinaryOperation, around: tuple[Node, ...], world: World) -
         )
 
 
-def _fragile(node: BinaryOperation, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
-    del around, world
+def _fragile(node: BinaryOperation, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
+    del around, known
     if node.op in SETS or node.matching.labels is not None:
         return
     if node.lhs.type is not Type.VECTOR or node.rhs.type is not Type.VECTOR:
@@ -486,13 +486,13 @@ def _outer_without(node: Node) -> bool:
     return False
 
 
-def _edges(node: BinaryOperation, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
+def _edges(node: BinaryOperation, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
     del around
     limit = bare(node.rhs)
     if not compares(node) or not isinstance(limit, NumberLiteral) or limit.value <= 0:
         return
-    for buckets in sorted(_quantiles_of(bare(node.lhs), world)):
-        edges = world.edges[buckets]
+    for buckets in sorted(_quantiles_of(bare(node.lhs), known)):
+        edges = known.edges[buckets]
         if limit.value not in edges[:-1]:
             near = " or ".join(f"{edge:g}" for edge in sorted(edges[:-1], key=lambda edge: abs(edge - limit.value))[:2])
             histogram = buckets.removesuffix("_bucket")
@@ -504,29 +504,29 @@ def _edges(node: BinaryOperation, around: tuple[Node, ...], world: World) -> Ite
             )
 
 
-def _quantiles_of(node: Node, world: World, depth: int = 3) -> set[str]:
+def _quantiles_of(node: Node, known: KnownSeries, depth: int = 3) -> set[str]:
     """Histograms with known edges of which a node is a quantile, also through a recording rule."""
     while compares(node) and isinstance(node, BinaryOperation):
         node = bare(node.lhs)
     if depth and isinstance(node, VectorSelector):
         found: set[str] = set()
-        for expression in world.recorded.get(node.name, ()):
-            found |= _quantiles_of(bare(parsed(expression)), world, depth - 1)
+        for expression in known.recorded.get(node.name, ()):
+            found |= _quantiles_of(bare(parsed(expression)), known, depth - 1)
         return found
     if function_of(node) == "histogram_quantile":
-        return {name for name in _selected(node, world) if name in world.edges}
+        return {name for name in _selected(node, known) if name in known.edges}
     return set()
 
 
-def _selected(node: Node, world: World, depth: int = 3) -> Iterator[str]:
+def _selected(node: Node, known: KnownSeries, depth: int = 3) -> Iterator[str]:
     for each, _ in nodes(node):
         if isinstance(each, VectorSelector) and each.name:
             yield each.name
-            for expression in world.recorded.get(each.name, ()) if depth else ():
-                yield from _selected(parsed(expression), world, depth - 1)
+            for expression in known.recorded.get(each.name, ()) if depth else ():
+                yield from _selected(parsed(expression), known, depth - 1)
 
 
-_BY_NODE: dict[type[Node], tuple[Callable[[Any, tuple[Node, ...], World], Iterator[Problem]], ...]] = {
+_BY_NODE: dict[type[Node], tuple[Callable[[Any, tuple[Node, ...], KnownSeries], Iterator[Problem]], ...]] = {
     VectorSelector: (_series_name, _regexps, _counters),
     Call: (_rates, _features, _label_replacements),
     Aggregation: (_divisions, _features),

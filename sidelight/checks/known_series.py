@@ -30,7 +30,7 @@ _OF_HISTOGRAMS = ("_count", "_sum")
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class KnownSeries:
     """What checks know beyond the file that they check.
 
     Attributes:
@@ -71,7 +71,7 @@ class World:
         return self.kinds.get(name) is Kind.GAUGE
 
 
-class OpenWorld(dict[str, Labels]):
+class AnyLabels(dict[str, Labels]):
     """Series name to labels, for series that may have any label."""
 
     def get(self, name: str | None, default: Labels | None = None) -> Labels:  # type: ignore[override]
@@ -84,7 +84,7 @@ SERIES = frozenset(catalog_series())
 """Series of the catalog, and those that Prometheus itself creates."""
 
 
-def world(documents: Iterable[Document], settings: Settings) -> World:
+def known_series(documents: Iterable[Document], settings: Settings) -> KnownSeries:
     """The known series of all files together."""
     recorded: dict[str, list[str]] = {}
     groups: dict[str, set[str]] = {}
@@ -110,7 +110,7 @@ def world(documents: Iterable[Document], settings: Settings) -> World:
     histograms = frozenset(
         base for name in read if (base := name.removesuffix("_sum")) != name and f"{base}_count" in read
     ) | frozenset(name.removesuffix("_bucket") for name in read if name.endswith("_bucket"))
-    return World(
+    return KnownSeries(
         settings=settings,
         recorded=recorded,
         groups=groups,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
-    from sidelight.checks.known_series import World
+    from sidelight.checks.known_series import KnownSeries
     from sidelight.checks.rule_files import Rule
 
 
@@ -157,12 +157,12 @@ class Asked(NamedTuple):
     finding: Callable[[Check, tuple[int, int], str, str], Finding]
 
 
-def find(document: Document, world: World, prometheus: Prometheus, history: float = 0) -> Iterator[Finding]:
+def find(document: Document, known: KnownSeries, prometheus: Prometheus, history: float = 0) -> Iterator[Finding]:
     """What a Prometheus says about the expressions of a document.
 
     Args:
         document: The document.
-        world: The known series; those that a rule of the files records need not exist yet.
+        known: The known series; those that a rule of the files records need not exist yet.
         prometheus: The Prometheus.
         history: For how many seconds back alerts are evaluated; 0 for not at all.
 
@@ -170,7 +170,7 @@ def find(document: Document, world: World, prometheus: Prometheus, history: floa
         SidelightError: ``prometheus_unreachable``.
     """
     for asked in _expressions(document):
-        yield from filter(document.suppressions.allow, _findings(asked, world, prometheus))
+        yield from filter(document.suppressions.allow, _findings(asked, known, prometheus))
     if document.kind is Kind.RULES and history:
         for rule in rule_files.rules(document):
             if rule.is_alert and rule.tree is not None:
@@ -201,10 +201,10 @@ def _of_rule(rule: Rule) -> Callable[[Check, tuple[int, int], str, str], Finding
     return finding
 
 
-def _findings(asked: Asked, world: World, prometheus: Prometheus) -> Iterator[Finding]:
+def _findings(asked: Asked, known: KnownSeries, prometheus: Prometheus) -> Iterator[Finding]:
     missing = False
     for node, around in nodes(asked.tree):
-        if isinstance(node, VectorSelector) and node.name and "$" not in node.name and node.name not in world.groups:
+        if isinstance(node, VectorSelector) and node.name and "$" not in node.name and node.name not in known.groups:
             for finding in _of_selector(asked, node, around, prometheus):
                 missing = True
                 yield finding

@@ -29,7 +29,7 @@ from alerts.promql.tree import TooDeepError
 from sidelight.checks import expressions, templates
 from sidelight.checks.expressions import PERFORMANCE, SYNTAX, UNREAD, compares, function_of, problems
 from sidelight.checks.finding import Check, Severity
-from sidelight.checks.known_series import OpenWorld, normal, rules_of, tree_of
+from sidelight.checks.known_series import AnyLabels, normal, rules_of, tree_of
 from sidelight.checks.trees import is_logql, parsed
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
-    from sidelight.checks.known_series import World
+    from sidelight.checks.known_series import KnownSeries
     from sidelight.checks.reading import Place
 
 SCHEMA = Check(
@@ -214,14 +214,14 @@ class Rule:
         return self.document.located(self.document.finding(check, place, self.name, message, cure), place, part)
 
 
-def find(document: Document, world: World) -> Iterator[Finding]:
+def find(document: Document, known: KnownSeries) -> Iterator[Finding]:
     """All findings that no comment disables."""
     yield from filter(document.suppressions.allow, _groups(document))
     seen: dict[object, Rule] = {}
     for rule in rules(document):
         document.deadline.check()
         for of in (*_EACH, _duplicates_of(seen)):
-            yield from (finding for finding in of(rule, world) if document.suppressions.allow(finding, *rule.span))
+            yield from (finding for finding in of(rule, known) if document.suppressions.allow(finding, *rule.span))
 
 
 def rules(document: Document) -> Iterator[Rule]:
@@ -314,8 +314,8 @@ def seconds_of(text: str) -> float | None:
     return float(sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[a-z])", text)))
 
 
-def _schema(rule: Rule, world: World) -> Iterator[Finding]:
-    del world
+def _schema(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    del known
     given = [rule.data.get(key) not in (None, "") for key in ("alert", "record")]
     if given[0] == given[1]:
         yield rule.finding(SCHEMA, (), "needs exactly one of alert and record", "give one of them")
@@ -344,8 +344,8 @@ def _sections(rule: Rule) -> Iterator[Finding]:
                 yield rule.finding(SCHEMA, (section, key), f"a label must not be named {key!r}", "rename it")
 
 
-def _names(rule: Rule, world: World) -> Iterator[Finding]:
-    del world
+def _names(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    del known
     if rule.is_alert and not _CAMEL_CASE.fullmatch(rule.name):
         yield rule.finding(
             NAME, ("alert",), "is not in CamelCase", "name it after its condition, such as HighErrorRate"
@@ -354,9 +354,9 @@ def _names(rule: Rule, world: World) -> Iterator[Finding]:
         yield rule.finding(NAME, ("record",), "is not named level:metric:operations", "rename it")
 
 
-def _duplicates_of(seen: dict[object, Rule]) -> Callable[[Rule, World], Iterator[Finding]]:
-    def find(rule: Rule, world: World) -> Iterator[Finding]:
-        del world
+def _duplicates_of(seen: dict[object, Rule]) -> Callable[[Rule, KnownSeries], Iterator[Finding]]:
+    def find(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+        del known
         expression = normal(rule.data.get("expr")) or rule.data.get("expr")
         key = (rule.name, str(expression), tuple(sorted(rule.texts("labels").items())))
         if key in seen:
@@ -367,12 +367,12 @@ def _duplicates_of(seen: dict[object, Rule]) -> Callable[[Rule, World], Iterator
     return find
 
 
-def _dependencies(rule: Rule, world: World) -> Iterator[Finding]:
+def _dependencies(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
     if rule.is_alert or rule.tree is None:
         return
     own = str(rule.group.get("name"))
     for node, _ in nodes(rule.tree):
-        others = world.groups.get(node.name, set()) if isinstance(node, VectorSelector) else set()
+        others = known.groups.get(node.name, set()) if isinstance(node, VectorSelector) else set()
         if others and own not in others and isinstance(node, VectorSelector):
             yield rule.finding_in(
                 DEPENDENCY,
@@ -383,19 +383,19 @@ def _dependencies(rule: Rule, world: World) -> Iterator[Finding]:
             )
 
 
-def _severity(rule: Rule, world: World) -> Iterator[Finding]:
-    del world
+def _severity(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    del known
     if rule.is_alert and "severity" not in rule.texts("labels"):
         yield rule.finding(LABEL, ("labels",), "has no label severity", "set it to critical, warning or info")
 
 
-def _expression(rule: Rule, world: World) -> Iterator[Finding]:
+def _expression(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
     if rule.tree is None:
         text = rule.data.get("expr")
         if isinstance(text, str) and text:
             yield from _unparsed(rule, text)
         return
-    for problem in dict.fromkeys(problems(rule.tree, world)):
+    for problem in dict.fromkeys(problems(rule.tree, known)):
         found = rule.finding_in(problem.check, ("expr",), (problem.start, problem.end), problem.message, problem.cure)
         yield replace(found, fix=problem.fix)
 
@@ -417,20 +417,20 @@ def _unparsed(rule: Rule, text: str) -> Iterator[Finding]:
             yield rule.finding_in(SYNTAX, ("expr",), part, f"not valid PromQL: {error}", "fix the expression")
 
 
-def _recorded_already(rule: Rule, world: World) -> Iterator[Finding]:
+def _recorded_already(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
     if rule.tree is None:
         return
-    own = world.recorded.get(rule.name, [])
+    own = known.recorded.get(rule.name, [])
     for node, _ in nodes(rule.tree):
         if isinstance(node, Aggregation):
             text = formatted(node, width=sys.maxsize)
-            if text in world.recorded_as and text not in own:
-                message = f"computes what {world.recorded_as[text]} records"
+            if text in known.recorded_as and text not in own:
+                message = f"computes what {known.recorded_as[text]} records"
                 yield rule.finding_in(PERFORMANCE, ("expr",), (node.start, node.end), message, "read that series")
 
 
-def _conditions(rule: Rule, world: World) -> Iterator[Finding]:
-    del world
+def _conditions(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    del known
     if not rule.is_alert or rule.tree is None:
         return
     for branch in _branches(rule.tree):
@@ -492,8 +492,8 @@ def _filters(node: Node) -> bool:
     return any(_conditional(each) for each in node.children)
 
 
-def _waits(rule: Rule, world: World) -> Iterator[Finding]:
-    del world
+def _waits(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    del known
     if not rule.is_alert:
         return
     if seconds_of(str(rule.data.get("for") or "0")) == 0 and rule.tree is not None and _is_momentary(rule.tree):
@@ -515,8 +515,8 @@ def _is_momentary(tree: Node) -> bool:
     return False
 
 
-def _templates(rule: Rule, world: World) -> Iterator[Finding]:
-    del world
+def _templates(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    del known
     if not rule.is_alert:
         return
     computed = rule.tree is not None and any(
@@ -539,7 +539,7 @@ def _templates(rule: Rule, world: World) -> Iterator[Finding]:
 def _missing_labels(rule: Rule, place: Place, key: str, template: templates.Template) -> Iterator[Finding]:
     if rule.tree is None or not template.labels:
         return
-    returned, own = check_tree(rule.tree, OpenWorld()).labels, {"alertname", *rule.texts("labels")}
+    returned, own = check_tree(rule.tree, AnyLabels()).labels, {"alertname", *rule.texts("labels")}
     for label, start in dict(template.labels).items():
         if label not in returned and label not in own:
             message = f"{key} reads the label {label}, which the expression does not return"
@@ -572,8 +572,8 @@ def _values(rule: Rule, place: Place, key: str, template: templates.Template, *,
             )  # fmt: skip
 
 
-def _annotations(rule: Rule, world: World) -> Iterator[Finding]:
-    del world
+def _annotations(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    del known
     missing = [name for name in _ANNOTATIONS if name not in rule.texts("annotations")]
     if rule.is_alert and missing:
         yield rule.finding(
@@ -581,8 +581,8 @@ def _annotations(rule: Rule, world: World) -> Iterator[Finding]:
         )
 
 
-def _unstable(rule: Rule, world: World) -> Iterator[Finding]:
-    del world
+def _unstable(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    del known
     for node in _deciding(rule.tree) if rule.tree is not None else ():
         if isinstance(node, Aggregation) and node.op in _CHANGING and not _removes_duplicates(node):
             message, part = f"depends on what {node.op}() selects", (node.start, node.end)
@@ -612,7 +612,7 @@ def _deciding(tree: Node) -> Iterator[Node]:
                 stack += node.children
 
 
-_EACH: tuple[Callable[[Rule, World], Iterator[Finding]], ...] = (
+_EACH: tuple[Callable[[Rule, KnownSeries], Iterator[Finding]], ...] = (
     _schema,
     _names,
     _dependencies,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
     from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
-    from sidelight.checks.known_series import World
+    from sidelight.checks.known_series import KnownSeries
 
 
 class Format(StrEnum):
@@ -120,7 +120,7 @@ def _check_routes(settings: Settings, source: str) -> None:
         raise typer.Exit(2) from None
 
 
-def _asking(url: str, history: str) -> Callable[[Document, World], Iterable[Finding]] | None:
+def _asking(url: str, history: str) -> Callable[[Document, KnownSeries], Iterable[Finding]] | None:
     """What asks the Prometheus at an address about a document; None without an address."""
     from sidelight.checks.online import Prometheus, find
     from sidelight.checks.rule_files import seconds_of

@@ -15,7 +15,7 @@ from sidelight.data_files import examples_folder
 from sidelight.demo.errors import DemoError
 from sidelight.demo.interrupts import Interrupted, noticed
 from sidelight.demo.panels import seen
-from sidelight.demo.phases import POLL, Director
+from sidelight.demo.phases import POLL, PhaseRunner
 from sidelight.demo.scenario import AFTERWARDS, PHASES
 from sidelight.demo.services import running
 from sidelight.demo.terminal import Ending, report, showing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sidelight.demo.interrupts import Interrupts
-    from sidelight.demo.services import Stage
+    from sidelight.demo.services import Services
 
 
 def run(*, keep: bool = False) -> int:
@@ -47,7 +47,7 @@ def run(*, keep: bool = False) -> int:
     console = Console()
     try:
         with noticed() as interrupts, _folder(keep=keep) as folder:
-            return _play(folder, interrupts, console, keep=keep)
+            return _run(folder, interrupts, console, keep=keep)
     except Interrupted as signal:
         console.print(f"{signal}: stopped early; nothing is left running.", highlight=False)
         return signal.status
@@ -82,44 +82,44 @@ def _folder(*, keep: bool) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _play(folder: Path, interrupts: Interrupts, console: Console, *, keep: bool) -> int:
+def _run(folder: Path, interrupts: Interrupts, console: Console, *, keep: bool) -> int:
     epoch = time.time()
 
     def clock() -> float:
         return time.time() - epoch
 
     console.print("Starting the shop, Prometheus and Alertmanager ...", highlight=False)
-    with running(folder, epoch=epoch, clock=clock, check=interrupts.check) as stage:
-        _print_addresses(console, stage)
-        with showing(console, stage.settings, clock) as view:
-            director = Director(stage, view, clock=clock, pause=interrupts.pause)
-            spans = director.play(PHASES)
-        episodes = director.timeline.episodes
+    with running(folder, epoch=epoch, clock=clock, check=interrupts.check) as services:
+        _print_addresses(console, services)
+        with showing(console, services.settings, clock) as view:
+            runner = PhaseRunner(services, view, clock=clock, pause=interrupts.pause)
+            spans = runner.run(PHASES)
+        episodes = runner.timeline.episodes
         faults = verdict(PHASES, spans, episodes)
         if not faults:
-            list(stage.enact(AFTERWARDS))
-            panels = seen(stage.watch, stage.settings, pause=interrupts.pause)
+            list(services.begin(AFTERWARDS))
+            panels = seen(services.watch, services.settings, pause=interrupts.pause)
             faults = panels.faults
-        ending = Ending(faults=faults, seconds=clock(), made=stage.load.made, lost=stage.load.lost)
+        ending = Ending(faults=faults, seconds=clock(), made=services.load.made, lost=services.load.lost)
         report(console, PHASES, episodes, ending)
         console.print("One request, followed through all outputs; its secrets appear in none of them:", highlight=False)
-        console.print(str(stage.follow()), soft_wrap=True, markup=False, highlight=False)
+        console.print(str(services.follow()), soft_wrap=True, markup=False, highlight=False)
         if not faults:
             console.print(str(panels), soft_wrap=True, markup=False, highlight=False)
         if keep:
-            _stay(console, stage, interrupts)
+            _stay(console, services, interrupts)
     return 1 if faults else 0
 
 
-def _stay(console: Console, stage: Stage, interrupts: Interrupts) -> None:
+def _stay(console: Console, services: Services, interrupts: Interrupts) -> None:
     console.print(f"Everything keeps running until you press Ctrl-C. {AFTERWARDS.happens}")
-    _print_addresses(console, stage)
+    _print_addresses(console, services)
     with suppress(Interrupted):  # after the verdict, this is the normal end
         while True:
-            stage.check()
+            services.check()
             interrupts.pause(POLL)
 
 
-def _print_addresses(console: Console, stage: Stage) -> None:
-    for name, address in stage.addresses.items():
+def _print_addresses(console: Console, services: Services) -> None:
+    for name, address in services.addresses.items():
         console.print(f"  {name:15} {address}", soft_wrap=True, markup=False, highlight=False)

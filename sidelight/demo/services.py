@@ -92,7 +92,7 @@ class Shops:
 
 
 @dataclass(kw_only=True)
-class Stage:
+class Services:
     """The running parts of the demo.
 
     Attributes:
@@ -161,7 +161,7 @@ class Stage:
         """
         return follow(self.shop.url, self.shop.process.log, self.spans, self.files.folder)
 
-    def enact(self, phase: Phase) -> Iterator[str]:
+    def begin(self, phase: Phase) -> Iterator[str]:
         """Start a phase; yields what it is waiting for until it has started.
 
         Raises:
@@ -190,7 +190,7 @@ class Stage:
 
 
 @contextmanager
-def running(folder: Path, *, epoch: float, clock: Callable[[], float], check: Callable[[], None]) -> Iterator[Stage]:
+def running(folder: Path, *, epoch: float, clock: Callable[[], float], check: Callable[[], None]) -> Iterator[Services]:
     """Run all parts until the context ends.
 
     Args:
@@ -224,7 +224,7 @@ def running(folder: Path, *, epoch: float, clock: Callable[[], float], check: Ca
             )
         )
         client = begin(httpx.Client(base_url=prometheus.url, timeout=TIMEOUT, trust_env=False))
-        yield Stage(
+        yield Services(
             files=files,
             shop=shop,
             shops=shops,

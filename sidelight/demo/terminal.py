@@ -37,7 +37,7 @@ TIMES = ("pending", "fired", "delivered", "resolved")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class Progress:
     """The state of the demo at one moment.
 
     Attributes:
@@ -92,7 +92,7 @@ class Ending:
 class View(Protocol):
     """Shows the progress of the demo."""
 
-    def show(self, scene: Scene) -> None:
+    def show(self, progress: Progress) -> None:
         """Show the current state."""
 
 
@@ -150,44 +150,44 @@ class LiveView:
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._thresholds = settings.thresholds
         self._clock = clock
-        self._scene: Scene | None = None
+        self._shown: Progress | None = None
 
-    def show(self, scene: Scene) -> None:
+    def show(self, progress: Progress) -> None:
         """Show a state at the next refresh."""
-        self._scene = scene
+        self._shown = progress
 
     def __rich__(self) -> RenderableType:
-        if self._scene is None:
+        if self._shown is None:
             return Text("Starting ...")
-        scene = self._scene
+        progress = self._shown
         return Padding(
             Group(
-                self._progress(scene),
+                self._progress(progress),
                 Text(),
-                self._phase(scene),
+                self._phase(progress),
                 Text(),
-                self._measured(scene.measured),
-                alert_table(scene.phases, scene.episodes),
+                self._measured(progress.measured),
+                alert_table(progress.phases, progress.episodes),
             ),
             (1, 0, 0, 0),
         )
 
-    def _progress(self, scene: Scene) -> Table:
+    def _progress(self, progress: Progress) -> Table:
         row = Table.grid(padding=(0, 2), expand=True)
         row.add_column(no_wrap=True)
         row.add_column(ratio=1)
         row.add_column(no_wrap=True, justify="right")
-        total = len(scene.phases)
-        bar = ProgressBar(total=total, completed=scene.number, complete_style="cyan")
-        row.add_row(Text(f"Phase {scene.number + 1} of {total}", "bold"), bar, f"{self._clock():.0f} s")
+        total = len(progress.phases)
+        bar = ProgressBar(total=total, completed=progress.number, complete_style="cyan")
+        row.add_row(Text(f"Phase {progress.number + 1} of {total}", "bold"), bar, f"{self._clock():.0f} s")
         return row
 
-    def _phase(self, scene: Scene) -> Group:
-        rest = f"  {scene.phase.happens}"
-        waits = ", ".join(scene.waits) or "nothing"
-        seconds = self._clock() - scene.began
+    def _phase(self, progress: Progress) -> Group:
+        rest = f"  {progress.phase.happens}"
+        waits = ", ".join(progress.waits) or "nothing"
+        seconds = self._clock() - progress.began
         return Group(
-            Text.assemble((scene.phase.name, "bold cyan"), rest, no_wrap=True, overflow="ellipsis"),
+            Text.assemble((progress.phase.name, "bold cyan"), rest, no_wrap=True, overflow="ellipsis"),
             Text(f"{seconds:3.0f} s, waiting for {waits}", "dim", no_wrap=True, overflow="ellipsis"),
         )
 
@@ -226,18 +226,20 @@ class PlainView:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._last: Scene | None = None
+        self._last: Progress | None = None
 
-    def show(self, scene: Scene) -> None:
+    def show(self, progress: Progress) -> None:
         """Write what has changed since the previous state."""
         before = self._last.episodes if self._last else {}
-        for key in scene.episodes:
-            self._changes(key, latest(before, key), latest(scene.episodes, key))
-        if self._last is None or scene.number != self._last.number:
+        for key in progress.episodes:
+            self._changes(key, latest(before, key), latest(progress.episodes, key))
+        if self._last is None or progress.number != self._last.number:
             if self._last:
-                self._measured(scene.began, self._last.measured)
-            self._line(scene.began, f"phase {scene.number + 1} of {len(scene.phases)}: {scene.phase.happens}")
-        self._last = scene
+                self._measured(progress.began, self._last.measured)
+            self._line(
+                progress.began, f"phase {progress.number + 1} of {len(progress.phases)}: {progress.phase.happens}"
+            )
+        self._last = progress
 
     def _measured(self, at: float, measured: Measured) -> None:
         ratio, p95 = _percent(measured.error_ratio), _duration(measured.p95)

@@ -22,7 +22,7 @@ from tests.cluster.api import NeverError, connected
 from tests.cluster.control_plane import control_plane, operator
 from tests.cluster.monitoring import monitoring
 from tests.cluster.nodes import nodes
-from tests.cluster.story import ROOT, STEPS, Helm, Stage, WrongError, shop, without_the_operators_kinds
+from tests.cluster.story import ROOT, STEPS, Cluster, Helm, WrongError, shop, without_the_operators_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,9 +76,9 @@ def _run(folder: Path, rows: list[Row]) -> None:
         servers = stack.enter_context(monitoring(access, api, folder))
         webhook = stack.enter_context(listening(time.monotonic))
         stack.enter_context(shop(helm, api, folder))
-        stage = Stage(api=api, helm=helm, nodes=played, folder=folder, monitoring=servers, webhook=webhook)
+        cluster = Cluster(api=api, helm=helm, nodes=played, folder=folder, monitoring=servers, webhook=webhook)
         for name, run in STEPS.items():
-            step(name, partial(run, stage))
+            step(name, partial(run, cluster))
 
 
 def _page(rows: list[Row]) -> str:

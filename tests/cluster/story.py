@@ -91,7 +91,7 @@ class Helm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class Cluster:
     """What the steps share.
 
     Attributes:
@@ -150,78 +150,78 @@ def without_the_operators_kinds(helm: Helm, api: Api) -> str:
     return "Helm refuses; the error names `rules.kind=ConfigMap`; no object is left."
 
 
-def the_restricted_standard_is_enforced(stage: Stage) -> str:
+def the_restricted_standard_is_enforced(cluster: Cluster) -> str:
     """The server refuses pods that do not meet the standard; otherwise the other steps would prove nothing."""
     pod = {"containers": [{"name": "any", "image": "any"}]}
     document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any", "namespace": NAMESPACE}, "spec": pod}
     try:
-        stage.api.apply(document, dry_run=True)
+        cluster.api.apply(document, dry_run=True)
     except RefusedError as error:
         check("restricted" in str(error), str(error))
         return "A pod without a security context is refused."
     raise WrongError("a pod without a security context is accepted")
 
 
-def installation(stage: Stage) -> str:
+def installation(cluster: Cluster) -> str:
     """Install the chart; every object exists, and its pods are accepted and ready."""
-    values = stage.helm.values("values", stage.values())
-    stage.helm.must("install", RELEASE, ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--values", values)
-    objects = stage.objects()
+    values = cluster.helm.values("values", cluster.values())
+    cluster.helm.must("install", RELEASE, ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--values", values)
+    objects = cluster.objects()
     for one in objects:
-        check(stage.api.get(path_of(one, NAMESPACE)), f"{one['kind']} {one['metadata']['name']} does not exist")
-    until(lambda: _is_available(stage.api, f"{RELEASE}-sidelight-gateway"), "the gateway's pods are ready")
+        check(cluster.api.get(path_of(one, NAMESPACE)), f"{one['kind']} {one['metadata']['name']} does not exist")
+    until(lambda: _is_available(cluster.api, f"{RELEASE}-sidelight-gateway"), "the gateway's pods are ready")
     return f"{len(objects)} objects exist; the gateway's Deployment is available."
 
 
-def the_operator_loads_the_rules(stage: Stage) -> str:
+def the_operator_loads_the_rules(cluster: Cluster) -> str:
     """Every group of the chart is in Prometheus, by the operator's ConfigMaps, and evaluates."""
     wanted = {
-        group["name"] for one in stage.objects() if one["kind"] == "PrometheusRule" for group in one["spec"]["groups"]
+        group["name"] for one in cluster.objects() if one["kind"] == "PrometheusRule" for group in one["spec"]["groups"]
     }
-    rules = until(lambda: _healthy(stage, wanted), "every group is loaded and evaluated", 120.0)
+    rules = until(lambda: _healthy(cluster, wanted), "every group is loaded and evaluated", 120.0)
     return f"{len(wanted)} groups with {len(rules)} rules are loaded; every rule evaluates without an error."
 
 
-def the_shop_is_scraped(stage: Stage) -> str:
+def the_shop_is_scraped(cluster: Cluster) -> str:
     """The shop's own chart, with the sidecar, in a restricted namespace; the PodMonitor finds its pods."""
-    until(lambda: stage.monitoring.up(SHOP) == 2, "both pods of the shop are scraped")
-    answer = stage.monitoring.prometheus.get("/api/v1/query", query=f'up{{job="{SHOP}"}}')
+    until(lambda: cluster.monitoring.up(SHOP) == 2, "both pods of the shop are scraped")
+    answer = cluster.monitoring.prometheus.get("/api/v1/query", query=f'up{{job="{SHOP}"}}')
     labels = answer["data"]["result"][0]["metric"]
     check({"job", "instance", "namespace", "pod"} <= labels.keys(), f"the series carry only {sorted(labels)}")
     return "Kubernetes creates both pods with the sidecar; Prometheus discovers them and scrapes them as job `shop`."
 
 
-def helm_test(stage: Stage) -> str:
+def helm_test(cluster: Cluster) -> str:
     """The chart's own test, whose script runs here."""
-    done = until(lambda: _tested(stage), "helm test succeeds", 180.0)
+    done = until(lambda: _tested(cluster), "helm test succeeds", 180.0)
     return f"It succeeds: {'; '.join(done.strip().splitlines()[-2:])}."
 
 
-def an_alert_arrives(stage: Stage) -> str:
+def an_alert_arrives(cluster: Cluster) -> str:
     """Requests fail; HighErrorRate goes through the operator's configuration of Alertmanager to the webhook."""
     seen: set[tuple[str, str]] = set()
 
     def arrived() -> bool:
-        stage.monitoring.sync()
-        seen.update((one.key.alert, one.key.severity) for one in stage.webhook.take() if one.firing)
+        cluster.monitoring.sync()
+        seen.update((one.key.alert, one.key.severity) for one in cluster.webhook.take() if one.firing)
         return ("HighErrorRate", "critical") in seen
 
     until(arrived, "HighErrorRate reaches the webhook", _ALERT_TIMEOUT)
-    (alert, *_) = stage.monitoring.firing(alertname="HighErrorRate", severity="critical")
+    (alert, *_) = cluster.monitoring.firing(alertname="HighErrorRate", severity="critical")
     check(alert["labels"]["job"] == SHOP, f"it fires for {alert['labels']}")
     check(alert["labels"]["sidelight"] == _OWNER, f"its owner is {alert['labels'].get('sidelight')}")
     until(lambda: arrived() and ("Watchdog", "none") in seen, "Watchdog reaches the webhook", _ALERT_TIMEOUT)
     return "HighErrorRate (critical) and Watchdog reach the webhook; the Alertmanager's strategy is `OnNamespace`, the operator's default."
 
 
-def an_upgrade_without_changes_changes_nothing(stage: Stage) -> str:
+def an_upgrade_without_changes_changes_nothing(cluster: Cluster) -> str:
     """Nothing is written, and nothing that a tool such as Argo CD compares differs."""
-    before = _versions(stage)
-    stage.helm.must("upgrade", RELEASE, ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--reuse-values")
-    check(_versions(stage) == before, "an upgrade without changes writes objects")
-    for one in stage.objects():
-        now = stage.api.get(path_of(one, NAMESPACE)) or {}
-        then = stage.api.apply(one, namespace=NAMESPACE, dry_run=True)
+    before = _versions(cluster)
+    cluster.helm.must("upgrade", RELEASE, ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--reuse-values")
+    check(_versions(cluster) == before, "an upgrade without changes writes objects")
+    for one in cluster.objects():
+        now = cluster.api.get(path_of(one, NAMESPACE)) or {}
+        then = cluster.api.apply(one, namespace=NAMESPACE, dry_run=True)
         check(
             _content(now) == _content(then), f"{one['kind']} {one['metadata']['name']} drifts when it is applied again"
         )
@@ -230,55 +230,55 @@ def an_upgrade_without_changes_changes_nothing(stage: Stage) -> str:
     )
 
 
-def an_upgrade_and_a_rollback(stage: Stage) -> str:
+def an_upgrade_and_a_rollback(cluster: Cluster) -> str:
     """A new threshold reaches Prometheus; after the rollback the old one is back."""
-    was = _threshold(stage)
-    stage.helm.must("upgrade", RELEASE, ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--reuse-values",
+    was = _threshold(cluster)
+    cluster.helm.must("upgrade", RELEASE, ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--reuse-values",
                     "--set-json", "alerts.HighErrorRate.critical.threshold=0.08")  # fmt: skip
-    until(lambda: "0.08" in _threshold(stage), "the new threshold is loaded", 120.0)
-    stage.helm.must("rollback", RELEASE, "--namespace", NAMESPACE)
-    until(lambda: _threshold(stage) == was, "the old threshold is back", 120.0)
+    until(lambda: "0.08" in _threshold(cluster), "the new threshold is loaded", 120.0)
+    cluster.helm.must("rollback", RELEASE, "--namespace", NAMESPACE)
+    until(lambda: _threshold(cluster) == was, "the old threshold is back", 120.0)
     return "Prometheus evaluates the new threshold, and after the rollback the old one."
 
 
-def a_larger_queue_is_refused(stage: Stage) -> str:
+def a_larger_queue_is_refused(cluster: Cluster) -> str:
     """The volume claims of a StatefulSet cannot change: the chart refuses before anything changes, and says what to do."""
     arguments = ("upgrade", RELEASE, ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--reuse-values")
-    stage.helm.must(*arguments, "--set", "gateway.queue.size=2Gi")
-    done = stage.helm.run(*arguments, "--set", "gateway.queue.size=4Gi")
+    cluster.helm.must(*arguments, "--set", "gateway.queue.size=2Gi")
+    done = cluster.helm.run(*arguments, "--set", "gateway.queue.size=4Gi")
     check(done.returncode != 0, "a StatefulSet's claim was changed")
     check("updates to statefulset" not in done.stderr, f"Kubernetes refused it half way: {done.stderr}")
-    stage.helm.must(*arguments, "--set", "gateway.queue.size=")
-    until(lambda: _is_available(stage.api, f"{RELEASE}-sidelight-gateway"), "the Deployment is back")
+    cluster.helm.must(*arguments, "--set", "gateway.queue.size=")
+    until(lambda: _is_available(cluster.api, f"{RELEASE}-sidelight-gateway"), "the Deployment is back")
     return f"Refused before anything changes: “{_sentence(done.stderr)}”"
 
 
-def two_releases(stage: Stage) -> str:
+def two_releases(cluster: Cluster) -> str:
     """Two releases that judge the same service send its alerts twice; a scope ends that, and brings no second Watchdog."""
     arguments = (ROOT / "helm" / "sidelight", "--namespace", NAMESPACE, "--values")
-    own: Object = {"dashboards": {"enabled": False}, "alerts": stage.values()["alerts"]}
-    stage.helm.must("install", "second", *arguments, stage.helm.values("second", own))
-    until(lambda: _times(stage, "HighErrorRate", "critical") == 2, "both releases fire", _ALERT_TIMEOUT)
+    own: Object = {"dashboards": {"enabled": False}, "alerts": cluster.values()["alerts"]}
+    cluster.helm.must("install", "second", *arguments, cluster.helm.values("second", own))
+    until(lambda: _times(cluster, "HighErrorRate", "critical") == 2, "both releases fire", _ALERT_TIMEOUT)
     own["rules"] = {"scope": {"job": ["search"]}}
-    stage.helm.must("upgrade", "second", *arguments, stage.helm.values("second", own))
-    until(lambda: _times(stage, "HighErrorRate", "critical") == 1, "only one release fires", _ALERT_TIMEOUT)
-    check(_owners(stage) == {_OWNER, f"{NAMESPACE}/second-sidelight"}, "the second release has no rules")
-    until(lambda: _times(stage, "Watchdog", "none") == 1, "there is one Watchdog", _ALERT_TIMEOUT)
-    stage.helm.must("uninstall", "second", "--namespace", NAMESPACE)
+    cluster.helm.must("upgrade", "second", *arguments, cluster.helm.values("second", own))
+    until(lambda: _times(cluster, "HighErrorRate", "critical") == 1, "only one release fires", _ALERT_TIMEOUT)
+    check(_owners(cluster) == {_OWNER, f"{NAMESPACE}/second-sidelight"}, "the second release has no rules")
+    until(lambda: _times(cluster, "Watchdog", "none") == 1, "there is one Watchdog", _ALERT_TIMEOUT)
+    cluster.helm.must("uninstall", "second", "--namespace", NAMESPACE)
     return "Without a scope both fire for the shop; once the second has `rules.scope`, HighErrorRate and Watchdog come once."
 
 
-def uninstallation(stage: Stage) -> str:
+def uninstallation(cluster: Cluster) -> str:
     """Nothing of the release is left, and Prometheus drops its rules."""
-    objects = stage.objects()
-    stage.helm.must("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
-    left = [one["metadata"]["name"] for one in objects if stage.api.get(path_of(one, NAMESPACE))]
+    objects = cluster.objects()
+    cluster.helm.must("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
+    left = [one["metadata"]["name"] for one in objects if cluster.api.get(path_of(one, NAMESPACE))]
     check(not left, f"left: {', '.join(left)}")
-    until(lambda: not _owners(stage), "Prometheus drops the rules", 120.0)
+    until(lambda: not _owners(cluster), "Prometheus drops the rules", 120.0)
     return f"All {len(objects)} objects are gone, and Prometheus has dropped the rules."
 
 
-STEPS: dict[str, Callable[[Stage], str]] = {
+STEPS: dict[str, Callable[[Cluster], str]] = {
     "A pod that is not restricted": the_restricted_standard_is_enforced,
     "`helm install` into a namespace that enforces `restricted`": installation,
     "Rules through the Prometheus Operator": the_operator_loads_the_rules,
@@ -356,8 +356,8 @@ def _is_available(api: Api, name: str) -> bool:
     )
 
 
-def _healthy(stage: Stage, wanted: set[str]) -> list[Object]:
-    rules = stage.monitoring.rules()
+def _healthy(cluster: Cluster, wanted: set[str]) -> list[Object]:
+    rules = cluster.monitoring.rules()
     found = {rule["group"] for rule in rules}
     if not wanted <= found or any(rule["health"] == "unknown" for rule in rules):
         return []
@@ -366,15 +366,15 @@ def _healthy(stage: Stage, wanted: set[str]) -> list[Object]:
     return rules
 
 
-def _tested(stage: Stage) -> str:
-    stage.monitoring.sync()
-    done = stage.helm.run("test", RELEASE, "--namespace", NAMESPACE)
-    output = stage.nodes.outputs.get(f"{RELEASE}-sidelight-test", "")
+def _tested(cluster: Cluster) -> str:
+    cluster.monitoring.sync()
+    done = cluster.helm.run("test", RELEASE, "--namespace", NAMESPACE)
+    output = cluster.nodes.outputs.get(f"{RELEASE}-sidelight-test", "")
     return output if done.returncode == 0 else ""
 
 
-def _versions(stage: Stage) -> dict[str, str]:
-    found = {path: stage.api.get(path) or {} for path in (path_of(one, NAMESPACE) for one in stage.objects())}
+def _versions(cluster: Cluster) -> dict[str, str]:
+    found = {path: cluster.api.get(path) or {} for path in (path_of(one, NAMESPACE) for one in cluster.objects())}
     return {
         path: str(one["metadata"].get("generation", one["metadata"]["resourceVersion"])) for path, one in found.items()
     }
@@ -387,17 +387,17 @@ def _content(one: Object) -> str:
     )
 
 
-def _threshold(stage: Stage) -> str:
-    found = [rule for rule in stage.monitoring.rules() if rule["name"] == "HighErrorRate"]
+def _threshold(cluster: Cluster) -> str:
+    found = [rule for rule in cluster.monitoring.rules() if rule["name"] == "HighErrorRate"]
     return "; ".join(sorted(rule["query"] for rule in found if rule["labels"]["severity"] == "critical"))
 
 
-def _owners(stage: Stage) -> set[str]:
-    return {rule["labels"]["sidelight"] for rule in stage.monitoring.rules() if "sidelight" in rule.get("labels", {})}
+def _owners(cluster: Cluster) -> set[str]:
+    return {rule["labels"]["sidelight"] for rule in cluster.monitoring.rules() if "sidelight" in rule.get("labels", {})}
 
 
-def _times(stage: Stage, name: str, severity: str) -> int:
-    return len(stage.monitoring.firing(alertname=name, severity=severity))
+def _times(cluster: Cluster, name: str, severity: str) -> int:
+    return len(cluster.monitoring.firing(alertname=name, severity=severity))
 
 
 def _sentence(stderr: str) -> str:

@@ -23,7 +23,7 @@ from tests.unit.instrumentation.resources.test_cgroup import plant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sidelight.demo.services import Stage
+    from sidelight.demo.services import Services
 
 # The shop, which finds itself in a recorded container: limits are nothing a test can rely on.
 LIMITED_SHOP = """
@@ -39,7 +39,7 @@ TROUBLE = Phase(name="", happens="", error_ratio=0.08, version=NEW_VERSION)
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """The demo's parts, with the shop in a container, while another version of it is rolled out, and fails."""
     folder, container = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("container")
     plant(container, "v2-kubernetes")
@@ -56,18 +56,18 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             ):
                 played.check()  # a version that was not there for long replaces nothing
                 time.sleep(0.1)
-            for _ in played.enact(TROUBLE):
+            for _ in played.begin(TROUBLE):
                 time.sleep(0.1)
             yield played
 
 
-def test_every_panel_shows_something(played: Stage) -> None:
+def test_every_panel_shows_something(played: Services) -> None:
     found = seen(played.watch, played.settings)
     assert found.silent == ()
     assert found.shown > 50
 
 
-def test_a_panel_without_data_is_named(played: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panel_without_data_is_named(played: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(panels._FILLED, "$job", "another")
     monkeypatch.setattr(panels, "SECONDS", 0.0)
     found = seen(played.watch, played.settings, pause=lambda _: None)
@@ -108,7 +108,7 @@ def without_data(board: Board) -> Board:
 
 
 @pytest.fixture(scope="module")
-def drawn(played: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+def drawn(played: Services, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     assert seen(played.watch, played.settings).silent == ()
     url, end = played.prometheus.url, time.time()
     fleet, operations = (DASHBOARDS[page](played.settings) for page in ("fleet", "operations"))

@@ -58,7 +58,7 @@ def test_the_files_stay_only_on_request(tmp_path: Path, monkeypatch: pytest.Monk
     assert folder.exists() is keep
 
 
-class Stage:
+class Services:
     """Runs for some checks, then breaks."""
 
     addresses = {"Prometheus": "http://127.0.0.1:7/alerts"}  # noqa: RUF012
@@ -73,7 +73,7 @@ class Stage:
 
 
 def stay(checks: int, signal_after: int) -> str:
-    stage: Any = Stage(checks)
+    services: Any = Services(checks)
     output = io.StringIO()
     slept: list[float] = []
 
@@ -83,7 +83,7 @@ def stay(checks: int, signal_after: int) -> str:
             interrupts.note(2)
 
     interrupts = Interrupts(sleep)
-    main._stay(Console(file=output), stage, interrupts)
+    main._stay(Console(file=output), services, interrupts)
     return output.getvalue()
 
 
@@ -104,7 +104,7 @@ def test_a_signal_becomes_the_exit_status_and_a_sentence(
     def interrupted(*_: object, **__: object) -> int:
         raise Interrupted(15)
 
-    monkeypatch.setattr(main, "_play", interrupted)
+    monkeypatch.setattr(main, "_run", interrupted)
     assert main.run(keep=False) == 143
     assert capsys.readouterr().out == "SIGTERM: stopped early; nothing is left running.\n"
     assert complete

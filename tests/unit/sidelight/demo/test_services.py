@@ -10,7 +10,7 @@ import pytest
 
 from sidelight.demo import DemoError
 from sidelight.demo.scenario import PHASES, Phase
-from sidelight.demo.services import Shop, Stage
+from sidelight.demo.services import Services, Shop
 
 ROLLOUT = next(phase for phase in PHASES if phase.version)
 
@@ -22,7 +22,7 @@ class Parts:
         self.done: list[str] = []
         self.scraped: dict[str, bool] = {}
         old = self.start("1.0.0")
-        self.stage = Stage(
+        self.services = Services(
             shop=old,
             shops=self,  # type: ignore[arg-type]
             files=self,  # type: ignore[arg-type]
@@ -62,11 +62,11 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
 
 
 def test_a_rollout_takes_one_step_after_the_other(parts: Parts) -> None:
-    steps = parts.stage.enact(ROLLOUT)
+    steps = parts.services.begin(ROLLOUT)
     parts.done.clear()
     assert next(steps) == "Prometheus to scrape version 1.1.0"
     assert parts.done == ["start 1.1.0", "scrape 1.0.0 1.1.0"]
-    assert parts.stage.load.url == "http://1.0.0"
+    assert parts.services.load.url == "http://1.0.0"
 
     parts.done.clear()
     parts.scraped = {"1.0.0": True, "1.1.0": False}
@@ -74,7 +74,7 @@ def test_a_rollout_takes_one_step_after_the_other(parts: Parts) -> None:
     parts.scraped = {"1.0.0": True, "1.1.0": True}
     assert next(steps) == "Prometheus to forget version 1.0.0"
     assert parts.done == ["scrape 1.1.0"]
-    assert parts.stage.load.url == "http://1.1.0"
+    assert parts.services.load.url == "http://1.1.0"
 
     parts.done.clear()
     parts.scraped = {"1.1.0": True}
@@ -84,14 +84,14 @@ def test_a_rollout_takes_one_step_after_the_other(parts: Parts) -> None:
 
 def test_an_ordinary_phase_only_changes_the_faults(parts: Parts) -> None:
     parts.done.clear()
-    assert list(parts.stage.enact(Phase(name="", happens="", error_ratio=0.07, latency_seconds=1.3))) == []
+    assert list(parts.services.begin(Phase(name="", happens="", error_ratio=0.07, latency_seconds=1.3))) == []
     assert parts.done == ["put http://1.0.0/faults {'error_ratio': 0.07, 'latency_seconds': 1.3}"]
 
 
 def test_a_shop_that_takes_no_faults_is_named(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "put", lambda url, **_: httpx.Response(404, request=httpx.Request("PUT", url)))
     with pytest.raises(DemoError, match="The shop does not accept faults: Client error '404 Not Found'"):
-        list(parts.stage.enact(PHASES[0]))
+        list(parts.services.begin(PHASES[0]))
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_a_shop_that_takes_no_faults_is_named(parts: Parts, monkeypatch: pytest.
     ],
 )
 def test_a_stopped_part_is_named_with_the_end_of_its_log(parts: Parts, part: str, name: str) -> None:
-    parts.stage.check()
-    process: Any = parts.stage.shop.process if part == "shop" else getattr(parts.stage, part)
+    parts.services.check()
+    process: Any = parts.services.shop.process if part == "shop" else getattr(parts.services, part)
     process.running = False
     with pytest.raises(DemoError, match=f"{name} stopped during the demo; the end of its log:\nout of memory"):
-        parts.stage.check()
+        parts.services.check()

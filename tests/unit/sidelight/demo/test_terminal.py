@@ -11,12 +11,12 @@ from rich.console import Console
 from instrumentation.settings import Settings, parse_settings
 from sidelight.demo.prometheus_queries import Measured
 from sidelight.demo.scenario import ERRORS_CRITICAL, ERRORS_WARNING, PHASES
-from sidelight.demo.terminal import Ending, LiveView, PlainView, Scene, alert_table, report, showing
+from sidelight.demo.terminal import Ending, LiveView, PlainView, Progress, alert_table, report, showing
 from sidelight.demo.timeline import Episode, Key
 
 DOWN = Key("ServiceDown", "critical")
 FULL = {key: (Episode(pending=100.1, fired=101.2, delivered=102.3, resolved=103.4),) for p in PHASES for key in p.fires}
-SCENE = Scene(
+PROGRESS = Progress(
     phases=PHASES,
     number=2,
     began=21.0,
@@ -38,26 +38,26 @@ def printed(console: Console) -> str:
     return file.read()
 
 
-def live(scene: Scene | None, width: int = 80, settings: Settings | None = None) -> list[str]:
+def live(progress: Progress | None, width: int = 80, settings: Settings | None = None) -> list[str]:
     view = LiveView(settings or Settings(), lambda: 33.0)
-    if scene:
-        view.show(scene)
+    if progress:
+        view.show(progress)
     screen = console(width)
     screen.print(view)
     return printed(screen).splitlines()
 
 
-def plain(*scenes: Scene) -> list[str]:
+def plain(*steps: Progress) -> list[str]:
     lines: list[str] = []
     view = PlainView(lines.append)
-    for scene in scenes:
-        view.show(scene)
+    for progress in steps:
+        view.show(progress)
     return lines
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_live_picture_shows_phase_measurements_and_alerts_and_nothing_is_cut(width: int) -> None:
-    lines = live(SCENE, width)
+    lines = live(PROGRESS, width)
     text = "\n".join(lines)
     for part in (
         "Phase 3 of 9",
@@ -77,24 +77,24 @@ def test_the_live_picture_shows_phase_measurements_and_alerts_and_nothing_is_cut
 
 def test_the_live_picture_shows_the_thresholds_of_the_settings() -> None:
     settings = parse_settings({"thresholds": {"error_ratio": {"warning": 0.03}}})
-    assert "warning above 3 %, critical above 5 %" in "\n".join(live(SCENE, settings=settings))
+    assert "warning above 3 %, critical above 5 %" in "\n".join(live(PROGRESS, settings=settings))
 
 
 def test_the_live_picture_marks_missing_data() -> None:
-    assert "\n".join(live(replace(SCENE, measured=Measured()))).count("no data") == 3
+    assert "\n".join(live(replace(PROGRESS, measured=Measured()))).count("no data") == 3
 
 
-def test_the_live_picture_has_something_to_show_before_the_first_scene() -> None:
+def test_the_live_picture_has_something_to_show_before_the_first_phase() -> None:
     assert live(None) == ["Starting ..."]
 
 
 def test_long_waits_are_cut_rather_than_wrapped() -> None:
     waits = ("Prometheus to forget version 1.0.0", "DeploymentCompleted info to fire", "HighErrorRate critical to fire")
-    assert len(live(replace(SCENE, waits=waits))) == len(live(SCENE))
+    assert len(live(replace(PROGRESS, waits=waits))) == len(live(PROGRESS))
 
 
 def test_a_log_has_a_line_for_everything_that_changes() -> None:
-    calm = replace(SCENE, number=0, began=0.0, measured=Measured(), episodes={})
+    calm = replace(PROGRESS, number=0, began=0.0, measured=Measured(), episodes={})
     wind = replace(calm, number=1, began=15.0, episodes={ERRORS_WARNING: (Episode(pending=16.0),)})
     later = replace(wind, episodes={ERRORS_WARNING: (Episode(pending=16.0, fired=21.0, delivered=22.5),)})
     assert plain(calm, calm, wind, wind, later, later) == [
@@ -108,7 +108,7 @@ def test_a_log_has_a_line_for_everything_that_changes() -> None:
 
 
 def test_a_log_ends_each_phase_with_what_was_measured() -> None:
-    lines = plain(SCENE, replace(SCENE, number=3, began=30.0))
+    lines = plain(PROGRESS, replace(PROGRESS, number=3, began=30.0))
     assert "  30.0 s  measured: 50 requests/s, error ratio 7.76 %, p95 22 ms" in lines
 
 
@@ -149,7 +149,7 @@ def test_the_report_names_every_fault() -> None:
 def test_without_a_terminal_the_view_is_plain() -> None:
     screen = console()
     with showing(screen, Settings(), lambda: 33.0) as view:
-        view.show(SCENE)
+        view.show(PROGRESS)
     assert isinstance(view, PlainView)
     assert f"  21.0 s  phase 3 of 9: {PHASES[2].happens}" in printed(screen).splitlines()
 
@@ -162,7 +162,7 @@ class Terminal(io.StringIO):
 def test_in_a_terminal_the_view_is_live_and_leaves_nothing_behind() -> None:
     screen = Console(file=Terminal(), width=80, force_terminal=True, _environ={"TERM": "xterm"})
     with showing(screen, Settings(), lambda: 33.0) as view:
-        view.show(SCENE)
+        view.show(PROGRESS)
     assert isinstance(view, LiveView)
 
 
