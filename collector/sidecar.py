@@ -58,8 +58,8 @@ def to_sidecar_config(settings: Settings) -> str:
 
 def _scraping(settings: Settings) -> dict[str, object]:
     """A Prometheus scrape configuration for one target, with the job and instance that the rules expect."""
-    metrics, own_port = settings.metrics, settings.metrics.port
-    target = f"127.0.0.1:{own_port}" if own_port else SERVICE
+    metrics, metrics_port = settings.metrics, settings.metrics.port
+    target = f"127.0.0.1:{metrics_port}" if metrics_port else SERVICE
     job: dict[str, object] = {
         "job_name": f"${{env:OTEL_SERVICE_NAME:-{settings.service.name}}}",
         "scrape_interval": str(metrics.scrape_interval),

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from instrumentation.health.migrations import alembic_check
     from instrumentation.health.monitor import health_check
     from instrumentation.http import instrument, uninstrument
-    from instrumentation.http.finished import FinishedRequest
     from instrumentation.http.problems import problem_documents
+    from instrumentation.http.request_hook import FinishedRequest
     from instrumentation.logs import configure_logging, set_level
     from instrumentation.process import instrument_process
     from instrumentation.queues import queue
@@ -55,7 +55,7 @@ _HOME = {
     "ConflictError": "errors",
     "ExternalServiceError": "errors",
     "ExternalTimeoutError": "errors",
-    "FinishedRequest": "http.finished",
+    "FinishedRequest": "http.request_hook",
     "InstrumentationError": "errors",
     "NotFoundError": "errors",
     "PermissionDeniedError": "errors",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from alerts.signals.subject import Subject
     from instrumentation.settings import Settings
-    from instrumentation.settings.dashboards import OwnPage
+    from instrumentation.settings.dashboards import TeamPage
     from instrumentation.settings.signal_alerts import SignalAlert
     from instrumentation.settings.signals import Signal
 
@@ -52,7 +52,7 @@ def own_pages(settings: Settings) -> tuple[Page, ...]:
     return tuple(_page(page) for page in settings.dashboards.pages)
 
 
-def _page(page: OwnPage) -> Page:
+def _page(page: TeamPage) -> Page:
     def rows(settings: Settings) -> tuple[Row, ...]:
         signals = {signal.name: signal for signal in settings.signals}
         panels = [

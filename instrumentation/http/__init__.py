@@ -17,7 +17,6 @@ from instrumentation.http.exclusions import Exclusions
 from instrumentation.http.exemplars import HttpExemplars
 from instrumentation.http.fallback_pages import FallbackPages
 from instrumentation.http.features import FEATURES, Instrumented
-from instrumentation.http.finished import Hook  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.http.interfaces import Interface, interface_of
 from instrumentation.http.labels import FindLabel, request_labels
 from instrumentation.http.lifecycle import Lifecycle, Part
@@ -27,13 +26,14 @@ from instrumentation.http.outermost import Given, is_observed, leave, observe
 from instrumentation.http.page import metrics_page
 from instrumentation.http.problems import answer_app_errors, logging_app_errors
 from instrumentation.http.recorder import HttpRecorder
+from instrumentation.http.request_hook import Hook  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.http.routes import Routes
 from instrumentation.http.streaming import Streams
 from instrumentation.http.users import FindUser  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.http.websocket import measuring_websockets
 from instrumentation.settings import Settings, load_settings, settings_source
-from instrumentation.settings.announcing import log_settings
 from instrumentation.settings.route_patterns import RoutePatterns
+from instrumentation.settings.startup_log import log_settings
 from instrumentation.store import Store, default_store
 from instrumentation.store.process_store import ProcessStore
 from instrumentation.switch import VARIABLE, is_disabled, log_off
@@ -133,7 +133,7 @@ def _instrumented(app: _App, store: Store, registry: CollectorRegistry, given: G
     ]
     parts = {make.__name__.replace("_", " "): feature for make, feature in zip(FEATURES, features, strict=True)}
     lifecycle.add(
-        Part("metrics port", lambda: open_own_port(page, settings)),
+        Part("metrics port", lambda: open_metrics_port(page, settings)),
         Part("child processes", check=store.open_to_children if isinstance(store, ProcessStore) else None),
     )
     lifecycle.add(*(Part(name, each.begin, each.flush, each.end, each.check) for name, each in parts.items()))
@@ -247,7 +247,7 @@ def left_out(store: Store) -> Callable[[str], bool]:
     return is_left_out
 
 
-def open_own_port(page: MetricsPage, settings: Settings) -> None:
+def open_metrics_port(page: MetricsPage, settings: Settings) -> None:
     """Serve the page on its own port, in the process that answers requests and not in one that forks it."""
     if settings.metrics.port is not None and settings.metrics.path is not None:
         from instrumentation.http.server import serve  # noqa: PLC0415 - most services have no such port

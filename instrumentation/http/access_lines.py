@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from instrumentation import catalog
 from instrumentation.correlation import ID, SPAN
 from instrumentation.http.streaming import STREAM
-from instrumentation.logs.above import Above, current
 from instrumentation.logs.binding import BOUND
 from instrumentation.logs.handler import FACTS
 from instrumentation.logs.rendering import Json, as_json, service_facts
+from instrumentation.logs.takeover import RootParent, current
 from instrumentation.threads import get_ident
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class AccessLines:
 
     def write(self, scope: Scope, key: Key, seconds: float) -> None:
         """Write the line of a request, unless it is one of the successful ones that are left out."""
-        above = logging.root.parent
-        if type(above) is not Above or logging.root.handlers:  # usually it is, without its function
-            above = current()
-            if above is None:
+        parent = logging.root.parent
+        if type(parent) is not RootParent or logging.root.handlers:  # usually it is, without its function
+            parent = current()
+            if parent is None:
                 return
-        handler = above.lines
+        handler = parent.lines
         is_success, number, level, template = self._fixed.get(key) or self._made(key)
         if not self._logger.isEnabledFor(number):
             return

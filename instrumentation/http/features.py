@@ -13,10 +13,10 @@ from instrumentation.auditing import auditor_of
 from instrumentation.databases.queries import metrics_of
 from instrumentation.health.monitor import checks_of
 from instrumentation.http.correlation import correlating
-from instrumentation.http.finished import calling
+from instrumentation.http.database_queries import counting_queries, tallying
 from instrumentation.http.health import health_pages
-from instrumentation.http.queries import counting_queries, tallying
 from instrumentation.http.refused_requests import count_refused_requests
+from instrumentation.http.request_hook import calling
 from instrumentation.http.sizes import MARK, SizeRecorder, counting_bytes
 from instrumentation.http.users import seeing_users
 from instrumentation.shutdown import shutdown
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from instrumentation.asgi import ASGIApp, Scope
-    from instrumentation.http.finished import Hook
     from instrumentation.http.middleware import Key, Listener
     from instrumentation.http.recorder import HttpRecorder
+    from instrumentation.http.request_hook import Hook
     from instrumentation.http.routes import Routes
     from instrumentation.http.users import FindUser
     from instrumentation.settings import Settings
@@ -201,7 +201,7 @@ def logs(app: Instrumented) -> Feature:
         return Feature()
     from instrumentation.http.access_lines import AccessLines  # noqa: PLC0415 - structlog loads only if Sidelight writes logs
     from instrumentation.logs.binding import noting  # noqa: PLC0415 - as above
-    from instrumentation.logs.configuring import begin, configure_unless_configured, end  # noqa: PLC0415 - as above
+    from instrumentation.logs.configuration import begin, configure_unless_configured, end  # noqa: PLC0415 - as above
 
     configure_unless_configured(app.settings, app.store)
     if not app.settings.logging.access:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
-    from instrumentation.http.finished import Hook
     from instrumentation.http.interfaces import Interface
     from instrumentation.http.labels import FindLabel
+    from instrumentation.http.request_hook import Hook
     from instrumentation.http.users import FindUser
     from instrumentation.http.wsgi import Environ, StartResponse
     from instrumentation.settings import Settings

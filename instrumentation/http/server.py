@@ -31,7 +31,7 @@ _RETRY_SECONDS = 1.0
 _HEAD_BYTES = 16 << 10  # of a request; Prometheus sends about 300
 _BACKLOG = 128  # connections that the kernel keeps until they are accepted
 
-_running: dict[tuple[int, str, int], OwnPort] = {}
+_running: dict[tuple[int, str, int], MetricsPort] = {}
 _starting = threading.Lock()
 
 
@@ -43,7 +43,7 @@ def serve(  # noqa: PLR0913 - two are for tests
     path: str = "/metrics",
     retry_seconds: float = _RETRY_SECONDS,
     limits: Limits | None = None,
-) -> OwnPort:
+) -> MetricsPort:
     """Answer a path with the page on a port of its own, from now until the process ends.
 
     Call it in the process that is to serve, after every fork. Twice for the same address in one process is once. Where
@@ -64,13 +64,13 @@ def serve(  # noqa: PLR0913 - two are for tests
         key = (os.getpid(), host, port)
         running = _running.get(key)
         if running is None or running.closed:
-            running = _running[key] = OwnPort(
+            running = _running[key] = MetricsPort(
                 lambda: _Server(page, host, port, path, limits or Limits()), port, retry_seconds
             )
         return running
 
 
-class OwnPort:
+class MetricsPort:
     """A port of its own, held or waited for, in a daemon thread.
 
     Args:
@@ -146,7 +146,7 @@ class OwnPort:
                 raise _cannot_listen(error) from None
 
 
-def _let_go(port: weakref.ref[OwnPort]) -> Callable[[], None]:
+def _let_go(port: weakref.ref[MetricsPort]) -> Callable[[], None]:
     def in_child() -> None:
         inherited = port()
         if inherited is not None:

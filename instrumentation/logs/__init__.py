@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from instrumentation.logs.configuring import configure_logging, set_level
+from instrumentation.logs.configuration import configure_logging, set_level
 
 __all__ = ["configure_logging", "set_level"]

@@ -12,9 +12,9 @@ from structlog.typing import Processor  # noqa: TC002 - for typing.get_type_hint
 
 from instrumentation import catalog
 from instrumentation.errors import InstrumentationError
-from instrumentation.logs.above import Above, current, enable_ours, is_set_up, say_who_writes
 from instrumentation.logs.handler import LEVELS, Lines
 from instrumentation.logs.rendering import Console, Json
+from instrumentation.logs.takeover import RootParent, current, enable_ours, is_set_up, say_who_writes
 from instrumentation.logs.uncaught import hear
 from instrumentation.logs.writer import Writer
 from instrumentation.redaction import Redactor
@@ -59,31 +59,31 @@ def configure_unless_configured(settings: Settings, store: Store) -> None:
 def begin() -> None:
     """In a process that starts to serve: take over its server's loggers, or log that the service writes its records."""
     enable_ours()
-    above = current()
-    if above is None or above.gives_way():
+    parent = current()
+    if parent is None or parent.gives_way():
         say_who_writes()
     else:
-        above.begin()
+        parent.begin()
 
 
 def end() -> None:
     """In a process whose app has shut down: write what is buffered, and from then on each line immediately."""
-    above = current()
-    if above is not None:
-        above.lines.writer.close()
+    parent = current()
+    if parent is not None:
+        parent.lines.writer.close()
 
 
 def configured() -> Lines | None:
     """The handler in use; None if the service writes its records itself."""
-    above = current()
-    return None if above is None else above.lines
+    parent = current()
+    return None if parent is None else parent.lines
 
 
 def leave() -> None:
     """Write what is buffered, and restore what was taken over."""
-    above = current()
-    if above is not None:
-        above.leave()
+    parent = current()
+    if parent is not None:
+        parent.leave()
 
 
 def _take(
@@ -104,9 +104,9 @@ def _take(
     redactor = Redactor(keys=secrets.keys, allow=secrets.allow, patterns=secrets.patterns, queries=True)
     leave()
     lines = Lines(render, redactor, Writer(descriptor, lost), store, processors)
-    above = Above(lines, insists=insists)
-    above.take(settings.logging.level, settings.logging.levels)
-    hear(above.undo, configured)
+    parent = RootParent(lines, insists=insists)
+    parent.take(settings.logging.level, settings.logging.levels)
+    hear(parent.undo, configured)
     atexit.unregister(end)
     atexit.register(end)  # logging.shutdown() does not know the handler any longer after a call of dictConfig()
 

@@ -44,7 +44,7 @@ class _Level(int):
     """A level set by Sidelight, to distinguish it from an equal one that the service sets."""
 
 
-class Above(logging.Logger):
+class RootParent(logging.Logger):
     """The parent of the root logger: its handler receives every record that reaches the root logger.
 
     A handler on the root logger itself would make ``basicConfig()`` do nothing.
@@ -186,12 +186,12 @@ class Above(logging.Logger):
         self.undo.callback(set_back)
 
 
-def current() -> Above | None:
+def current() -> RootParent | None:
     """What writes the records of this process; None if the service does."""
-    above = logging.root.parent
-    if type(above) is not Above or (logging.root.handlers and above.gives_way()):
+    parent = logging.root.parent
+    if type(parent) is not RootParent or (logging.root.handlers and parent.gives_way()):
         return None
-    return above
+    return parent
 
 
 def is_set_up(processors: object = None) -> bool:
@@ -225,7 +225,7 @@ def _is_setup(handler: logging.Handler) -> bool:
 def _is_printed(record: logging.LogRecord) -> bool:
     """Whether a handler on the way to the root logger has printed the record."""
     logger: Any = logging.root.manager.loggerDict.get(record.name)
-    while isinstance(logger, logging.Logger) and not isinstance(logger, Above):
+    while isinstance(logger, logging.Logger) and not isinstance(logger, RootParent):
         for handler in logger.handlers:
             if prints(handler) and record.levelno >= handler.level and _lets_through(handler, record):
                 return True

@@ -17,13 +17,13 @@ from prometheus_client.registry import REGISTRY, CollectorRegistry
 from instrumentation.auditing import auditor_of
 from instrumentation.errors import Fault, SettingsError
 from instrumentation.exposition.formats import register
-from instrumentation.http import left_out, open_own_port
+from instrumentation.http import left_out, open_metrics_port
 from instrumentation.http.features import audit_trail, resource_use, team_signals
 from instrumentation.http.lifecycle import Lifecycle, Part
 from instrumentation.http.page import metrics_page
 from instrumentation.offload import start_thread
 from instrumentation.settings import Settings, load_settings, settings_source
-from instrumentation.settings.announcing import log_settings
+from instrumentation.settings.startup_log import log_settings
 from instrumentation.store import default_store
 from instrumentation.store.process_store import ProcessStore  # noqa: TC001 - for typing.get_type_hints
 from instrumentation.store.worker_group import is_being_spawned, is_read_by_parent
@@ -107,7 +107,7 @@ def _parts(
     settings, store = observed
     if not is_child and settings.metrics.port is not None:
         page = metrics_page(store, registry, settings, skip=left_out(store))
-        yield Part("metrics port", partial(open_own_port, page, settings))
+        yield Part("metrics port", partial(open_metrics_port, page, settings))
         store.is_read = True
     yield Part("child processes", store.open_to_children)
     for make in (resource_use, team_signals, audit_trail):
@@ -122,7 +122,7 @@ def _parts(
     yield Part("settings", serve=lambda: log_settings(settings, source))
     yield Part("last line", flush=process.log_end)
     if settings.logging.enabled:
-        from instrumentation.logs.configuring import begin, configure_unless_configured, end  # noqa: PLC0415 - structlog
+        from instrumentation.logs.configuration import begin, configure_unless_configured, end  # noqa: PLC0415 - structlog
 
         configure_unless_configured(settings, store)
         yield Part("logs", start=begin, flush=end)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from instrumentation.errors import InstrumentationError
 from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.patterns import NUMBERS, PATTERNS, TOKENS
-from instrumentation.redaction.queries import URL_QUERY
+from instrumentation.redaction.query_strings import URL_QUERY
 from instrumentation.redaction.sensitive_keys import CLEAR, Keys
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from uuid import UUID
 from instrumentation.lazy_patterns import lazy_pattern
 from instrumentation.redaction.options import KEY, LET_THROUGH, PATTERN, checked, is_key, is_let_through, is_pattern
 from instrumentation.redaction.patterns import MASK
-from instrumentation.redaction.queries import KEYS as QUERY_KEYS
-from instrumentation.redaction.queries import URL_QUERY
+from instrumentation.redaction.query_strings import KEYS as QUERY_KEYS
+from instrumentation.redaction.query_strings import URL_QUERY
 from instrumentation.redaction.sensitive_keys import CLEAR, COUNTABLE, FEWER, LONGEST_KEY, Keys
 from instrumentation.redaction.text import LONGEST_TEXT, Texts
 

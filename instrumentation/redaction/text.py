@@ -11,7 +11,7 @@ from instrumentation.redaction.assignments import without_assigned
 from instrumentation.redaction.decoding import DISGUISE, unfolded
 from instrumentation.redaction.options import compiled
 from instrumentation.redaction.patterns import MASK, NUMBERS, PATTERNS, TOKENS
-from instrumentation.redaction.queries import without_queries
+from instrumentation.redaction.query_strings import without_queries
 from instrumentation.redaction.validators import JUDGES
 
 if TYPE_CHECKING:

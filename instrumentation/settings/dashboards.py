@@ -15,7 +15,7 @@ _TITLE = "give a title of 1 to 19 letters, digits, blanks and -, other than Flee
 _PANEL = "give the name of a signal, or {quote_seconds: {by: region}}"
 
 
-class OwnPanel(NamedTuple):
+class TeamPanel(NamedTuple):
     """A panel on a page of the team's own.
 
     Attributes:
@@ -37,15 +37,15 @@ def _title(value: str) -> str:
     return value
 
 
-def _panel(given: Any) -> OwnPanel:
+def _panel(given: Any) -> TeamPanel:
     if isinstance(given, str) and given:
-        return OwnPanel(given, None)
+        return TeamPanel(given, None)
     if isinstance(given, dict) and len(given) == 1:
         [(name, options)] = given.items()
         by = options.get("by") if isinstance(options, dict) and options.keys() == {"by"} else None
         labels = [by] if isinstance(by, str) else by
         if isinstance(name, str) and isinstance(labels, list) and all(isinstance(label, str) for label in labels):
-            return OwnPanel(name, tuple(labels))
+            return TeamPanel(name, tuple(labels))
     raise fault(_PANEL)
 
 
@@ -56,7 +56,7 @@ OwnerName = Annotated[
 ]
 
 
-class OwnPage(Section):
+class TeamPage(Section):
     """A dashboard of the team's own signals."""
 
     title: Annotated[Text, AfterValidator(_title), Allowed(text=_TITLE)]
@@ -91,7 +91,7 @@ class Dashboards(Section):
     owner: OwnerName | None = None  # in uid, title, folder and tag; by default service.name, if that is set
     folder: Text = "Sidelight"  # its title, path of titles or uid; if it is left out, the owner is put before it
     own: Annotated[tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files or folders")] = ()
-    pages: Annotated[tuple[OwnPage, ...], Field(strict=False), Allowed(text="give a list of pages")] = ()
+    pages: Annotated[tuple[TeamPage, ...], Field(strict=False), Allowed(text="give a list of pages")] = ()
     base_url: WebAddress | None = None  # the address of Grafana; without it alerts have no link to a dashboard
     refresh: PrometheusDuration = Duration("30s")
     loki: Text | None = None  # the uid of the Loki data source in which panels open the logs of a service

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from instrumentation import catalog
 from instrumentation.catalog import Kind, Metric, Unit
-from instrumentation.settings.dashboards import OwnPage
+from instrumentation.settings.dashboards import TeamPage
 from instrumentation.settings.duration import Duration
 from instrumentation.settings.faults import Allowed, fault, raise_all, shown
 from instrumentation.settings.schedule import Schedule
@@ -381,7 +381,7 @@ def names_of(metrics: Sequence[Metric]) -> Iterator[str]:
 _TAKEN = frozenset(names_of(catalog.METRICS))
 
 
-def check_together(signals: Sequence[Signal], group_by: Sequence[str], pages: Sequence[OwnPage]) -> None:
+def check_together(signals: Sequence[Signal], group_by: Sequence[str], pages: Sequence[TeamPage]) -> None:
     """Refuse signals with the same series, labels that Prometheus adds to every target, and panels without a signal.
 
     Raises:
@@ -390,7 +390,7 @@ def check_together(signals: Sequence[Signal], group_by: Sequence[str], pages: Se
     raise_all((*_problems_together(signals, group_by), *_problems_of_pages(signals, pages)))
 
 
-def _problems_of_pages(signals: Sequence[Signal], pages: Sequence[OwnPage]) -> Iterator[PydanticCustomError]:
+def _problems_of_pages(signals: Sequence[Signal], pages: Sequence[TeamPage]) -> Iterator[PydanticCustomError]:
     known = {signal.name: signal for signal in signals}
     for index, page in enumerate(pages):
         key = f"dashboards.pages.{index}"

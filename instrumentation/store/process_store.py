@@ -23,7 +23,7 @@ from instrumentation.store.process_metrics import process_values, usage
 from instrumentation.store.reporter import Reporter
 from instrumentation.store.scrape_callbacks import ScrapeCallbacks
 from instrumentation.store.shared_store import SharedStore
-from instrumentation.store.unread import Unread
+from instrumentation.store.unread_counts import UnreadCounts
 from instrumentation.store.worker_files import has_any
 from instrumentation.store.worker_group import (
     DIRECTORY_VARIABLE,
@@ -77,7 +77,7 @@ class ProcessStore:
         self._inherited: Path | None = None
         self._moved: Path | None = None
         self.is_read = False
-        self._unread = Unread(lambda: self.is_read or self.is_off) if warns else None
+        self._unread_counts = UnreadCounts(lambda: self.is_read or self.is_off) if warns else None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_weakly(self))
 
@@ -196,8 +196,8 @@ class ProcessStore:
     def place(self, metric: Metric, labels: tuple[str, ...], shard: int = 0) -> int:
         """The index in ``buffer`` of a series' first slot; see ``Store``."""
         store = self.inner
-        if self._unread is not None and self._unread.counts(metric):
-            self._unread = None
+        if self._unread_counts is not None and self._unread_counts.counts(metric):
+            self._unread_counts = None
         return store.place(metric, labels, shard)
 
     def pin(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:

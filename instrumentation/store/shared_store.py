@@ -30,7 +30,7 @@ from instrumentation.store.peer_worker import PeerWorker
 from instrumentation.store.process_metrics import process_values, usage
 from instrumentation.store.series_index import FLOAT
 from instrumentation.store.table import HEAD, Key, Part
-from instrumentation.store.worker_files import OwnFiles
+from instrumentation.store.worker_files import WorkerFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +83,7 @@ class SharedStore(BaseStore):
         self._usage = usage
         self._slots = series_limit * _SLOTS_PER_SERIES + _SPARE + _SCRATCH
         worker_group.prepare(folder)
-        self._own = OwnFiles(folder, self.name, self._slots)
+        self._own = WorkerFiles(folder, self.name, self._slots)
         self.buffer = self._own.slots
         self._part = Part([], self._own.slots)
         for metric, since in _published(usage(_pid(self.name))):

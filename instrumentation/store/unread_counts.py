@@ -31,7 +31,7 @@ _OF_WORKFLOWS = {
 _BY_THE_WAY = {metric.name for metric in catalog.METRICS} - _OF_WORKFLOWS
 
 
-class Unread:
+class UnreadCounts:
     """Waits for the first count of a workflow or of a team's own signal.
 
     Args:

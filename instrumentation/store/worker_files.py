@@ -29,7 +29,7 @@ SAID = frozenset({SIDELIGHT_SERIES_FOLDED.name, PROCESS_CPU.name})
 """The metrics of a worker's first series, which describe the worker itself."""
 
 
-class OwnFiles:
+class WorkerFiles:
     """The files of this worker.
 
     Args:

@@ -43,7 +43,7 @@ class _Headers(Getter["Scope"]):
 _HEADERS = _Headers()
 
 
-class Arrivals:
+class IncomingContext:
     """Reads what requests bring."""
 
     def __init__(self) -> None:

@@ -27,9 +27,9 @@ from opentelemetry.util.http import detect_synthetic_user_agent
 from instrumentation.correlation import ID
 from instrumentation.http_methods import METHODS, OTHER_METHOD
 from instrumentation.log_once import LogOnce
-from instrumentation.tracing.arrivals import NOTHING, Arrivals
 from instrumentation.tracing.fastapi_apps import TRACER
 from instrumentation.tracing.headers import Captured
+from instrumentation.tracing.incoming_context import NOTHING, IncomingContext
 from instrumentation.tracing.sampling import bounds_of, is_below
 from instrumentation.version import __version__
 
@@ -80,7 +80,7 @@ class ServerSpans:
         self._is_excluded = is_excluded
         self._takes_all_methods = bool(os.environ.get(_ALL_METHODS))
         self._captured = Captured()
-        self._arrivals = Arrivals()
+        self._incoming = IncomingContext()
         self._log_once = LogOnce()
 
     def around(self, app: ASGIApp) -> ASGIApp:
@@ -126,7 +126,7 @@ class ServerSpans:
                 return context, trace.INVALID_SPAN
             if current is not trace.INVALID_SPAN:  # the request is made within another
                 return self._started(scope, context, SpanKind.INTERNAL)
-        context, parent = self._arrivals(scope)
+        context, parent = self._incoming(scope)
         bounds = self._bounds
         if bounds is not None:
             if parent is None:

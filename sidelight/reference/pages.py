@@ -19,8 +19,8 @@ from instrumentation.redaction.patterns import (
     STATEMENTS,
     TOKENS,
 )
-from instrumentation.redaction.queries import KEYS as QUERY_KEYS
-from instrumentation.redaction.queries import URL_QUERY
+from instrumentation.redaction.query_strings import KEYS as QUERY_KEYS
+from instrumentation.redaction.query_strings import URL_QUERY
 from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Receiver, Section, Settings, Team
 from instrumentation.settings.faults import allowed_text, is_mapping, section_of
 from instrumentation.settings.opentelemetry import VARIABLES

@@ -22,7 +22,7 @@ from instrumentation.errors import SettingsError
 from instrumentation.exposition.formats import Exposition
 from instrumentation.http.connections import Limits
 from instrumentation.http.page import metrics_page
-from instrumentation.http.server import OwnPort, _Server, serve
+from instrumentation.http.server import MetricsPort, _Server, serve
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.store import LocalStore, add, observe
 from sidelight.toolchain import tool
@@ -66,27 +66,27 @@ def test_promtool_would_find_something() -> None:
 
 
 @pytest.fixture
-def opened() -> Iterator[list[OwnPort]]:
-    ports: list[OwnPort] = []
+def opened() -> Iterator[list[MetricsPort]]:
+    ports: list[MetricsPort] = []
     yield ports
     for port in ports:
         port.close()
 
 
-def own_port(
-    opened: list[OwnPort],
+def metrics_port(
+    opened: list[MetricsPort],
     name: str = "a",
     *,
     port: int = 0,
     settings: Settings | None = None,
     limits: Limits | None = None,
-) -> OwnPort:
+) -> MetricsPort:
     page = metrics_page(a_store(name), CollectorRegistry(), settings or Settings())
     opened.append(serve(page, host=LOOPBACK, port=port, retry_seconds=0.05, limits=limits))
     return opened[-1]
 
 
-def bound_server(own: OwnPort) -> _Server:
+def bound_server(own: MetricsPort) -> _Server:
     assert own._server is not None
     return own._server
 
@@ -115,8 +115,8 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def test_the_port_answers_only_the_metrics_path(opened: list[OwnPort]) -> None:
-    port = own_port(opened).port
+def test_the_port_answers_only_the_metrics_path(opened: list[MetricsPort]) -> None:
+    port = metrics_port(opened).port
     answer = ask(port, "/metrics?name[]=workflows_created", accept="application/openmetrics-text")
     assert answer.status_code == 200
     assert answer.text.endswith("# EOF\n")
@@ -125,8 +125,8 @@ def test_the_port_answers_only_the_metrics_path(opened: list[OwnPort]) -> None:
     assert [ask(port, path).status_code for path in ("/", "/metrics/", "/metricsx", "/favicon.ico")] == [404] * 4
 
 
-def test_head_gzip_and_other_methods_are_as_on_the_apps_port(opened: list[OwnPort]) -> None:
-    port = own_port(opened).port
+def test_head_gzip_and_other_methods_are_as_on_the_apps_port(opened: list[MetricsPort]) -> None:
+    port = metrics_port(opened).port
     zipped, head = ask(port, **{"accept-encoding": "gzip"}), ask(port, method="HEAD", **{"accept-encoding": "gzip"})
     assert zipped.headers["content-encoding"] == "gzip"
     assert (head.status_code, head.content) == (200, b"")
@@ -138,34 +138,34 @@ def test_head_gzip_and_other_methods_are_as_on_the_apps_port(opened: list[OwnPor
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_the_port_asks_for_the_token(opened: list[OwnPort], tmp_path: Path) -> None:
+def test_the_port_asks_for_the_token(opened: list[MetricsPort], tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("s7-3cret\n")
-    port = own_port(opened, settings=parse_settings({"metrics": {"token_file": str(file)}})).port
+    port = metrics_port(opened, settings=parse_settings({"metrics": {"token_file": str(file)}})).port
     assert ask(port).status_code == 401
     assert ask(port, authorization="Bearer s7-3cret").status_code == 200
 
 
-def test_serving_twice_is_serving_once(opened: list[OwnPort]) -> None:
+def test_serving_twice_is_serving_once(opened: list[MetricsPort]) -> None:
     port = free_port()
-    assert own_port(opened, port=port) is own_port(opened, "b", port=port)
+    assert metrics_port(opened, port=port) is metrics_port(opened, "b", port=port)
     assert 'workflow="a"' in ask(port).text
 
 
-def test_a_closed_port_is_free_at_once_and_can_be_had_again(opened: list[OwnPort]) -> None:
+def test_a_closed_port_is_free_at_once_and_can_be_had_again(opened: list[MetricsPort]) -> None:
     port = free_port()
-    first = own_port(opened, port=port)
+    first = metrics_port(opened, port=port)
     assert answers(port)
     first.close()
     socket.create_server((LOOPBACK, port)).close()
-    assert own_port(opened, port=port) is not first
+    assert metrics_port(opened, port=port) is not first
     assert answers(port)
 
 
-def test_a_taken_port_is_taken_over_once_it_is_free(opened: list[OwnPort]) -> None:
+def test_a_taken_port_is_taken_over_once_it_is_free(opened: list[MetricsPort]) -> None:
     with socket.create_server((LOOPBACK, 0)) as sibling:
         port = int(sibling.getsockname()[1])
-        waiting = own_port(opened, port=port)
+        waiting = metrics_port(opened, port=port)
         time.sleep(0.2)
         assert not waiting.is_serving
         assert waiting.port == port
@@ -173,9 +173,9 @@ def test_a_taken_port_is_taken_over_once_it_is_free(opened: list[OwnPort]) -> No
     assert waiting.is_serving
 
 
-def test_one_who_waits_for_a_port_can_be_closed(opened: list[OwnPort]) -> None:
+def test_one_who_waits_for_a_port_can_be_closed(opened: list[MetricsPort]) -> None:
     with socket.create_server((LOOPBACK, 0)) as sibling:
-        waiting = own_port(opened, port=int(sibling.getsockname()[1]))
+        waiting = metrics_port(opened, port=int(sibling.getsockname()[1]))
         waiting.close()
         assert not waiting._thread.is_alive()
 
@@ -226,16 +226,16 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("connections", [16, 200])
-def test_clients_that_drip_a_header_do_not_keep_prometheus_out(opened: list[OwnPort], connections: int) -> None:
-    port = own_port(opened).port
+def test_clients_that_drip_a_header_do_not_keep_prometheus_out(opened: list[MetricsPort], connections: int) -> None:
+    port = metrics_port(opened).port
     with dripping(port, connections):
         assert [answers(port) for _ in range(20)] == [True] * 20
 
 
 def test_a_request_has_a_time_limit_however_busy_its_client_is(
-    opened: list[OwnPort], caplog: pytest.LogCaptureFixture
+    opened: list[MetricsPort], caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = own_port(opened, limits=Limits(head_seconds=0.2)).port
+    port = metrics_port(opened, limits=Limits(head_seconds=0.2)).port
     with dripping(port, 7) as clients:
         assert all(is_closed(client) for client in clients)
     (record,) = caplog.records
@@ -245,7 +245,7 @@ def test_a_request_has_a_time_limit_however_busy_its_client_is(
     )
 
 
-def test_a_client_that_does_not_read_the_answer_has_a_time_limit(opened: list[OwnPort]) -> None:
+def test_a_client_that_does_not_read_the_answer_has_a_time_limit(opened: list[MetricsPort]) -> None:
     page = metrics_page(a_store("w" * 8_000_000), CollectorRegistry(), Settings())
     opened.append(serve(page, host=LOOPBACK, port=0, limits=Limits(answer_seconds=0.2)))
     connections = bound_server(opened[-1]).connections
@@ -258,11 +258,11 @@ def test_a_client_that_does_not_read_the_answer_has_a_time_limit(opened: list[Ow
 
 
 def test_clients_without_the_token_do_not_take_places_from_one_that_has_it(
-    opened: list[OwnPort], tmp_path: Path
+    opened: list[MetricsPort], tmp_path: Path
 ) -> None:
     file = tmp_path / "token"
     file.write_text("s7-3cret\n")
-    port = own_port(opened, settings=parse_settings({"metrics": {"token_file": str(file)}})).port
+    port = metrics_port(opened, settings=parse_settings({"metrics": {"token_file": str(file)}})).port
     with dripping(port, 40):
         assert ask(port).status_code == 401
         assert [ask(port, authorization="Bearer s7-3cret").status_code for _ in range(7)] == [200] * 7
@@ -277,8 +277,8 @@ def test_clients_without_the_token_do_not_take_places_from_one_that_has_it(
     ],
     ids=["a long header", "many headers", "a long address"],
 )
-def test_a_request_may_have_16_kib(opened: list[OwnPort], request_of_a_client: bytes, answer: bytes) -> None:
-    with socket.create_connection((LOOPBACK, own_port(opened).port), timeout=SECONDS) as client:
+def test_a_request_may_have_16_kib(opened: list[MetricsPort], request_of_a_client: bytes, answer: bytes) -> None:
+    with socket.create_connection((LOOPBACK, metrics_port(opened).port), timeout=SECONDS) as client:
         received = b""
         with suppress(ConnectionError):
             client.sendall(request_of_a_client)
@@ -286,16 +286,16 @@ def test_a_request_may_have_16_kib(opened: list[OwnPort], request_of_a_client: b
     assert answer.startswith(received)  # or nothing, if the reset came before it was read
 
 
-def test_a_closed_port_closes_its_connections(opened: list[OwnPort]) -> None:
-    own = own_port(opened)
+def test_a_closed_port_closes_its_connections(opened: list[MetricsPort]) -> None:
+    own = metrics_port(opened)
     with socket.create_connection((LOOPBACK, own.port)) as client:
         until(lambda: len(bound_server(own).connections) == 1)
         own.close()
         assert is_closed(client)
 
 
-def test_a_client_that_disconnects_is_not_an_error(opened: list[OwnPort], caplog: pytest.LogCaptureFixture) -> None:
-    port = own_port(opened).port
+def test_a_client_that_disconnects_is_not_an_error(opened: list[MetricsPort], caplog: pytest.LogCaptureFixture) -> None:
+    port = metrics_port(opened).port
     for _ in range(3):
         with socket.create_connection((LOOPBACK, port)) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset, not a farewell
@@ -367,8 +367,10 @@ def test_a_forked_child_does_not_keep_the_port_of_a_worker_that_is_gone() -> Non
         end(parent)
 
 
-def test_a_connection_without_a_place_is_closed_at_once(opened: list[OwnPort], monkeypatch: pytest.MonkeyPatch) -> None:
-    own = own_port(opened)
+def test_a_connection_without_a_place_is_closed_at_once(
+    opened: list[MetricsPort], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = metrics_port(opened)
     monkeypatch.setattr(bound_server(own).connections, "admit", lambda request, _: request)
     before = len(list(Path("/proc/self/fd").iterdir()))
     with socket.create_connection((LOOPBACK, own.port)) as client:

@@ -18,7 +18,7 @@ from instrumentation.catalog import HTTP_SERVER_ACTIVE_REQUESTS, TARGET_INFO
 from instrumentation.errors import SettingsError
 from instrumentation.exposition.formats import Exposition, StoreCollector
 from instrumentation.logs.rendering import service_facts
-from instrumentation.settings import Service, Settings, Tracing, announcing, load_settings, parse_settings
+from instrumentation.settings import Service, Settings, Tracing, load_settings, parse_settings, startup_log
 from instrumentation.settings import opentelemetry as otel
 from instrumentation.settings.opentelemetry import VARIABLES, problems, read_tracing, unsupported
 from instrumentation.store import LocalStore, add
@@ -193,7 +193,7 @@ def test_every_variable_of_opentelemetry_for_python_is_known() -> None:
 def test_variables_are_logged_once_at_the_start(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    announcing._log_variables.cache_clear()
+    startup_log._log_variables.cache_clear()
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otlp")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
     with caplog.at_level(logging.INFO, "instrumentation"):
@@ -201,7 +201,7 @@ def test_variables_are_logged_once_at_the_start(
             app = instrumentation.instrument(shop(), settings=NAMED, store=LocalStore(), registry=CollectorRegistry())
             with TestClient(app):
                 pass
-    records = [record for record in caplog.records if record.module == "announcing"]
+    records = [record for record in caplog.records if record.module == "startup_log"]
     assert [(record.levelname, record.getMessage()) for record in records] == [
         ("WARNING", 'OTEL_EXPORTER_OTLP_TIMEOUT is "soon" and is ignored: give seconds, or milliseconds'),
         ("INFO", "set in the environment, but not supported: OTEL_LOGS_EXPORTER (Sidelight writes logs to stdout)"),

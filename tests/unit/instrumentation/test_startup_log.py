@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 import instrumentation
-from instrumentation.settings import announcing, settings_source
+from instrumentation.settings import settings_source, startup_log
 from instrumentation.store import LocalStore
 from tests.unit.instrumentation.test_http import METRICS_ALONE, shop
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def unsaid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for said in (announcing._log_source, announcing._warn_unnamed, announcing._log_variables):
+    for said in (startup_log._log_source, startup_log._warn_unnamed, startup_log._log_variables):
         said.cache_clear()
     monkeypatch.chdir(tmp_path)
     for variable in ("SIDELIGHT_CONFIG", "OTEL_SERVICE_NAME"):
@@ -34,7 +34,7 @@ def said(caplog: pytest.LogCaptureFixture, **given: Any) -> list[tuple[str, str]
             app = instrumentation.instrument(shop(), store=LocalStore(), registry=CollectorRegistry(), **given)
             with TestClient(app):
                 pass
-    return [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "announcing"]
+    return [(record.levelname, record.getMessage()) for record in caplog.records if record.module == "startup_log"]
 
 
 def test_nothing_is_logged_before_the_app_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

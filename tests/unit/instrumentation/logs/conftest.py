@@ -12,7 +12,7 @@ import structlog
 
 from instrumentation import catalog
 from instrumentation.logs import configure_logging
-from instrumentation.logs.configuring import configured, leave
+from instrumentation.logs.configuration import configured, leave
 from instrumentation.settings import parse_settings
 from instrumentation.store import LocalStore
 

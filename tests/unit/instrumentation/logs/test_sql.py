@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, exc, text
 
 import instrumentation
-from instrumentation.logs.configuring import begin, leave
+from instrumentation.logs.configuration import begin, leave
 from instrumentation.settings import parse_settings
 from tests.unit.instrumentation.test_http import shop
 

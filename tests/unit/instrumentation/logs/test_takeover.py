@@ -15,8 +15,8 @@ import pytest
 import structlog
 
 import instrumentation
-from instrumentation.logs import above
-from instrumentation.logs.configuring import begin, configured
+from instrumentation.logs import takeover
+from instrumentation.logs.configuration import begin, configured
 from instrumentation.settings import parse_settings
 from tests.unit.instrumentation.test_http import shop
 
@@ -121,9 +121,9 @@ def test_a_service_that_sets_up_nothing_has_lines_to_its_end_also_after_a_dictco
 
 @pytest.fixture(autouse=True)
 def unsaid() -> Iterator[None]:
-    above.say_who_writes.cache_clear()
+    takeover.say_who_writes.cache_clear()
     yield
-    above.say_who_writes.cache_clear()
+    takeover.say_who_writes.cache_clear()
 
 
 class Heard(logging.Handler):

@@ -15,7 +15,7 @@ from instrumentation.catalog import (
 from instrumentation.store import LocalStore, add, observe
 from instrumentation.store.merge import together
 from instrumentation.store.process_store import ProcessStore
-from instrumentation.store.unread import Unread
+from instrumentation.store.unread_counts import UnreadCounts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,14 +53,14 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_only_counts_of_workflows_and_of_a_team_need_a_reader() -> None:
-    unread = Unread(lambda: True)
+    unread = UnreadCounts(lambda: True)
     assert not any(unread.counts(metric) for metric in (LOG_EVENTS, PROCESS_CPU, SIDELIGHT_SERIES_FOLDED))
     assert unread.counts(WORKFLOWS_CREATED)
 
 
 def test_a_process_that_says_in_time_how_it_is_read_is_not_warned(caplog: pytest.LogCaptureFixture) -> None:
     is_read = Event()
-    unread = Unread(is_read.is_set, seconds=0.05)
+    unread = UnreadCounts(is_read.is_set, seconds=0.05)
     assert unread.counts(WORKFLOWS_CREATED)
     is_read.set()
     unread.timer.join(7)  # type: ignore[union-attr]
@@ -68,7 +68,7 @@ def test_a_process_that_says_in_time_how_it_is_read_is_not_warned(caplog: pytest
 
 
 def test_a_process_is_warned_once(caplog: pytest.LogCaptureFixture) -> None:
-    unread = Unread(lambda: False, seconds=0.01)
+    unread = UnreadCounts(lambda: False, seconds=0.01)
     unread.counts(WORKFLOWS_CREATED)
     unread.timer.join(7)  # type: ignore[union-attr]
     (text,) = said(caplog)
