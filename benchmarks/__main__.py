@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from benchmarks import machine, results
-from benchmarks.console import say
 from benchmarks.effort import FULL, QUICK
 from benchmarks.sections import IN_QUICK, SECTIONS
 from benchmarks.variants import VARIANTS, WITH_LOGS, WITH_TRACES
+from tests.support.console import say
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -9,17 +9,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.tables import Column, Table
 from instrumentation.auditing import Auditor
 from instrumentation.auditing.entry import Given
 from instrumentation.auditing.signing_keys import KEY_VARIABLE, audit_keys
 from instrumentation.auditing.verify import verify
 from instrumentation.settings import Settings, parse_settings
 from instrumentation.store import LocalStore
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from benchmarks.effort import Effort
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 ENTRIES = {"never": 5_000, "interval": 5_000, "always": 200}
 WORKERS = 4

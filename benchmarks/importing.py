@@ -7,15 +7,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks.errors import BenchmarkError
-from benchmarks.tables import Column, Table
+from tests.support.errors import MeasurementError
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.effort import Effort
-    from benchmarks.tables import Row
     from benchmarks.variants import Variant
+    from tests.support.tables import Row
 
 PROGRAM = """
 import fastapi, importlib, sys, time
@@ -56,5 +56,5 @@ def _milliseconds(module: str) -> float:
     try:
         ended = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=SECONDS)  # noqa: S603 - ours
     except subprocess.CalledProcessError as error:
-        raise BenchmarkError(f"import {module}: {error.stderr}", code="variant_failed") from error
+        raise MeasurementError(f"import {module}: {error.stderr}", code="variant_failed") from error
     return float(ended.stdout)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from benchmarks import measures
 from benchmarks.cases import CASES
 from benchmarks.pool import workers
-from benchmarks.tables import Column, Table
 from benchmarks.variants import BARE
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.tables import Row
     from benchmarks.variants import Variant
+    from tests.support.tables import Row
 
 COLUMNS = (
     Column(key="variant", title="variant"),

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.tables import Row, Table
+    from tests.support.tables import Row, Table
 
 WIDTH = 860
 LEFT = 270  # pixels for the names

@@ -9,7 +9,7 @@ import traceback
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
-from benchmarks.errors import BenchmarkError
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -67,12 +67,12 @@ class Worker:
         """Run a function of a module in the process, on its prepared services.
 
         Raises:
-            BenchmarkError: The function raised, the process ended, or the result took too long.
+            MeasurementError: The function raised, the process ended, or the result took too long.
         """
         self._ours.send((question, arguments, named))
         answer, fault = self._reply()
         if fault:
-            raise BenchmarkError(f"{self.variant.title}: {fault}", code="variant_failed")
+            raise MeasurementError(f"{self.variant.title}: {fault}", code="variant_failed")
         given: _Answer = answer
         return given
 

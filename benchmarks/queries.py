@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import StaticPool, create_engine, text
 
-from benchmarks.tables import Column, Table
 from instrumentation.databases import instrument_database
 from instrumentation.databases.requests import Tally, current
 from instrumentation.store import LocalStore
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.effort import Effort
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 QUERIES, TURNS = 200, 10  # queries in one turn; turns in one round
 _MICROSECONDS = 1e6

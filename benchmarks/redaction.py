@@ -6,15 +6,15 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.tables import Column, Table
 from instrumentation.redaction import Redactor
 from instrumentation.redaction.text import LONGEST_TEXT
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.effort import Effort
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 MICROSECONDS = 1e6
 EVENTS = 2_000

@@ -11,7 +11,7 @@ from benchmarks.asgi import call
 from benchmarks.cases import ROUTES, STATUSES, Case, statuses
 from benchmarks.measures import MICROSECONDS, series_lines
 from benchmarks.pool import workers
-from benchmarks.tables import Column, Table
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from benchmarks.asgi import App
     from benchmarks.effort import Effort
     from benchmarks.pool import Subject
-    from benchmarks.tables import Row
     from benchmarks.variants import Installed, Variant
+    from tests.support.tables import Row
 
 CASE = Case(
     name="rendering", title="a page of metrics", build=statuses, path="/shelf0/200", template="/shelf0/{status}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import measures
 from benchmarks.pool import workers
-from benchmarks.tables import Column, Table
 from benchmarks.variants import BARE, PASS_THROUGH
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from benchmarks.effort import Effort
     from benchmarks.measures import Cost
     from benchmarks.pool import Worker
-    from benchmarks.tables import Row
     from benchmarks.variants import Variant
+    from tests.support.tables import Row
 
 COLUMNS = (
     Column(key="variant", title="variant"),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from benchmarks.tables import Table
+    from tests.support.tables import Table
 
 PICTURED = ("response", "nested")
 PICTURE_TITLE = "Microseconds that instrumentation adds to a request"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.effort import Effort
-    from benchmarks.tables import Table
+    from tests.support.tables import Table
 
 SECTIONS: dict[str, Callable[[Effort], Table]] = {
     **{case.name: partial(request_path.table, case, VARIANTS) for case in CASES},

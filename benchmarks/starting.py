@@ -7,16 +7,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.errors import BenchmarkError
-from benchmarks.tables import Column, Table
 from benchmarks.variants import BARE
+from tests.support.errors import MeasurementError
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.effort import Effort
-    from benchmarks.tables import Row
     from benchmarks.variants import Variant
+    from tests.support.tables import Row
 
 PROGRAM = """
 import asyncio, os, sys, time
@@ -89,6 +89,6 @@ def _start(variant: Variant) -> Start:
     try:
         ended = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=SECONDS)  # noqa: S603 - ours
     except subprocess.CalledProcessError as error:
-        raise BenchmarkError(f"start of {variant.title}: {error.stderr}", code="variant_failed") from error
+        raise MeasurementError(f"start of {variant.title}: {error.stderr}", code="variant_failed") from error
     milliseconds, megabytes = ended.stdout.split()
     return Start(float(milliseconds), float(megabytes))

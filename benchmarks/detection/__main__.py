@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.console import say
 from benchmarks.detection import tables
 from instrumentation.settings import Settings
+from tests.support.console import say
 from tests.support.rule_sets import every_rule_of_ours, ours, workbook
 
 PAGE = Path(__file__).parents[2] / "docs/reference/time-to-detect.md"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.tables import Column, Table
 from tests.support.histories import BEFORE, BLIPS, DAY, MINUTE, OUTAGE, OUTAGES, RATES, outages, quiet
 from tests.support.histories import troubled as disturbed
 from tests.support.replay import EVERY, fired
 from tests.support.rule_sets import PAGE, TICKET
+from tests.support.tables import Column, Table
 from tests.support.troubles import troubles
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import machine
-from benchmarks.console import say
-from benchmarks.faults.latency import WELL, latencies
-from benchmarks.faults.scenarios import SCENARIOS
-from benchmarks.tables import Column, Table
+from tests.support.collector_faults import SCENARIOS
+from tests.support.collector_latency import WELL, latencies
+from tests.support.console import say
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 PAGE = Path(__file__).parents[2] / "docs/reference/collector-faults.md"
 HEAD = """\

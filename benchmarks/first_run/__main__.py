@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import machine
-from benchmarks.console import say
-from benchmarks.tables import Column, Table
+from tests.support.console import say
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/first-run.md"

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.cases import ROUTES, STATUSES
-from benchmarks.errors import BenchmarkError
-from benchmarks.tables import Column, Table
 from benchmarks.variants import HAS_SHARED_STORE
+from tests.support.errors import MeasurementError
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
     from benchmarks.effort import Effort
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 RUNNING = 16
 ENDED = 256
@@ -97,11 +97,11 @@ def _apart(name: str, ended: int, repeats: int) -> Merge:
 
 def _answer(connection: Connection, title: str) -> Merge:
     if not connection.poll(SECONDS):
-        raise BenchmarkError(f"{title}: merging took too long", code="variant_failed")
+        raise MeasurementError(f"{title}: merging took too long", code="variant_failed")
     try:
         merge: Merge = connection.recv()
     except EOFError as error:
-        raise BenchmarkError(f"{title}: merging failed", code="variant_failed") from error
+        raise MeasurementError(f"{title}: merging failed", code="variant_failed") from error
     return merge
 
 

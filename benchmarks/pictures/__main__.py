@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks.console import say
-from benchmarks.pictures.drawing import asked, draw
-from benchmarks.pictures.history import day
 from benchmarks.pictures.photographs import photograph
 from dashboards import DASHBOARDS
 from instrumentation.settings import parse_settings
@@ -23,13 +20,15 @@ from sidelight.demo.phases import PhaseRunner
 from sidelight.demo.scenario import AFTERWARDS, PHASES
 from sidelight.demo.services import running
 from sidelight.demo.terminal import showing
+from tests.support.console import say
+from tests.support.pictures.drawing import asked, draw
+from tests.support.pictures.history import DAY, day
 
 if TYPE_CHECKING:
-    from benchmarks.pictures.drawing import Board
+    from tests.support.pictures.drawing import Board
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 WIDTH = 1280
-DAY = 86_400.0  # seconds
 _TROUBLED = 15.0  # seconds during which the alert of the last phase is visible in the picture
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urljoin
 
-from benchmarks.pictures.browser import browse
+from tests.support.pictures.browser import browse
 
 
 class Shot(NamedTuple):
@@ -55,7 +55,7 @@ def photograph(dashboard: str, folder: Path) -> None:
         folder: The folder to write to.
 
     Raises:
-        BenchmarkError: The browser fails, or a page reports an error.
+        MeasurementError: The browser fails, or a page reports an error.
     """
     shots = [{**shot._asdict(), "address": urljoin(dashboard, shot.address)} for shot in SHOTS]
     with tempfile.TemporaryDirectory() as name:

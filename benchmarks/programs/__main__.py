@@ -11,16 +11,16 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks import machine
-from benchmarks.console import say
-from benchmarks.tables import Column, Table
 from collector import generated
 from collector.manifest import PROGRAM, VERSION
 from instrumentation.settings import parse_settings
 from sidelight.toolchain import Toolbox
 from tests.support.collectors import running
+from tests.support.console import say
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 PAGE = Path(__file__).parents[2] / "docs/reference/collector-size.md"
 HEAD = f"""\

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.console import say
-from benchmarks.rules.cost import measured, table
-from benchmarks.rules.fleet import Fleet
 from instrumentation.settings import Settings
+from tests.support.console import say
+from tests.support.fleet import Fleet
+from tests.support.rule_cost import measured, table
 
 PAGE = Path(__file__).parents[2] / "docs/reference/cost-of-rules.md"
 HEAD = """\

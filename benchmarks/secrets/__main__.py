@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import machine
-from benchmarks.console import say
 from benchmarks.secrets.gitleaks import VERSION, vectors
 from benchmarks.secrets.harmless import IDENTIFIERS, LINES
-from benchmarks.tables import Column, Table
 from instrumentation import Redactor
+from tests.support.console import say
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.secrets.gitleaks import Vector
     from benchmarks.secrets.harmless import Make
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 PAGE = Path(__file__).parents[2] / "docs/reference/redaction-measured.md"
 SAMPLES = 10_000

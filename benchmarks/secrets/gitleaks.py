@@ -7,8 +7,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.errors import BenchmarkError
 from sidelight.toolchain import Toolbox
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def vectors(folder: Path) -> list[Vector]:
     """Build gitleaks' generator in a folder, made to print its vectors, and run it.
 
     Raises:
-        BenchmarkError: This version's code is not as expected.
+        MeasurementError: This version's code is not as expected.
         ToolError: Go or the module is not available.
     """
     toolbox = Toolbox()
@@ -61,6 +61,6 @@ def vectors(folder: Path) -> list[Vector]:
 def _print_vectors(file: Path) -> None:
     code = file.read_text()
     if _LOOP not in code:
-        raise BenchmarkError(f"{file.name} of gitleaks {VERSION} is not as expected.", code="gitleaks_changed")
+        raise MeasurementError(f"{file.name} of gitleaks {VERSION} is not as expected.", code="gitleaks_changed")
     code = code.replace(_LOOP, _PRINTING, 1).replace("import (\n", 'import (\n\t"encoding/json"\n\t"os"\n', 1)
     file.write_text(code)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import machine
-from benchmarks.console import say
 from benchmarks.sizing.measured import USERS, bytes_per_series, page
-from benchmarks.tables import Column, Table
 from instrumentation.settings import Settings
+from tests.support.console import say
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from benchmarks.sizing.measured import Page
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 PAGE = Path(__file__).parents[2] / "docs/reference/sizing.md"
 PODS = (10, 100, 1000, 10_000)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from benchmarks.errors import BenchmarkError
 from sidelight.data_files import examples_folder
 from sidelight.demo.load import REQUESTS
 from sidelight.toolchain import processes
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ def _wait(prometheus: Process, series: int) -> None:
         or _asked(prometheus, "prometheus_tsdb_head_samples_appended_total") < _SCRAPES * series
     ):
         if time.monotonic() > deadline:
-            raise BenchmarkError("Prometheus did not scrape all series", code="not_scraped")
+            raise MeasurementError("Prometheus did not scrape all series", code="not_scraped")
         time.sleep(1)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.console import say
-from benchmarks.soak.run import soak
-from benchmarks.soak.verdict import checks, table
+from tests.support.console import say
 from tests.support.servers import SERVERS
+from tests.support.soak.run import soak
+from tests.support.soak.verdict import checks, table
 
 SECONDS = 120.0
 LONGEST = 3600.0

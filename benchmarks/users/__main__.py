@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.console import say
-from benchmarks.users import accuracy, cost
+from benchmarks.users import cost
 from instrumentation.settings import Settings
-from tests.support import estimators
+from tests.support import estimators, user_estimates
+from tests.support.console import say
 
 PAGE = Path(__file__).parents[2] / "docs/reference/active-users.md"
 HEAD = """\
@@ -30,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings()
     tables = [
-        accuracy.table(settings),
+        user_estimates.table(settings),
         estimators.table(settings.users.registers),
         cost.service_table(settings),
         cost.rules_table(settings),

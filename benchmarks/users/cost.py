@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.registry import CollectorRegistry
 
-from benchmarks.tables import Column, Table
-from benchmarks.users.accuracy import END
-from benchmarks.users.fleet import DAY
 from instrumentation import saw_user
 from instrumentation.catalog import ACTIVE_USER_REGISTER
 from instrumentation.exposition.formats import Exposition
@@ -23,12 +20,15 @@ from instrumentation.store.process_store import ProcessStore
 from instrumentation.users.active import KEY_VARIABLE, ActiveUsers
 from instrumentation.users.registers import Home
 from tests.support.prometheus_history import Prometheus, cost_of, layers, rules_of
+from tests.support.tables import Column, Table
+from tests.support.user_estimates import END
+from tests.support.user_fleet import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benchmarks.tables import Row
     from instrumentation.settings import Settings
+    from tests.support.tables import Row
 
 PODS = (1, 10, 100)
 WORKERS = (1, 4, 16)

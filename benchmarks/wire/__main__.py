@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.console import say
-from benchmarks.wire.comparison import LAYERS, OUTSIDE, SERVERS, compare
+from tests.support.console import say
+from tests.support.wire.comparison import LAYERS, OUTSIDE, SERVERS, compare
 
 
 def main() -> int:

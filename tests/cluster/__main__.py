@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.console import say
 from instrumentation.version import __version__
 from sidelight.demo.webhook import listening
 from sidelight.toolchain.releases import RELEASES
@@ -23,6 +22,7 @@ from tests.cluster.control_plane import control_plane, operator
 from tests.cluster.monitoring import monitoring
 from tests.cluster.nodes import nodes
 from tests.cluster.story import ROOT, STEPS, Cluster, Helm, WrongError, shop, without_the_operators_kinds
+from tests.support.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from benchmarks.console import say
 from sidelight.toolchain.processes import ProcessError
 from tests.compat.applications import Application, applications, drive
 from tests.compat.results import record, row_of, row_of_application
 from tests.compat.suites import Suite, Workshop, differences, suites
+from tests.support.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.soak.run import soak
-from benchmarks.soak.verdict import checks
 from tests.support.servers import SERVERS
+from tests.support.soak.run import soak
+from tests.support.soak.verdict import checks
 
 SECONDS = {"uvicorn": 9.0, "gunicorn": 6.0, "granian": 6.0, "hypercorn": 5.0}  # a minute with all starts and ends
 

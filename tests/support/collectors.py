@@ -10,10 +10,10 @@ import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import collector
-from benchmarks.errors import BenchmarkError
 from instrumentation.settings import parse_settings
 from sidelight.toolchain import processes, tool
 from sidelight.toolchain.processes import LOOPBACK
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -126,6 +126,6 @@ def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise BenchmarkError(f"the condition did not become true within {seconds:g} s", code="condition_not_met")
+            raise MeasurementError(f"the condition did not become true within {seconds:g} s", code="condition_not_met")
         time.sleep(0.02)
     return found

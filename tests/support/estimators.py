@@ -9,12 +9,12 @@ from math import ldexp, log
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchmarks.tables import Column, Table
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.tables import Row
+    from tests.support.tables import Row
 
 TRIALS = {1: 1000, 10: 1000, 100: 1000, 1000: 1000, 2000: 1000, 2560: 1000, 3500: 500, 10_000: 300, 100_000: 50}
 _BITS = 64

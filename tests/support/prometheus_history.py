@@ -11,8 +11,8 @@ import httpx
 import yaml
 
 from alerts import groups
-from benchmarks.errors import BenchmarkError
 from sidelight.toolchain import processes, run_command, tool
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -73,7 +73,7 @@ class Prometheus:
         command = [str(part) for part in (self._promtool, "tsdb", "create-blocks-from", kind, *arguments)]
         done = run_command(command, timeout=_SECONDS, cwd=None, environ=os.environ)
         if done.status:
-            raise BenchmarkError(f"promtool {kind}: {done.output.strip()}", code="history_refused")
+            raise MeasurementError(f"promtool {kind}: {done.output.strip()}", code="history_refused")
 
 
 def answer(client: httpx.Client, expression: str, at: int) -> dict[str, float]:

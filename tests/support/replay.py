@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.errors import BenchmarkError
 from sidelight.toolchain import run_command, tool
+from tests.support.errors import MeasurementError
 from tests.support.histories import SCRAPE
 from tests.support.rule_sets import PAGE, TICKET
 
@@ -52,7 +52,7 @@ def fired(
         promtool: ``promtool`` or ``promtool-oldest``.
 
     Raises:
-        BenchmarkError: promtool rejects the rules or the histories.
+        MeasurementError: promtool rejects the rules or the histories.
     """
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         each = threads.map(lambda service: _fired(group, service, promtool), services)
@@ -70,7 +70,7 @@ def _fired(group: Group, service: Service | Trouble, promtool: str) -> dict[tupl
     output = _run({"groups": [group]}, test, promtool)
     found = {json.loads(each["expr"]): round(float(each["value"])) for each in _FAILED.finditer(output)}
     if not found and "SUCCESS" not in output:
-        raise BenchmarkError(f"promtool: {output.strip()[:2000]}", code="history_refused")
+        raise MeasurementError(f"promtool: {output.strip()[:2000]}", code="history_refused")
     return {
         (service.job, severity): Fired(**{name: found[str(check["expr"])] for name, check in checks.items()})
         for severity, checks in asked.items()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.errors import BenchmarkError
 from sidelight.toolchain import processes, tool
 from sidelight.toolchain.processes import LOOPBACK
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ def example(library: str) -> str:
     """The Python block of a library in the documentation."""
     found = re.search(rf"^```python {library.lower()}\n(.*?)^```", _DOCUMENTATION.read_text(), re.DOTALL | re.MULTILINE)
     if found is None:
-        raise BenchmarkError(f"{_DOCUMENTATION} has no example of {library}", code="example_missing")
+        raise MeasurementError(f"{_DOCUMENTATION} has no example of {library}", code="example_missing")
     return found[1]
 
 
@@ -73,5 +73,5 @@ def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SECONDS
     while not condition():
         if time.monotonic() > deadline:
-            raise BenchmarkError(f"the condition did not become true within {SECONDS:g} s", code="condition_not_met")
+            raise MeasurementError(f"the condition did not become true within {SECONDS:g} s", code="condition_not_met")
         time.sleep(0.05)

@@ -50,6 +50,13 @@ def test_a_package_imports_only_what_its_arrows_allow(package: str) -> None:
     assert strangers == set()
 
 
+def test_only_the_tests_of_the_benchmarks_import_them() -> None:
+    tests, about_them = ROOT / "tests", {ROOT / "tests" / "bench", ROOT / "tests" / "unit" / "benchmarks"}
+    modules = [file for file in sorted(tests.rglob("*.py")) if about_them.isdisjoint(file.parents)]
+    assert modules
+    assert [str(file.relative_to(ROOT)) for file in modules if "benchmarks" in ours(file.read_text())] == []
+
+
 def test_a_forbidden_import_would_be_seen() -> None:
     assert ours("def late():\n    from alerts.model import number\n") == {"alerts"}
 

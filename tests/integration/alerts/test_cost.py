@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.rules.cost import measured, table
-from benchmarks.rules.fleet import Fleet, series
 from instrumentation.settings import parse_settings
+from tests.support.fleet import Fleet, series
+from tests.support.rule_cost import measured, table
 from tests.support.rule_sets import ours
 
 

@@ -10,10 +10,10 @@ from alerts import groups
 from alerts.model import to_rule_file
 from alerts.rule_tests.promtool import to_test_file
 from alerts.rule_tests.users_tests import users_tests
-from benchmarks.users.accuracy import Estimated, estimated, standard_error
-from benchmarks.users.fleet import DAY, Scenario
 from instrumentation.settings import Settings
 from tests.support.mutants import passing, read
+from tests.support.user_estimates import Estimated, estimated, standard_error
+from tests.support.user_fleet import DAY, Scenario
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.faults.latency import BROKEN, WELL, latencies
-from benchmarks.faults.scenarios import SCENARIOS, Scenario
 from sidelight.demo.spans import receiving
+from tests.support.collector_faults import SCENARIOS, Scenario
+from tests.support.collector_latency import BROKEN, WELL, latencies
 from tests.support.collectors import LOOPBACK, running, send, until
 
 if TYPE_CHECKING:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.pictures.__main__ import DAY
-from benchmarks.pictures.drawing import WIDTHS, Board, asked, draw, opened
-from benchmarks.pictures.history import day
 from dashboards import DASHBOARDS
 from instrumentation.settings import parse_settings
 from sidelight.demo import panels, services
 from sidelight.demo.panels import seen
 from sidelight.demo.scenario import NEW_VERSION, Phase
 from sidelight.toolchain import processes
+from tests.support.pictures.drawing import WIDTHS, Board, asked, draw, opened
+from tests.support.pictures.history import DAY, day
 from tests.unit.instrumentation.resources.test_cgroup import plant
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.wire.client import exchanges
-from benchmarks.wire.comparison import LAYERS, OUTSIDE, SERVERS, compare
+from tests.support.wire.client import exchanges
+from tests.support.wire.comparison import LAYERS, OUTSIDE, SERVERS, compare
 
 if TYPE_CHECKING:
     from pathlib import Path

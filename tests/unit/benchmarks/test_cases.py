@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.asgi import body_of
 from benchmarks.cases import CASES, CHUNKS, LEVELS, ROUTES, Case
-from benchmarks.errors import BenchmarkError
 from benchmarks.measures import route_labels, series_lines
 from benchmarks.pool import Subject, workers
 from benchmarks.variants import BARE, SIDELIGHT
+from tests.support.errors import MeasurementError
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -55,6 +55,6 @@ def test_comments_and_empty_lines_are_not_series() -> None:
 def test_an_exception_in_a_process_reaches_its_caller() -> None:
     with (
         workers([BARE], CASES[0]) as (worker,),
-        pytest.raises(BenchmarkError, match=r"(?s)bare app: .*ValueError: response"),
+        pytest.raises(MeasurementError, match=r"(?s)bare app: .*ValueError: response"),
     ):
         worker.ask(fails)

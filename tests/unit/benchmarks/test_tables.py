@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from benchmarks.picture import draw
 from benchmarks.results import write
-from benchmarks.tables import Column, Table
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from pathlib import Path

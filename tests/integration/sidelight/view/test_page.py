@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.pictures.browser import browse
 from instrumentation.settings import load_settings
 from instrumentation.settings.duration import Duration
 from sidelight.demo.scenario import PHASES
 from sidelight.toolchain import processes
 from sidelight.view.boards import Boards
 from tests.support.demo_history import END, PHASE, SCRAPE, START, demo_history
+from tests.support.pictures.browser import browse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,16 +7,16 @@ from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.tables import Column, Table
-from benchmarks.users.fleet import DAY, Scenario, history
 from instrumentation.catalog import ACTIVE_USER_REGISTER
 from tests.support.prometheus_history import Prometheus, answer, layers, rules_of
+from tests.support.tables import Column, Table
+from tests.support.user_fleet import DAY, Scenario, history
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.tables import Row
     from instrumentation.settings import Settings
+    from tests.support.tables import Row
 
 END = 1_760_000_400  # seconds since 1970, a whole number of windows
 TRIALS = {10: 10, 30: 10, 100: 10, 300: 10, 1000: 10, 2500: 10, 10_000: 5, 100_000: 3, 1_000_000: 2}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from alerts.recording.services import recorded
 from alerts.recording.users import daily_active_users
-from benchmarks.errors import BenchmarkError
 from instrumentation import catalog
 from sidelight.toolchain import processes, run_command, tool
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HOURS = 25  # a day, and one hour for the first rates
 _STEP = 60  # seconds
 _SECONDS = 300.0
-_DAY = 86_400
+DAY = 86_400
 _INSTANCES = ("10.0.0.7:8000", "10.0.0.8:8000")
 _ROUTES = {"/catalog/items/{sku}": 3.0, "/search": 2.0, "/checkout": 1.0}  # requests per second at noon
 _WORKFLOWS = {"checkout": (1.0, 0.02), "receipt_mail": (0.9, 0.005)}  # executions per second at noon, failed share
@@ -40,7 +40,7 @@ def day(folder: Path, settings: Settings, end: float) -> Iterator[str]:
         end: The end of the day, in Unix seconds.
 
     Raises:
-        BenchmarkError: promtool does not accept the history.
+        MeasurementError: promtool does not accept the history.
     """
     file, data = folder / "history.om", folder / "data"
     with file.open("w") as stream:
@@ -48,7 +48,7 @@ def day(folder: Path, settings: Settings, end: float) -> Iterator[str]:
     argv = [str(tool("promtool")), "tsdb", "create-blocks-from", "openmetrics", str(file), str(data)]
     made = run_command(argv, timeout=_SECONDS, cwd=folder, environ=os.environ)
     if made.status:
-        raise BenchmarkError(f"promtool: {made.output.strip()}", code="history_failed")
+        raise MeasurementError(f"promtool: {made.output.strip()}", code="history_failed")
     (folder / "prometheus.yml").write_text("{}\n")
     with processes.prometheus(folder / "prometheus.yml", data) as process:
         yield process.url
@@ -66,7 +66,7 @@ def _lines(settings: Settings, end: int) -> Iterator[str]:
 
 def _load(at: float) -> float:
     """The share of the load at noon: little at night."""
-    return 0.55 - 0.45 * math.cos(2 * math.pi * (at % _DAY) / _DAY)
+    return 0.55 - 0.45 * math.cos(2 * math.pi * (at % DAY) / DAY)
 
 
 def _families(settings: Settings, times: range) -> dict[str, dict[str, list[float]]]:
@@ -96,8 +96,8 @@ def _families(settings: Settings, times: range) -> dict[str, dict[str, list[floa
             bucket = f'{label},outcome="success",le="{edge}"'
             counted(f"{catalog.WORKFLOW_DURATION.name}_bucket", bucket, rate * place / (len(_EDGES) + 1))
     counted(catalog.WORKFLOW_COST.name, ',workflow="checkout"', _USD)
-    today = [_USD * sum(_load(second) * _STEP for second in range(at // _DAY * _DAY, at, _STEP)) for at in times]
-    whole = _USD * sum(_load(second) * _STEP for second in range(0, _DAY, _STEP))
+    today = [_USD * sum(_load(second) * _STEP for second in range(at // DAY * DAY, at, _STEP)) for at in times]
+    whole = _USD * sum(_load(second) * _STEP for second in range(0, DAY, _STEP))
     put(of.cost_today, "", today)
     put(of.budget_spent, "", [value / (1.2 * whole) for value in today])
     put(of.cost_forecast, "", [whole] * len(times))

@@ -6,14 +6,14 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.soak.load import CONNECTIONS, KINDS
-from benchmarks.tables import Column, Table
+from tests.support.soak.load import CONNECTIONS, KINDS
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.soak.load import Kind
-    from benchmarks.soak.run import Observed
+    from tests.support.soak.load import Kind
+    from tests.support.soak.run import Observed
 
 FILES_MORE = 4  # each of the four workers makes an archive with the first ended one that it folds
 MEBIBYTES_MORE = 3.0

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from alerts.recording.counting import remembered
 from alerts.recording.services import recorded as names_for
-from benchmarks.rules.fleet import DAY, Fleet, edges_of, recorded, scraped, series, totals
-from benchmarks.tables import Column, Table
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
+from tests.support.fleet import DAY, Fleet, edges_of, recorded, scraped, series, totals
 from tests.support.prometheus_history import Cost, Prometheus, cost_of, layers
 from tests.support.rule_sets import ours, workbook
+from tests.support.tables import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
 
-    from benchmarks.tables import Row
     from instrumentation.settings import Settings
     from tests.support.rule_sets import Group
+    from tests.support.tables import Row
 
 END = 1_760_000_400  # seconds since 1970
 _MINUTES = 60 * 6  # seconds of raw histograms: the window and a little more

@@ -23,7 +23,7 @@ PODS = 3
 WORKERS = 2
 DAY = 86_400
 _EARLIER = 600  # seconds before the span, when other users came
-_KEY = {KEY_VARIABLE: "a key for benchmarks and tests"}
+_KEY = {KEY_VARIABLE: "a key for measurements and tests"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.wire.client import SECONDS, all_of, counts_as, exchanges
-from benchmarks.wire.service import APP
 from sidelight.toolchain import processes
+from tests.support.wire.client import SECONDS, all_of, counts_as, exchanges
+from tests.support.wire.service import APP
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LAYERS = ("python", "compiled")
 OUTSIDE = ("nothing", "layers that wrap send and receive")
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from benchmarks.soak import WORKER
+from tests.support.soak import WORKER
 
 CONNECTIONS = 16
 PER_CONNECTION = 60  # requests per connection, so that a new worker gets its share
@@ -97,7 +97,7 @@ class Load:
         """Send requests until stopped or until the limit is reached."""
         async with asyncio.TaskGroup() as group:
             for seed in range(CONNECTIONS):
-                group.create_task(self._ask_on(random.Random(seed)))  # noqa: S311 - chooses the next kind; not a secret
+                group.create_task(self._ask_on(random.Random(seed)))
 
     @property
     def _is_over(self) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.soak.load import KINDS, Cut, Tally
-from benchmarks.soak.run import Observed
-from benchmarks.soak.scrapes import Scrapes
-from benchmarks.soak.verdict import checks
+from tests.support.soak.load import KINDS, Cut, Tally
+from tests.support.soak.run import Observed
+from tests.support.soak.scrapes import Scrapes
+from tests.support.soak.verdict import checks
 
 SECONDS = 3.0
 COUNTER = '# TYPE a_total counter\na_total{{b="c"}} {}\n'

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.users.accuracy import END, Estimated
-from benchmarks.users.fleet import DAY, PODS, Scenario, history
 from instrumentation.settings import Settings
 from tests.support.estimators import improved, original
 from tests.support.prometheus_history import layers, rules_of
+from tests.support.user_estimates import END, Estimated
+from tests.support.user_fleet import DAY, PODS, Scenario, history
 
 if TYPE_CHECKING:
     from pathlib import Path

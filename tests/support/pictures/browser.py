@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.errors import BenchmarkError
 from sidelight.toolchain import node_modules, run_command, tool
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def browse(folder: Path, program: str, given: object = None) -> Any:
         given: JSON for the program.
 
     Raises:
-        BenchmarkError: The program fails, or a page reports an error.
+        MeasurementError: The program fails, or a page reports an error.
     """
     (folder / "node_modules").symlink_to(node_modules())
     (folder / "given.json").write_text(json.dumps(given))
@@ -65,8 +65,8 @@ def browse(folder: Path, program: str, given: object = None) -> Any:
     environ = {**os.environ, "TMPDIR": str(folder)}  # the folder in which the browser is unpacked
     done = run_command([str(tool("node")), "program.mjs"], timeout=SECONDS, cwd=folder, environ=environ)
     if done.status:
-        raise BenchmarkError(f"node program.mjs: {done.output.strip()}", code="browser_failed")
+        raise MeasurementError(f"node program.mjs: {done.output.strip()}", code="browser_failed")
     answer = json.loads(done.output.splitlines()[-1])
     if answer["faults"]:
-        raise BenchmarkError(f"the browser reports: {answer['faults']}", code="browser_faults")
+        raise MeasurementError(f"the browser reports: {answer['faults']}", code="browser_faults")
     return answer["result"]

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from benchmarks.soak import processes
-from benchmarks.soak.load import Load, Tally
-from benchmarks.soak.scrapes import Scrapes, fetch
 from tests.support.servers import SERVERS, Server, serving
+from tests.support.soak import processes
+from tests.support.soak.load import Load, Tally
+from tests.support.soak.scrapes import Scrapes, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-ROOT = Path(__file__).parents[2]
-SERVICE = "benchmarks.soak.service:app"
+ROOT = Path(__file__).parents[3]
+SERVICE = "tests.support.soak.service:app"
 WORKERS = 4
 KILL_SECONDS = 2.0
 SCRAPE_SECONDS = 1.0

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 import instrumentation
-from benchmarks.soak import WORKER
+from tests.support.soak import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
-from benchmarks.errors import BenchmarkError
 from dashboards.layout import COLUMNS
 from instrumentation.settings import Duration
 from sidelight.demo.panels import filled
 from sidelight.toolchain import node_modules, run_command, tool
+from tests.support.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +115,7 @@ def draw(boards: Mapping[str, Board], folder: Path, *, widths: Sequence[int] = W
         Unreadable texts and errors of the browser, for each ``<name> at <width>``.
 
     Raises:
-        BenchmarkError: The drawing program fails.
+        MeasurementError: The drawing program fails.
         ToolError: node or its packages are not available.
     """
     for name in _PROGRAMS:
@@ -129,6 +129,6 @@ def draw(boards: Mapping[str, Board], folder: Path, *, widths: Sequence[int] = W
     environ = {**os.environ, "TMPDIR": str(folder)}  # the folder in which the browser is unpacked
     done = run_command([str(tool("node")), "draw.mjs"], timeout=SECONDS, cwd=folder, environ=environ)
     if done.status:
-        raise BenchmarkError(f"node draw.mjs: {done.output.strip()}", code="drawing_failed")
+        raise MeasurementError(f"node draw.mjs: {done.output.strip()}", code="drawing_failed")
     found: dict[str, list[str]] = json.loads(done.output.splitlines()[-1])
     return found
