@@ -32,7 +32,6 @@ class Shard:
     """The series that one thread alone writes, so that writing needs no lock.
 
     Attributes:
-        owner: The thread's ident.
         number: Which shard of the store.
         buffer: The store's buffer.
         active: Method to the place of the active requests.
@@ -40,10 +39,9 @@ class Shard:
         durations: (method, template, status, error_type) and additional labels to the place of the histogram.
     """
 
-    __slots__ = ("active", "active_by_route", "buffer", "durations", "number", "owner")
+    __slots__ = ("active", "active_by_route", "buffer", "durations", "number")
 
-    def __init__(self, owner: int, number: int, buffer: Buffer) -> None:
-        self.owner = owner
+    def __init__(self, number: int, buffer: Buffer) -> None:
         self.number = number
         self.buffer = buffer
         self.active: dict[str, int] = {}
@@ -142,8 +140,7 @@ class HttpRecorder:
         with self._lock:
             shard = self.shards.get(thread)
             if shard is None:
-                shard = self._left_behind() or Shard(thread, len(self.shards) + 1, self._store.buffer)
-                shard.owner = thread
+                shard = self._left_behind() or Shard(len(self.shards) + 1, self._store.buffer)
                 self.shards[thread] = shard
             return shard
 
