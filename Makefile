@@ -33,10 +33,11 @@ format: setup ## Format the code and apply the linter's automatic fixes.
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-lint: setup ## Lint the code and the prose, and check the formatting.
+lint: setup ## Lint the code, the prose and the messages of commits, and check the formatting.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python -m lint.prose
+	@.ci/commits $(abspath $(BIN))/gitlint
 
 types: setup ## Check the types.
 	@$(BIN)/mypy
