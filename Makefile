@@ -74,7 +74,8 @@ docs: $(DOCS)/.ready ## Serve the documentation on http://127.0.0.1:8000, and bu
 	@$(DOCS)/bin/sphinx-autobuild --ignore '*/.*' --ignore '*/$(SITE)/*' $(SPHINX) $(ARGS)
 
 build: setup ## Generate all files from the catalog and sidelight.yaml.
-	@$(BIN)/sidelight build alerts dashboards collector chart docs $(ARGS)
+	@$(BIN)/sidelight build alerts dashboards collector chart $(ARGS)
+	@$(BIN)/python -m reference
 
 alerts: setup ## Generate the alert rules, their tests and the Alertmanager configuration.
 	@$(BIN)/sidelight build alerts $(ARGS)

@@ -17,9 +17,8 @@ from instrumentation.errors import SidelightError
 from sidelight.chart import chart_files, dashboard_files
 from sidelight.chart.sidecar import sidecar_chart_files
 from sidelight.data_files import chart_folder, sidecar_chart_folder
-from sidelight.reference.pages import reference_pages
-from sidelight.reference.signals import signal_pages
 from sidelight.runbook_pages import FOLDER, runbook_pages
+from sidelight.signals.pages import signal_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,11 +86,8 @@ PARTS: Mapping[str, Part] = {
     "chart": Part(files=_chart, owned=(f"{_CHART}/files",)),
     "signals": Part(files=lambda settings, _=None: signal_pages(settings), owned=("signals",)),
     "runbooks": Part(files=lambda settings, _=None: runbook_pages(settings), owned=(FOLDER,)),
-    "docs": Part(files=lambda settings, made=None: _below("docs", reference_pages(settings, made))),
 }
-"""The parts by name. ``docs`` are this project's own pages and are only built on request."""
-
-DEFAULT_PARTS = ("alerts", "dashboards", "collector", "chart", "signals", "runbooks")
+"""The parts by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +98,7 @@ class Change:
     verdict: str
 
 
-def build(settings: Settings, output: Path, parts: Iterable[str] = DEFAULT_PARTS) -> list[Change]:
+def build(settings: Settings, output: Path, parts: Iterable[str] = tuple(PARTS)) -> list[Change]:
     """Write the files of some parts to a folder; if any text cannot be made, nothing is written.
 
     Raises:

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from alerts import ALERTS
 from instrumentation.settings.duration import Duration
 from sidelight.data_files import runbooks_folder
-from sidelight.reference.signals import signal_pages
+from sidelight.signals.pages import signal_pages
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -8,9 +8,12 @@ Hatchling's own ``force-include`` cannot do this: its one path fits either the r
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PLACES_IN_WHEEL = {
     "alerts": "alerts",
@@ -21,6 +24,8 @@ PLACES_IN_WHEEL = {
     "helm": "sidelight/share/helm",
     "docs/runbooks": "sidelight/share/docs/runbooks",
 }
+ONLY_IN_SDIST = ("sidelight/view/page", "sidelight/view/bundle.py")
+"""The sources of the page of ``sidelight view``, and what builds it from them: the wheel has the page as built."""
 
 
 class StackHook(BuildHookInterface[Any]):
@@ -32,8 +37,19 @@ class StackHook(BuildHookInterface[Any]):
         if version == "editable":
             return
         for source, place in PLACES_IN_WHEEL.items():
-            path = self._path(source)
-            build_data["force_include"][str(path)] = place if self.target_name == "wheel" else source
+            for path in self._paths(source) if self.target_name == "wheel" else (source,):
+                target = path.replace(source, place, 1) if self.target_name == "wheel" else path
+                build_data["force_include"][str(self._path(path))] = target
+
+    def _paths(self, source: str) -> Iterator[str]:
+        """A folder, or what is in it where some of it is left out."""
+        if not any(path.startswith(f"{source}/") for path in ONLY_IN_SDIST):
+            yield source
+            return
+        for child in sorted(self._path(source).iterdir()):
+            path = f"{source}/{child.name}"
+            if path not in ONLY_IN_SDIST and child.name != "__pycache__":
+                yield from self._paths(path)
 
     def _path(self, source: str) -> Path:
         here = Path(self.root)

@@ -19,6 +19,6 @@ def from_(
     source: Annotated[str, typer.Argument(help="A metrics page (file or address), or Python code (file or folder).")],
 ) -> None:
     """Print a first declaration of the metrics on a page, or of those that prometheus_client code defines."""
-    from sidelight.signals_from import signals_from
+    from sidelight.signals.first_declaration import signals_from
 
     typer.echo(signals_from(source), nl=False)

@@ -106,6 +106,13 @@ def test_the_stack_s_wheel_holds_its_four_packages_with_example_and_chart(built:
     assert {f"sidelight/view/built/{name}" for name in ("index.html", "view.js", "view.css")} <= contents
 
 
+def test_what_runs_only_in_the_repository_is_in_no_wheel(built: Artefacts) -> None:
+    contents = built.contents("sidelight_stack")
+    assert not [name for name in contents if name.startswith("sidelight/view/page/") or name.endswith("/bundle.py")]
+    with tarfile.open(built.sdist("sidelight_stack")) as sdist:
+        assert any(name.endswith("/sidelight/view/page/main.ts") for name in sdist.getnames())
+
+
 def test_the_speedups_wheel_holds_one_extension_module_and_its_types(built: Artefacts) -> None:
     stubs, extension = sorted(top_level(built.contents("sidelight_speedups")))
     assert stubs == "_sidelight_speedups-stubs"

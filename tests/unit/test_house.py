@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "examples": {"instrumentation"},
     "benchmarks": {"instrumentation", "alerts", "dashboards", "collector", "sidelight"},
     "lint": set(),
+    "reference": {"instrumentation", "alerts", "dashboards", "collector", "sidelight"},
 }
 
 

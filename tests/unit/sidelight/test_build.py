@@ -12,7 +12,7 @@ import yaml
 
 from instrumentation.errors import SidelightError
 from instrumentation.settings import Settings, load_settings, parse_settings
-from sidelight.build import DEFAULT_PARTS, PARTS, build
+from sidelight.build import PARTS, build
 
 ROOT = Path(__file__).parents[3]
 GENERATED_FOLDERS = ("alerts/generated", "dashboards/generated", "collector/generated", "helm/sidelight/files")
@@ -28,9 +28,12 @@ def repository_settings() -> Settings:
     return load_settings(ROOT / "sidelight.yaml", {})
 
 
-@pytest.mark.parametrize("path", files(repository_settings()))
+MADE = files(repository_settings())
+
+
+@pytest.mark.parametrize("path", MADE)
 def test_a_generated_file_in_the_repository_is_current(path: str) -> None:
-    assert (ROOT / path).read_text() == files(repository_settings())[path], f"{path} is stale: run `make build`"
+    assert (ROOT / path).read_text() == MADE[path], f"{path} is stale: run `make build`"
 
 
 def test_no_generated_folder_holds_a_file_that_is_no_longer_made() -> None:
@@ -40,7 +43,7 @@ def test_no_generated_folder_holds_a_file_that_is_no_longer_made() -> None:
         for found in (ROOT / folder).rglob("*")
         if found.is_file()
     }
-    assert standing <= set(files(repository_settings()))
+    assert standing <= set(MADE)
 
 
 def test_the_repositorys_own_settings_are_the_defaults() -> None:
@@ -89,7 +92,7 @@ def test_one_threshold_changes_rule_sentence_test_line_chart_and_buckets() -> No
 def test_a_build_into_another_folder_is_complete(tmp_path: Path) -> None:
     build(Settings(), tmp_path)
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == {path for name in DEFAULT_PARTS for path in PARTS[name].files(Settings())}
+    assert written == {path for part in PARTS.values() for path in part.files(Settings())}
     assert "helm/sidelight/Chart.yaml" in written
     assert "helm/sidelight/templates/prometheusrule.yaml" in written
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from instrumentation.errors import SidelightError
 from instrumentation.settings import parse_settings
 from sidelight.cli import app
-from sidelight.signals_from import signals_from
+from sidelight.signals.first_declaration import signals_from
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
-import pytest
-
-from instrumentation.errors import SidelightError
-from sidelight.reference.behaviours import GROUPS, Behaviour, behaviours, read_behaviours
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from reference.behaviours import GROUPS, Behaviour, behaviours, read_behaviours
 
 SOURCE = '''
 def test_before_any_section():
@@ -68,8 +61,3 @@ def test_every_group_has_rows_and_every_row_says_what_is_recorded() -> None:
 
 def test_no_case_is_in_a_group_twice() -> None:
     assert max(Counter((row.group, row.case) for row in behaviours()).values()) == 1
-
-
-def test_an_installed_command_has_no_tests_to_read_and_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SidelightError, match="the tests are missing; build docs in Sidelight's own repository"):
-        behaviours(tmp_path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alerts.rule_tests.promtool import rendered
 from alerts.signals import FORMS, subjects
 from instrumentation.errors import SidelightError
-from sidelight.reference.handles import handles_module
+from sidelight.signals.handles import handles_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,12 +7,10 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from instrumentation.errors import SidelightError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-REQUIREMENTS = Path(__file__).parents[2] / "requirements"
+REQUIREMENTS = Path(__file__).parents[1] / "requirements"
 _INTERFACES = {"asgi": "ASGI", "wsgi": "WSGI", "sanic": "Sanic's own server"}
 
 
@@ -39,17 +37,8 @@ class Compatibility(NamedTuple):
 
 
 def compatibility(folder: Path = REQUIREMENTS) -> Compatibility:
-    """Read the tables.
-
-    Raises:
-        SidelightError: ``requirements_missing``, where this is not Sidelight's own repository.
-    """
-    path = folder / "frameworks.toml"
-    if not path.exists():
-        raise SidelightError(
-            f"build docs: {path} is missing; build docs in Sidelight's own repository.", code="requirements_missing"
-        )
-    table = tomllib.loads(path.read_text("utf-8"))
+    """Read the tables."""
+    table = tomllib.loads((folder / "frameworks.toml").read_text("utf-8"))
     pins = dict(
         line.split("==", 1) for line in (folder / "constraints.txt").read_text("utf-8").splitlines() if "==" in line
     )

@@ -25,11 +25,11 @@ from instrumentation.settings import MuteTime, ObjectivesOverride, Override, Rec
 from instrumentation.settings.faults import allowed_text, is_mapping, section_of
 from instrumentation.settings.opentelemetry import VARIABLES
 from instrumentation.settings.signal_alerts import Example, SignalAlert, SignalOverride
+from reference.behaviours import GROUPS, behaviours
+from reference.check_examples import EXAMPLES
+from reference.compatibility import compatibility
 from sidelight.checks import CHECKS
 from sidelight.checks.other_linters import LEFT
-from sidelight.reference.behaviours import GROUPS, behaviours
-from sidelight.reference.check_examples import EXAMPLES
-from sidelight.reference.compatibility import compatibility
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from alerts import Alert, RuleGroup
     from instrumentation.catalog import Metric
+    from reference.behaviours import Behaviour
+    from reference.compatibility import Compatibility
     from sidelight.checks import Check
-    from sidelight.reference.behaviours import Behaviour
-    from sidelight.reference.compatibility import Compatibility
 
 _KEY_HEAD = ("key", "default", "allowed")
 _LISTED = (Override, ObjectivesOverride, Team, MuteTime, SignalAlert, SignalOverride, Example)
