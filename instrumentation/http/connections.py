@@ -1,4 +1,4 @@
-"""Which connections a small server keeps: a new one always gets a place, and the one that keeps the server waiting longest gives it up."""
+"""Limits the connections of the metrics port: over the limit, the connection that waits longest for its client is closed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _IPV6_PREFIX = 64  # bits; one machine usually has all addresses behind them
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What clients may use.
+    """The limits for clients.
 
     Attributes:
-        connections: Of all addresses together.
-        per_address: Connections of one address.
-        pages_per_address: Answers that are made for one address at the same time.
-        head_seconds: From the start of the connection to the end of the request's headers.
-        answer_seconds: From the start of the connection to the last byte of the answer.
+        connections: Connections from all addresses together.
+        per_address: Connections from one address.
+        pages_per_address: Responses that are generated for one address at the same time.
+        head_seconds: Time from the start of a connection to the end of the request's headers.
+        answer_seconds: Time from the start of a connection to the last byte of the response.
     """
 
     connections: int = 64
@@ -46,11 +46,11 @@ class _State:
 class Connections(Generic[_Connection]):
     """The open connections, and which of them wait for their client.
 
-    A connection waits for its client while its request is incomplete, and while the client does not read the answer. Only
-    such a connection has to give up its place; one without a valid token does so first.
+    A connection waits for its client while its request is incomplete, and while the client does not read the response.
+    Only such connections are closed over the limit, those without a valid token first.
 
     Args:
-        limits: What clients may use.
+        limits: The limits for clients.
         clock: Seconds of a monotonic clock.
     """
 
@@ -64,10 +64,10 @@ class Connections(Generic[_Connection]):
         return len(self._open)
 
     def admit(self, connection: _Connection, address: str) -> _Connection | None:
-        """Give a new connection a place.
+        """Admit a new connection.
 
         Returns:
-            The connection to close: one that waits for its client; the new one if none does; None if a place was free.
+            The connection to close: one that waits for its client, or the new one if none does. None if none is over the limit.
         """
         network = _network(address)
         with self._lock:
@@ -85,13 +85,13 @@ class Connections(Generic[_Connection]):
         return closed
 
     def has_head(self, connection: _Connection) -> None:
-        """The request's headers are complete."""
+        """Record that the request's headers are complete."""
         with self._lock:
             if (state := self._open.get(connection)) is not None:
                 state.has_head = state.is_worked_on = True
 
     def may_be_answered(self, connection: _Connection) -> bool:
-        """The token is valid: whether an answer may be made now, so that one address does not use all that can be made."""
+        """Record that the token is valid, and return whether a response may be generated now: each address has a limit."""
         with self._lock:
             if (state := self._open.get(connection)) is None:
                 return False
@@ -103,18 +103,18 @@ class Connections(Generic[_Connection]):
             return others < self._limits.pages_per_address
 
     def is_answered(self, connection: _Connection) -> None:
-        """The answer is made, and the client has to read it."""
+        """Record that the response is generated, and waits for the client to read it."""
         with self._lock:
             if (state := self._open.get(connection)) is not None:
                 state.is_worked_on = False
 
     def remove(self, connection: _Connection) -> None:
-        """The connection is closed."""
+        """Forget a connection that is closed."""
         with self._lock:
             self._open.pop(connection, None)
 
     def late(self) -> list[_Connection]:
-        """Forget the connections whose time is up. They are to be closed."""
+        """Forget the connections that are over their time limit, and return them to be closed."""
         with self._lock:
             now = self._clock()
             late = [one for one, state in self._open.items() if now - state.since > self._seconds(state)]
@@ -123,7 +123,7 @@ class Connections(Generic[_Connection]):
         return late
 
     def forget(self) -> list[_Connection]:
-        """Forget every connection, because the server ends. They are to be closed."""
+        """Forget every connection, because the server ends, and return them to be closed."""
         with self._lock:
             connections, self._open = list(self._open), {}
         return connections

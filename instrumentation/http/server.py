@@ -1,4 +1,4 @@
-"""The metrics page on a port of its own, served by one of the workers for all."""
+"""Serves the metrics page on the metrics port. One worker serves it for all workers."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("instrumentation")
 _RETRY_SECONDS = 1.0
-_HEAD_BYTES = 16 << 10  # of a request; Prometheus sends about 300
-_BACKLOG = 128  # connections that the kernel keeps until they are accepted
+_HEAD_BYTES = 16 << 10  # the most that request line and headers may have; Prometheus sends about 300
+_BACKLOG = 128  # connections that the kernel holds until they are accepted
 
 _running: dict[tuple[int, str, int], MetricsPort] = {}
 _starting = threading.Lock()
 
 
-def serve(  # noqa: PLR0913 - two are for tests
+def serve(  # noqa: PLR0913 - the last two are for tests
     page: MetricsPage,
     *,
     host: str,
@@ -44,21 +44,22 @@ def serve(  # noqa: PLR0913 - two are for tests
     retry_seconds: float = _RETRY_SECONDS,
     limits: Limits | None = None,
 ) -> MetricsPort:
-    """Answer a path with the page on a port of its own, from now until the process ends.
+    """Serve the metrics page on the metrics port until the process ends.
 
-    Call it in the process that is to serve, after every fork. Twice for the same address in one process is once. Where
-    the port is taken, usually by a peer worker, that one serves; this one takes over when it is gone.
+    Call it after every fork, in each process that serves requests. A second call for the same address in one process
+    returns the same port. If the port is taken, usually by a peer worker, that worker serves the page, and this process
+    takes over once the port is free.
 
     Args:
-        page: The page.
-        host: The address to listen at; ``0.0.0.0`` is every IPv4 address of the machine, ``::`` every address.
-        port: The port; 0 for any.
-        path: The path; every other is 404.
-        retry_seconds: How often a taken port is tried again.
-        limits: What clients may use.
+        page: The metrics page.
+        host: The address to listen on; ``0.0.0.0`` means every IPv4 address of the machine, ``::`` every address.
+        port: The port; 0 means any free port.
+        path: The path of the page; the response to any other path has status 404.
+        retry_seconds: Seconds between two attempts to listen on a port that is taken.
+        limits: The limits for clients.
 
     Raises:
-        SettingsError: This process may not listen there, or there is no such address.
+        SettingsError: This process may not listen there, or the address does not exist.
     """
     with _starting:
         key = (os.getpid(), host, port)
@@ -71,12 +72,12 @@ def serve(  # noqa: PLR0913 - two are for tests
 
 
 class MetricsPort:
-    """A port of its own, held or waited for, in a daemon thread.
+    """Listens on the metrics port in a daemon thread, or waits there until the port is free.
 
     Args:
-        bound: Gives a server that listens.
+        bound: Returns a server that listens.
         port: The port in the settings.
-        retry_seconds: How often a taken port is tried again.
+        retry_seconds: Seconds between two attempts to listen on a port that is taken.
 
     Raises:
         SettingsError: As ``serve``.
@@ -91,7 +92,8 @@ class MetricsPort:
         self._listen()
         if self._server is None:
             _log.info(
-                "port %s is taken; a peer worker serves the metrics of all workers; if it is another program, stop it or set metrics.port",
+                "port %s is taken, usually by a peer worker, which serves the metrics of all workers; if another program uses it, "
+                "stop that program or set metrics.port",
                 port,
             )
         if hasattr(os, "register_at_fork"):
@@ -101,21 +103,21 @@ class MetricsPort:
 
     @property
     def port(self) -> int:
-        """The port."""
+        """The port that is served; while this process waits for it, the port in the settings."""
         return self._asked if self._server is None else int(self._server.server_address[1])
 
     @property
     def is_serving(self) -> bool:
-        """Whether this process holds the port."""
+        """Whether this process listens on the port."""
         return self._server is not None
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether ``close`` was called."""
         return self._closed.is_set()
 
     def close(self) -> None:
-        """Give the port up."""
+        """Stop serving, and free the port."""
         self._closed.set()
         if self._server is not None:
             with suppress(OSError):
@@ -123,7 +125,7 @@ class MetricsPort:
         self._thread.join(self._retry_seconds)
 
     def let_go(self) -> None:
-        """Close the parent's socket in a forked child; otherwise the port stays taken when the parent is gone."""
+        """Close the socket that a forked child inherits; otherwise the port would stay taken after the parent ends."""
         if self._server is not None:
             self._server.socket.close()
 
@@ -132,7 +134,7 @@ class MetricsPort:
             if self._server is not None:
                 self._server.handle_request()
             elif not self._closed.wait(self._retry_seconds):
-                with suppress(SettingsError):  # it could be had when the process started
+                with suppress(SettingsError):  # the process was allowed to listen when it started
                     self._listen()
         if self._server is not None:
             self._server.server_close()
@@ -162,9 +164,9 @@ def _cannot_listen(error: OSError) -> SettingsError:
 
 
 class _Server(ThreadingHTTPServer):
-    """Listens from the start; a thread for each connection, up to a limit."""
+    """Listens from its creation on, and answers each connection in a thread, up to a limit."""
 
-    timeout = 0.5  # seconds after which the thread looks for late connections, if nothing else wakes it
+    timeout = 0.5  # seconds between two checks for connections over their time limit, if no client connects
     request_queue_size = _BACKLOG
 
     def __init__(self, page: MetricsPage, host: str, port: int, path: str, limits: Limits) -> None:
@@ -178,34 +180,34 @@ class _Server(ThreadingHTTPServer):
         super().__init__((str(address[0]), port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind; not as ``HTTPServer`` does, which asks DNS for the machine's name and may wait for long."""
+        """Bind without the DNS lookup of ``HTTPServer``, which can take long."""
         TCPServer.server_bind(self)
 
     def handle_request(self) -> None:
-        """Handle one request, or none for a while; and hang up on clients whose time is up."""
+        """Handle at most one request, then close the connections that are over their time limit."""
         super().handle_request()
         for connection in self.connections.late():
-            self._hang_up(connection, "sent no complete request, or did not read the answer, in time")
+            self._hang_up(connection, "the client did not send its request or read the response in time")
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread; if there are too many, hang up on the client that has kept the port waiting longest."""
+        """Answer in a thread; over the limit, close the connection that has waited longest for its client."""
         closed = self.connections.admit(request, client_address[0])
         if closed is not None:
-            self._hang_up(closed, "was one too many")
+            self._hang_up(closed, "there were too many connections")
         if closed is request:
             self.shutdown_request(request)
         else:
             super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer."""
+        """Answer, then forget the connection."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self.connections.remove(request)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, also one for which no thread could be started."""
+        """Close a connection, even if no thread could be started for it."""
         self.connections.remove(request)
         super().shutdown_request(request)
 
@@ -217,16 +219,16 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what is not the client's doing."""
+        """Log an error, unless the client caused it."""
         del request, client_address
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
-            _log.exception("sidelight could not answer with the metrics page")
+            _log.exception("sidelight could not serve the metrics page on the metrics port")
 
     def _hang_up(self, connection: socket.socket, reason: str) -> None:
-        """Wake the thread of a connection, which then closes it."""
+        """Wake the thread of a connection, which then closes the connection."""
         with suppress(OSError):  # it is closed already
             self._log_once(
-                "the metrics port closed a connection of %s, which %s; further ones are not logged",
+                "the metrics port closed a connection from %s, because %s; later ones are not logged",
                 connection.getpeername()[0],
                 reason,
                 about="hung up",
@@ -235,17 +237,17 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Head(io.BufferedIOBase):
-    """The bytes of a request up to a limit, so that headers without end use no memory."""
+    """Reads a request up to a limit, so that endless headers do not use up memory."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
         self._left = _HEAD_BYTES
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """A line, as of a file.
+        """Read a line, as from a file.
 
         Raises:
-            LineTooLong: The request is over the limit.
+            LineTooLong: The request exceeds the limit.
         """
         allowed = self._left + 1
         line = self._stream.readline(allowed if size is None or size < 0 else min(size, allowed))
@@ -266,12 +268,12 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def setup(self) -> None:
-        """Read no more than a request may have."""
+        """Limit the size of the request."""
         super().setup()
         self.rfile = _Head(self.rfile)
 
     def handle(self) -> None:
-        """Answer one request. A request line without end has no answer."""
+        """Answer one request. A request line over the limit gets no response."""
         with suppress(LineTooLong):
             super().handle()
 
@@ -300,4 +302,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815 - http.server's names
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Log nothing: a scrape is not worth a line."""
+        """Log nothing, because scrapes are frequent."""

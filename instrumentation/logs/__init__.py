@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, of structlog, of the standard library and of the server alike."""
+"""Structured logs: records of structlog, the standard library and the server become lines of JSON."""
 
 from __future__ import annotations
 

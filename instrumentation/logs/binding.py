@@ -1,4 +1,4 @@
-"""Notes what a request binds to structlog's context, in dependencies, threads and tasks too."""
+"""Collects the values that a request binds to structlog's context, including those bound in dependencies, threads and tasks."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from instrumentation.asgi import ASGIApp, Receive, Scope, Send
 
 BOUND = "sidelight.bound"
-"""The key in a scope of the names and values that its request has bound."""
+"""The key in a request's scope under which the bound names and values are."""
 
 _bound: ContextVar[dict[str, Any] | None] = ContextVar("sidelight_bound", default=None)
 
 
 def noting(app: ASGIApp) -> ASGIApp:
-    """An ASGI app that notes in the scope of each request what the request binds.
+    """An ASGI app that collects, in the scope of each request, what the request binds.
 
-    Threads and tasks run in a copy of the context, so what they bind is not visible when the request ends. But the copies
+    Threads and tasks run in a copy of the context, so what they bind is not in the context of the request. But all copies
     share this dict.
 
     Args:
-        app: The app within.
+        app: The app to wrap.
     """
     _watch()
 
-    def noted(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # a coroutine would cost
-        if BOUND not in scope:  # otherwise it is mounted in an app that notes already
+    def noted(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # a coroutine would be slower
+        if BOUND not in scope:  # otherwise the app is mounted in one that collects already
             bound: dict[str, Any] = {}
             scope[BOUND] = bound
             _bound.set(bound)
@@ -42,7 +42,7 @@ def noting(app: ASGIApp) -> ASGIApp:
 
 def _watch() -> None:
     # structlog has no hook, and bind_contextvars may already be imported. So the variables in its table are replaced by
-    # variables that note what they are set to.
+    # variables that record their values.
     table: dict[str, Any] = contextvars._CONTEXT_VARS  # noqa: SLF001 - as above
     if not isinstance(table, _Variables):
         contextvars._CONTEXT_VARS = _Variables(table)  # noqa: SLF001 - as above
@@ -60,7 +60,7 @@ class _Variables(dict[str, Any]):
 
 
 class _Noting:
-    """A context variable that notes its values for the current request."""
+    """A context variable that also records its values for the current request."""
 
     def __init__(self, variable: ContextVar[Any]) -> None:
         self._variable = variable

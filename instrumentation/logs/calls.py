@@ -1,4 +1,4 @@
-"""Reduces what libraries log about single requests."""
+"""Leaves out or shortens what libraries log about single requests."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WEBSOCKET = re.compile(r'%s - "WebSocket %s" (.*)')
 
 
 def is_for_debugging(record: logging.LogRecord) -> bool:
-    """Whether a record is about a single call of an HTTP client: httpx, and libraries based on it.
+    """Whether a record is about a single call of httpx or a library based on it, and its logger's level is not debug.
 
-    ``instrument_client()`` counts calls. The record contains the path, so it is written only if the logger's level is debug.
+    Such a record contains the path. ``instrument_client()`` counts the calls instead.
     """
     return (
         record.levelno < logging.WARNING
@@ -29,9 +29,9 @@ def is_for_debugging(record: logging.LogRecord) -> bool:
 
 
 def without_peer(template: str, args: Args) -> tuple[str, Args]:
-    """A record about a websocket that opens or is rejected, without the client, the path and the query string.
+    """Remove client, path and query string from a record about a websocket that opens or is rejected.
 
-    uvicorn logs it in ``uvicorn.error``, together with other records that matter.
+    uvicorn logs these records with ``uvicorn.error``, which also logs important ones.
     """
     match = _WEBSOCKET.fullmatch(template)
     if match is None or not isinstance(args, tuple):

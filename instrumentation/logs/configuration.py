@@ -31,33 +31,32 @@ def configure_logging(
     processors: Sequence[Processor] = (),
     descriptor: int = STDOUT,
 ) -> None:
-    """Write every log record of the process as a line: structlog's, the standard library's and the server's.
+    """Write every log record of the process as a line: those of structlog, of the standard library and of the server.
 
-    ``instrument()`` does this for a service that does not configure logging itself, neither before nor after: no handler
-    on the root logger, and structlog not configured. This function does it in any case. Console handlers are removed from
-    the root logger and the servers' loggers, and cannot be added later; all other handlers stay. A second call replaces
-    the first.
+    ``instrument()`` does this as long as the service does not configure logging itself, that is, adds no handler to the root
+    logger and does not configure structlog. This function does it in any case: it removes console handlers from the root
+    logger and the servers' loggers, and refuses new ones; all other handlers stay. A second call replaces the first.
 
     Args:
-        settings: What ``load_settings()`` gives, by default.
-        store: Where records are counted; the process's own store by default.
-        processors: structlog processors that every record goes through, before secrets are taken out.
-        descriptor: The file descriptor to write to; stdout by default.
+        settings: The settings; by default those of ``load_settings()``.
+        store: Where records are counted; by default the store of the process.
+        processors: structlog processors that process every record before secrets are masked.
+        descriptor: The file descriptor to write to; by default stdout.
 
     Raises:
-        SettingsError: The settings cannot be used; every fault is named.
+        SettingsError: The settings are invalid; the message names every fault.
     """
     _take(settings or load_settings(), store or default_store(), processors, descriptor, insists=True)
 
 
 def configure_unless_configured(settings: Settings, store: Store) -> None:
-    """Write the records of a service that does not configure logging itself, until it does."""
+    """Write the log records until the service configures logging itself."""
     if current() is None and not is_set_up():
         _take(settings, store, (), STDOUT, insists=False)
 
 
 def begin() -> None:
-    """In a process that starts to serve: take over its server's loggers, or log that the service writes its records."""
+    """Take over the server's loggers when a process starts to serve, or log that the service writes its own records."""
     enable_ours()
     parent = current()
     if parent is None or parent.gives_way():
@@ -67,14 +66,14 @@ def begin() -> None:
 
 
 def end() -> None:
-    """In a process whose app has shut down: write what is buffered, and from then on each line immediately."""
+    """Write what is buffered when the app has shut down. From then on, each line is written immediately."""
     parent = current()
     if parent is not None:
         parent.lines.writer.close()
 
 
 def configured() -> Lines | None:
-    """The handler in use; None if the service writes its records itself."""
+    """The handler in use; None if the service writes its own records."""
     parent = current()
     return None if parent is None else parent.lines
 
@@ -95,7 +94,7 @@ def _take(
     insists: bool,
 ) -> None:
     lost = partial(add, store, catalog.LOG_LINES_LOST, ())
-    lost(0.0)  # born at 0, so that the first loss is not lost to rate()
+    lost(0.0)  # the series starts at 0, so that rate() sees the first loss
     for level in LEVELS:
         add(store, catalog.LOG_EVENTS, (level,), 0.0)
     console = settings.logging.format == "console" or (settings.logging.format == "auto" and os.isatty(descriptor))
@@ -108,15 +107,15 @@ def _take(
     parent.take(settings.logging.level, settings.logging.levels)
     hear(parent.undo, configured)
     atexit.unregister(end)
-    atexit.register(end)  # logging.shutdown() does not know the handler any longer after a call of dictConfig()
+    atexit.register(end)  # logging.shutdown() no longer knows the handler after dictConfig()
 
 
 def set_level(level: str, logger: str = "") -> None:
-    """Change how much this process logs, at once.
+    """Change the log level of this process; it takes effect at once.
 
     Args:
         level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
-        logger: The logger and those below it that it is for, such as ``shop.orders``; all by default.
+        logger: The logger whose level changes, such as ``shop.orders``, together with the loggers below it; by default all.
 
     Raises:
         InstrumentationError: ``log_level_invalid``.

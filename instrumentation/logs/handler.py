@@ -1,4 +1,4 @@
-"""The one handler of all records, from any logger: reads, masks, renders, counts and writes them."""
+"""The handler of all log records: reads, masks, renders, counts and writes them."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ FACTS = (
     "timestamp", "level", "event", "logger", "service", "version", "environment",
     "correlation_id", "trace_id", "span_id",
 )  # fmt: skip
-"""The keys that are ours; a field of the same name gets an underscore behind it."""
+"""The keys that Sidelight sets. A field with the same name gets an underscore appended."""
 
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-"""What a record of the standard library has by itself; the rest came as ``extra``. The last is uvicorn's."""
+"""The attributes that every record of the standard library has; others came as ``extra``. The last one is uvicorn's."""
 
 
 class Lines(logging.Handler):
     """Writes each record as a line.
 
     Args:
-        render: Makes the line.
-        redactor: Takes secrets out.
-        writer: Writes it.
-        store: Counts it.
-        processors: Further structlog processors, for every record; they run before redaction.
+        render: Renders a record as a line.
+        redactor: Masks secrets.
+        writer: Writes the line.
+        store: Counts the record.
+        processors: Additional structlog processors for every record; they run before secrets are masked.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Lines(logging.Handler):
         self._processors = processors
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record; an error in it or in this handler does not reach the caller."""
+        """Write a record. An error in the record or in this handler does not reach the caller."""
         level = _level(record.levelno)
         try:
             line = self._line(record, level)
         except structlog.DropEvent:
             return
-        except Exception as fault:  # noqa: BLE001 - a value whose __str__ raises, a processor of the service
+        except Exception as fault:  # noqa: BLE001 - from the __str__ of a value, or from a processor of the service
             line = self._unreadable(record, level, fault)
         try:
             add(self.store, catalog.LOG_EVENTS, (level,), 1.0)
@@ -77,15 +77,15 @@ class Lines(logging.Handler):
             self.writer.put(line)
 
     def flush(self) -> None:
-        """Wait until everything is written, for no longer than two seconds."""
+        """Wait until everything is written, for at most two seconds."""
         self.writer.flush()
 
     def close(self) -> None:
-        """Wait as ``flush`` does: dictConfig() closes every handler it finds, also those that it does not replace."""
+        """Wait as ``flush`` does, because dictConfig() closes every handler, even those that it does not replace."""
         self.flush()
 
     def masked(self, fields: Fields, reserved: Iterable[str] = FACTS) -> Fields:
-        """Fields without secrets; one with a name that is reserved gets an underscore behind it."""
+        """Fields with their secrets masked. A field with a reserved name gets an underscore appended."""
         if not fields:
             return {}
         masked: Fields = self._redactor.value(fields)
@@ -104,7 +104,7 @@ class Lines(logging.Handler):
         return self.render(self._facts(record, level, event), self.masked(fields))
 
     def _read(self, record: logging.LogRecord) -> tuple[str, Fields, Any]:
-        """The event, without secrets, the fields and the exception of a record of structlog or the standard library."""
+        """The event with its secrets masked, the fields and the exception of a record of structlog or the standard library."""
         fields: Fields = get_contextvars()
         template: Any = record.msg
         args: Any = record.args
@@ -139,7 +139,7 @@ class Lines(logging.Handler):
 
 
 def _level(number: int) -> str:
-    """The name of a level; of one between two it is the lower.
+    """The name of a level; for a number between two levels, the lower one.
 
     >>> _level(20), _level(25), _level(7)
     ('info', 'info', 'debug')

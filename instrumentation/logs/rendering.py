@@ -1,4 +1,4 @@
-"""A log record as a line: JSON for programs, or columns for a terminal."""
+"""Renders a log record as a line: JSON for programs, or columns for a terminal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FACTS = frozenset(
 )
 _PLATFORM = ("cloud.", "container.", "faas.", "host.", "k8s.", "os.", "process.", "telemetry.")
 LARGEST_LINE = 16_000  # containerd and Docker cut a line at 16 KiB
-_TEXT, _ITEMS, _DEEPEST = 500, 20, 6  # what is left of texts and containers where a line would be larger
+_TEXT, _ITEMS, _DEEPEST = 500, 20, 6  # to which a line is shortened if it would be larger
 _MOST_FRAMES = 50
 
 _frames = ExceptionDictTransformer(show_locals=False, max_frames=_MOST_FRAMES)
@@ -46,7 +46,7 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 
 
 class Clock:
-    """Seconds since 1970 as a timestamp; the part that stays for a second is kept.
+    """Formats Unix seconds as a timestamp, and remembers the part that stays the same for a second.
 
     >>> Clock()(7.25)
     '1970-01-01T00:00:07.250000Z'
@@ -70,7 +70,7 @@ class Json:
     """Renders a record as one JSON object.
 
     Args:
-        service: Which service it is.
+        service: The service that logs.
     """
 
     def __init__(self, service: Service) -> None:
@@ -84,8 +84,8 @@ class Json:
         """The line of a record.
 
         Args:
-            facts: What every record has, in its order.
-            fields: What this one has beside them, without secrets.
+            facts: The fields that every record has, in order.
+            fields: The other fields of this record, with secrets masked.
         """
         line = as_json(facts | self._service | fields)
         if len(line) > LARGEST_LINE:
@@ -96,10 +96,10 @@ class Json:
 
 
 class Console:
-    """Renders a record for a terminal, in colours if it supports them.
+    """Renders a record for a terminal.
 
     Args:
-        colors: Whether it has.
+        colors: Whether the terminal supports colours.
     """
 
     def __init__(self, *, colors: bool) -> None:
@@ -108,28 +108,28 @@ class Console:
         )
 
     def exception(self, exc_info: ExcInfo) -> object:
-        """The traceback as Python prints it: the lines of the code, never the values of variables."""
+        """The traceback as Python prints it: lines of code, without the values of variables."""
         return "".join(traceback.format_exception(*exc_info))
 
     def __call__(self, facts: Fields, fields: Fields) -> bytes:
-        """The lines of a record; nothing in it moves the cursor."""
+        """The lines of a record, with control characters escaped."""
         shown = {key: _visible(value) for key, value in (facts | fields).items() if value != ""}
         shown["event"] = str(shown["event"]).replace("\n", "\\n")
         return (str(self._renderer(None, "", shown)) + "\n").encode("utf-8", "replace")
 
 
 def service_facts(service: Service) -> dict[str, str]:
-    """The fields of the service in every line, without attributes of the platform, which log collectors add."""
+    """The fields of the service in every line, except attributes of the platform, which log collectors add."""
     facts = {"service": service.name, "version": service.version, "environment": service.environment}
     own = {name: value for name, value in service.attributes.items() if not name.startswith(_PLATFORM)}
     return facts | as_labels(own, reserved=_FACTS | facts.keys())
 
 
 def as_json(value: object) -> bytes:
-    """Any value as JSON on one line; what JSON cannot say is named by its type, NaN is null."""
+    """Any value as JSON on one line. A value without a JSON form becomes the name of its type, and NaN becomes null."""
     try:
         line = to_json(value, inf_nan_mode="null", bytes_mode="base64", fallback=_named)
-    except (PydanticSerializationError, RecursionError):  # half of a surrogate pair, a circle
+    except (PydanticSerializationError, RecursionError):  # half of a surrogate pair, or a circular reference
         line = to_json(shortened(value), inf_nan_mode="null", bytes_mode="base64", fallback=_named)
     if not line.isascii():
         for character, escape in _SEPARATORS.items():
@@ -138,7 +138,7 @@ def as_json(value: object) -> bytes:
 
 
 def shortened(value: Any, depth: int = 0) -> Any:
-    """A value that is plain and small: texts and containers are cut, what is deep is named."""
+    """Shorten a value: texts and containers are cut, and what is nested deeply becomes the name of its type."""
     if isinstance(value, str):
         text = value if len(value) <= _TEXT else f"{value[:_TEXT]}... ({len(value)} characters)"
         return text.encode("utf-8", "replace").decode()

@@ -29,23 +29,23 @@ _OWN_FORMATS = frozenset(
 def adopt(logger: logging.Logger, undo: ExitStack, *, insists: bool) -> None:
     """Take over the logger of a server.
 
-    Its access lines are switched off: there are access lines already, and the server's contain path and query string.
+    Its access log is switched off, because Sidelight writes access lines, and the server's contain path and query string.
 
     Args:
         logger: One of ``SERVERS`` or ``ACCESS``.
-        undo: Receives what restores it.
-        insists: Whether every console handler is removed. Otherwise only those that servers ship with are: a handler that
-            an operator has configured, for example with ``--log-config``, stays.
+        undo: Receives callbacks that restore the logger.
+        insists: Whether to remove every console handler. Otherwise only the handlers that servers ship with are removed, and
+            a handler that an operator has configured stays, for example one from ``--log-config``.
     """
     without(prints if insists else _is_own, logger, undo)
-    # uvicorn does not even make its access lines if their logger has no handler.
+    # uvicorn does not even format access lines if their logger has no handler.
     _set(logger, "propagate", logger.name in SERVERS, undo)
 
 
 def adopt_echo(undo: ExitStack) -> None:
-    """Remove the console handlers that SQLAlchemy adds with ``echo=True``; its records become lines.
+    """Remove the console handlers that SQLAlchemy adds with ``echo=True``, so that its records become lines.
 
-    Engines that are made after SQLAlchemy was found here get no such handler. Call it again to find others.
+    Engines that are created after this call get no such handler if SQLAlchemy was loaded before. Call it again otherwise.
     """
     module = sys.modules.get("sqlalchemy.log")
     if hasattr(module, "_add_default_handler"):
@@ -70,7 +70,7 @@ def prints(handler: logging.Handler) -> bool:
 
 
 def _is_own(handler: logging.Handler) -> bool:
-    """Whether it is a console handler that a server ships with."""
+    """Whether a handler is a console handler that a server ships with."""
     return prints(handler) and getattr(handler.formatter, "_fmt", None) in _OWN_FORMATS
 
 
@@ -83,7 +83,7 @@ def _add_nothing(logger: logging.Logger) -> None:
 
 
 def _set(owner: object, name: str, value: object, undo: ExitStack) -> None:
-    """Set an attribute; it is restored later unless it has another value by then."""
+    """Set an attribute, and restore it later unless somebody else has changed it."""
     before = getattr(owner, name)
     if before == value:
         return

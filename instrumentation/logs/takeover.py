@@ -1,4 +1,4 @@
-"""Decides who writes a process's records: Sidelight, or a service that configures logging itself, at any time."""
+"""Takes over the root logger, and gives it back once the service configures logging itself."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("instrumentation")
 _OURS = "instrumentation"
 _EXPORTERS = frozenset(("opentelemetry", "sentry_sdk"))
-"""Packages whose root handlers export records and print nothing; they do not count as logging configuration."""
+"""Packages whose handlers on the root logger only export records; such a handler does not count as logging configuration."""
 
 _SERVICE_WRITES = (
     "sidelight writes neither log lines nor access lines, because the service configures logging itself; call "
-    "instrumentation.configure_logging() to get them, or set logging.enabled: false to keep it so"
+    "instrumentation.configure_logging() to get them, or set logging.enabled: false to turn this warning off"
 )
 _NOT_ADDED = (
     "%s was not added to the root logger, because configure_logging() was called and every record would be printed twice; "
@@ -34,29 +34,29 @@ _NOT_ADDED = (
 
 
 class _Unseen(list[logging.Handler]):
-    """Handlers that receive records, although ``hasHandlers()`` returns what it would without them."""
+    """Handlers that receive records but that ``hasHandlers()`` does not see."""
 
     def __bool__(self) -> bool:
         return False
 
 
 class _Level(int):
-    """A level set by Sidelight, to distinguish it from an equal one that the service sets."""
+    """A level that Sidelight has set. An equal level that the service sets is a different object."""
 
 
 class RootParent(logging.Logger):
-    """The parent of the root logger: its handler receives every record that reaches the root logger.
+    """A parent for the root logger: its handler receives every record that reaches the root logger.
 
-    A handler on the root logger itself would make ``basicConfig()`` do nothing.
+    With a handler on the root logger itself, ``basicConfig()`` would do nothing.
 
     Args:
         lines: The handler.
-        insists: Whether it keeps writing if the service configures logging itself.
+        insists: Whether it keeps writing after the service has configured logging itself.
 
     Attributes:
         lines: The handler.
         insists: As given.
-        undo: What gives everything back.
+        undo: Callbacks that restore everything.
     """
 
     def __init__(self, lines: Lines, *, insists: bool) -> None:
@@ -78,8 +78,8 @@ class RootParent(logging.Logger):
         """Start to write records.
 
         Args:
-            level: Of the root logger; one that the service has set stays, unless this insists.
-            levels: Of single loggers.
+            level: The level for the root logger; a level that the service has set stays, unless this insists.
+            levels: The levels of single loggers.
         """
         root: Any = logging.root
         root.parent = self
@@ -98,7 +98,7 @@ class RootParent(logging.Logger):
         adopt_echo(self.undo)
 
     def begin(self) -> None:
-        """The process starts to serve: the service and its server have configured what they wanted to."""
+        """Open the writer when the process starts to serve, and find loggers that the server has configured since."""
         self._has_begun = True
         self.lines.writer.open()
         _configure(cache_logger_on_first_use=True)
@@ -106,7 +106,7 @@ class RootParent(logging.Logger):
         adopt_echo(self.undo)
 
     def _adopt(self, _: logging.LogRecord | None = None) -> bool:
-        """Take over the servers' loggers; also a filter of these, since some are configured after the app has started."""
+        """Take over the servers' loggers. It is a filter of them too, because some are configured after the app has started."""
         if self.insists:
             without(prints, logging.root, self.undo)
         for logger in self._servers:
@@ -114,12 +114,12 @@ class RootParent(logging.Logger):
         return True
 
     def leave(self) -> None:
-        """Write what is buffered, and restore everything that nobody else has changed since."""
+        """Write what is buffered, and restore everything that nobody else has changed in the meantime."""
         self.undo.close()
         self.lines.writer.close()
 
     def gives_way(self) -> bool:
-        """Whether the service has configured logging itself; if so, Sidelight stops to write."""
+        """Stop writing if the service has configured logging itself; returns whether it has."""
         if self.insists or not is_set_up(self._processors):
             return False
         self.leave()
@@ -128,7 +128,7 @@ class RootParent(logging.Logger):
         return True
 
     def _add_handler(self, handler: logging.Handler) -> None:
-        """Replaces ``logging.root.addHandler``, so that the service's configuration finds everything as it was."""
+        """Replaces ``logging.root.addHandler``: restores everything before the service's configuration is applied."""
         if self.insists and prints(handler):
             _log.warning(_NOT_ADDED, handler)
         elif not self.insists and _is_setup(handler):
@@ -144,7 +144,7 @@ class RootParent(logging.Logger):
             say_who_writes()
 
     def _writes(self, record: logging.LogRecord) -> bool:
-        """Whether a record becomes a line: not if another handler has printed it already."""
+        """Whether a record becomes a line; a record that another handler has printed does not."""
         is_printed = _is_printed(record)
         if not self.gives_way():
             if is_printed and record.name.startswith(ECHO):
@@ -187,7 +187,7 @@ class RootParent(logging.Logger):
 
 
 def current() -> RootParent | None:
-    """What writes the records of this process; None if the service does."""
+    """The parent of the root logger; None if the service writes its own records."""
     parent = logging.root.parent
     if type(parent) is not RootParent or (logging.root.handlers and parent.gives_way()):
         return None
@@ -195,7 +195,7 @@ def current() -> RootParent | None:
 
 
 def is_set_up(processors: object = None) -> bool:
-    """Whether the service configures logging itself: the root logger, or structlog with processors other than these."""
+    """Whether the service has configured the root logger, or structlog with processors other than these."""
     if any(map(_is_setup, logging.root.handlers)):
         return True
     return structlog.is_configured() and structlog.get_config()["processors"] is not processors
@@ -203,7 +203,7 @@ def is_set_up(processors: object = None) -> bool:
 
 @cache
 def say_who_writes() -> None:
-    """Log once that the service writes its records itself."""
+    """Log once that the service writes its own records."""
     _log.warning(_SERVICE_WRITES)
 
 

@@ -1,4 +1,4 @@
-"""Turns what Python prints by itself into lines: uncaught exceptions, and warnings."""
+"""Writes uncaught exceptions and warnings, which Python prints, as lines."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def hear(undo: ExitStack, lines: Callable[[], Lines | None]) -> None:
     Exceptions of asyncio tasks that nothing awaits need no hook: asyncio logs them.
 
     Args:
-        undo: Receives what removes the hooks again.
-        lines: Returns what writes the records of this process; None if the service does.
+        undo: Receives callbacks that remove the hooks.
+        lines: Returns the handler of this process; None if the service writes its own records.
     """
     _hook(sys, "excepthook", _of_main, undo, lines)
     _hook(threading, "excepthook", _of_thread, undo, lines)
     _hook(sys, "unraisablehook", _of_nobody, undo, lines)
-    if warnings.showwarning.__module__ != "logging":  # else captureWarnings() was called: they are records already
+    if warnings.showwarning.__module__ != "logging":  # otherwise captureWarnings() has made them records
         _hook(warnings, "showwarning", _of_warning, undo, lines)
     if multiprocessing.parent_process() is not None:
         _hook(traceback, "print_exc", _of_process, undo, lines)
@@ -50,7 +50,7 @@ def _hook(owner: Any, name: str, hook: Hook, undo: ExitStack, lines: Callable[[]
 
     def hooked(*args: Any, **kwargs: Any) -> None:
         writing = lines()
-        if writing is None:  # this hook is still called, although logging was left to the service
+        if writing is None:  # another hook may still call this one after logging was left to the service
             before(*args, **kwargs)
         else:
             hook(writing, before, *args, **kwargs)
@@ -76,11 +76,11 @@ def _of_main(lines: Lines, before: Hook, *exc_info: Any) -> None:
 
 
 def _is_of_main(trace: TracebackType | None) -> bool:
-    """Whether an exception left the main program, so that Python ends.
+    """Whether the exception comes from the main program, so that Python ends.
 
-    A server that embeds Python, such as uWSGI, calls the same hook for an exception of a request, and continues.
+    A server that embeds Python, such as uWSGI, also calls the hook for an exception in a request, and then continues.
     """
-    if trace is None:  # a program that cannot be compiled
+    if trace is None:  # the program could not be compiled
         return True
     outermost = trace.tb_frame
     name = outermost.f_globals.get("__name__")
@@ -127,7 +127,7 @@ def _of_warning(  # noqa: PLR0913, PLR0917 - what Python gives
 
 
 def _of_process(lines: Lines, before: Hook, *args: Any, **kwargs: Any) -> None:
-    """An exception that ends a multiprocessing process, such as a failed import of the app: it is printed without a hook."""
+    """An exception that ends a multiprocessing process, such as a failed import of the app. It is printed without a hook."""
     if sys._getframe(2).f_globals.get("__name__") != "multiprocessing.process":  # noqa: SLF001 - print_exc() of others
         before(*args, **kwargs)
         return
@@ -136,14 +136,14 @@ def _of_process(lines: Lines, before: Hook, *args: Any, **kwargs: Any) -> None:
 
 
 def _say(lines: Lines, level: int, event: str, exc_info: Any, *, logger: str = _LOGGER, **fields: object) -> None:
-    # By no logger: Sentry would report the exception twice, and files of the service have never had such records.
+    # Not through a logger: Sentry would report the exception twice, and it would appear in the service's own log files.
     record = logging.LogRecord(logger, level, "", 0, event, None, exc_info)
     vars(record).update(fields)
     lines.handle(record)
 
 
 def _chained(hook: Hook, args: tuple[Any, ...], printed: str) -> None:
-    """Call another hook, which may call Python's own: what that prints is a line already, so it is dropped."""
+    """Call another hook, and drop what Python's own hook prints, because that is already a line."""
     written = io.StringIO()
     try:
         with redirect_stderr(written):

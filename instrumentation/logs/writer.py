@@ -1,4 +1,4 @@
-"""Writes lines without waiting: a bounded queue and a thread, so that a slow or dead reader never blocks the service."""
+"""Writes lines in a thread, from a bounded queue, so that a slow or dead reader never blocks the service."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_BYTES = 4 << 20  # some 10 000 lines
-PAUSE_SECONDS = 0.005  # after each write: under load lines are written together, those of an idle service at once
+MOST_BYTES = 4 << 20  # about 10 000 lines
+PAUSE_SECONDS = 0.005  # after each write, so that many lines are written together under load
 FLUSH_SECONDS = 2.0
-_WHOLE = select.PIPE_BUF  # what a pipe takes whole (POSIX), so that the lines of several workers never mix within it
+_WHOLE = select.PIPE_BUF  # bytes that a pipe takes in one piece (POSIX), so that lines of several workers do not mix
 _PATIENCE_MS = 1000
 
 
@@ -27,7 +27,7 @@ class Writer:
     Args:
         descriptor: Where to write.
         lost: Called with the number of lines that were lost, because the queue was full or they could not be written.
-        most_bytes: How much may wait.
+        most_bytes: The limit of the queue.
     """
 
     def __init__(self, descriptor: int, lost: Callable[[int], None], *, most_bytes: int = MOST_BYTES) -> None:
@@ -40,19 +40,19 @@ class Writer:
         util.register_after_fork(self, _flush_at_its_end)
 
     def put(self, line: bytes) -> None:
-        """Have a line written soon; one that finds no room is lost."""
+        """Put a line into the queue; it is lost if the queue is full."""
         if self._is_closed:
             self._write(line, 1)
         elif self._held > self._most_bytes:
             self._lost(1)
         else:
-            self._held += len(line)  # two threads at once may err by a line; an empty queue puts it right
+            self._held += len(line)  # may be wrong by a line after a race of two threads, until the queue is empty
             self._lines.put(line)
             if self._thread is None:
                 self._start()
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """Wait until what was put is written, but no longer than so many seconds; gives whether it is."""
+        """Wait until the queue is written, for at most some seconds; returns whether it was written."""
         if self._thread is None or self._is_closed:
             return True
         written = threading.Event()
@@ -61,19 +61,19 @@ class Writer:
         return written.wait(seconds)
 
     def close(self) -> None:
-        """Flush; from now on, since the process is about to end, each caller writes its line at once."""
+        """Flush. From now on each caller writes its line itself, because the process is about to end."""
         if not self._is_closed and self.flush():
             self._is_closed = True
             self._lines.put(None)
 
     def open(self) -> None:
-        """Wait for nobody again."""
+        """Use the queue and the thread again."""
         if self._is_closed:
             self._begin_anew()
             self._is_closed = False
 
     def _begin_anew(self) -> None:
-        """Hold nothing: what a forked child finds here is its parent's, who writes it."""
+        """Start with an empty queue: after a fork, the queue's lines are those of the parent, which writes them."""
         self._lines: SimpleQueue[bytes | threading.Event | None] = SimpleQueue()
         self._held = 0
         self._hurry = threading.Event()
@@ -86,7 +86,7 @@ class Writer:
                 self._thread = threading.Thread(target=self._run, name="sidelight-logs", daemon=True)
                 try:
                     self._thread.start()
-                except RuntimeError:  # no more threads, or the interpreter ends
+                except RuntimeError:  # the limit of threads is reached, or the interpreter ends
                     self._thread = None
                     self._write_waiting(self._lines.get())
 
@@ -97,7 +97,7 @@ class Writer:
             self._hurry.wait(PAUSE_SECONDS)
 
     def _write_waiting(self, item: bytes | threading.Event | None) -> None:
-        """Write an item and all that waits behind it, as much at once as is written whole."""
+        """Write an item and all that waits behind it, in pieces that a pipe takes whole."""
         batch: list[bytes] = []
         size = 0
         with suppress(Empty):
@@ -126,16 +126,16 @@ class Writer:
             while rest:
                 try:
                     rest = rest[os.write(self._descriptor, rest) :]
-                except BlockingIOError:  # somebody made the descriptor non-blocking
+                except BlockingIOError:  # another program made the descriptor non-blocking
                     poll = select.poll()
                     poll.register(self._descriptor, select.POLLOUT)
                     poll.poll(_PATIENCE_MS)
-        except OSError:  # a full disk, a reader that is gone
+        except OSError:  # the disk is full, or the reader has gone
             self._lost(lines)
 
 
 def _weakly(writer: Writer) -> Callable[[], None]:
-    """What the system calls after a fork can never be taken back, so it must not keep the writer."""
+    """A callback for after a fork. It cannot be unregistered, so it must not keep the writer alive."""
     reference = weakref.ref(writer)
 
     def after_fork() -> None:
@@ -147,5 +147,5 @@ def _weakly(writer: Writer) -> Callable[[], None]:
 
 
 def _flush_at_its_end(writer: Writer) -> None:
-    """A process that multiprocessing forked ends without exit handlers, but for those of multiprocessing."""
+    """Flush when a process forked by multiprocessing ends, since that runs only the exit handlers of multiprocessing."""
     util.Finalize(None, writer.flush, exitpriority=0)

@@ -1,4 +1,4 @@
-"""sidelight.yaml and the environment, read into one frozen, validated Settings."""
+"""The settings: one frozen, validated object, read from sidelight.yaml and the environment."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ class For(Section):
 
 
 class Severities(Section):
-    """The values of the label ``severity``, by what Sidelight calls them, for teams that say page and ticket."""
+    """The value of the label ``severity`` for each severity, for teams that use other names, such as page and ticket."""
 
     critical: LabelValue = "critical"
     warning: LabelValue = "warning"
     info: LabelValue = "info"
-    none: LabelValue = "none"  # of Watchdog, which is for a dead man's switch
+    none: LabelValue = "none"  # Watchdog, which a dead man's switch receives
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
@@ -47,7 +47,7 @@ class Severities(Section):
 
 
 class Ahead(Section):
-    """How far ahead a trend is followed; a distant problem must not wake anybody."""
+    """How far ahead a trend is extrapolated, so that a distant problem does not page."""
 
     warning: PrometheusDuration = Duration("4h")
     critical: PrometheusDuration = Duration("1h")
@@ -63,7 +63,7 @@ class Ahead(Section):
 
 
 class DiskAhead(Ahead):
-    """How far ahead the trend of a disk is followed."""
+    """How far ahead the trend of a disk is extrapolated."""
 
     warning: PrometheusDuration = Duration("1d")
     critical: PrometheusDuration = Duration("4h")
@@ -80,7 +80,7 @@ class Trend(Section):
 
 
 class Restarts(Section):
-    """How many restarts of an instance within how long are too many."""
+    """How many restarts of an instance within a window are too many."""
 
     window: PrometheusDuration = Duration(
         "2h"
@@ -89,7 +89,7 @@ class Restarts(Section):
 
 
 class LeftOut(Section):
-    """Alerts that some services do not have, such as ServiceAbsent of a service that scales to zero."""
+    """Alerts that are left out for some services, such as ServiceAbsent for a service that scales to zero."""
 
     alerts: Annotated[
         tuple[Text, ...],
@@ -100,13 +100,18 @@ class LeftOut(Section):
 
 
 class Alerting(Section):
-    """How thresholds become alerts, and alerts messages."""
+    """How thresholds become alerts, and how alerts become messages."""
 
     group_by: Annotated[
         tuple[LabelName, ...],
         Field(strict=False, min_length=1),
         Allowed(text="give a list of target labels, such as [namespace, job]"),
-    ] = ("cluster", "namespace", "environment", "job")  # the identity of a service; labels that targets lack do no harm
+    ] = (
+        "cluster",
+        "namespace",
+        "environment",
+        "job",
+    )  # the identity of a service; labels that targets do not have are harmless
     window: PrometheusDuration = Duration("5m")
     workflow_window: PrometheusDuration = Duration("1h")  # workflows are rarer than requests
     trend: Trend = Trend.model_construct()
@@ -117,7 +122,7 @@ class Alerting(Section):
     keep_firing_for: PrometheusDuration = Duration("2m")  # a short dip below the threshold is not a recovery
     evaluation_interval: PrometheusDuration = Duration("30s")
     deployment_lookback: PrometheusDuration = Duration("15m")
-    collector_queue_ratio: Ratio = 0.5  # a collector that is well empties its queue at once
+    collector_queue_ratio: Ratio = 0.5  # the queue of a healthy collector is nearly empty
     slow_scrape_seconds: Seconds = 2.5  # a quarter of the 10 s after which Prometheus gives up
     left_out: Annotated[
         tuple[LeftOut, ...], Field(strict=False), Allowed(text="give a list of alerts and matches")
@@ -125,7 +130,7 @@ class Alerting(Section):
     runbook_url: RunbookPattern | None = None  # without it alerts have no link to a runbook
     labels: Annotated[dict[LabelName, Text], Allowed(text="give labels and their values, such as {team: shop}")] = (
         Field(default_factory=dict)
-    )  # of every alert
+    )  # added to every alert
     external_labels: Annotated[
         tuple[LabelName, ...], Field(strict=False), Allowed(text="give a list of labels, such as [region]")
     ] = ()  # labels that Prometheus adds to the alerts that it sends; teams may match them

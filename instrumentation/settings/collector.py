@@ -13,18 +13,18 @@ class Collector(Section):
 
     gateway_endpoint: WebAddress = "http://sidelight-gateway.monitoring:4318"
     traces_endpoint: WebAddress = "http://tempo:4318"  # where the gateway sends what it keeps
-    kept_ratio: Share = 0.1  # of the traces that are neither failed nor slow; those are all kept
-    memory_limit_mib: Count = 128  # of the container; the collector refuses what would take more than four fifths
+    kept_ratio: Share = 0.1  # of the other traces; failed and slow ones are all kept
+    memory_limit_mib: Count = 128  # of the container; the collector refuses data once it uses four fifths
     queue_size: Count = 1000  # requests of the service, on disk
-    gateways: Text | None = None  # the name that resolves to every one of several gateways; they need a balancer
+    gateways: Text | None = None  # a DNS name that resolves to all gateways; several gateways need a balancer
     metrics: Annotated[
         Literal["scrape", "otlp", "remote_write"], Allowed(text="give scrape, otlp or remote_write; never two at once")
     ] = "scrape"  # Prometheus scrapes the services, or the collectors push
-    metrics_endpoint: WebAddress | None = None  # where the gateway pushes metrics; by default Prometheus' own
+    metrics_endpoint: WebAddress | None = None  # where the gateway pushes metrics; by default to Prometheus
     resource_attributes: Annotated[
         dict[AttributeName, Text], Allowed(text='give attributes with texts, such as {k8s.cluster.name: "north"}')
-    ] = Field(default={})  # on every span and metric, where the service has not set them
-    version: CollectorVersion = "0.159.0"  # whose names of components are written; 0.138 and later
+    ] = Field(default={})  # added to every span and metric unless the service sets them
+    version: CollectorVersion = "0.159.0"  # the configuration uses the component names of this version; 0.138 or later
 
     @property
     def metrics_url(self) -> str:

@@ -16,11 +16,11 @@ _PANEL = "give the name of a signal, or {quote_seconds: {by: region}}"
 
 
 class TeamPanel(NamedTuple):
-    """A panel on a page of the team's own.
+    """A panel on a team's page.
 
     Attributes:
         signal: The name of the signal that it shows.
-        by: The labels that it keeps apart; None for all of them.
+        by: The labels that distinguish its lines; None for all labels.
     """
 
     signal: str
@@ -68,7 +68,7 @@ class TeamPage(Section):
 
     @property
     def slug(self) -> str:
-        """Its name in file names and addresses."""
+        """The page's name in file names and URLs."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
@@ -86,10 +86,10 @@ LinkPattern = Annotated[Text, AfterValidator(_link_pattern), Allowed(text=LINK_P
 
 
 class Dashboards(Section):
-    """Where the dashboards live, and whose they are."""
+    """The folder, the owner, additional dashboards, and links to Grafana, logs and traces."""
 
-    owner: OwnerName | None = None  # in uid, title, folder and tag; by default service.name, if that is set
-    folder: Text = "Sidelight"  # its title, path of titles or uid; if it is left out, the owner is put before it
+    owner: OwnerName | None = None  # part of uid, title, folder and tag; by default service.name, if that is set
+    folder: Text = "Sidelight"  # title, path of titles, or uid; the default gets the owner in front
     own: Annotated[tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files or folders")] = ()
     pages: Annotated[tuple[TeamPage, ...], Field(strict=False), Allowed(text="give a list of pages")] = ()
     base_url: WebAddress | None = None  # the address of Grafana; without it alerts have no link to a dashboard

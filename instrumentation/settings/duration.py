@@ -25,7 +25,7 @@ class Duration(str):
 
     @classmethod
     def of(cls, seconds: int) -> Duration:
-        """So many seconds, written the shortest way.
+        """The shortest form of some seconds.
 
         >>> Duration.of(5400), Duration.of(90), Duration.of(86400)
         ('1h30m', '1m30s', '1d')

@@ -1,4 +1,4 @@
-"""A settings fault as one sentence: which key, what was given, what is allowed."""
+"""Reports a fault in the settings as one sentence: the key, what was given, and what is allowed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PASSWORD = re.compile(r"(?<=//)[^/@\s]*@")
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
-    """Metadata of a field: what the key may hold, as the second half of a fault's sentence."""
+    """Metadata of a field: the values that are allowed, as the second half of a fault's sentence."""
 
     text: str
 
@@ -32,17 +32,17 @@ def fault(allowed: str, *, key: str = "", problem: str = "") -> PydanticCustomEr
 
     Args:
         allowed: What to give instead.
-        key: The key below the place that is being validated, where the fault is deeper than that place.
-        problem: What is wrong, where "got ..." does not say it.
+        key: The key at fault, relative to what is validated; empty if that is at fault itself.
+        problem: What is wrong; by default "got ..." with the value.
     """
     return PydanticCustomError("sidelight", "{allowed}", {"allowed": allowed, "key": key, "problem": problem})
 
 
 def raise_all(faults: Iterable[PydanticCustomError]) -> None:
-    """Raise all faults that a validator has found, in place of the first.
+    """Raise all faults that a validator has found, not only the first.
 
     Raises:
-        ValidationError: There are some.
+        ValidationError: There is at least one fault.
     """
     details = [InitErrorDetails(type=found, loc=(), input=None) for found in faults]
     if details:
@@ -55,7 +55,7 @@ def as_faults(error: ValidationError, root: type[BaseModel], source: str) -> lis
 
 
 class _Shown(reprlib.Repr):
-    """What was given, short enough for a line and quoted as YAML and JSON quote."""
+    """Formats a given value: short enough for a line, and quoted as in YAML and JSON."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class _Shown(reprlib.Repr):
 
 
 def shown(value: object) -> str:
-    """What was given, for a sentence: short, quoted, on one line, without a password."""
+    """A given value for a sentence: short, quoted, on one line, and with passwords masked."""
     if isinstance(value, str):
         value = str(value)
     if value is None:
@@ -94,7 +94,7 @@ _BY_TYPE = {
 
 
 def _as_fault(detail: Any, root: type[BaseModel], source: str) -> Fault:
-    """One pydantic error as a fault: its location walked through the sections to find what the key allows."""
+    """Convert an error of pydantic; the location leads to the field, which knows what is allowed."""
     location, context = detail["loc"], detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         return _unknown_key(location, root, source)
@@ -110,7 +110,7 @@ def _given(detail: Any, context: Mapping[str, Any]) -> object:
 
 
 def _readable(location: tuple[int | str, ...]) -> list[str]:
-    """The path as it is in the file: pydantic adds ``[key]`` where a mapping's key is at fault, and a union's tag."""
+    """The path in the file, without what pydantic adds: ``[key]`` if the key of a mapping is at fault, and tags of unions."""
     parts = [str(part) for part in location if not _is_added(part)]
     return [part if _PLAIN.fullmatch(part) else shown(part) for part in parts]
 
@@ -135,7 +135,7 @@ def _unknown_key(location: tuple[int | str, ...], root: type[BaseModel], source:
 
 
 def _walk(location: tuple[int | str, ...], root: type[BaseModel]) -> tuple[type[BaseModel] | None, Any]:
-    """Follow a location through the sections; gives the last section and the last field, where they are found."""
+    """Follow a location through the sections, and return the last section and the last field, or None."""
     section: type[BaseModel] | None = root
     field = None
     is_key = False
@@ -160,7 +160,7 @@ def is_mapping(annotation: Any) -> bool:
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, also as one of a list or beside null."""
+    """The section that a field holds, directly, in a list, or as an alternative to null."""
     if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
         return annotation
     return next(filter(None, map(section_of, getattr(annotation, "__args__", ()))), None)
@@ -172,7 +172,7 @@ def _allowed(location: tuple[int | str, ...], root: type[BaseModel]) -> str | No
 
 
 def allowed_text(field: Any) -> str | None:
-    """What a field of a settings section may hold, where its type says so; the outermost of nested types counts."""
+    """The values that a field allows, from the outermost of its nested types; None if none of them says it."""
     for holder in (field, *getattr(field.annotation, "__args__", ())):
         metadata = (*getattr(holder, "metadata", ()), *getattr(holder, "__metadata__", ()))
         texts = [item.text for item in metadata if isinstance(item, Allowed)]

@@ -11,11 +11,11 @@ from instrumentation.errors import Fault, SettingsError
 if TYPE_CHECKING:
     from pathlib import Path
 
-LARGEST_FILE_BYTES = 1 << 20  # a settings file of more than 1 MiB is some other file
+LARGEST_FILE_BYTES = 1 << 20  # a larger file is not a settings file
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without the silent loss of a key that is given twice."""
+    """Refuses a key that is given twice, because YAML would silently drop one value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen: set[str] = set()
@@ -66,7 +66,7 @@ def _parse(file: Path, text: str) -> object:
 
 
 def _mapping(file: Path, data: object) -> object:
-    if data is None:  # only comments, so every default is wanted
+    if data is None:  # only comments: all defaults apply
         return {}
     if not isinstance(data, dict):
         raise _unreadable(file, f"holds {_kind(data)}", "give a mapping of sections, such as 'service: {name: shop}'")

@@ -1,13 +1,15 @@
-"""Section ``health``: the pages that probes ask."""
+"""Section ``health``: the health pages, which probes request."""
 
 from instrumentation.settings.types import NoOrSomeSeconds, Seconds, Section, UrlPath
 
 
 class Health(Section):
-    """The pages that probes ask, and the end of a process."""
+    """The health pages, which probes request, and the shutdown of a process."""
 
     live_path: UrlPath | None = "/health"
     ready_path: UrlPath | None = "/ready"
-    check_timeout_seconds: Seconds = 0.8  # Kubernetes' probes wait for 1 s, by default
-    cache_seconds: NoOrSomeSeconds = 1.0  # however many probes ask: a check must not load the dependency
-    drain_seconds: NoOrSomeSeconds = 0.0  # between SIGTERM and the end, not ready; where a preStop hook waits, 0
+    check_timeout_seconds: Seconds = 0.8  # the default timeout of Kubernetes' probes is 1 s
+    cache_seconds: NoOrSomeSeconds = 1.0  # how long a result is reused, so that probes do not load the dependency
+    drain_seconds: NoOrSomeSeconds = (
+        0.0  # how long a process is not ready between SIGTERM and its end; 0 if a preStop hook waits
+    )

@@ -28,9 +28,11 @@ class Http(Section):
         Allowed(text="give a list of methods in capitals, such as [OPTIONS]; _OTHER stands for all unknown methods"),
     ] = ()
     count_unmatched: Annotated[bool, Allowed(text="give true or false")] = True  # requests that no route matches
-    active_requests_by_route: Annotated[bool, Allowed(text="give true or false")] = False  # costs a match per request
-    streaming_routes: Routes = ()  # beside the responses whose content type makes them streams
-    subscription_routes: Routes = ()  # streams that wait for events: when the first comes is not their latency
+    active_requests_by_route: Annotated[bool, Allowed(text="give true or false")] = (
+        False  # the route is then matched at the start of each request
+    )
+    streaming_routes: Routes = ()  # in addition to responses that are streams by their content type
+    subscription_routes: Routes = ()  # streams that wait for events, so the time to the first event is not latency
     overridden_routes: Annotated[  # pages that Sidelight answers even if the app does
         tuple[UrlPath, ...],
         Field(strict=False),
@@ -38,4 +40,6 @@ class Http(Section):
     ] = ()
     labels: RequestLabels = Field(default={})  # more labels of request durations
     duration_buckets: Edges = HTTP_SECONDS
-    body_sizes: Annotated[bool, Allowed(text="give true or false")] = False  # three times the series of durations alone
+    body_sizes: Annotated[bool, Allowed(text="give true or false")] = (
+        False  # three times as many series as durations alone
+    )

@@ -1,4 +1,4 @@
-"""Files with further signals, which a settings file includes, and the file and line of each signal."""
+"""Reads the files with signals that a settings file includes, and finds the file and line of each signal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIGNALS = "signals"
 
 
 class Place(NamedTuple):
-    """Where a signal is declared: in which file, and at which place of its list, from 0."""
+    """The place where a signal is declared: the file, and the index in its list of signals."""
 
     file: Path
     number: int
@@ -29,11 +29,11 @@ def with_included(data: Any, file: Path) -> tuple[Any, tuple[Place, ...], list[F
     """Settings with the signals of the files that they include.
 
     Args:
-        data: What the settings file holds.
+        data: The content of the settings file.
         file: The settings file; the paths in it are relative to its folder.
 
     Returns:
-        The settings, the place of each signal, and what is wrong with the included files.
+        The settings, the place of each signal, and the faults in the included files.
     """
     own, included = data.get(_SIGNALS, []), data.get("include", [])
     if not isinstance(own, list) or not isinstance(included, list):  # validation reports it
@@ -53,7 +53,7 @@ def with_included(data: Any, file: Path) -> tuple[Any, tuple[Place, ...], list[F
 
 
 def placed(fault: Fault, places: Sequence[Place]) -> Fault:
-    """A fault with file, line and index of the signal that it is about, where it is about one."""
+    """Add file, line and index of the signal to a fault about a signal; other faults are returned unchanged."""
     section, _, rest = fault.path.partition(".")
     index, _, key = rest.partition(".")
     if section != _SIGNALS or not index.isdigit() or int(index) >= len(places):

@@ -25,8 +25,8 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
     """Read the settings file and the environment.
 
     Args:
-        path: The file. By default the one named by SIDELIGHT_CONFIG, otherwise ``sidelight.yaml`` if it exists, otherwise
-            only the defaults.
+        path: The file. By default the file named by SIDELIGHT_CONFIG, otherwise ``sidelight.yaml`` if it exists, otherwise
+            no file.
         environ: The environment; by default the process's own.
 
     Raises:
@@ -61,7 +61,7 @@ def load_settings(path: str | Path | None = None, environ: Mapping[str, str] | N
 
 
 def settings_source(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> str:
-    """Say which file `load_settings` reads with the same arguments, or why it reads none.
+    """Which file `load_settings` reads with the same arguments, or why it reads none.
 
     Returns:
         The absolute path of the file, or a sentence such as ``defaults, because ...``.
@@ -95,15 +95,15 @@ def parse_settings(data: object, source: str = "settings") -> Settings:
 
 
 def _unplaced(fault: Fault) -> Fault:
-    """Without a file, a fault is where it was found."""
+    """Return a fault unchanged, because there is no file."""
     return fault
 
 
 def validated(data: object) -> Settings:
-    """Settings from data; only the sections that are given are validated.
+    """Validate data; only the sections that it contains are validated.
 
-    pydantic prepares the validator of a section when it first needs it. To prepare all of them takes longer than to import the rest
-    of the package, and most services set a few keys.
+    pydantic builds the validator of a section on first use. Building all of them takes longer than importing the rest of the
+    package, and most services set only a few keys.
 
     Raises:
         ValidationError: With every fault.

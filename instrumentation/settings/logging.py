@@ -11,7 +11,7 @@ from instrumentation.settings.types import LogFormat, LoggerName, LogLevel, Sect
 
 
 class Redaction(Section):
-    """What is masked in logs beside what always is, and what is let through."""
+    """What is masked in logs in addition to the defaults, and what is not masked."""
 
     keys: Annotated[
         tuple[Annotated[Text, AfterValidator(partial(fitting, redaction.is_key, redaction.KEY))], ...],
@@ -33,13 +33,13 @@ class Redaction(Section):
 class Logging(Section):
     """Structured logs."""
 
-    enabled: Annotated[bool, Allowed(text="give true or false")] = True  # where the service has set up none of its own
-    format: LogFormat = "auto"  # columns in a terminal, else JSON
+    enabled: Annotated[bool, Allowed(text="give true or false")] = True  # unless the service configures logging itself
+    format: LogFormat = "auto"  # columns in a terminal, otherwise JSON
     level: LogLevel = "info"
     levels: Annotated[
         dict[LoggerName, LogLevel], Allowed(text="give loggers and their levels, such as {sqlalchemy.engine: info}")
     ] = Field(default={})
     access: Annotated[bool, Allowed(text="give true or false")] = True
-    access_sample_ratio: Share = 1.0  # of the requests that succeeded; the others are all there
+    access_sample_ratio: Share = 1.0  # of successful requests; failed ones are always logged
     correlation_id: Annotated[bool, Allowed(text="give true or false")] = True
     redaction: Redaction = Redaction.model_construct()

@@ -1,4 +1,4 @@
-"""The whole of the settings, and the checks that concern several sections."""
+"""All settings, and the checks that concern several sections."""
 
 from hashlib import blake2b
 from typing import Annotated, Self
@@ -29,7 +29,7 @@ from instrumentation.settings.users import Users
 
 
 class Settings(Section):
-    """Everything that can be set. ``Settings()`` holds the defaults; ``load_settings()`` reads file and environment."""
+    """All settings. ``Settings()`` has the defaults; ``load_settings()`` reads file and environment."""
 
     enabled: Annotated[bool, Allowed(text="give true or false")] = True  # false: instrument() does not change the app
     service: Service = Service.model_construct()
@@ -52,7 +52,7 @@ class Settings(Section):
     signals: Annotated[tuple[Signal, ...], Field(strict=False), Allowed(text="give a list of signals")] = ()
     include: Annotated[
         tuple[FilePath, ...], Field(strict=False), Allowed(text="give paths of files, relative to this file")
-    ] = ()  # files with further signals, such as one for each team
+    ] = ()  # files with more signals, such as one for each team
 
     @property
     def has_budget(self) -> bool:
@@ -62,7 +62,7 @@ class Settings(Section):
 
     @property
     def owner(self) -> str:
-        """Whose the dashboards are: ``dashboards.owner``, else ``service.name``; empty where neither is set."""
+        """The owner of the dashboards: ``dashboards.owner``, otherwise ``service.name``; empty if neither is set."""
         name = self.service.name
         default = "" if name == Service().name else name
         if len(default) > LONGEST_OWNER:
@@ -71,12 +71,12 @@ class Settings(Section):
 
     @property
     def users_window(self) -> Duration:
-        """``users.window``; where it is left out and scrapes are rare, two of their intervals."""
+        """``users.window``, but at least two scrape intervals."""
         return Duration(f"{max(self.users.window.seconds, 2 * self.metrics.scrape_interval.seconds)}s")
 
     @property
     def duration_edges(self) -> tuple[float, ...]:
-        """Bucket edges of request durations in seconds, every latency threshold among them.
+        """Bucket edges of request durations in seconds, including every latency threshold.
 
         A quantile is compared exactly with a value if and only if the value is an edge.
         """

@@ -1,4 +1,4 @@
-"""Section ``process``: where a process without an HTTP app leaves its numbers, beside a port of its own."""
+"""Section ``process``: where a process without an HTTP app writes or sends its metrics, instead of serving them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from instrumentation.settings.types import Folder, NoOrSomeSeconds, Section, Web
 
 
 class Process(Section):
-    """Where ``instrument_process()`` leaves numbers; a process that ends soon has no page that Prometheus could read."""
+    """Where ``instrument_process()`` writes or sends metrics, because Prometheus cannot scrape a process that ends soon."""
 
     textfile: Folder | None = None  # the folder that node_exporter reads: --collector.textfile.directory
-    push_endpoint: WebAddress | None = None  # such as http://localhost:4318, where a collector takes metrics by OTLP
+    push_endpoint: WebAddress | None = None  # a collector that receives OTLP, such as http://localhost:4318
     push_seconds: NoOrSomeSeconds = 60.0  # how long the end of the process waits for a collector that is down
-    spool: Folder | None = None  # what no collector took by then is kept here, and the next process sends it
+    spool: Folder | None = None  # keeps what could not be sent by then; the next process sends it

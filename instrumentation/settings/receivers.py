@@ -101,7 +101,7 @@ class Telegram(Section):
 
 
 _Target = TypeVar("_Target", bound=Section)
-# Tags in brackets are left out of the path that a fault names.
+# The path in a fault does not contain tags in brackets.
 _OneOrSeveral = Annotated[
     Annotated[_Target, Tag("[one]")] | Annotated[tuple[_Target, ...], Field(strict=False), Tag("[several]")],
     Discriminator(lambda given: "[several]" if isinstance(given, list | tuple) else "[one]"),
@@ -109,7 +109,7 @@ _OneOrSeveral = Annotated[
 
 
 class Receiver(Section):
-    """Where one kind of alert goes; everything left out means: shown by Alertmanager, sent nowhere."""
+    """Where alerts of one severity are sent. Without any target, Alertmanager shows them and sends nothing."""
 
     webhook: _OneOrSeveral[Webhook] | None = None
     slack: _OneOrSeveral[Slack] | None = None
@@ -127,7 +127,7 @@ class Receiver(Section):
 
 
 class Receivers(Section):
-    """Who hears what; what has no receiver of its own goes to ``default``, Watchdog to nobody."""
+    """The receiver for each severity. Without one, alerts go to ``default``; Watchdog is then sent nowhere."""
 
     default: Receiver = Receiver.model_construct()
     critical: Receiver | None = None
@@ -137,7 +137,7 @@ class Receivers(Section):
 
 
 class TeamReceivers(Section):
-    """Who of a team hears what; a severity without one goes to the team's default, and without that as for all."""
+    """A team's receiver for each severity. Without one, alerts go to the team's default, otherwise to the receivers for all."""
 
     default: Receiver | None = None
     critical: Receiver | None = None

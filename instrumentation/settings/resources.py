@@ -9,7 +9,7 @@ from instrumentation.settings.types import Folder, Section
 
 
 class Resources(Section):
-    """What is read of the machine."""
+    """Which resources of the machine are measured."""
 
     disk_paths: Annotated[
         tuple[Folder, ...],

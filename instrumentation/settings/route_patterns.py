@@ -1,4 +1,4 @@
-"""Which routes a setting names: by path, by template, or by a pattern of both."""
+"""Routes in a setting: paths, templates, or patterns of these."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENCODED = re.compile(r"%[0-9a-fA-F]{2}")
 
 
 class RoutePatterns:
-    """Routes, as a setting names them.
+    """The routes that a setting names.
 
     >>> "/internal/a/b" in RoutePatterns(["/internal/*", "/health"])
     True
@@ -45,7 +45,7 @@ class RoutePatterns:
         self._wild = re.compile("|".join(map(as_regex, wild)) if wild else r"(?!)", re.DOTALL)
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether there is at least one."""
         return bool(self.exact) or self.has_wildcards
 
     def __contains__(self, path: object) -> bool:

@@ -20,14 +20,14 @@ UNNAMED = "unnamed-service"
 
 
 class Service(Section):
-    """Which service this is; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over the file, each attribute by itself."""
+    """The service's name and attributes. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override single values of the file."""
 
     name: Text = UNNAMED
     version: Text = "0"
     environment: Text = "development"
     attributes: Annotated[
         dict[ResourceAttribute, Text], Allowed(text='give attributes with texts, such as {team: "payments"}')
-    ] = Field(default={})  # more labels of target_info, attributes of spans and keys of log lines
+    ] = Field(default={})  # added as labels of target_info, attributes of spans and keys of log lines
 
     @model_validator(mode="after")
     def _each_fact_once(self) -> Self:

@@ -77,12 +77,12 @@ class SignalLevels(Section):
 
     @property
     def given(self) -> dict[str, Any]:
-        """Severity to threshold, of those that are given."""
+        """Severity to threshold, without those that are not set."""
         return {name: getattr(self, name) for name in SEVERITIES if getattr(self, name) is not None}
 
 
 class SignalOverride(SignalLevels):
-    """Other levels where every label of ``match`` has the value given; the first override that matches counts."""
+    """Thresholds for services whose labels equal those of ``match``; the first override that matches applies."""
 
     match: Match
 
@@ -98,7 +98,7 @@ class _OneSided(Section):
 
 
 class Rate(_OneSided):
-    """How many events, or which amount, a counter grew by within a time."""
+    """How much a counter increased within a time."""
 
     per: PrometheusDuration = Duration("1h")
 
@@ -127,14 +127,14 @@ class Quantile(Section):
 
 
 class Growth(Section):
-    """By how much a gauge grew within a time; a short peak or gap at either end does not count."""
+    """How much a gauge increased within a time; a short peak or gap at either end is ignored."""
 
     above: SignalLevels | None = None
     per: PrometheusDuration = Duration("1h")
 
 
 class Example(Section):
-    """What an expression must make of some series: a test."""
+    """A test of an expression: some series, and whether the alert fires for them."""
 
     series: Annotated[
         dict[Text, Text],
@@ -175,7 +175,7 @@ class SignalAlert(Section):
 
     @property
     def form(self) -> str:
-        """Which form it has."""
+        """The name of its form."""
         return next(name for name in FORMS if getattr(self, name) is not None)
 
     @property
@@ -193,7 +193,7 @@ class SignalAlert(Section):
 
     @property
     def slug(self) -> str:
-        """Its name in those of recorded series.
+        """Its name as a part of names of recorded series.
 
         >>> SignalAlert.model_construct(alert="OrdersStopped").slug
         'orders_stopped'
@@ -201,7 +201,7 @@ class SignalAlert(Section):
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.alert).lower()
 
     def problems(self) -> Iterator[PydanticCustomError]:
-        """Everything that is wrong with it by itself."""
+        """The faults of this alert that do not depend on its signal."""
         forms = [name for name in FORMS if getattr(self, name) is not None]
         if len(forms) != 1:
             given = f"got {' and '.join(forms)}" if forms else "got none of the forms"
@@ -223,7 +223,7 @@ class SignalAlert(Section):
 
 
 class _Form(NamedTuple):
-    """What the thresholds of a form may be."""
+    """The thresholds that a form allows."""
 
     fits: Callable[[Any], bool]
     allowed: str
@@ -245,7 +245,7 @@ FORMS: Mapping[str, _Form] = {
     "absent": _LENGTH,
     "expr": _Form(lambda _: False, ""),
 }
-"""The forms, and what their thresholds may be."""
+"""Form to the thresholds that it allows."""
 
 _PAIR = _Form(
     lambda given: isinstance(given, tuple) and given[0] < given[1],

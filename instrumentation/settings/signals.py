@@ -24,7 +24,7 @@ OTHER = "_OTHER"
 MOST_SERIES = 500
 """The maximum number of series of one signal that exist from the start."""
 
-_NAME = "give small letters, digits and _, starting with a letter, such as orders_placed"
+_NAME = "give lowercase letters, digits and _, starting with a letter, such as orders_placed"
 _MOST_VALUES, _MOST_CLOSED, _LONGEST_VALUE = 1000, 100, 100
 _VALUES = (
     f"give a list of 1 to {_MOST_CLOSED} texts, none starting with _, such as [web, app], or {{limit: 50}} for values that are "

@@ -25,7 +25,7 @@ def _slo_period(value: Duration) -> Duration:
 
 
 class LatencyObjective(Section):
-    """The share of requests that are to be answered within so many seconds."""
+    """The share of requests that must be answered within a number of seconds."""
 
     ratio: Ratio = 0.99
     seconds: LatencySeconds = 0.5  # becomes a bucket edge
@@ -34,19 +34,19 @@ class LatencyObjective(Section):
 class Objectives(Section):
     """What a service promises its users."""
 
-    availability: Ratio = 0.999  # the share of requests that are to be answered without an error
+    availability: Ratio = 0.999  # the share of requests that must succeed
     latency: LatencyObjective = LatencyObjective.model_construct()
 
 
 class LatencyObjectiveOverride(Section):
-    """Another latency objective; a part that is left out stays as it is for all."""
+    """Another latency objective; what is left out is as for all services."""
 
     ratio: Ratio | None = None
     seconds: LatencySeconds | None = None
 
 
 class ObjectivesOverride(Section):
-    """Other objectives where every label of ``match`` has the value given; the first override that matches counts."""
+    """Objectives for services whose labels equal those of ``match``; the first override that matches applies."""
 
     match: Match
     availability: Ratio | None = None
@@ -54,7 +54,7 @@ class ObjectivesOverride(Section):
 
 
 class Slo(Objectives):
-    """Service level objectives; what they leave is the error budget of the period."""
+    """Service level objectives. The requests that may miss them within the period are the error budget."""
 
     period: Annotated[PrometheusDuration, AfterValidator(_slo_period), Allowed(text=SLO_PERIOD)] = Duration("30d")
     overrides: Annotated[
@@ -62,7 +62,7 @@ class Slo(Objectives):
     ] = ()
 
     def of(self, override: ObjectivesOverride) -> Objectives:
-        """The objectives of what an override matches."""
+        """The objectives of the services that an override matches."""
         own = override.latency.model_dump(exclude_none=True)
         return Objectives(
             availability=override.availability or self.availability, latency=self.latency.model_copy(update=own)
@@ -70,7 +70,7 @@ class Slo(Objectives):
 
     @property
     def latencies(self) -> frozenset[float]:
-        """Every latency in seconds that something is to be answered within."""
+        """The seconds of every latency objective, including those of overrides."""
         return frozenset({self.latency.seconds, *(self.of(override).latency.seconds for override in self.overrides)})
 
     @model_validator(mode="after")

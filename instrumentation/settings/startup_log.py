@@ -1,4 +1,4 @@
-"""Logs once per process which settings apply, and which variables of the environment have no effect."""
+"""Logs once in each process where its settings come from, and which environment variables have no effect."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _log_source(source: str) -> None:
 @cache
 def _warn_unnamed() -> None:
     _log.warning(
-        "The service has no name, so logs, traces and target_info call it %s; set service.name in %s, or OTEL_SERVICE_NAME",
+        "the service has no name and appears as %s in logs, traces and target_info; set service.name in %s, or OTEL_SERVICE_NAME",
         UNNAMED,
         DEFAULT_FILE,
     )
@@ -50,4 +50,4 @@ def _log_variables(problems: tuple[str, ...], unsupported: tuple[str, ...]) -> N
     for problem in problems:
         _log.warning("%s", problem)
     if unsupported:
-        _log.info("set in the environment, but not supported: %s", "; ".join(unsupported))
+        _log.info("environment variables that are not supported and have no effect: %s", "; ".join(unsupported))

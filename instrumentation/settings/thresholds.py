@@ -1,4 +1,4 @@
-"""Section ``thresholds``: the levels at which alerts fire, and overrides for some services."""
+"""Section ``thresholds``: the warning and critical thresholds of alerts, and overrides for some services."""
 
 from typing import Annotated, Self
 
@@ -44,7 +44,7 @@ class RatioLevels(Levels):
 
 
 class SecondsLevels(Levels):
-    """Times in seconds; each becomes a bucket edge, so a comparison with it is exact."""
+    """Times in seconds. Each becomes a bucket edge, which makes the comparison exact."""
 
     warning: LatencySeconds = 0.5
     critical: LatencySeconds = 1.0
@@ -79,7 +79,7 @@ class DepthLevels(Levels):
 
 
 class AgeLevels(Levels):
-    """For how many seconds the oldest item of a queue has waited."""
+    """Seconds that the oldest item of a queue has waited."""
 
     warning: Seconds = 600
     critical: Seconds = 3600
@@ -93,7 +93,7 @@ class WorkflowLevels(Levels):
 
 
 class BudgetLevels(Levels):
-    """Shares of the day's budget."""
+    """Shares of the daily budget."""
 
     warning: BudgetRatio = 0.8
     critical: BudgetRatio = 1.0
@@ -114,28 +114,28 @@ class PoolLevels(Levels):
 
 
 class RatioOverride(Levels):
-    """Levels for some services; what is left out stays as it is for all."""
+    """Thresholds for some services; what is left out is as for all services."""
 
     warning: Ratio | None = None
     critical: Ratio | None = None
 
 
 class SecondsOverride(Levels):
-    """Levels for some services; what is left out stays as it is for all."""
+    """Thresholds for some services; what is left out is as for all services."""
 
     warning: Seconds | None = None
     critical: Seconds | None = None
 
 
 class LatencyOverride(Levels):
-    """Levels for some services; what is left out stays as it is for all."""
+    """Thresholds for some services; what is left out is as for all services."""
 
     warning: LatencySeconds | None = None
     critical: LatencySeconds | None = None
 
 
 class CountOverride(Levels):
-    """Levels for some services; what is left out stays as it is for all."""
+    """Thresholds for some services; what is left out is as for all services."""
 
     warning: Count | None = None
     critical: Count | None = None
@@ -153,7 +153,7 @@ _LABELS_OF = {
 
 
 class Override(Section):
-    """Other thresholds where every label of ``match`` has the value given; the first override that matches counts."""
+    """Thresholds for services whose labels equal those of ``match``; the first override that matches applies."""
 
     match: Match
     error_ratio: RatioOverride = RatioOverride.model_construct()
@@ -170,34 +170,38 @@ class Override(Section):
 
     @property
     def labels(self) -> frozenset[str]:
-        """The labels, beside those of a service, that every threshold set here can be matched by."""
+        """The labels that ``match`` may name in addition to those of a service: every threshold set here has them."""
         parts = [{_LABELS_OF[name]} if name in _LABELS_OF else set[str]() for name in self.model_fields_set - {"match"}]
         return frozenset(set.intersection(*parts) if parts else ())
 
 
 class Thresholds(Section):
-    """The lines between well, warning and critical."""
+    """The thresholds of warning and critical alerts."""
 
     error_ratio: RatioLevels = RatioLevels.model_construct()
     latency_p95_seconds: SecondsLevels = SecondsLevels.model_construct()
-    cpu_used_ratio: CpuLevels = CpuLevels.model_construct()  # from about 80 % on, what arrives has to wait for a core
+    cpu_used_ratio: CpuLevels = CpuLevels.model_construct()  # above about 80 %, requests wait for a core
     memory_used_ratio: MemoryLevels = MemoryLevels.model_construct()
     disk_used_ratio: DiskLevels = DiskLevels.model_construct()
-    disk_full_ratio: Ratio = 0.95  # so little room that a single large file fills it, however slowly it filled so far
+    disk_full_ratio: Ratio = 0.95  # a single large file fills the rest, however slowly the disk filled so far
     queue_depth: DepthLevels = DepthLevels.model_construct()
-    queue_oldest_age_seconds: AgeLevels = AgeLevels.model_construct()  # few items that nobody takes are a backlog too
+    queue_oldest_age_seconds: AgeLevels = (
+        AgeLevels.model_construct()
+    )  # a few items that no worker takes are a backlog too
     workflow_failure_ratio: WorkflowLevels = WorkflowLevels.model_construct()
     dependency_error_ratio: DependencyLevels = (
         DependencyLevels.model_construct()
-    )  # retries and fallbacks stand a few failures
-    # of a full pool, the next request waits, by default for 30 s in SQLAlchemy
+    )  # retries and fallbacks absorb a few failures
+    # if a pool is full, the next request waits, by default for 30 s in SQLAlchemy
     pool_used_ratio: PoolLevels = PoolLevels.model_construct()
-    repeated_queries_growth: Count = 1  # of each request since a deployment; see databases.repeated_queries
+    repeated_queries_growth: Count = (
+        1  # more repeated queries per request than before a deployment; see databases.repeated_queries
+    )
     overrides: Annotated[tuple[Override, ...], Field(strict=False), Allowed(text="give a list of overrides")] = ()
 
     @property
     def latencies(self) -> frozenset[float]:
-        """Every latency threshold in seconds, those of the overrides too."""
+        """Every latency threshold in seconds, including those of overrides."""
         levels = (self.latency_p95_seconds, *(override.latency_p95_seconds for override in self.overrides))
         return frozenset(
             seconds for level in levels for seconds in (level.warning, level.critical) if seconds is not None

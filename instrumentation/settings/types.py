@@ -1,4 +1,4 @@
-"""The types of keys: what each may hold, and the base class of sections."""
+"""The types of keys with the values that they allow, and the base class of sections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABEL_NAME = "give a Prometheus label name: letters, digits and _, not starting 
 ADDRESS = "give one e-mail address, such as oncall@example.com"
 HOST_AND_PORT = "give host and port, such as smtp.example.com:587"
 LABEL_VALUE = "give letters, digits, _, - and ., such as page"
-NAME = "give small letters, digits and -, such as payments"
+NAME = "give lowercase letters, digits and -, such as payments"
 TIME_OF_DAY = 'give a time of day in quotes, from "00:00" to "24:00"'
 LOCATION = "give a place of the time zone database, such as Europe/Berlin, or UTC"
 RUNBOOK_PATTERN = (
@@ -48,7 +48,7 @@ def _no_percentage(value: object) -> object:
 
 
 def _no_milliseconds(value: float) -> float:
-    if value >= 100:  # noqa: PLR2004 - no user waits for so many seconds
+    if value >= 100:  # noqa: PLR2004 - such a value is in milliseconds
         raise fault(f"give seconds below 100; {value:g} ms are {value / 1000:g}")
     return value
 
@@ -77,17 +77,19 @@ def _absolute(value: str) -> str:
 
 
 def check_each_match_once(matches: Sequence[Mapping[str, str]]) -> None:
-    """Refuse a match that an override before it has already."""
+    """Refuse a match that an earlier override has."""
     for index, match in enumerate(matches):
         if match in matches[:index]:
-            raise fault("give each match once, since the first counts", key=f"overrides.{index}.match")
+            raise fault(
+                "give each match once, since the first override that matches applies", key=f"overrides.{index}.match"
+            )
 
 
 def fitting(fits: Callable[[object], bool], allowed: str, value: str) -> str:
-    """A text that fits.
+    """Check a text, and return it.
 
     Raises:
-        PydanticCustomError: It does not.
+        PydanticCustomError: The text does not fit.
     """
     if not fits(value):
         raise fault(allowed)
@@ -185,7 +187,7 @@ TimeOfDay = Annotated[
 ]
 Weekday = Annotated[
     Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
-    Allowed(text="give a weekday in English and small letters, such as saturday"),
+    Allowed(text="give a weekday in English and lowercase letters, such as saturday"),
 ]
 Location = Annotated[
     Text,
@@ -212,6 +214,6 @@ LoggerName = Annotated[Text, Allowed(text="give the name of a logger, such as sq
 
 
 class Section(BaseModel):
-    """A group of keys; none may be misspelt, and none changes once read."""
+    """A group of keys. Unknown keys are refused, and values cannot change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True)

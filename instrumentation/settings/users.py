@@ -12,7 +12,7 @@ from instrumentation.settings.types import (
     Section,
 )
 
-REGISTERS = "give a power of 2 from 16 to 16384, such as 1024; each is a series of every instance"
+REGISTERS = "give a power of 2 from 16 to 16384, such as 1024; each of them is a series of each instance"
 USERS_WINDOW = "give a duration of at most 4m, since Prometheus forgets a series after 5m"
 
 

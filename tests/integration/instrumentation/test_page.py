@@ -240,8 +240,8 @@ def test_a_request_has_a_time_limit_however_busy_its_client_is(
         assert all(is_closed(client) for client in clients)
     (record,) = caplog.records
     assert record.getMessage() == (
-        "the metrics port closed a connection of 127.0.0.1, which sent no complete request, or did not read the answer, "
-        "in time; further ones are not logged"
+        "the metrics port closed a connection from 127.0.0.1, because the client did not send its request or read the "
+        "response in time; later ones are not logged"
     )
 
 

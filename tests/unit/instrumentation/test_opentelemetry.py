@@ -204,7 +204,10 @@ def test_variables_are_logged_once_at_the_start(
     records = [record for record in caplog.records if record.module == "startup_log"]
     assert [(record.levelname, record.getMessage()) for record in records] == [
         ("WARNING", 'OTEL_EXPORTER_OTLP_TIMEOUT is "soon" and is ignored: give seconds, or milliseconds'),
-        ("INFO", "set in the environment, but not supported: OTEL_LOGS_EXPORTER (Sidelight writes logs to stdout)"),
+        (
+            "INFO",
+            "environment variables that are not supported and have no effect: OTEL_LOGS_EXPORTER (Sidelight writes logs to stdout)",
+        ),
     ]
 
 

@@ -211,7 +211,7 @@ OTHER_FAULTS = {
     ),
     "registers that are not a power of 2": (
         "users: {registers: 1000}",
-        "users.registers: got 1000; give a power of 2 from 16 to 16384, such as 1024; each is a series of every instance.",
+        "users.registers: got 1000; give a power of 2 from 16 to 16384, such as 1024; each of them is a series of each instance.",
     ),
     "more registers than are worth it": ("users: {registers: 32768}", "users.registers: got 32768; give a power of 2"),
     "too few registers": ("users: {registers: 8}", "users.registers: got 8; give a power of 2"),

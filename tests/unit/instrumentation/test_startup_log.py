@@ -60,7 +60,7 @@ def test_without_a_file_the_defaults_and_the_missing_name_are_logged(
         (
             "WARNING",
             (
-                "The service has no name, so logs, traces and target_info call it unnamed-service; "
+                "the service has no name and appears as unnamed-service in logs, traces and target_info; "
                 "set service.name in sidelight.yaml, or OTEL_SERVICE_NAME"
             ),
         ),

@@ -55,7 +55,7 @@ def test_each_kind_makes_its_rows_of_the_catalog() -> None:
     ("changed", "sentence"),
     [
         ({"name": "orders_total"}, 'signals.0.name: got "orders_total"; give "orders", because'),
-        ({"name": "Orders"}, 'signals.0.name: got "Orders"; give small letters, digits and _'),
+        ({"name": "Orders"}, 'signals.0.name: got "Orders"; give lowercase letters, digits and _'),
         (
             {"name": "container_orders"},
             'signals.0.name: got "container_orders"; give a name that starts with a word of',
