@@ -6,17 +6,15 @@ import gzip
 import time
 from collections import deque
 from contextlib import contextmanager
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from sidelight.toolchain.processes import LOOPBACK
+from sidelight.demo.loopback_server import receiving_posts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from email.message import Message
 
 LARGEST_BODY = 16 << 20  # bytes
 KEPT = 10_000  # spans
@@ -98,37 +96,12 @@ def receiving(port: int = 0, *, answers_after: float = 0.0, kept: int = KEPT) ->
         answers_after: Delay of each response in seconds.
         kept: The number of most recent spans to keep.
     """
+    spans = Spans("", kept)
 
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 5.0  # seconds for a sender that sends nothing
+    def receive(headers: Message, body: bytes) -> None:
+        spans.receive(gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body)
+        time.sleep(answers_after)
 
-        def do_POST(self) -> None:
-            length = self.headers.get("Content-Length", "")
-            if not (length.isdecimal() and int(length) <= LARGEST_BODY):
-                self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-                return
-            body = self.rfile.read(int(length))
-            try:
-                spans.receive(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
-            except Exception:  # noqa: BLE001  # protobuf's and gzip's errors have no common root
-                self.send_error(HTTPStatus.BAD_REQUEST)
-                return
-            time.sleep(answers_after)
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is Python's
-            """Log nothing, because the terminal shows the demo."""
-
-    with ThreadingHTTPServer((LOOPBACK, port), Handler) as server:
-        server.daemon_threads = True
-        spans = Spans(f"http://{LOOPBACK}:{server.server_port}", kept)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-        thread.start()
-        try:
-            yield spans
-        finally:
-            server.shutdown()
-            thread.join()
+    with receiving_posts(receive, largest=LARGEST_BODY, port=port, content_type="application/x-protobuf") as url:
+        spans.url = url
+        yield spans

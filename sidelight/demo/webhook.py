@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from sidelight.demo.loopback_server import receiving_posts
 from sidelight.demo.timeline import Key, Message
-from sidelight.toolchain.processes import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,33 +70,7 @@ class Webhook:
 @contextmanager
 def listening(clock: Callable[[], float]) -> Iterator[Webhook]:
     """Listen on a free port of loopback until the context ends."""
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 5.0  # seconds for a sender that sends nothing
-
-        def do_POST(self) -> None:
-            length = self.headers.get("Content-Length", "")
-            if not (length.isdecimal() and int(length) <= LARGEST_BODY):
-                self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-                return
-            try:
-                webhook.receive(self.rfile.read(int(length)))
-            except ValidationError:
-                self.send_error(HTTPStatus.BAD_REQUEST)
-                return
-            self.send_response(HTTPStatus.NO_CONTENT)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is Python's
-            """Log nothing, because the terminal shows the demo."""
-
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        server.daemon_threads = True
-        webhook = Webhook(f"http://{LOOPBACK}:{server.server_port}/alerts", clock)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-        thread.start()
-        try:
-            yield webhook
-        finally:
-            server.shutdown()
-            thread.join()
+    webhook = Webhook("", clock)
+    with receiving_posts(lambda _, body: webhook.receive(body), largest=LARGEST_BODY) as url:
+        webhook.url = f"{url}/alerts"
+        yield webhook
