@@ -45,11 +45,11 @@ class Observed(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """How."""
+        """The settings."""
 
     @property
     def store(self) -> Store:
-        """Where to count."""
+        """The store that counts."""
 
 
 class Instrumented(NamedTuple):
@@ -58,8 +58,8 @@ class Instrumented(NamedTuple):
     Attributes:
         app: The app.
         routes: Its routes.
-        settings: How.
-        store: Where to count.
+        settings: The settings.
+        store: The store that counts.
         recorder: Counts its requests.
         user_id: Returns the id of a request's user; None if the service passed no function.
         on_request: Called with each request that was counted.
@@ -84,7 +84,7 @@ class Feature(NamedTuple):
         begin: Called in the process that serves, before its first request and again with each event loop.
         check: Called once, in a thread, before anything begins; it may read files.
         flush: Called in a thread when the app has shut down, and waits until everything is written.
-        end: Called on the event loop after that; some servers then end the process without another word.
+        end: Called on the event loop after that; some servers then end the process immediately.
         undo: Reverts the changes to the app, for ``uninstrument()``.
     """
 
@@ -118,7 +118,7 @@ def refused_requests(app: Instrumented) -> Feature:
 
 
 def resource_use(app: Observed) -> Feature:
-    """What the process and its container use, and the queues that are watched."""
+    """The resources that the process and its container use, and the queues."""
     resources.attach(app.store, app.settings)
     return Feature(begin=lambda: resources.begin(app.store))
 
@@ -136,7 +136,7 @@ def team_signals(app: Observed) -> Feature:
 
 
 def active_users(app: Instrumented) -> Feature:
-    """Who uses the service; settled here, so that a worker that has seen nobody shows the users of the others."""
+    """The active users. Set up here, so that a worker that has counted no user reports those of the others."""
     users = users_of(app.store)
     users.settle(app.settings)
     return Feature(listener=None if app.user_id is None else seeing_users(app.user_id, users))
@@ -159,16 +159,14 @@ def databases(app: Instrumented) -> Feature:
 
 
 def tracing(app: Instrumented) -> Feature:
-    """Traces, if they have an endpoint. Otherwise OpenTelemetry is not loaded."""
+    """Traces, if an endpoint is set. Otherwise OpenTelemetry is not loaded."""
     if app.settings.tracing.endpoint is None:
         return Feature()
     traces = traces_of(app.store, app.settings)
-    from instrumentation.http.spans import keeping_headers, naming_spans  # noqa: PLC0415 - it loads OpenTelemetry
-    from instrumentation.tracing.traces import AroundContrib  # noqa: PLC0415
+    from instrumentation.http.spans import creating_spans  # noqa: PLC0415 - it loads OpenTelemetry
 
     excluded = tuple(filter(None, (*app.settings.http.excluded_routes, app.settings.metrics.path)))
-    named = partial(naming_spans, routes=app.routes)
-    layer, undo = traces.follow(app.app, excluded, app.routes.template, AroundContrib(named, keeping_headers))
+    layer, undo = creating_spans(traces, app.app, excluded, app.routes)
 
     def begin() -> None:
         traces.begin()
@@ -183,7 +181,7 @@ def correlation(app: Instrumented) -> Feature:
 
 
 def health(app: Instrumented) -> Feature:
-    """The pages for probes, which also report that the service is shutting down. It ends after all other features."""
+    """The health pages, which also report a shutdown. This feature ends after all others."""
     checks, settings = checks_of(app.store), app.settings.health
     checks.settle(settings)
 
@@ -196,7 +194,7 @@ def health(app: Instrumented) -> Feature:
 
 
 def logs(app: Instrumented) -> Feature:
-    """Structured logs and the access line, where the service has not set up logs of its own."""
+    """Structured logs and access lines, unless the service configures logging itself."""
     if not app.settings.logging.enabled:
         return Feature()
     from instrumentation.http.access_lines import AccessLines  # noqa: PLC0415 - structlog loads only if Sidelight writes logs

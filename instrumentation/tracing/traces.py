@@ -7,65 +7,40 @@ import logging
 import os
 import re
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
-from instrumentation.correlation import ID
 from instrumentation.log_once import LogOnce
 from instrumentation.offload import start_thread
 from instrumentation.redaction import Redactor
 from instrumentation.settings import Tracing
 from instrumentation.settings.opentelemetry import read_tracing
 from instrumentation.tracing.clients import trace_clients
-from instrumentation.tracing.decodable import decodable, restore
-from instrumentation.tracing.excluded import exclusion, url_pattern
 from instrumentation.tracing.export import BoundedExport, BoundedProcessor
-from instrumentation.tracing.fastapi_apps import give_way, telemetry_fault
-from instrumentation.tracing.server_spans import ServerSpans
+from instrumentation.tracing.fastapi_apps import telemetry_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from opentelemetry.sdk.trace.export import SpanExporter
-    from opentelemetry.trace import Span
 
-    from instrumentation.asgi import ASGIApp, Scope
     from instrumentation.settings import Settings
     from instrumentation.store import Store
-
-    Layer = Callable[[ASGIApp], ASGIApp]
 
 _log = logging.getLogger("instrumentation")
 
 FLUSH_SECONDS = 5.0
 """Seconds that a shutdown waits for a collector."""
 
-SERVER_SPAN = "sidelight.server_span"
 _SEMANTICS = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _OLD_NAMES = (
     "spans of requests have the names of the stable semantic conventions, although %s is %s; "
     "set tracing.instrumentation: contrib to have others"
 )
-
-
-class AroundContrib(NamedTuple):
-    """Layers for OpenTelemetry's own instrumentation.
-
-    Attributes:
-        named: Goes around it, and names its spans.
-        lasting: Goes between it and the app, and keeps the headers of responses.
-    """
-
-    named: Layer
-    lasting: Layer
 
 
 class Traces:
@@ -138,77 +113,6 @@ class Traces:
             where = _without_password(str(self._settings.endpoint))
             _log.warning("%d spans could not be sent to %s in time", self._export.waiting, where)
 
-    def follow(
-        self, app: Any, excluded: Iterable[str], template: Callable[[Scope], str], contrib: AroundContrib
-    ) -> tuple[Layer, Callable[[], None]]:
-        """Create a span for each request of an app.
-
-        Args:
-            app: The app.
-            excluded: The routes without spans.
-            template: Finds the full template of a request's route.
-            contrib: What OpenTelemetry's own instrumentation needs around it.
-
-        Returns:
-            The layer to put around the app, and what reverts the changes to the app.
-        """
-        excluded = tuple(excluded)
-        if getattr(app, "_is_instrumented_by_opentelemetry", False):  # such as by the program opentelemetry-instrument
-            return contrib.named, _nothing
-        if not self.uses_contrib:
-            spans = ServerSpans(self.provider, template, exclusion(excluded))
-            return spans.around, give_way(app)
-        if self._instrument(app, excluded):
-            return (lambda inner: contrib.named(decodable(inner))), partial(self._uninstrument, app)
-        wrap = self._layer(excluded)
-        return (lambda inner: contrib.named(decodable(wrap(contrib.lasting(inner))))), _nothing
-
-    def _instrument(self, app: Any, excluded: Iterable[str]) -> bool:
-        """Let OpenTelemetry's instrumentation create a span for each request of a FastAPI app.
-
-        Returns:
-            False if it is not a FastAPI app, or its instrumentation is not installed.
-        """
-        if not hasattr(app, "openapi"):
-            return False
-        try:
-            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
-        except ImportError:
-            return False
-        FastAPIInstrumentor.instrument_app(
-            app,
-            tracer_provider=self.provider,
-            meter_provider=NoOpMeterProvider(),  # requests are counted once, by us
-            server_request_hook=_remember,
-            excluded_urls=url_pattern(excluded) or None,
-            exclude_spans=["receive", "send"],
-        )
-        return True
-
-    def _uninstrument(self, app: Any) -> None:
-        """Revert ``_instrument`` for a FastAPI app."""
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - it loads FastAPI
-
-        FastAPIInstrumentor.uninstrument_app(app)
-
-    def _layer(self, excluded: Iterable[str]) -> Any:
-        """A layer that creates a span for each request of any ASGI app."""
-        from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415 - most apps are FastAPI's
-
-        def wrap(app: ASGIApp) -> ASGIApp:
-            middleware: Any = OpenTelemetryMiddleware(
-                app,
-                excluded_urls=url_pattern(excluded) or None,
-                default_span_details=lambda scope: (scope.get("method", "WEBSOCKET"), {}),
-                server_request_hook=_remember,
-                tracer_provider=self.provider,
-                meter_provider=NoOpMeterProvider(),
-                exclude_spans=["receive", "send"],
-            )
-            return middleware  # type: ignore[no-any-return]
-
-        return wrap
-
     def _forget(self) -> None:
         if self._export is not None:  # OpenTelemetry restarts its thread itself
             self._export.reset()
@@ -229,21 +133,6 @@ class _NoPropagator(TextMapPropagator):
     def fields(self) -> set[str]:
         """No fields."""
         return set()
-
-
-def _nothing() -> None:
-    """There is nothing to revert."""
-
-
-def _remember(span: Span, scope: Any) -> None:
-    restore(scope)
-    if span.is_recording():
-        scope[SERVER_SPAN] = span
-        if "server.address" in (getattr(span, "attributes", None) or ()):
-            # OpenTelemetry's instrumentation writes `host:port`, although `server.port` has the port.
-            span.set_attribute("server.address", (scope.get("server") or ("0.0.0.0",))[0])  # noqa: S104 - its default
-        if ID in scope:
-            span.set_attribute("correlation_id", scope[ID])
 
 
 def _without_password(address: str) -> str:
