@@ -17,7 +17,7 @@ from instrumentation.errors import SidelightError
 from sidelight.chart import chart_files, dashboard_files
 from sidelight.chart.sidecar import sidecar_chart_files
 from sidelight.data_files import chart_folder, sidecar_chart_folder
-from sidelight.runbook_pages import FOLDER, runbook_pages
+from sidelight.runbooks.pages import FOLDER, runbook_pages
 from sidelight.signals.pages import signal_pages
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ def import_(
     unit: Annotated[str, typer.Option(help="The unit of values whose query does not name it: s or ms.")] = "",
 ) -> None:
     """Print OpenSLO documents as the section slo of sidelight.yaml, and what of them is not kept."""
-    from sidelight.openslo import imported
+    from sidelight.objectives.openslo import imported
 
     if unit not in {"", "s", "ms"}:
         raise typer.BadParameter(f"got {unit!r}; give s or ms.", param_hint="--unit")
@@ -32,7 +32,7 @@ def import_(
 @app.command()
 def rules(paths: Files) -> None:
     """Print a rule file for the objectives that have PromQL queries of their own."""
-    from sidelight.openslo import rule_file
+    from sidelight.objectives.openslo import rule_file
 
     typer.echo(rule_file(paths), nl=False)
 
@@ -40,6 +40,6 @@ def rules(paths: Files) -> None:
 @app.command()
 def export(*, config: Config = None) -> None:
     """Print the section slo of sidelight.yaml as OpenSLO documents."""
-    from sidelight.openslo import exported
+    from sidelight.objectives.openslo import exported
 
     typer.echo(exported(load_settings(config)), nl=False)

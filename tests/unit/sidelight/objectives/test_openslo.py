@@ -13,7 +13,7 @@ from instrumentation.errors import SettingsError
 from instrumentation.settings import Settings, parse_settings
 from sidelight.checks import find
 from sidelight.cli import app
-from sidelight.openslo import OpenSloError, exported, imported, rule_file
+from sidelight.objectives.openslo import OpenSloError, exported, imported, rule_file
 
 if TYPE_CHECKING:
     from pathlib import Path

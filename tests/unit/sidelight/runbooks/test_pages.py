@@ -13,9 +13,9 @@ import pytest
 from alerts import ALERTS
 from alerts.promql import parse
 from instrumentation.settings import parse_settings
-from sidelight.runbook_pages import runbook_pages
+from sidelight.runbooks.pages import runbook_pages
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SETTINGS = parse_settings(
     {
         "thresholds": {"error_ratio": {"critical": 0.07}},
@@ -43,7 +43,7 @@ def queries(text: str) -> list[str]:
 
 def filled(query: str, labels: dict[str, str]) -> str:
     script = f"""
-    const {{ filled }} = require({json.dumps(str(ROOT / "sidelight/fill_runbook.js"))});
+    const {{ filled }} = require({json.dumps(str(ROOT / "sidelight/runbooks/fill_runbook.js"))});
     process.stdout.write(filled({json.dumps(query)}, {json.dumps(labels)}, ["cluster", "namespace"]));
     """
     return subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True, timeout=30).stdout

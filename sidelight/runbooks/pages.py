@@ -53,7 +53,7 @@ def _page(title: str, text: str, settings: Settings) -> str:
     parts = _FENCE.split(text)  # every second one is a block of code
     parts[::2] = [_linked(_numbered(part, settings)) for part in parts[::2]]
     body = MarkdownIt("commonmark", {"html": True}).enable("table").render("".join(parts))
-    script = files("sidelight").joinpath("fill_runbook.js").read_text("utf-8")
+    script = files("sidelight.runbooks").joinpath("fill_runbook.js").read_text("utf-8")
     identity = escape(json.dumps([label for label in settings.alerting.group_by if label != "job"]))
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'

@@ -1,0 +1,1 @@
+"""The runbooks as web pages, with the numbers from the settings."""
