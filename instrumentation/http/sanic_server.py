@@ -7,7 +7,6 @@ messages on their way through the layers, at whose end it is written to the stre
 from __future__ import annotations
 
 import asyncio
-import logging
 from asyncio import CancelledError
 from contextvars import ContextVar
 from functools import cache
@@ -18,6 +17,7 @@ from urllib.parse import unquote
 
 from instrumentation.http.frameworks.interface import EXCHANGE
 from instrumentation.http.sizes import MARK, Moved
+from instrumentation.log_once import LogOnce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     Handle = Callable[[Any], Awaitable[None]]
 
-_log = logging.getLogger("instrumentation")
 _current: ContextVar[Exchange] = ContextVar("sidelight_sanic_exchange")
 
 
@@ -42,7 +41,7 @@ class SanicServer:
         self._enter: ASGIApp | None = None
         self._method: object = None
         self._lifespan: _Lifespan | None = None
-        self._has_warned = False
+        self._log_once = LogOnce()
         app.register_listener(self._start, "before_server_start")
         app.register_listener(self._stop, "after_server_stop")
 
@@ -83,9 +82,10 @@ class SanicServer:
             return False
         is_known = hasattr(stream, "response_func")
         is_probe = hasattr(stream, "sanic_app")
-        if not (is_known or is_probe or self._has_warned):
-            self._has_warned = True
-            _log.warning("requests over HTTP/3 are not observed: this version of Sanic answers them in another way")
+        if not (is_known or is_probe):
+            self._log_once(
+                "requests over HTTP/3 are not observed, because this version of Sanic answers them in another way"
+            )
         return is_known
 
     async def _start(self, app: Any) -> None:
