@@ -14,7 +14,7 @@ SPEEDUPS := speedups/pyproject.toml speedups/setup.py $(wildcard speedups/*.c sp
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup tools format lint types test fuzz demo site docs build alerts dashboards collector chart page bench mutants soak compat cluster check dist wheels sbom audit constraints clean
+.PHONY: help setup tools format lint types test fuzz demo site docs build alerts dashboards collector chart page bench mutants soak compat cluster check dist charts wheels sbom audit constraints clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ dist: setup ## Build wheels and sdists of the three distributions into dist/.
 	@$(BIN)/python -m build --no-isolation --outdir dist .
 	@$(BIN)/python -m build --no-isolation --outdir dist stack
 	@sh requirements/compiler.sh $(VENV) $(BIN)/python -m build --no-isolation --outdir dist speedups
+
+charts: setup ## Package both charts into dist/, for `helm push` or a chart repository.
+	@"$$($(BIN)/python -c 'from sidelight.toolchain import tool; print(tool("helm"))')" package helm/sidelight helm/sidelight-sidecar --destination dist
 
 RELEASE := $(VENV)-release
 $(RELEASE)/.ready: requirements/release.txt requirements/constraints.txt requirements/bootstrap.sh

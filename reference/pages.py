@@ -113,6 +113,13 @@ OWN_VARIABLES = {
     "GRAFANA_USER": "or a user of Grafana",
     "GRAFANA_PASSWORD": "and their password",
     "GRAFANA_PASSWORD_FILE": "or a file that contains it",
+    "RULER_URL": "the Mimir or Cortex to which `sidelight upload` sends the rules",
+    "RULER_TENANT": "its tenant, sent as `X-Scope-OrgID`",
+    "RULER_TOKEN": "its token, if it asks for one",
+    "RULER_TOKEN_FILE": "or a file that contains it",
+    "RULER_USER": "or a user",
+    "RULER_PASSWORD": "and their password",
+    "RULER_PASSWORD_FILE": "or a file that contains it",
     "PROMETHEUS_MULTIPROC_DIR": "the folder of prometheus_client's multiprocess mode, which sums its metrics over workers",
 }
 """The variables that are not OpenTelemetry's, and what each is."""

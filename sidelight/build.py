@@ -15,6 +15,8 @@ import collector
 import dashboards
 from instrumentation.errors import SidelightError
 from sidelight.chart import chart_files, dashboard_files
+from sidelight.chart.manifests import FOLDER as MANIFESTS
+from sidelight.chart.manifests import manifests
 from sidelight.chart.sidecar import sidecar_chart_files
 from sidelight.data_files import chart_folder, sidecar_chart_folder
 from sidelight.runbooks.pages import FOLDER, runbook_pages
@@ -98,6 +100,23 @@ class Change:
     verdict: str
 
 
+def build_manifests(settings: Settings, output: Path, namespace: str, values: Sequence[Path]) -> list[Change]:
+    """Write the chart's objects as plain manifests; those of an earlier build that are no longer there are removed.
+
+    Raises:
+        SidelightError: As ``manifests``, and ``output_unwritable``.
+    """
+    chart = {
+        path.removeprefix(f"{_CHART}/"): text
+        for path, text in _chart(settings).items()
+        if path.startswith(f"{_CHART}/")
+    }
+    files = manifests(chart, namespace, values)
+    written = write(files, output)
+    with _writing():
+        return [*written, *_clear(output, (MANIFESTS,), files)]
+
+
 def build(settings: Settings, output: Path, parts: Iterable[str] = tuple(PARTS)) -> list[Change]:
     """Write the files of some parts to a folder; if any text cannot be made, nothing is written.
 
@@ -109,7 +128,9 @@ def build(settings: Settings, output: Path, parts: Iterable[str] = tuple(PARTS))
     made = [part.files(settings, rule_groups) for part in chosen]
     written = [change for files in made for change in write(files, output)]
     with _writing():
-        removed = [change for part, files in zip(chosen, made, strict=True) for change in _clear(output, part, files)]
+        removed = [
+            change for part, files in zip(chosen, made, strict=True) for change in _clear(output, part.owned, files)
+        ]
     return written + removed
 
 
@@ -136,7 +157,7 @@ def _writing() -> Iterator[None]:
 
 def _part(name: str) -> Part:
     if name not in PARTS:
-        raise SidelightError(f"build: got {name!r}; give one of {', '.join(PARTS)}.", code="part_unknown")
+        raise SidelightError(f"build: got {name!r}; give one of {', '.join([*PARTS, MANIFESTS])}.", code="part_unknown")
     return PARTS[name]
 
 
@@ -158,9 +179,9 @@ def _put(output: Path, path: str, text: str) -> Change:
     return Change(path=path, verdict="written")
 
 
-def _clear(output: Path, part: Part, files: Files) -> Iterator[Change]:
+def _clear(output: Path, owned: Iterable[str], files: Files) -> Iterator[Change]:
     """Remove files of an earlier build that this one did not write."""
-    for folder in part.owned:
+    for folder in owned:
         for found in sorted((output / folder).rglob("*")):
             path = found.relative_to(output).as_posix()
             if found.is_file() and path not in files:

@@ -24,6 +24,7 @@ from sidelight.commands.export import export
 from sidelight.commands.init import init
 from sidelight.commands.publish import publish
 from sidelight.commands.tools import tools
+from sidelight.commands.upload import upload
 from sidelight.commands.view import view
 
 app = typer.Typer(
@@ -50,7 +51,7 @@ def options(
     del version
 
 
-for command in (build, check, init, tools, publish, export, view, demo):
+for command in (build, check, init, tools, publish, upload, export, view, demo):
     app.command()(command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(slo.app, name="slo")

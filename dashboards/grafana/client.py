@@ -7,73 +7,52 @@ Statuses and messages come from Grafana's source (``pkg/api/folder.go``, ``pkg/a
 from __future__ import annotations
 
 import json
-import os
 import re
-import ssl
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
-import httpx
-import stamina
-
-from instrumentation.errors import SidelightError
+from alerts.web_api import Server, WebApi, WebApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import httpx
+
     Echo = Callable[[str], object]
     Query = Mapping[str, str | int | Sequence[str]]
 
-_LONGEST_WAIT = 30.0  # seconds; if a server asks for more, the request fails at once
 _PAUSE = 5.0  # seconds between two checks whether new permissions apply
 _PAGE, _PAGES = 1000, 1000  # results per page of a search, and how many searches at most
-_TRANSIENT = frozenset({429, 502, 503, 504})
 _EXISTS = frozenset({409, 412})  # by uid or title; the status depends on Grafana's version
 _ABSENT = frozenset({403, 404})  # Grafana answers 403 instead of 404, except to Admins
-_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # OpenSSL's X509_V_ERR codes
 _NOT_YET = frozenset({403, 404, 500})  # for a new folder; before version 11, 500 if it may not be read
 _RIGHTS = "give it the role Editor, or the permission Edit on the folder"
 
 
-class PublishError(SidelightError):
+class PublishError(WebApiError):
     """Publishing failed; ``details["published"]`` names the dashboards published before the failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grafana:
+class Grafana(Server):
     """A Grafana server and how to connect to it.
 
     Attributes:
-        url: Its address, possibly with a path, without a trailing slash.
-        token: A service account's token; empty if user and password are given.
-        user: For basic authentication.
-        password: For basic authentication.
-        transport: The HTTP transport; httpx's own by default.
-        timeout: Time limit in seconds for connecting, and between two bytes of a response.
-        attempts: Maximum number of attempts for a request that fails temporarily.
         patience: Seconds to wait until the permissions of a newly created folder apply.
         sleep: The sleep function.
     """
 
-    url: str
-    token: str = field(default="", repr=False)
-    user: str = ""
-    password: str = field(default="", repr=False)
-    transport: httpx.BaseTransport | None = None
-    timeout: float = 10.0
-    attempts: int = 4
+    KIND = "grafana"
+    ERROR = PublishError
+    EXAMPLE = "https://grafana.example"
+
     patience: float = 90.0  # Grafana caches permissions for up to 60 s
     sleep: Callable[[float], object] = time.sleep
-
-    @property
-    def credentials(self) -> str:
-        """The kind of credentials, for messages."""
-        return "user" if self.user else "token"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,29 +122,13 @@ class Session:
 
     def __init__(self, grafana: Grafana) -> None:
         self._grafana = grafana
-        bearer = {} if grafana.user else {"Authorization": f"Bearer {grafana.token}"}
-        try:
-            self._client = httpx.Client(
-                base_url=grafana.url,
-                auth=(grafana.user, grafana.password) if grafana.user else None,
-                headers={"Accept": "application/json", **bearer},
-                timeout=grafana.timeout,
-                transport=grafana.transport,
-            )
-        except OSError as error:  # httpx reads the file named by SSL_CERT_FILE here
-            variable = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
-            reason = error.strerror or error
-            problem = f"got {os.environ.get(variable)!r} ({reason}); give a file of certificates in PEM form"
-            raise PublishError(f"{variable}: {problem}.", code="grafana_certificate") from error
-        except (ValueError, httpx.InvalidURL, ImportError):  # each contains the address, which may contain a password
-            problem = "the address of the proxy is not valid; give one such as http://proxy:3128"
-            raise PublishError(f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: {problem}.", code="proxy_invalid") from None
+        self._api = WebApi(grafana, "application/json")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._api.close()
 
     # --- Folders ------------------------------------------------------------------------------------------------------
 
@@ -334,37 +297,11 @@ class Session:
 
     def _send(self, method: str, path: str, body: object = None, query: Query | None = None) -> httpx.Response:
         """Grafana's response; a response that is not from Grafana is an error."""
-        response = self._answer(method, path, body, query)
-        status = response.status_code
-        if response.has_redirect_location:
-            raise self._redirected(response)
-        if status == HTTPStatus.UNAUTHORIZED:
+        response = self._api.send(method, path, json=body, query=query)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
             raise self._unauthorized(response)
-        if status in _TRANSIENT:
-            raise self._error(f"keeps answering {status}; try again later", "grafana_unavailable", status=status)
         if not isinstance(_json(response), dict | list):
             raise self._not_grafana(response)
-        return response
-
-    def _answer(self, method: str, path: str, body: object, query: Query | None) -> httpx.Response:
-        retry = stamina.RetryingCaller(attempts=self._grafana.attempts, timeout=None)
-        try:
-            return retry(_pause, self._once, method, path, body, query)
-        except _TransientStatusError as error:
-            return error.response
-        except httpx.TimeoutException as error:
-            problem = f"did not answer within {self._grafana.timeout:g} s"
-            raise self._unreachable(problem) from error
-        except httpx.HTTPError as error:
-            certificate = _bad_certificate(error)
-            if certificate:
-                raise self._untrusted(certificate) from error
-            raise self._unreachable(f"cannot be reached ({error})") from error
-
-    def _once(self, method: str, path: str, body: object, query: Query | None) -> httpx.Response:
-        response = self._client.request(method, path, json=body, params=query)
-        if response.status_code in _TRANSIENT:
-            raise _TransientStatusError(response)
         return response
 
     # --- Errors -------------------------------------------------------------------------------------------------------
@@ -373,7 +310,7 @@ class Session:
         if not response.is_success:
             raise self._refused(response, what, code=code)
 
-    def _refused(self, response: httpx.Response, what: str, *, code: str, advice: str = "") -> PublishError:
+    def _refused(self, response: httpx.Response, what: str, *, code: str, advice: str = "") -> WebApiError:
         status, reason = response.status_code, _reason(response)
         if _is_over_quota(response):
             code, advice = "grafana_quota_reached", "delete dashboards, or raise Grafana's quota"
@@ -381,35 +318,14 @@ class Session:
             code, advice = "grafana_token_refused", f"the {self._grafana.credentials} lacks a permission: {_RIGHTS}"
         elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             advice = "see Grafana's log; one possible cause is a read-only database"
-        return self._error(f"refused {what}: {reason}{advice and f'; {advice}'}", code, status=status)
+        return self._api.refusal(f"refused {what}: {reason}{advice and f'; {advice}'}", code, status=status)
 
-    def _not_searched(self, response: httpx.Response) -> PublishError:
+    def _not_searched(self, response: httpx.Response) -> WebApiError:
         if response.is_success or response.status_code == HTTPStatus.NOT_FOUND:
             return self._not_grafana(response)
         return self._refused(response, "to search folders and dashboards", code="search_refused")
 
-    def _unreachable(self, problem: str) -> PublishError:
-        return self._error(f"{problem}; check the address and the network", "grafana_unreachable")
-
-    def _untrusted(self, certificate: ssl.SSLCertVerificationError) -> PublishError:
-        problem = f"shows a certificate that is not trusted ({certificate.verify_message})"
-        if certificate.verify_code in _UNKNOWN_AUTHORITY:
-            problem += "; if an internal authority signed it, set SSL_CERT_FILE to that authority's certificate"
-        return self._error(problem, "grafana_certificate")
-
-    def _redirected(self, response: httpx.Response) -> PublishError:
-        asked = response.request.url.path
-        target = urlsplit(urljoin(str(response.request.url), response.headers["Location"]))
-        place = f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"  # a query may contain secrets
-        api = asked.removeprefix(urlsplit(self._grafana.url).path)
-        if place.endswith(api):
-            advice = f"use {place.removesuffix(api)} as the address"
-        else:
-            advice = "use an address at which Grafana itself answers, not a login page"
-        problem = f"redirects {asked} to {place}; {advice}"
-        return self._error(problem, "grafana_redirects", status=response.status_code)
-
-    def _unauthorized(self, response: httpx.Response) -> PublishError:
+    def _unauthorized(self, response: httpx.Response) -> WebApiError:
         status, reason = response.status_code, _reason(response)
         if "basic" in response.headers.get("WWW-Authenticate", "").lower() and not self._grafana.user:
             problem = f"requires user and password ({reason}); set GRAFANA_USER and GRAFANA_PASSWORD"
@@ -417,52 +333,16 @@ class Session:
             problem = f"does not accept the user or the password ({reason})"
         else:
             problem = f"does not accept the token ({reason}); use the token of a service account with the role Editor"
-        return self._error(problem, "grafana_token_refused", status=status)
+        return self._api.refusal(problem, "grafana_token_refused", status=status)
 
-    def _not_grafana(self, response: httpx.Response) -> PublishError:
+    def _not_grafana(self, response: httpx.Response) -> WebApiError:
         method, path, status = response.request.method, response.url.path, response.status_code
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED}:
             problem = f"refused {method} {path} before it reached Grafana; a proxy may not allow writing"
-            return self._error(problem, "grafana_proxy_refused", status=status)
+            return self._api.refusal(problem, "grafana_proxy_refused", status=status)
         problem = f"does not answer {path} like Grafana"
         advice = "use the address of Grafana's start page, including its path but without /d/"
-        return self._error(f"{problem}; {advice}", "not_grafana", status=status)
-
-    def _error(self, problem: str, code: str, *, status: int | None = None) -> PublishError:
-        told = "" if status is None else f" ({status})"
-        details = {"url": self._grafana.url, "status": status}
-        return PublishError(f"{self._grafana.url} {problem}{told}.", code=code, details=details)
-
-
-class _TransientStatusError(Exception):
-    """A response with a status that may be temporary."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__()
-        self.response = response
-
-
-def _pause(error: Exception) -> bool | float:
-    """Tells stamina after a failure whether to retry, or after how many seconds."""
-    if isinstance(error, _TransientStatusError):
-        asked = _retry_after(error.response)
-        if asked is None:
-            return True
-        return asked if asked <= _LONGEST_WAIT else False
-    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not _bad_certificate(error)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    with suppress(ValueError):  # for a date or nonsense, stamina's own pauses are used
-        return max(0.0, float(response.headers.get("retry-after", "")))
-    return None
-
-
-def _bad_certificate(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """The certificate error behind an error of httpx, which itself only has a text."""
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error
+        return self._api.refusal(f"{problem}; {advice}", "not_grafana", status=status)
 
 
 def _is_over_quota(response: httpx.Response) -> bool:

@@ -8,11 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import httpx
-
 from dashboards.grafana.additional import own_dashboards
 from dashboards.grafana.client import Grafana, PublishError, Session
-from dashboards.grafana.connection import URL_VARIABLE, check_address, grafana_from
 from dashboards.grafana.plan import Publication, planned
 from dashboards.pages import every_dashboard
 from instrumentation.version import __version__
@@ -22,12 +19,12 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from dashboards.grafana.client import Grafana
     from dashboards.grafana.plan import Change, Plan
     from instrumentation.settings import Settings
 
     Echo = Callable[[str], object]
 
+_URL = Grafana.variable("URL")
 _UID = r"[a-zA-Z0-9_-]{1,40}"  # Grafana's own rule
 
 
@@ -86,7 +83,7 @@ def publish(publication: Publication, grafana: Grafana, echo: Echo, mode: Mode |
             of ``Session``, with the names of the dashboards already published.
     """
     mode = mode or Mode()
-    check_address(grafana)
+    grafana.check()
     for name, dashboard in publication.dashboards.items():
         _check_dashboard(name, dashboard)
     _check_uids(publication)
@@ -203,13 +200,13 @@ def publish_from_environment(
             ``grafana_credentials_ambiguous``.
     """
     mode = mode or Mode()
-    url = environ.get(URL_VARIABLE, "").rstrip("/")
+    url = environ.get(_URL, "").rstrip("/")
     if not url and mode == Mode():
-        echo(f"{URL_VARIABLE} is not set, so nothing is published.")
+        echo(f"{_URL} is not set, so nothing is published.")
         return 0
     if not url:
-        raise PublishError(f"{URL_VARIABLE} is not set; give the address of a Grafana.", code="grafana_url_missing")
-    outcome = publish(publication_of(settings), grafana_from(url, environ, transport), echo, mode)
+        raise PublishError(f"{_URL} is not set; give the address of a Grafana.", code="grafana_url_missing")
+    outcome = publish(publication_of(settings), Grafana.from_environment(url, environ, transport), echo, mode)
     for note in _notes(settings, url, outcome.pages):
         echo(note)
     if mode.check:
@@ -244,7 +241,7 @@ def _notes(settings: Settings, url: str, pages: str) -> Iterator[str]:
             " set dashboards.owner or service.name."
         )
     if pages and pages != url:
-        yield f"note: Grafana's pages are at {pages}; set {URL_VARIABLE} to that address."
+        yield f"note: Grafana's pages are at {pages}; set {_URL} to that address."
     if pages and pages != settings.dashboards.base_url:
         given = settings.dashboards.base_url
         links = f"alerts link to {given}" if given else "alerts have no link to a dashboard"

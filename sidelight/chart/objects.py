@@ -49,6 +49,12 @@ def pod_monitor_values(settings: Settings) -> Block:
         + (f" Off here, because the sidecars push with {settings.collector.metrics}." if pushed else ""),
         members=(
             Value(key="enabled", default=False, schema={"const": False}) if pushed else flag("enabled", default=False),
+            Value(
+                key="kind",
+                default="PodMonitor",
+                schema={"enum": ["PodMonitor", "VMPodScrape"]},
+                note="VMPodScrape needs the operator of VictoriaMetrics; collectorMonitor has the same kind.",
+            ),
             labels("labels"),
             Value(
                 key="jobLabel",

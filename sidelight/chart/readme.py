@@ -18,10 +18,10 @@ Installs what `sidelight build` generates from `sidelight.yaml` into a cluster:
 
 | object | purpose | value |
 | --- | --- | --- |
-| PrometheusRule, or a ConfigMap without the Prometheus Operator | recording rules and alerts | `rules`, `alerts` |
+| PrometheusRule, VMRule, or a ConfigMap without an operator | recording rules and alerts | `rules`, `alerts` |
 | one ConfigMap per dashboard | loaded by Grafana's sidecar | `dashboards` |
-| PodMonitor (off by default) | scrapes the services' pods | `podMonitor` |
-| PodMonitor (off by default) | scrapes the collectors' own metrics | `collectorMonitor` |
+| PodMonitor or VMPodScrape (off by default) | scrapes the services' pods | `podMonitor` |
+| PodMonitor or VMPodScrape (off by default) | scrapes the collectors' own metrics | `collectorMonitor` |
 | AlertmanagerConfig (off by default) | routes and receivers of alerts | `alertmanagerConfig` |
 | Deployment, Service, ConfigMap, ServiceAccount, HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy (off by default) | \
 the gateway for traces and pushed metrics | `gateway` |

@@ -144,8 +144,9 @@ def rules_values(settings: Settings, every: Sequence[RuleGroup]) -> Block:
             Value(
                 key="kind",
                 default="PrometheusRule",
-                schema={"enum": ["PrometheusRule", "ConfigMap"]},
-                note="PrometheusRule needs the Prometheus Operator. Mount a ConfigMap yourself and list it in rule_files.",
+                schema={"enum": ["PrometheusRule", "VMRule", "ConfigMap"]},
+                note="PrometheusRule needs the Prometheus Operator, VMRule the operator of VictoriaMetrics. Mount a ConfigMap yourself and list "
+                "it in rule_files.",
             ),
             labels("labels", "Labels on the object; kube-prometheus-stack selects {release: <its release>}."),
             annotated("annotations"),

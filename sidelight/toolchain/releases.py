@@ -208,6 +208,14 @@ RELEASES = (
         on_demand=True,
     ),
     Release(
+        name="docker-registry",
+        version="2.8.2",
+        serves=("2.8", "3"),
+        programs=(Program(name="docker-registry", files=("docker-registry",)),),
+        sources=(Debian(package="docker-registry"),),
+        on_demand=True,
+    ),
+    Release(
         name="postgresql",
         version="15",
         serves=("13", "19"),

@@ -1,14 +1,26 @@
-{{/* The four includes, and what they share. Each takes the root context of the chart that includes it. */}}
+{{/* The four includes, and what they share. Each takes the root context of the chart that includes it, or, if that chart depends on
+     this one under an alias, (dict "root" . "alias" "<alias>"). */}}
+
+{{/* The values of this dependency, as JSON. */}}
+{{- define "sidelight-sidecar.own" -}}
+{{- $root := .root | default . -}}
+{{- $alias := .alias | default "sidelight-sidecar" -}}
+{{- if not (hasKey $root.Values $alias) -}}
+{{- fail (printf "%s: got no values. If the dependency sidelight-sidecar has an alias, include with (dict \"root\" . \"alias\" \"<alias>\")." $alias) -}}
+{{- end -}}
+{{- index $root.Values $alias | toJson -}}
+{{- end -}}
 
 {{- define "sidelight-sidecar.configMap" -}}
+{{- $root := .root | default . -}}
 apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ include "sidelight-sidecar.name" . | quote }}
-  namespace: {{ .Release.Namespace | quote }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
-    app.kubernetes.io/instance: {{ .Release.Name | quote }}
-    app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+    app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
+    app.kubernetes.io/managed-by: {{ $root.Release.Service | quote }}
     app.kubernetes.io/part-of: sidelight
 data:
   sidecar.yaml: | {{- include "sidelight-sidecar.config" . | nindent 4 }}
@@ -28,24 +40,27 @@ data:
 {{- end -}}
 
 {{- define "sidelight-sidecar.volumes" -}}
+{{- $own := include "sidelight-sidecar.own" . | fromJson -}}
+{{- $path := printf "%s.queueSizeLimit" (.alias | default "sidelight-sidecar") -}}
 - name: sidelight-config
   configMap: {name: {{ include "sidelight-sidecar.name" . | quote }}}
 - name: sidelight-queue
-  emptyDir: {sizeLimit: {{ include "sidelight-sidecar.quantity" (dict "path" "sidelight-sidecar.queueSizeLimit" "given" (index .Values "sidelight-sidecar").queueSizeLimit) | quote }}}
+  emptyDir: {sizeLimit: {{ include "sidelight-sidecar.quantity" (dict "path" $path "given" $own.queueSizeLimit) | quote }}}
 {{- end -}}
 
 {{- define "sidelight-sidecar.name" -}}
-{{- printf "%s-collector" .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- printf "%s-%s" (.root | default .).Release.Name (.alias | default "collector") | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "sidelight-sidecar.native" -}}
-{{- $native := (index .Values "sidelight-sidecar").native | toString -}}
-{{- eq $native "auto" | ternary (semverCompare ">=1.29.0-0" .Capabilities.KubeVersion.Version | toString) $native -}}
+{{- $native := (include "sidelight-sidecar.own" . | fromJson).native | toString -}}
+{{- eq $native "auto" | ternary (semverCompare ">=1.29.0-0" (.root | default .).Capabilities.KubeVersion.Version | toString) $native -}}
 {{- end -}}
 
 {{- define "sidelight-sidecar.container" -}}
-{{- $own := index .Values "sidelight-sidecar" -}}
-{{- $memory := dict "path" "sidelight-sidecar.memory" "given" $own.memory -}}
+{{- $own := include "sidelight-sidecar.own" . | fromJson -}}
+{{- $alias := .alias | default "sidelight-sidecar" -}}
+{{- $memory := dict "path" (printf "%s.memory" $alias) "given" $own.memory -}}
 name: sidelight-collector
 image: {{ $own.image | quote }}
 args: ["--config=/etc/sidelight/sidecar.yaml"]
@@ -57,7 +72,7 @@ securityContext:
   capabilities: {drop: [ALL]}
   seccompProfile: {type: RuntimeDefault}
 resources:
-  requests: {cpu: {{ include "sidelight-sidecar.quantity" (dict "path" "sidelight-sidecar.cpuRequest" "given" $own.cpuRequest) | quote }}, memory: {{ include "sidelight-sidecar.quantity" $memory | quote }}}
+  requests: {cpu: {{ include "sidelight-sidecar.quantity" (dict "path" (printf "%s.cpuRequest" $alias) "given" $own.cpuRequest) | quote }}, memory: {{ include "sidelight-sidecar.quantity" $memory | quote }}}
   limits: {memory: {{ include "sidelight-sidecar.quantity" $memory | quote }}}
 ports:
   - {name: otelcol-metrics, containerPort: 8888}
@@ -78,7 +93,7 @@ env:
   - name: NODE_NAME
     valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
   - name: OTEL_SERVICE_NAME
-    value: {{ $own.serviceName | default .Release.Name | quote }}
+    value: {{ $own.serviceName | default (.root | default .).Release.Name | quote }}
   - name: SIDELIGHT_SERVICE_PORT
     value: {{ $own.servicePort | quote }}
   {{- include "sidelight-sidecar.memoryEnvironment" $memory | nindent 2 }}

@@ -29,6 +29,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The operator whose objects are of this kind, and how it spells relabeling, as JSON. */}}
+{{- define "sidelight.operatorOf" -}}
+{{- if hasPrefix "VM" . -}}
+{{- toJson (dict "kind" . "api" "operator.victoriametrics.com/v1beta1" "of" "VictoriaMetrics operator" "relabelings" "relabelConfigs" "metricRelabelings" "metricRelabelConfigs") -}}
+{{- else -}}
+{{- toJson (dict "kind" . "api" "monitoring.coreos.com/v1" "of" "Prometheus Operator" "relabelings" "relabelings" "metricRelabelings" "metricRelabelings") -}}
+{{- end -}}
+{{- end -}}
+
 {{/* An object's metadata. Takes: root, name, and optionally labels and annotations of its own. */}}
 {{- define "sidelight.metadata" -}}
 name: {{ .name | quote }}

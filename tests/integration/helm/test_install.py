@@ -92,6 +92,12 @@ MISSING = {
         "rules": {"kind": "ConfigMap"},
         "collectorMonitor": {"enabled": True},
     },
+    "rules.kind: got VMRule, and the cluster has no kind VMRule of operator.victoriametrics.com/v1beta1; "
+    "install the VictoriaMetrics operator, or set rules.kind=ConfigMap.": {"rules": {"kind": "VMRule"}},
+    "podMonitor.enabled: got true, and the cluster has no kind VMPodScrape": {
+        "rules": {"kind": "ConfigMap"},
+        "podMonitor": {**SELECTED, "kind": "VMPodScrape"},
+    },
     "alertmanagerConfig.enabled: got true, and the cluster has no kind AlertmanagerConfig of "
     "monitoring.coreos.com/v1alpha1": {"rules": {"kind": "ConfigMap"}, "alertmanagerConfig": {"enabled": True}},
     "gateway.kind: got OpenTelemetryCollector, and the cluster has no kind OpenTelemetryCollector of "
