@@ -28,7 +28,8 @@ def as_text(report: Report) -> str:
 def _summary(report: Report) -> str:
     """How many files were checked and left, and how many findings there are."""
     checked = ", ".join(kind.counted(number) for kind, number in sorted(report.files.items()))
-    left = [f"{len(report.left)} not checked"] if report.left else []
+    unchecked = len(report.left) + report.unread
+    left = [f"{unchecked} not checked"] if unchecked else []
     left += [f"{report.others} neither YAML nor JSON"] if report.others else []
     counts = {severity: sum(finding.check.severity is severity for finding in report.findings) for severity in Severity}
     found = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count)

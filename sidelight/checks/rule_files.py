@@ -158,6 +158,7 @@ _DURATION_KEYS = {"interval", "query_offset", "for", "keep_firing_for"}
 _TYPES = {str: "a string", int: "a number", dict: "a mapping", list: "a list"}
 _ANNOTATIONS = ("summary", "description", "runbook_url")
 _LONGEST_INTERVAL = 300  # seconds; Prometheus' lookback for samples
+_LONGEST_DURATION = (2**63 - 1) / 1e9  # seconds; Prometheus counts nanoseconds in 64 bits
 _UNIT_SECONDS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
 _DURATION = re.compile(r"(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?", re.ASCII)
 _LEVELLED = re.compile(r"\w*:\w+:\w+")
@@ -272,7 +273,7 @@ def _inside_group(document: Document, place: Place, name: str, group: dict[str, 
     if isinstance(labels := group.get("labels"), dict) and "__name__" in labels:
         yield document.finding(SCHEMA, (*place, "labels"), name, "a label must not be named '__name__'", "rename it")
     for index, rule in enumerate(group["rules"] if isinstance(group.get("rules"), list) else ()):
-        if not isinstance(rule, dict):
+        if not isinstance(rule, dict) and (rule is not None or document.is_resource):
             yield document.finding(SCHEMA, (*place, "rules", index), name, "a rule is not a mapping", "give a mapping")
     interval = group.get("interval")
     if isinstance(interval, str) and (seconds_of(interval) or 0) > _LONGEST_INTERVAL:
@@ -295,7 +296,9 @@ def _faults_of_value(
             yield f"{key} is not a string", "give a string, in quotes"
         elif key in _DURATION_KEYS and value != 0:
             yield f"{key} is {value!r}", "give a duration, such as 5m"
-    elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+    elif not isinstance(value, (int, float) if wanted is int else wanted) or (
+        wanted is int and isinstance(value, bool)
+    ):
         yield f"{key} is not {_TYPES[wanted]}", f"give {_TYPES[wanted]}"
     elif key in _DURATION_KEYS and isinstance(value, str) and seconds_of(value) is None:
         yield f"{key} is {value!r}", "give a duration, such as 5m"
@@ -311,7 +314,8 @@ def seconds_of(text: str) -> float | None:
         return 0.0
     if not text or not _DURATION.fullmatch(text):
         return None
-    return float(sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[a-z])", text)))
+    seconds = float(sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[a-z])", text)))
+    return seconds if seconds <= _LONGEST_DURATION else None
 
 
 def _schema(rule: Rule, world: World) -> Iterator[Finding]:
