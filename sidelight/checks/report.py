@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from instrumentation.version import __version__
 from sidelight.checks.finding import Severity
+from sidelight.checks.reasons import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,9 @@ _HOME = "https://sidelight.example"
 def as_text(report: Report) -> str:
     """One line per finding and per file that was not checked, and a summary."""
     left = [f"{each.path}: not checked: {each.reason}" for each in report.left]
-    return "\n".join([*map(str, report.findings), *left, _summary(report)])
+    worst = min(report.findings, key=lambda finding: finding.check.severity.rank, default=None)
+    help_ = [f"`sidelight check --explain {worst.check.name}` says why, and how to disable it."] if worst else []
+    return "\n".join([*map(str, report.findings), *left, *help_, _summary(report)])
 
 
 def _summary(report: Report) -> str:
@@ -46,6 +49,8 @@ def as_sarif(findings: Iterable[Finding], checks: Iterable[Check]) -> str:
         {
             "id": check.name,
             "shortDescription": {"text": f"Finds {check.finds}."},
+            "fullDescription": {"text": REASONS[check.name]},
+            "help": {"text": f"Run: sidelight check --explain {check.name}"},
             "defaultConfiguration": {"level": check.severity.value},
         }
         for check in checks
