@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, get_origin
 
 from alerts import every_alert, groups
@@ -26,9 +25,9 @@ from instrumentation.settings.faults import allowed_text, is_mapping, section_of
 from instrumentation.settings.opentelemetry import VARIABLES
 from instrumentation.settings.signal_alerts import Example, SignalAlert, SignalOverride
 from reference.behaviours import GROUPS, behaviours
-from reference.check_examples import EXAMPLES
 from reference.compatibility import compatibility
 from sidelight.checks import CHECKS
+from sidelight.checks.explanations import explanation
 from sidelight.checks.other_linters import LEFT
 
 if TYPE_CHECKING:
@@ -257,35 +256,19 @@ def _checks_page() -> str:
 
 
 def _linked(check: Check) -> str:
-    """A check's name, with a link to its example."""
+    """A check's name, with a link to its explanation."""
     anchor = check.name.replace("/", "")
-    return f"[`{check.name}`](check-examples.md#{anchor})" if check.name in EXAMPLES else f"`{check.name}`"
+    return f"[`{check.name}`](check-examples.md#{anchor})"
 
 
 def _check_examples_page() -> str:
     return _page(
-        "Examples of the checks",
-        "For each check, lines that it reports, and how to write them. To disable a check for a rule or a file, add a comment "
-        "such as `# sidelight disable promql/regexp` or `# sidelight file/disable promql/regexp` ([how to]"
-        "(../how-to/check-your-files.md#disable-a-check)); for JSON files, use `--disable`. The checks of a running "
-        "Prometheus, `online/...`, have no examples here.",
-        *(block for check in CHECKS if check.name in EXAMPLES for block in _check_example(check)),
+        "The checks one by one",
+        "For each check: what it finds, why, lines that it reports and how to write them, what `sidelight check --fix` does, and how to "
+        "disable it ([more](../how-to/check-your-files.md#disable-a-check)). `sidelight check --explain promql/rate` prints the same. The "
+        "checks of a running Prometheus, `online/...`, have no example lines.",
+        *(block for check in CHECKS for block in explanation(check)),
     )
-
-
-def _check_example(check: Check) -> Iterator[str]:
-    wrong, right, says = EXAMPLES[check.name]
-    changed = [
-        line if len(line) <= _LONGEST_EXAMPLE else f"{line[:_LONGEST_EXAMPLE]} ..."
-        for line in unified_diff(wrong.splitlines(), right.splitlines(), n=0, lineterm="")
-        if not line.startswith(("---", "+++", "@@"))
-    ]
-    yield f"## {check.name}"
-    yield f'It finds {check.finds} ({check.severity}): "{says}".'
-    yield "\n".join(["```diff", *(changed[:_MOST_LINES]), *(["..."] if len(changed) > _MOST_LINES else []), "```"])
-
-
-_LONGEST_EXAMPLE, _MOST_LINES = 160, 14  # characters, lines
 
 
 def _peers(names: str) -> str:

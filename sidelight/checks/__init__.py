@@ -56,12 +56,14 @@ class Report:
         files: How many files were read, by kind; a file with several kinds counts for each.
         left: The YAML and JSON files in folders that were not checked, and why.
         others: How many other files are in these folders.
+        unread: How many files were not checked because they have the finding file/parse.
     """
 
     findings: list[Finding]
     files: Counter[Kind]
     left: list[Left]
     others: int
+    unread: int = 0
 
 
 def find(
@@ -94,6 +96,7 @@ def find(
         files=counted(found.documents),
         left=found.left,
         others=found.others,
+        unread=len({each.path for each in found.findings} - {each.path for each in found.documents}),
     )
 
 

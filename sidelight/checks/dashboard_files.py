@@ -476,9 +476,10 @@ def _unknown_units(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding
         place: Place = ("fieldConfig", "defaults", "unit")
         unit = _inside(panel.data, *map(str, place))
         if isinstance(unit, str) and (better := meant(unit)):
-            yield dashboard.document.finding(
-                UNKNOWN_UNIT, (*panel.place, *place), panel.title, f"has the unit {unit!r}", f"write {better!r}"
-            )
+            document, place = dashboard.document, (*panel.place, *place)
+            found = document.finding(UNKNOWN_UNIT, place, panel.title, f"has the unit {unit!r}", f"write {better!r}")
+            is_certain = not better.startswith("percent")  # of a hundred, or of one
+            yield replace(document.located(found, place, (0, len(unit))), fix=better if is_certain else "")
 
 
 def _no_targets(dashboard: Dashboard, known: KnownSeries) -> Iterator[Finding]:

@@ -105,7 +105,9 @@ class Document:
         begin, end = (self._position(spot, value, offset) for offset in part)
         if begin is None or end is None:
             return finding
-        return replace(finding, line=begin[0], column=begin[1] + 1, end_line=end[0], end_column=end[1] + 1)
+        return replace(
+            finding, line=begin[0], column=begin[1] + 1, end_line=end[0], end_column=end[1] + 1, style=spot.style
+        )
 
     def _position(self, spot: Spot, value: str, offset: int) -> tuple[int, int] | None:
         """The line, from 1, and the column, from 0, of a position in a string; None if it is not known."""

@@ -126,6 +126,11 @@ PERFORMANCE = Check(
     finds="an aggregation that a recording rule already computes",
     pint="promql/performance",
 )
+FORMAT = Check(
+    name="promql/format",
+    severity=Severity.NOTE,
+    finds="an expression on one line that `promtool promql format` writes differently",
+)
 
 _RATES = {"rate", "irate", "increase"}
 _OF_COUNTERS = {
@@ -349,7 +354,7 @@ def _rates(node: Call, around: tuple[Node, ...], known: KnownSeries) -> Iterator
     if name not in _RATES:
         return
     of = node.args[0]
-    if isinstance(of, Subquery) and isinstance(bare(of.expr), Aggregation):
+    if isinstance(of, Subquery) and _sums_counters(bare(of.expr), known):
         message = f"{name}() of a sum: a restart of one instance looks like a jump"
         yield _problem(RATE, node, message, "sum the rates instead")
     if not isinstance(of, MatrixSelector) or not isinstance(of.selector, VectorSelector):
@@ -367,14 +372,14 @@ def _rates(node: Call, around: tuple[Node, ...], known: KnownSeries) -> Iterator
 
 def _is_sum(series: str, known: KnownSeries) -> bool:
     """Whether a recorded series adds up counters of several instances."""
-    for expression in known.recorded.get(series, ()):
-        top = bare(parsed(expression))
-        if isinstance(top, Aggregation) and top.op == "sum":
-            of = bare(top.expr)
-            counts = isinstance(of, VectorSelector) and known.is_counter(of.name)
-            if counts and not _is_each_instance(top):
-                return True
-    return False
+    return any(_sums_counters(bare(parsed(expression)), known) for expression in known.recorded.get(series, ()))
+
+
+def _sums_counters(node: Node, known: KnownSeries) -> bool:
+    if not isinstance(node, Aggregation) or node.op != "sum" or _is_each_instance(node):
+        return False
+    of = bare(node.expr)
+    return isinstance(of, VectorSelector) and known.is_counter(of.name)
 
 
 def _is_each_instance(aggregation: Aggregation) -> bool:
@@ -534,5 +539,5 @@ _BY_NODE: dict[type[Node], tuple[Callable[[Any, tuple[Node, ...], KnownSeries], 
 }
 CHECKS = (
     SYNTAX, UNREAD, IMPOSSIBLE, SERIES_NAME, REGEXP, COUNTER, RATE, WINDOW, DIVISION, FRAGILE, EDGE, FEATURES, LABEL_REPLACE,
-    GROUP_REFERENCE, OR_VECTOR, PERFORMANCE,
+    GROUP_REFERENCE, OR_VECTOR, PERFORMANCE, FORMAT,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,13 @@ class Check:
     dashboard_linter: str = ""
 
     @staticmethod
-    def known(names: Iterable[str], checks: Iterable[Check]) -> frozenset[str]:
+    def known(names: Iterable[str], checks: Iterable[Check], option: str = "--disable") -> frozenset[str]:
         """The names, if each is the name of a check.
+
+        Args:
+            names: The names.
+            checks: All checks.
+            option: The option that gives the names, for the message.
 
         Raises:
             SidelightError: ``check_unknown``.
@@ -58,8 +64,10 @@ class Check:
         every = {check.name for check in checks}
         for name in names:
             if name not in every:
+                near = get_close_matches(name, every, 1)
+                meant = f"did you mean {near[0]}? Give" if near else "give"
                 raise SidelightError(
-                    f"--disable: got {name!r}; give one of {', '.join(sorted(every))}.", code="check_unknown"
+                    f"{option}: got {name!r}; {meant} one of {', '.join(sorted(every))}.", code="check_unknown"
                 )
         return frozenset(names)
 
@@ -79,6 +87,7 @@ class Finding:
         end_line: The line on which that part ends.
         end_column: The column after it.
         fix: What to write there instead, if there is only one right answer.
+        style: The quote of the string that contains the part; empty if it is plain.
     """
 
     check: Check
@@ -91,6 +100,7 @@ class Finding:
     end_line: int = 0
     end_column: int = 0
     fix: str = ""
+    style: str = ""
 
     @property
     def sentence(self) -> str:

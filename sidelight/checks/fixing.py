@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 def fix(findings: Iterable[Finding]) -> int:
     """Change the files; return how many findings are fixed.
 
-    A finding is fixed if its text is on one line whose columns are known, and if the new text needs no escapes there.
-    Only files in UTF-8 are changed.
+    A finding is fixed if its text is on one line whose columns are known. Of findings that overlap, the shorter is fixed; the
+    other is found again in the new text. Only files in UTF-8 are changed.
     """
     by_file: dict[Path, list[Finding]] = {}
     for finding in findings:
@@ -28,21 +30,41 @@ def fix(findings: Iterable[Finding]) -> int:
 
 def _fix_file(path: Path, findings: list[Finding]) -> int:
     try:
-        content = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         return 0
-    lines = content.split("\n")
-    fixed = 0
-    for finding in sorted(set(findings), key=lambda each: (each.line, each.column), reverse=True):
-        line = lines[finding.line - 1]
-        begin, end = finding.column - 1, finding.end_column - 1
-        is_json_string = path.suffix.lower() == ".json" or line[:begin].count('"') % 2 == 1
-        if not is_json_string:
-            lines[finding.line - 1] = line[:begin] + finding.fix + line[end:]
-            fixed += 1
-    if fixed:
-        _write(path, "\n".join(lines))
-    return fixed
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    lines = text.removeprefix(mark).split("\n")
+    chosen: list[Finding] = []
+    for finding in sorted(set(findings), key=lambda each: (each.end_column - each.column, each.line, each.column)):
+        if _quoted(finding) is not None and not any(_overlap(finding, other) for other in chosen):
+            chosen.append(finding)
+    for finding in sorted(chosen, key=lambda each: each.column, reverse=True):
+        line, begin, end = lines[finding.line - 1], finding.column - 1, finding.end_column - 1
+        lines[finding.line - 1] = f"{line[:begin]}{_quoted(finding)}{line[end:]}"
+    if chosen:
+        _write(path, mark + "\n".join(lines))
+    return len(chosen)
+
+
+def _overlap(one: Finding, other: Finding) -> bool:
+    return one.line == other.line and one.column < other.end_column and other.column < one.end_column
+
+
+def _quoted(finding: Finding) -> str | None:
+    """The new text as it is written in its string; None if a plain string cannot contain it."""
+    match finding.style:
+        case '"':
+            return json.dumps(finding.fix, ensure_ascii=False)[1:-1]
+        case "'":
+            return finding.fix.replace("'", "''")
+        case "":
+            return None if _NOT_PLAIN.search(finding.fix) else finding.fix
+        case _:
+            return finding.fix
+
+
+_NOT_PLAIN = re.compile(r": |:$| #|^[\s\[\]{}>|*&!%#`@,?\"']|\n")
 
 
 def _write(path: Path, text: str) -> None:

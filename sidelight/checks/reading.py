@@ -246,11 +246,14 @@ class _Yaml:
             self.source.lines[(*place, key)] = line
             value = self.value(next(self.events), (*place, key))
             if is_merge:
-                merged += value if isinstance(value, list) else [value]
+                given = value if isinstance(value, list) else [value]
+                if not all(isinstance(each, dict) for each in given):
+                    raise ReadError(line, "not valid YAML: << needs a mapping or a list of mappings", "fix the syntax")
+                merged += given
             else:
                 found[key] = value
         for each in merged:
-            for key, value in each.items() if isinstance(each, dict) else ():
+            for key, value in each.items():
                 found.setdefault(key, value)
         return found
 

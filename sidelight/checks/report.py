@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from instrumentation.version import __version__
 from sidelight.checks.finding import Severity
+from sidelight.checks.reasons import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,13 +23,16 @@ _HOME = "https://sidelight.example"
 def as_text(report: Report) -> str:
     """One line per finding and per file that was not checked, and a summary."""
     left = [f"{each.path}: not checked: {each.reason}" for each in report.left]
-    return "\n".join([*map(str, report.findings), *left, _summary(report)])
+    worst = min(report.findings, key=lambda finding: finding.check.severity.rank, default=None)
+    help_ = [f"`sidelight check --explain {worst.check.name}` says why, and how to disable it."] if worst else []
+    return "\n".join([*map(str, report.findings), *left, *help_, _summary(report)])
 
 
 def _summary(report: Report) -> str:
     """How many files were checked and left, and how many findings there are."""
     checked = ", ".join(kind.counted(number) for kind, number in sorted(report.files.items()))
-    left = [f"{len(report.left)} not checked"] if report.left else []
+    unchecked = len(report.left) + report.unread
+    left = [f"{unchecked} not checked"] if unchecked else []
     left += [f"{report.others} neither YAML nor JSON"] if report.others else []
     counts = {severity: sum(finding.check.severity is severity for finding in report.findings) for severity in Severity}
     found = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items() if count)
@@ -45,6 +49,8 @@ def as_sarif(findings: Iterable[Finding], checks: Iterable[Check]) -> str:
         {
             "id": check.name,
             "shortDescription": {"text": f"Finds {check.finds}."},
+            "fullDescription": {"text": REASONS[check.name]},
+            "help": {"text": f"Run: sidelight check --explain {check.name}"},
             "defaultConfiguration": {"level": check.severity.value},
         }
         for check in checks

@@ -27,7 +27,7 @@ from alerts.promql import (
 from alerts.promql.functions import COMPARISONS
 from alerts.promql.tree import TooDeepError
 from sidelight.checks import expressions, templates
-from sidelight.checks.expressions import PERFORMANCE, SYNTAX, UNREAD, compares, function_of, problems
+from sidelight.checks.expressions import FORMAT, PERFORMANCE, SYNTAX, UNREAD, compares, function_of, problems
 from sidelight.checks.finding import Check, Severity
 from sidelight.checks.known_series import AnyLabels, normal, rules_of, tree_of
 from sidelight.checks.trees import is_logql, parsed
@@ -158,10 +158,25 @@ _DURATION_KEYS = {"interval", "query_offset", "for", "keep_firing_for"}
 _TYPES = {str: "a string", int: "a number", dict: "a mapping", list: "a list"}
 _ANNOTATIONS = ("summary", "description", "runbook_url")
 _LONGEST_INTERVAL = 300  # seconds; Prometheus' lookback for samples
+_LONGEST_DURATION = (2**63 - 1) / 1e9  # seconds; Prometheus counts nanoseconds in 64 bits
 _UNIT_SECONDS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
+_UNIT_WORDS = {
+    word: unit
+    for unit, words in {
+        "ms": "ms msec msecs millisecond milliseconds",
+        "s": "s sec secs second seconds",
+        "m": "m min mins minute minutes",
+        "h": "h hr hrs hour hours",
+        "d": "d day days",
+        "w": "w week weeks",
+        "y": "y year years",
+    }.items()
+    for word in words.split()
+}
 _DURATION = re.compile(r"(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?", re.ASCII)
 _LEVELLED = re.compile(r"\w*:\w+:\w+")
 _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z0-9]*")
+_KEPT_AS_WRITTEN = re.compile(r"[\n#@]|__name__|\{\s*[\"'`]")  # comments, line breaks, and names that are strings
 _LONGEST_QUOTE = 100  # characters
 _ALWAYS = {"vector", "time"}  # a dead man's switch is meant to fire always
 _NEVER_NEGATIVE = {"count_over_time", "rate", "irate", "increase", "changes", "resets", "abs", "histogram_count"}
@@ -268,11 +283,13 @@ def _groups(document: Document) -> Iterator[Finding]:
 def _inside_group(document: Document, place: Place, name: str, group: dict[str, Any]) -> Iterator[Finding]:
     for key, value in group.items():
         for message, cure in _faults_of_value(document, key, value, _GROUP_KEYS, "a group"):
-            yield document.finding(SCHEMA, (*place, key), name, message, cure)
+            yield _with_fix(
+                document.finding(SCHEMA, (*place, key), name, message, cure), document, (*place, key), value
+            )
     if isinstance(labels := group.get("labels"), dict) and "__name__" in labels:
         yield document.finding(SCHEMA, (*place, "labels"), name, "a label must not be named '__name__'", "rename it")
     for index, rule in enumerate(group["rules"] if isinstance(group.get("rules"), list) else ()):
-        if not isinstance(rule, dict):
+        if not isinstance(rule, dict) and (rule is not None or document.is_resource):
             yield document.finding(SCHEMA, (*place, "rules", index), name, "a rule is not a mapping", "give a mapping")
     interval = group.get("interval")
     if isinstance(interval, str) and (seconds_of(interval) or 0) > _LONGEST_INTERVAL:
@@ -295,10 +312,42 @@ def _faults_of_value(
             yield f"{key} is not a string", "give a string, in quotes"
         elif key in _DURATION_KEYS and value != 0:
             yield f"{key} is {value!r}", "give a duration, such as 5m"
-    elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+    elif not isinstance(value, (int, float) if wanted is int else wanted) or (
+        wanted is int and isinstance(value, bool)
+    ):
         yield f"{key} is not {_TYPES[wanted]}", f"give {_TYPES[wanted]}"
     elif key in _DURATION_KEYS and isinstance(value, str) and seconds_of(value) is None:
-        yield f"{key} is {value!r}", "give a duration, such as 5m"
+        meant = meant_duration(value)
+        yield f"{key} is {value!r}", f"write {meant}" if meant else "give a duration, such as 5m"
+
+
+def _with_fix(finding: Finding, document: Document, place: Place, value: object) -> Finding:
+    """The finding about a key, with what to write instead of a duration that can only mean one thing."""
+    if place[-1] not in _DURATION_KEYS or not isinstance(value, str) or not (meant := meant_duration(value)):
+        return finding
+    return replace(document.located(finding, place, (0, len(value))), fix=meant)
+
+
+def meant_duration(text: str) -> str:
+    """What a duration that Prometheus refuses can only mean; empty if that is not clear.
+
+    >>> meant_duration("5 minutes"), meant_duration("30m1h"), meant_duration("1.5h"), meant_duration("90"), meant_duration("5M")
+    ('5m', '1h30m', '1h30m', '', '')
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text, re.ASCII)
+    units = [_UNIT_WORDS.get(unit if unit == "M" else unit.lower(), "") for _, unit in parts]
+    rest = re.sub(r"\d+(?:\.\d+)?\s*[A-Za-z]+|[\s,]|\band\b", "", text)
+    if rest or not parts or not all(units) or len(set(units)) < len(units):
+        return ""
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for (number, _), unit in zip(parts, units, strict=True))
+    milliseconds = float(seconds * 1000)
+    if not milliseconds.is_integer() or milliseconds > _LONGEST_DURATION * 1000:
+        return ""
+    written, left = "", int(milliseconds)
+    for unit in ("d", "h", "m", "s", "ms"):
+        number, left = divmod(left, int(_UNIT_SECONDS[unit] * 1000))
+        written += f"{number}{unit}" if number else ""
+    return written or "0s"
 
 
 def seconds_of(text: str) -> float | None:
@@ -311,7 +360,8 @@ def seconds_of(text: str) -> float | None:
         return 0.0
     if not text or not _DURATION.fullmatch(text):
         return None
-    return float(sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[a-z])", text)))
+    seconds = float(sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[a-z])", text)))
+    return seconds if seconds <= _LONGEST_DURATION else None
 
 
 def _schema(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
@@ -324,7 +374,8 @@ def _schema(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
         is_default = key in _ALERT_DEFAULTS and value in _ALERT_DEFAULTS[key] and not rule.document.is_resource
         if (key not in {"alert", "record"} or key in allowed) and not (key not in allowed and is_default):
             for message, cure in _faults_of_value(rule.document, key, value, allowed, "a rule"):
-                yield rule.finding(SCHEMA, (key,), message, cure)
+                found = rule.finding(SCHEMA, (key,), message, cure)
+                yield _with_fix(found, rule.document, (*rule.place, key), value)
     if "record" in rule.data and set("{}") & set(rule.name):
         yield rule.finding(SCHEMA, ("record",), "the name has braces", "give only a name")
     if rule.data.get("expr") in (None, ""):
@@ -398,6 +449,24 @@ def _expression(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
     for problem in dict.fromkeys(problems(rule.tree, known)):
         found = rule.finding_in(problem.check, ("expr",), (problem.start, problem.end), problem.message, problem.cure)
         yield replace(found, fix=problem.fix)
+
+
+def _format(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
+    """Expressions on one line that promtool would write on one line too, with other spaces, or in another order."""
+    del known
+    text = rule.data.get("expr")
+    if (
+        rule.tree is None
+        or not isinstance(text, str)
+        or rule.document.is_metricsql
+        or _KEPT_AS_WRITTEN.search(text.strip())
+    ):
+        return
+    written, start = formatted(rule.tree), len(text) - len(text.lstrip())
+    if "\n" not in written and written != text.strip():
+        part = start, len(text.rstrip())
+        found = rule.finding_in(FORMAT, ("expr",), part, "is not formatted like other expressions", f"write {written}")
+        yield replace(found, fix=written)
 
 
 def _unparsed(rule: Rule, text: str) -> Iterator[Finding]:
@@ -618,6 +687,7 @@ _EACH: tuple[Callable[[Rule, KnownSeries], Iterator[Finding]], ...] = (
     _dependencies,
     _severity,
     _expression,
+    _format,
     _recorded_already,
     _conditions,
     _waits,

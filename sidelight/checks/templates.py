@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 _PROMETHEUS = (
     "args externalURL first graphLink humanize humanize1024 humanizeDuration humanizePercentage humanizeTimestamp label match "
-    "now parseDuration pathPrefix query reReplaceAll safeHtml sortByLabel stripDomain stripPort strvalue tableLink title tmpl "
+    "now parseDuration pathPrefix query reReplaceAll safeHtml sortByLabel stripDomain stripPort strvalue tableLink title "
     "toDuration toLower toTime toUpper urlQueryEscape value"
 )
 _GO = "and call eq ge gt html index js le len lt ne not or print printf println slice urlquery"
@@ -24,12 +24,12 @@ _PREDEFINED = {"$", "$labels", "$value", "$externalLabels", "$externalURL"}
 _FIELDS = {"Labels", "Value", "ExternalLabels", "ExternalURL"}
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
-      | (?P<string>"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\\n]|\\.)+')
-      | (?P<close>-?\}\})
+      | (?P<string>"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\\n]|\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[0-7]{3}|.))')
+      | (?P<close>(?:(?<=\s)-)?\}\})
       | (?P<variable>\$\w*)
-      | (?P<field>\.\w+)
+      | (?P<field>\.[^\W\d]\w*)
       | (?P<word>[^\W\d]\w*)
-      | (?P<number>[-+]?(?:0[xX][0-9a-fA-F_]+|\d[\d_]*(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)i?)
+      | (?P<number>[-+]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|\d[\d_]*(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)i?)
       | (?P<mark>:=|[=|(),.])
       | (?P<bad>.)""",
     re.VERBOSE | re.DOTALL,
@@ -74,12 +74,13 @@ class Template:
 
 
 class _Block(NamedTuple):
-    """An open ``if``, ``range``, ``with``, ``define`` or ``block``."""
+    """An open ``if``, ``range``, ``with``, ``define`` or ``block``; it is closed for another ``else`` behind a plain one."""
 
     word: str
     start: int
     variables: set[str]
     has_own_dot: bool
+    is_closed: bool = False
 
 
 class _RefusedError(Exception):
@@ -150,9 +151,9 @@ class _Reader:
         self.blocks.append(_Block(word, start, set(), has_own_dot=word != "if"))
         if len(tokens) == 1:
             raise _RefusedError(f"has no condition after {word}", start)
-        names = self.declared(tokens[1:])
+        names = self.declared(tokens[1:], 2 if word == "range" else 1)
         self.blocks[-1] = self.blocks[-1]._replace(has_own_dot=False)
-        self.pipeline(tokens[1:], is_printed=False)
+        self.pipeline(tokens[1:], is_printed=False, most=2 if word == "range" else 1)
         self.blocks[-1] = _Block(word, start, names, has_own_dot=word != "if")
 
     _if = _range = _with = _open
@@ -160,6 +161,8 @@ class _Reader:
     def _define(self, tokens: list[Token], start: int) -> None:
         if len(tokens) < 2 or tokens[1].kind != "string":  # noqa: PLR2004 - the word and the name
             raise _RefusedError(f"needs a name in quotes after {tokens[0].text}", start)
+        if tokens[0].text == "define" and len(self.blocks) > 1:
+            raise _RefusedError(f"has a {{{{ define }}}} inside {{{{ {self.blocks[-1].word} }}}}", start)
         self.blocks.append(_Block(tokens[0].text, start, set(), has_own_dot=True))
 
     _block = _define
@@ -168,7 +171,9 @@ class _Reader:
         block = self.blocks[-1]
         if block.word not in {"if", "range", "with"}:
             raise _RefusedError("has {{ else }} outside if, range and with", start)
-        self.blocks[-1] = block._replace(has_own_dot=False)
+        if block.is_closed:
+            raise _RefusedError("has a second {{ else }}", start)
+        self.blocks[-1] = block._replace(has_own_dot=False, is_closed=len(tokens) == 1)
         if len(tokens) > 1:
             if tokens[1].text not in {"if", "with"}:
                 raise _RefusedError(f"has an unexpected {tokens[1].text!r} after else", tokens[1].start)
@@ -191,13 +196,16 @@ class _Reader:
         if not any(block.word == "range" for block in self.blocks):
             raise _RefusedError(f"has {{{{ {tokens[0].text} }}}} outside range", start)
 
-    def declared(self, tokens: list[Token]) -> set[str]:
+    def declared(self, tokens: list[Token], most: int = 1) -> set[str]:
         """The variables that a pipeline declares with ``:=``."""
         marks = [number for number, token in enumerate(tokens) if token.text == ":="]
-        return {token.text for token in tokens[: marks[0]] if token.kind == "variable"} if marks else set()
+        names = [token for token in tokens[: marks[0]] if token.kind == "variable"] if marks else []
+        if len(names) > most:
+            raise _RefusedError("declares too many variables", names[most].start)
+        return {token.text for token in names}
 
-    def pipeline(self, tokens: list[Token], *, is_printed: bool) -> None:
-        names = self.declared(tokens)
+    def pipeline(self, tokens: list[Token], *, is_printed: bool, most: int = 1) -> None:
+        names = self.declared(tokens, most)
         if names and is_printed:
             self.blocks[-1].variables.update(names)
             is_printed = False
@@ -205,6 +213,8 @@ class _Reader:
         for number, token in enumerate(tokens):
             before = tokens[number - 1] if number else None
             joined = before is not None and before.start + len(before.text) == token.start
+            if before is not None and joined and not _may_touch(before, token):
+                raise _RefusedError(f"has an unexpected {token.text!r} behind {before.text}", token.start)
             depth += (token.text == "(") - (token.text == ")")
             if depth < 0:
                 raise _RefusedError("has an unexpected ')'", token.start)
@@ -253,6 +263,23 @@ class _Reader:
         values = [token for token in tokens if token.text in {"$value", ".Value"}]
         if is_printed and values and (values[0].text == "$value" or self.dot_is_alert):
             self.found.printed.append((values[0].start, len(tokens) == 1))
+
+
+_OPERANDS = {"string", "variable", "field", "word", "number"}
+
+
+def _may_touch(before: Token, token: Token) -> bool:
+    """Whether a token may follow another without a space."""
+    is_operand = token.kind in _OPERANDS or token.text in {".", "("}
+    if not is_operand or (before.kind not in _OPERANDS and before.text not in {")", "."}):
+        return True
+    if token.kind != "field":
+        return False
+    return (
+        before.kind in {"variable", "field"}
+        or before.text == ")"
+        or (before.kind == "word" and before.text not in _CONSTANTS)
+    )
 
 
 def _unquoted(text: str) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from instrumentation.settings import Settings
+    from sidelight.checks import Report
     from sidelight.checks.documents import Document
     from sidelight.checks.finding import Finding
     from sidelight.checks.known_series import KnownSeries
@@ -49,9 +50,13 @@ def check(  # noqa: PLR0913 - one for each option
     history: Annotated[
         str, typer.Option(metavar="DURATION", help="How far back to count firings, such as 7d; needs --prometheus.")
     ] = "",
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Fix what has one right answer in YAML files, then report the rest.")
-    ] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what has one right answer, then report the rest.")] = False,
+    explain: Annotated[
+        str,
+        typer.Option(
+            metavar="CHECK", help="Say what a check finds, why, how to fix it and how to disable it, and end."
+        ),
+    ] = "",
     style: Annotated[
         Format, typer.Option("--format", help="Text; SARIF, or GitHub annotations, to show findings beside the code.")
     ] = Format.TEXT,
@@ -60,6 +65,9 @@ def check(  # noqa: PLR0913 - one for each option
 
     Exits with 0 if there are no findings, 1 if there are, and 2 if the settings or the arguments are wrong.
     """
+    if explain:
+        typer.echo(_explanation(explain))
+        return
     settings = load_settings(config)
     source = settings_source(config)
     if not paths and source.startswith("defaults"):
@@ -76,15 +84,12 @@ def check(  # noqa: PLR0913 - one for each option
         typer.echo(f"{file.relative_to(here) if file.is_relative_to(here) else file}: no findings")
         return
     from sidelight.checks import CHECKS, Severity, find
-    from sidelight.checks.fixing import fix as fix_findings
     from sidelight.checks.report import as_github, as_sarif, as_text
 
     if fail_on not in set(Severity):
         raise typer.BadParameter(f"got {fail_on!r}; give error, warning or note.", param_hint="--fail-on")
-    report = find(paths, settings, disable or (), _asking(prometheus, history))
-    if fix and (number := fix_findings(report.findings)):
-        typer.echo(f"{number} finding{'s' * (number != 1)} fixed", err=True)
-        report = find(paths, settings, disable or (), _asking(prometheus, history))
+    look = partial(find, paths, settings, disable or (), _asking(prometheus, history))
+    report = _fixed(look) if fix else look()
     match style:
         case Format.SARIF:
             typer.echo(as_sarif(report.findings, CHECKS))
@@ -94,6 +99,26 @@ def check(  # noqa: PLR0913 - one for each option
             typer.echo(as_text(report))
     if any(finding.check.severity.rank <= Severity(fail_on).rank for finding in report.findings):
         raise typer.Exit(1)
+
+
+def _explanation(name: str) -> str:
+    from sidelight.checks import CHECKS, Check
+    from sidelight.checks.explanations import explanation
+
+    known = Check.known([name], CHECKS, "--explain")
+    return "\n\n".join(block for check in CHECKS if check.name in known for block in explanation(check))
+
+
+def _fixed(look: Callable[[], Report]) -> Report:
+    """Fix what can be fixed; return what is left."""
+    from sidelight.checks.fixing import fix
+
+    report, fixed = look(), 0
+    while number := fix(report.findings):  # an expression is only formatted after what is wrong inside it is fixed
+        report, fixed = look(), fixed + number
+    if fixed:
+        typer.echo(f"{fixed} finding{'s' * (fixed != 1)} fixed", err=True)
+    return report
 
 
 def _links_missing(settings: Settings) -> Iterator[str]:

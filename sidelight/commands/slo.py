@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from instrumentation.settings import load_settings
 from sidelight.commands.options import Config
+
+if TYPE_CHECKING:
+    from sidelight.openslo import OpenSloError
 
 app = typer.Typer(no_args_is_help=True, help="Service level objectives.")
 
@@ -26,7 +29,9 @@ def import_(
 
     if unit not in {"", "s", "ms"}:
         raise typer.BadParameter(f"got {unit!r}; give s or ms.", param_hint="--unit")
-    typer.echo(imported(paths, unit), nl=False)
+    faults: list[OpenSloError] = []
+    typer.echo(imported(paths, unit, faults), nl=False)
+    _end(faults)
 
 
 @app.command()
@@ -34,7 +39,17 @@ def rules(paths: Files) -> None:
     """Print a rule file for the objectives that have PromQL queries of their own."""
     from sidelight.objectives.openslo import rule_file
 
-    typer.echo(rule_file(paths), nl=False)
+    faults: list[OpenSloError] = []
+    typer.echo(rule_file(paths, faults), nl=False)
+    _end(faults)
+
+
+def _end(faults: list[OpenSloError]) -> None:
+    """Name what was left out because of a fault, and exit with 1 if there is any."""
+    for fault in faults:
+        typer.echo(f"left out: {fault.message}", err=True)
+    if faults:
+        raise typer.Exit(1)
 
 
 @app.command()

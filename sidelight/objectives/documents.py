@@ -7,6 +7,7 @@ them, lists, and objects of kind List.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 _SHORTHAND = re.compile(r"(\d+)([mhdwMQY])")
 _UNITS = {"minute": "m", "hour": "h", "day": "d", "week": "w", "month": "M", "quarter": "Q", "year": "Y"}
 _DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "M": 30, "Q": 90, "Y": 365}
+_NOT_KEPT = {
+    "AlertNotificationTarget": "Alertmanager decides who is notified",
+    "DataSource": "rules are evaluated by the Prometheus that loads them",
+    "Service": "only the names of services are read, from the SLOs",
+}
 _METHODS = ("Occurrences", "Timeslices", "RatioTimeslices")
 _UPPER, _LOWER = ("lt", "lte"), ("gt", "gte")
 _LATENCY_UNIT = re.compile(
@@ -83,6 +89,25 @@ class Indicator:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A condition of an alert policy: a burn rate that is exceeded.
+
+    Attributes:
+        name: Its name.
+        severity: The severity of the alert.
+        threshold: The burn rate.
+        window_seconds: The window over which it is measured.
+        wait_seconds: For how long it must be exceeded.
+    """
+
+    name: str
+    severity: str
+    threshold: float
+    window_seconds: int
+    wait_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Objective:
     """One objective of a document.
 
@@ -98,6 +123,7 @@ class Objective:
         slice_seconds: The length of a slice of time.
         slice_target: The share of good events that makes a slice good.
         period_days: The length of its period.
+        conditions: The conditions of its alert policies, as far as the files contain them.
         notes: What of the document is not kept, one sentence each.
         own: What Sidelight's own export adds: the labels that are matched, the kind, the seconds.
     """
@@ -113,6 +139,7 @@ class Objective:
     slice_seconds: float
     slice_target: float | None
     period_days: float
+    conditions: tuple[Condition, ...]
     notes: tuple[str, ...]
     own: Mapping[str, str]
 
@@ -124,14 +151,21 @@ class Objective:
         return str(found.lastgroup) if found else ""
 
 
-def objectives(paths: Iterable[Path]) -> tuple[list[Objective], list[str]]:
-    """The objectives in files, and the documents that hold none, one sentence each.
+def objectives(paths: Iterable[Path], faults: list[OpenSloError] | None = None) -> tuple[list[Objective], list[str]]:
+    """The objectives in files, and what of the other documents is not kept, one sentence each.
+
+    Args:
+        paths: The files.
+        faults: Gets the faults of files and documents, which are then left out; None to raise the first.
 
     Raises:
         OpenSloError: A file cannot be read, or a document contradicts the specification.
     """
-    documents = [each for path in paths for each in _documents(path)]
-    indicators = {_name(data): _mapping(data.get("spec")) for _, data in documents if data.get("kind") == "SLI"}
+    documents: list[tuple[str, dict[str, Any]]] = []
+    for path in paths:
+        with leaving_out(faults):
+            documents += _documents(path)
+    others = _Others(documents)
     found: list[Objective] = []
     notes: list[str] = []
     for where, data in documents:
@@ -139,10 +173,47 @@ def objectives(paths: Iterable[Path]) -> tuple[list[Objective], list[str]]:
         if not version.startswith("openslo"):
             notes.append(f"{where}: is not an OpenSLO document, and is left out")
         elif kind == "SLO":
-            found += _objectives(f"{where}: {_name(data)}", data, indicators)
-        elif kind in {"AlertPolicy", "AlertCondition", "AlertNotificationTarget"}:
-            notes.append(f"{where}: {_name(data)}: {kind} is not kept: Sidelight's burn-rate alerts take its place")
+            with leaving_out(faults):
+                found += list(_objectives(f"{where}: {_name(data)}", data, others))
+        elif kind in _NOT_KEPT:
+            notes.append(f"{where}: {_name(data)}: {kind} is not kept: {_NOT_KEPT[kind]}")
+    if not any(data.get("kind") == "SLO" for _, data in documents):
+        kinds = sorted({str(data.get("kind")) for _, data in documents})
+        notes.append(f"the files contain no document of kind SLO, but {', '.join(kinds) or 'nothing'}")
     return found, notes
+
+
+@contextmanager
+def leaving_out(faults: list[OpenSloError] | None) -> Iterator[None]:
+    """Add the fault of a part to a list, so that the other parts are kept; None to raise it."""
+    try:
+        yield
+    except OpenSloError as error:
+        if faults is None:
+            raise
+        faults.append(error)
+
+
+class _Others:
+    """The documents that an SLO may name.
+
+    Attributes:
+        indicators: The indicators by their name.
+        sources: The types of data sources by their name.
+        policies: The alert policies by their name.
+        conditions: The conditions of alerts by their name.
+    """
+
+    def __init__(self, documents: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        of: dict[str, dict[str, dict[str, Any]]] = {}
+        for _, data in documents:
+            of.setdefault(str(data.get("kind")), {})[_name(data)] = data
+        self.indicators = {name: _mapping(data.get("spec")) for name, data in of.get("SLI", {}).items()}
+        self.sources = {
+            name: str(_mapping(data.get("spec")).get("type") or "") for name, data in of.get("DataSource", {}).items()
+        }
+        self.policies = of.get("AlertPolicy", {})
+        self.conditions = of.get("AlertCondition", {})
 
 
 def fault(where: str, key: str, given: object, allowed: str) -> OpenSloError:
@@ -188,7 +259,7 @@ def _mapping(data: object) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _objectives(where: str, data: Mapping[str, Any], indicators: Mapping[str, dict[str, Any]]) -> Iterator[Objective]:
+def _objectives(where: str, data: Mapping[str, Any], others: _Others) -> Iterator[Objective]:
     spec = data.get("spec")
     if not isinstance(spec, dict):
         raise fault(where, "spec", spec, "give a mapping")
@@ -202,14 +273,13 @@ def _objectives(where: str, data: Mapping[str, Any], indicators: Mapping[str, di
     if method not in _METHODS:
         raise fault(where, "spec.budgetingMethod", method, f"give one of {', '.join(_METHODS)}")
     days, notes = _period(where, spec)
-    if spec.get("alertPolicies"):
-        notes = [*notes, "its alert policies are not kept: Sidelight's burn-rate alerts take their place"]
+    conditions, of_policies = _conditions(where, spec, others)
+    notes += of_policies
     annotations = _mapping(_mapping(data.get("metadata")).get("annotations"))
-    if (named := _unknown_indicator(spec, indicators)) is not None:
-        notes = [
-            *notes,
-            f"its indicator {named} is in none of the files; it applies to all requests of the job {service}",
-        ]
+    if (named := _unknown_indicator(spec, others.indicators)) is not None:
+        notes.append(f"its indicator {named} is in none of the files; it applies to all requests of the job {service}")
+    if any(isinstance(each, dict) and "compositeWeight" in each for each in given):
+        notes.append("the weights of its objectives are not kept: each objective stands alone")
     for number, objective in enumerate(given):
         key = f"spec.objectives[{number}]"
         if not isinstance(objective, dict):
@@ -222,11 +292,12 @@ def _objectives(where: str, data: Mapping[str, Any], indicators: Mapping[str, di
             target=_target(where, key, objective),
             op=_op(where, key, objective),
             limit=_limit(where, key, objective),
-            indicator=_indicator(where, spec, objective, indicators),
+            indicator=_indicator(where, spec, objective, others),
             method=method,
             slice_seconds=_slice(where, key, objective) if method != "Occurrences" else 0,
             slice_target=_number(where, f"{key}.timeSliceTarget", slice_target) if slice_target is not None else None,
             period_days=days,
+            conditions=conditions,
             notes=tuple(notes),
             own={name.removeprefix("sidelight/"): str(value) for name, value in annotations.items()},
         )
@@ -239,6 +310,7 @@ def _period(where: str, spec: Mapping[str, Any]) -> tuple[float, list[str]]:
     """The length of the period in days, and what of it is not kept."""
     key = "timeWindows" if "timeWindows" in spec else "timeWindow"
     windows = spec.get(key)
+    windows = [windows] if isinstance(windows, dict) else windows
     window = windows[0] if isinstance(windows, list) and len(windows) == 1 else None
     if not isinstance(window, dict):
         raise fault(where, f"spec.{key}", windows, "give one window")
@@ -251,6 +323,7 @@ def _period(where: str, spec: Mapping[str, Any]) -> tuple[float, list[str]]:
         written = f"{count}{unit}"
     else:
         written = str(window.get("duration"))
+        written = f"1{_UNITS[written.lower()]}" if written.lower() in _UNITS else written
     found = _SHORTHAND.fullmatch(written)
     if found is None:
         raise fault(
@@ -311,20 +384,18 @@ def _number(where: str, key: str, value: object) -> float:
 # --- Indicators ------------------------------------------------------------------------------------------------------
 
 
-def _indicator(
-    where: str, spec: Mapping[str, Any], objective: Mapping[str, Any], indicators: Mapping[str, dict[str, Any]]
-) -> Indicator | None:
+def _indicator(where: str, spec: Mapping[str, Any], objective: Mapping[str, Any], others: _Others) -> Indicator | None:
     """The indicator: within the objective, within the document, or another document that one of them names."""
     for holder in (objective, spec):
         if isinstance(metrics := holder.get("ratioMetrics") or holder.get("ratioMetric"), dict):
-            return _ratio(metrics)
+            return _ratio(metrics, others.sources)
         inline = _mapping(holder.get("indicator") or holder.get("sli"))
         if inline:
-            return _of_spec(where, _mapping(inline.get("spec")) or inline)
+            return _of_spec(where, _mapping(inline.get("spec")) or inline, others.sources)
         named = holder.get("indicatorRef") or holder.get("sliRef")
         named = named.get("name") if isinstance(named, dict) else named
-        if isinstance(named, str) and named in indicators:
-            return _of_spec(where, indicators[named])
+        if isinstance(named, str) and named in others.indicators:
+            return _of_spec(where, others.indicators[named], others.sources)
     return None
 
 
@@ -334,17 +405,18 @@ def _unknown_indicator(spec: Mapping[str, Any], indicators: Mapping[str, dict[st
     return str(named) if named is not None and named not in indicators else None
 
 
-def _of_spec(where: str, spec: Mapping[str, Any]) -> Indicator:
+def _of_spec(where: str, spec: Mapping[str, Any], sources: Mapping[str, str]) -> Indicator:
     if isinstance(threshold := spec.get("thresholdMetric"), dict):
-        return Indicator(threshold=_query(threshold))
+        return Indicator(threshold=_query(threshold, sources))
     if isinstance(ratio := spec.get("ratioMetric") or spec.get("ratioMetrics"), dict):
-        return _ratio(ratio)
+        return _ratio(ratio, sources)
     raise fault(where, "the indicator", sorted(spec), "give ratioMetric or thresholdMetric")
 
 
-def _ratio(ratio: Mapping[str, Any]) -> Indicator:
+def _ratio(ratio: Mapping[str, Any], sources: Mapping[str, str]) -> Indicator:
     good, bad, total, raw = (
-        _query(ratio[key]) if isinstance(ratio.get(key), dict) else None for key in ("good", "bad", "total", "raw")
+        _query(ratio[key], sources) if isinstance(ratio.get(key), dict) else None
+        for key in ("good", "bad", "total", "raw")
     )
     is_counter = ratio.get("counter", ratio.get("incremental", True)) is not False
     return Indicator(
@@ -352,14 +424,86 @@ def _ratio(ratio: Mapping[str, Any]) -> Indicator:
     )
 
 
-def _query(metric: Mapping[str, Any]) -> Query:
-    """A query: of v1 in ``metricSource.spec``, of v2alpha in ``spec``, of v1alpha beside its source."""
+def _query(metric: Mapping[str, Any], sources: Mapping[str, str]) -> Query:
+    """A query: of v1 in ``metricSource.spec``, of v2alpha in ``spec``, of v1alpha beside its source.
+
+    Args:
+        metric: The metric that contains it.
+        sources: The types of the data sources in the files, by name. Of a source that is in none of them, only the name is known.
+    """
     source = _mapping(metric.get("metricSource")) or metric
     spec = _mapping(source.get("spec")) or source
-    kind = (
-        source.get("type") or source.get("source") or source.get("metricSourceRef") or source.get("dataSourceRef") or ""
-    )
+    named = str(source.get("metricSourceRef") or source.get("dataSourceRef") or "")
+    kind = source.get("type") or source.get("source") or sources.get(named) or named
     name = str(kind).lower()
     return Query(
         source="prometheus" if "prometheus" in name else name, text=str(spec.get("query") or spec.get("promql") or "")
     )
+
+
+# --- Alert policies --------------------------------------------------------------------------------------------------
+
+
+def _conditions(where: str, spec: Mapping[str, Any], others: _Others) -> tuple[tuple[Condition, ...], list[str]]:
+    """The conditions of the alert policies of an SLO, and what of the policies is not kept."""
+    found: list[Condition] = []
+    notes: list[str] = []
+    given = spec.get("alertPolicies")
+    for each in given if isinstance(given, list) else ():
+        policy, named = _named(each, ("alertPolicyRef", "policyRef", "name"), others.policies)
+        if policy is None:
+            notes.append(f"its alert policy {named} is in none of the files")
+            continue
+        inside = _mapping(policy.get("spec"))
+        if inside.get("notificationTargets"):
+            notes.append(f"the targets of its alert policy {named} are not kept: Alertmanager decides who is notified")
+        if inside.get("alertWhenNoData"):
+            notes.append(f"alertWhenNoData of its alert policy {named} is not kept")
+        conditions = inside.get("conditions")
+        for one in conditions if isinstance(conditions, list) else ():
+            condition, name = _named(one, ("conditionRef", "name"), others.conditions)
+            if condition is None:
+                notes.append(f"the condition {name} of its alert policy {named} is in none of the files")
+                continue
+            try:
+                found.append(_condition(where, name, _mapping(condition.get("spec")), notes))
+            except OpenSloError as error:
+                notes.append(f"the condition {name} of its alert policy {named} is not kept: {error.message}")
+    return tuple(found), notes
+
+
+def _named(
+    each: object, references: tuple[str, ...], of: Mapping[str, dict[str, Any]]
+) -> tuple[dict[str, Any] | None, str]:
+    """An object that is written in place or named, None if it is in none of the files; and its name."""
+    if isinstance(each, dict) and "spec" in each:
+        return each, _name(each)
+    name = (
+        each
+        if isinstance(each, str)
+        else next((str(_mapping(each)[key]) for key in references if key in _mapping(each)), str(each))
+    )
+    return of.get(name), name
+
+
+def _condition(where: str, name: str, spec: Mapping[str, Any], notes: list[str]) -> Condition:
+    given = _mapping(spec.get("condition"))
+    kind, op = str(given.get("kind") or "burnrate"), str(given.get("op") or "gt")
+    if kind.lower() != "burnrate":
+        raise fault(where, "kind", kind, "give burnrate")
+    if op not in _LOWER:
+        notes.append(f"op {op} of its condition {name} is not kept: the alert fires above the threshold")
+    return Condition(
+        name=name,
+        severity=str(spec.get("severity") or "warning"),
+        threshold=_number(where, "threshold", given.get("threshold")),
+        window_seconds=_seconds(where, "lookbackWindow", given.get("lookbackWindow") or "1h"),
+        wait_seconds=_seconds(where, "alertAfter", given.get("alertAfter") or "0m"),
+    )
+
+
+def _seconds(where: str, key: str, given: object) -> int:
+    found = _SHORTHAND.fullmatch(str(given))
+    if found is None or found[2] not in "mhdw":
+        raise fault(where, key, given, "give a duration such as 5m or 1h")
+    return round(int(found[1]) * _DAYS[found[2]] * 86_400)

@@ -9,7 +9,7 @@ import yaml
 
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
 from instrumentation.settings import parse_settings
-from sidelight.objectives.documents import Objective, OpenSloError, fault, objectives
+from sidelight.objectives.documents import Objective, OpenSloError, fault, leaving_out, objectives
 from sidelight.objectives.rules import rules
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _EVERY_SERVICE = "every-service"
 _IN_SECONDS = {"s": 1.0, "ms": 0.001}
 
 
-def imported(paths: Iterable[Path], unit: str = "") -> str:
+def imported(paths: Iterable[Path], unit: str = "", faults: list[OpenSloError] | None = None) -> str:
     """The section ``slo`` with the objectives in the files, as YAML. Each service becomes an override by its ``job``.
 
     What is not kept is named in comments above the section.
@@ -33,39 +33,48 @@ def imported(paths: Iterable[Path], unit: str = "") -> str:
     Args:
         paths: Files of OpenSLO documents.
         unit: The unit of values whose query does not name it: ``s`` or ``ms``.
+        faults: Gets the faults of files, documents and objectives, which are then left out; None to raise the first.
 
     Raises:
         OpenSloError: A file cannot be read, a document cannot be expressed in ``slo``, or two documents conflict.
         SettingsError: The resulting section is not valid.
     """
-    found, notes = objectives(paths)
+    found, notes = objectives(paths, faults)
     notes += [note for objective in found for note in _not_kept(objective)]
     kept = [objective for objective in found if not _has_own_rules(objective)]
-    if not kept and found:
-        return _comments(notes) + "slo: {}\n"
-    section = _section(kept, unit, notes)
+    section = _section(kept, unit, notes, faults)
+    if section is None:
+        if found or faults:
+            return _comments(notes, faults) + "slo: {}\n"
+        raise OpenSloError(f"{notes[-1]}; give at least one.", code="openslo_not_carried_over")
     labels = sorted({"job", *(label for override in section["overrides"] for label in override["match"])})
     parse_settings({"slo": section, "alerting": {"group_by": labels}})
-    return _comments(notes) + yaml.safe_dump({"slo": section}, sort_keys=False)
+    return _comments(notes, faults) + yaml.safe_dump({"slo": section}, sort_keys=False)
 
 
-def rule_file(paths: Iterable[Path]) -> str:
+def rule_file(paths: Iterable[Path], faults: list[OpenSloError] | None = None) -> str:
     """A rule file for the objectives whose own queries Prometheus can answer, as YAML.
+
+    Args:
+        paths: Files of OpenSLO documents.
+        faults: Gets the faults of files, documents and objectives, which are then left out; None to raise the first.
 
     Raises:
         OpenSloError: A file cannot be read, or a query is not PromQL.
     """
-    found, notes = objectives(paths)
+    found, notes = objectives(paths, faults)
     kept = [objective for objective in found if _has_own_rules(objective)]
     notes += [f"{objective.where}: {note}" for objective in kept for note in objective.notes]
     notes += [
         f"{each.where}: has no PromQL query; `sidelight slo import` reads it" for each in found if each not in kept
     ]
-    return _comments(notes) + yaml.safe_dump(rules(kept), sort_keys=False, width=120)
+    written = yaml.safe_dump(rules(kept, faults), sort_keys=False, width=120)
+    return _comments(notes, faults) + written
 
 
-def _comments(notes: Iterable[str]) -> str:
-    return "".join(f"# {note}\n" for note in dict.fromkeys(notes))
+def _comments(notes: Iterable[str], faults: Iterable[OpenSloError] | None) -> str:
+    lines = [*notes, *(f"left out: {each.message}" for each in faults or ())]
+    return "".join(f"# {' '.join(line.splitlines())}\n" for line in dict.fromkeys(lines))
 
 
 def _has_own_rules(objective: Objective) -> bool:
@@ -77,6 +86,8 @@ def _not_kept(objective: Objective) -> list[str]:
     if _has_own_rules(objective):
         return [f"{objective.where}: has PromQL queries of its own; `sidelight slo rules` writes rules for it"]
     notes = list(objective.notes)
+    if objective.conditions:
+        notes.append("its alert policies are not kept: Sidelight's burn-rate alerts take their place")
     if "objective" not in objective.own:
         sources = {
             query.source or "an unnamed source"
@@ -91,28 +102,29 @@ def _not_kept(objective: Objective) -> list[str]:
     return [f"{objective.where}: {note}" for note in notes]
 
 
-def _section(found: Iterable[Objective], unit: str, notes: list[str]) -> dict[str, Any]:
+def _section(
+    found: Iterable[Objective], unit: str, notes: list[str], faults: list[OpenSloError] | None
+) -> dict[str, Any] | None:
+    """The section; None if no objective is left for it."""
     overrides: dict[str, dict[str, Any]] = {}
     common: dict[str, Any] = {}
     periods: dict[str, str] = {}
     for objective in found:
-        periods.setdefault(f"{objective.period_days:g}d", objective.where.rpartition(": ")[0])
-        match = objective.own.get("match", json.dumps({"job": objective.service}))
-        own = common if match == "{}" else overrides.setdefault(match, {"match": json.loads(match)})
-        kind, value = _kind(objective, unit)
-        if kind in own:
-            notes.append(
-                f"{objective.where}: {objective.service} has several objectives for {kind}, and only the strictest is kept"
-            )
-        own[kind] = max(own.get(kind, value), value, key=_strictness)
-    if len(periods) != 1:
+        with leaving_out(faults):
+            kind, value = _kind(objective, unit)
+            periods.setdefault(f"{objective.period_days:g}d", objective.where.rpartition(": ")[0])
+            match = objective.own.get("match", json.dumps({"job": objective.service}))
+            own = common if match == "{}" else overrides.setdefault(match, {"match": json.loads(match)})
+            if kind in own:
+                notes.append(
+                    f"{objective.where}: {objective.service} has several objectives for {kind}, and only the strictest is kept"
+                )
+            own[kind] = max(own.get(kind, value), value, key=_strictness)
+    if len(periods) > 1:
         raise fault(
-            " and ".join(periods.values()) or "the files",
-            "spec.timeWindow",
-            ", ".join(periods),
-            "use the same period for every SLO" if periods else "give at least one document of kind SLO",
+            " and ".join(periods.values()), "spec.timeWindow", ", ".join(periods), "use the same period for every SLO"
         )
-    return {**common, "overrides": list(overrides.values()), "period": next(iter(periods))}
+    return {**common, "overrides": list(overrides.values()), "period": next(iter(periods))} if periods else None
 
 
 def _strictness(value: float | dict[str, float]) -> tuple[float, float]:

@@ -14,7 +14,11 @@ from instrumentation.settings import Settings, parse_settings
 from sidelight.build import PARTS
 from sidelight.checks import CHECKS, Severity, find
 from sidelight.checks.documents import Kind
+from sidelight.checks.examples import EXAMPLES
+from sidelight.checks.explanations import FIXABLE as FIXABLE_CHECKS
+from sidelight.checks.explanations import explanation
 from sidelight.checks.other_linters import LEFT
+from sidelight.checks.reasons import REASONS
 from sidelight.cli import app
 
 if TYPE_CHECKING:
@@ -266,7 +270,9 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_check_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SidelightError, match=r"got 'promql/rates'; give one of alert/absent, "):
+    with pytest.raises(
+        SidelightError, match=r"got 'promql/rates'; did you mean promql/rate\? Give one of alert/absent, "
+    ):
         find([put(tmp_path, RULE)], Settings(), ["promql/rates"])
 
 
@@ -389,9 +395,21 @@ groups:
       - record: job:d:sum
         expr: "sum by (job) (up{a=~'b'})"
 """
-FIXED = (
-    FIXABLE.replace("""a=~"b", c =~ '.+'""", 'a="b", c!=""').replace('a!~"b"', 'a!="b"').replace("""'sum by (job) (up{a=~"b"})'""", """'sum by (job) (up{a="b"})'""")
-)  # fmt: skip
+FIXED = """\
+groups:
+  - name: g
+    rules:
+      - record: job:a:sum
+        expr: sum by (job) (up{a="b",c!="",d=~"e|f"})  # plain
+      - record: job:b:sum
+        expr: |
+          sum by (job) (up{
+            a!="b"})
+      - record: job:c:sum
+        expr: 'sum by (job) (up{a="b"})'
+      - record: job:d:sum
+        expr: "sum by (job) (up{a=\\"b\\"})"
+"""
 
 
 def test_what_has_one_right_answer_is_fixed_and_the_rest_is_left(tmp_path: Path) -> None:
@@ -400,10 +418,127 @@ def test_what_has_one_right_answer_is_fixed_and_the_rest_is_left(tmp_path: Path)
     ended = CliRunner().invoke(app, ["check", "--fix", str(path)])
     assert path.read_text() == FIXED
     assert path.stat().st_mode & 0o777 == 0o640
-    assert ended.output.count("matches only one value") == 1  # within double quotes, which would need escapes
-    again = path.read_text()
+    assert ended.output == "6 findings fixed\n1 rule file checked: no findings\n"
+    assert CliRunner().invoke(app, ["check", "--fix", str(path)]).output == "1 rule file checked: no findings\n"
+    assert path.read_text() == FIXED
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("for: 5 minutes  # long", "for: 5m  # long"),
+        ('for: "30m1h"', 'for: "1h30m"'),
+        ("for: 1.5h", "for: 1h30m"),
+        ("for: '1 Day and 2 hours'", "for: '1d2h'"),
+        ("for: 5M", "for: 5M"),
+        ("for: 90", "for: 90"),
+        ("for: 5 bananas", "for: 5 bananas"),
+        ("for: 1m 2m", "for: 1m 2m"),
+    ],
+)
+def test_a_duration_is_fixed_if_it_can_mean_one_thing(was: str, becomes: str, tmp_path: Path) -> None:
+    path = put(tmp_path, f"# ours\n{alert('up == 0')}".replace("for: 5m", was))
+    assert was in path.read_text()
     CliRunner().invoke(app, ["check", "--fix", str(path)])
-    assert path.read_text() == again
+    assert path.read_text() == f"# ours\n{alert('up == 0')}".replace("for: 5m", becomes)
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "sum(up)by(job) # by job",
+        "sum(\n  up)by(job)",
+        '{"x","y"}',
+        '{__name__="x",__name__=~"y.*"}',
+        "sum(up @ 5)by(job)",
+    ],
+)
+def test_what_promtool_would_write_with_other_words_is_not_formatted(expr: str, tmp_path: Path) -> None:
+    path = put(
+        tmp_path, json.dumps({"groups": [{"name": "g", "rules": [{"record": "a:b:c", "expr": expr}]}]}), "r.json"
+    )
+    before = path.read_text()
+    CliRunner().invoke(app, ["check", "--fix", str(path)])
+    assert path.read_text() == before
+
+
+def test_units_and_queries_of_a_dashboard_are_fixed_in_its_json(tmp_path: Path) -> None:
+    units = ("seconds", "percentage", "cakes")
+    panels = [
+        {
+            "type": "stat",
+            "title": unit,
+            "fieldConfig": {"defaults": {"unit": unit}},
+            "targets": [{"expr": 'up{a=~"b"}'}],
+        }
+        for unit in units
+    ]
+    path = put(tmp_path, json.dumps({"title": "é", "panels": panels}, indent=1, ensure_ascii=False), "board.json")
+    CliRunner().invoke(app, ["check", "--fix", str(path)])
+    fixed = json.loads(path.read_text())["panels"]
+    assert [each["fieldConfig"]["defaults"]["unit"] for each in fixed] == ["s", "percentage", "cakes"]
+    assert {each["targets"][0]["expr"] for each in fixed} == {'up{a="b"}'}
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name in FIXABLE_CHECKS])
+def test_the_example_of_a_check_that_can_be_fixed_is_fixed(name: str, tmp_path: Path) -> None:
+    wrong, right, _ = EXAMPLES[name]
+    if name == "rule/schema":
+        wrong, right = (right.replace("for: 2m", written) for written in ("for: 2 min", "for: 2m"))
+    path = put(tmp_path, wrong, "example.json" if wrong.startswith("{") else "example.yaml")
+    ended = CliRunner().invoke(app, ["check", "--fix", str(path)])
+    assert "1 finding fixed" in ended.output
+    assert find([path], Settings()).findings == []
+    if name != "promql/regexp":  # its example shows another cure
+        assert path.read_text() == right
+
+
+def test_every_check_is_explained() -> None:
+    assert set(REASONS) == {check.name for check in CHECKS}
+    for check in CHECKS:
+        text = "\n".join(explanation(check))
+        assert f"## {check.name}" in text
+        assert check.finds in text
+        assert REASONS[check.name] in text
+        assert f"--disable {check.name}" in text
+
+
+def test_the_command_explains_a_check_and_suggests_a_name() -> None:
+    shown = CliRunner().invoke(app, ["check", "--explain", "promql/division"])
+    assert shown.exit_code == 0
+    assert "**Why:** 0 / 0 is NaN" in shown.output
+    assert "avg(a / (b > 0))" in shown.output
+    unknown = CliRunner().invoke(app, ["check", "--explain", "promql/divison"])
+    assert "did you mean promql/division?" in str(unknown.exception)
+
+
+def test_findings_name_the_command_that_explains_them(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["check", str(put(tmp_path, FIXABLE))])
+    assert "`sidelight check --explain promql/regexp` says why, and how to disable it.\n" in ended.output
+
+
+def test_the_last_line_counts_files_that_cannot_be_read(tmp_path: Path) -> None:
+    put(tmp_path, "groups: [", "a.yaml")
+    put(tmp_path, "groups: []", "b.yaml")
+    ended = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert ended.output.endswith("1 rule file checked; 1 not checked: 1 error\n")
+
+
+@pytest.mark.parametrize(
+    ("expr", "is_found"),
+    [
+        ("rate(sum(foo_total)[5m:])", True),
+        ("rate(sum by (job) (foo_total)[5m:])", True),
+        ("rate(sum by (pod, container) (foo_total)[5m:])", False),
+        ("rate(max(foo_total)[5m:])", False),
+        ("increase(sum(foo)[5m:])", False),
+    ],
+)
+def test_only_a_sum_of_counters_of_several_instances_hides_resets(expr: str, is_found: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    path = put(
+        tmp_path, json.dumps({"groups": [{"name": "g", "rules": [{"record": "a:b:c", "expr": expr}]}]}), "r.json"
+    )
+    assert ("promql/rate" in {each.check.name for each in find([path], Settings()).findings}) == is_found
 
 
 def test_without_fix_no_file_is_changed(tmp_path: Path) -> None:

@@ -23,6 +23,17 @@ REFUSED = {
     "{{ $value + 1 }}": "has an unexpected '+' in {{ ... }}",
     "{{ if }}a{{ end }}": "has no condition after if",
     "{{ template }}": "needs a name in quotes after template",
+    "{{ 'abc' }}": 'has an unexpected "\'" in {{ ... }}',
+    "{{ $labels..job }}": "has an unexpected '.' behind $labels",
+    "{{ $labels.job. }}": "has an unexpected '.' behind .job",
+    '{{ $labels."job" }}': "has an unexpected '.' behind $labels",
+    "{{ true.x }}": "has an unexpected '.x' behind true",
+    "{{ 5-}}": "has an unexpected '-' in {{ ... }}",
+    '{{ tmpl "x" . }}': "calls the function 'tmpl', which does not exist",
+    "{{ if true }}a{{ else }}b{{ else }}c{{ end }}": "has a second {{ else }}",
+    '{{ if true }}{{ define "x" }}{{ end }}{{ end }}': "has a {{ define }} inside {{ if }}",
+    "{{ $a, $b := 5 }}": "declares too many variables",
+    '{{ range $a, $b, $c := query "up" }}{{ end }}': "declares too many variables",
 }
 AT_EVALUATION = {
     "{{ .Foo }}": "reads .Foo, which is not one of .ExternalLabels, .ExternalURL, .Labels, .Value",
@@ -45,6 +56,8 @@ ACCEPTED = [
     "{{ $externalLabels.cluster }}{{ $externalURL }}",
     '{{ define "x" }}{{ .Foo }}{{ end }}{{ template "x" . }}',
     "{{ $value | humanizePercentage }}",
+    "{{ 0x1F }}{{ 1e5 }}{{ 1_000 }}{{ .5 }}{{ 0b11 }}{{ 0o7 }}{{ 'a' }}{{ '\\n' }}",
+    "{{ if true }}a{{ else with $value }}b{{ else }}c{{ end }}",
     '{{ reReplaceAll "a.*" "b" $labels.job | toUpper }}',
     "{{ if and (gt $value 1.0) (not (eq $labels.job `a`)) }}b{{ end }}",
 ]

@@ -124,11 +124,18 @@ def test_of_several_objectives_of_a_kind_the_strictest_is_kept_and_the_others_ar
 @pytest.mark.parametrize(
     ("was", "becomes", "note"),
     [
+        (
+            "4w, isRolling: true",
+            "4w}]\n  alertPolicies: [{metadata: {name: p}, spec: {conditions: [{metadata: {name: c}, spec: {condition: {threshold: 2}}}]}",
+            "its alert policies are not kept: Sidelight's burn-rate alerts take their place",
+        ),
         ("Occurrences", "Timeslices", "its method Timeslices is not kept; requests are counted"),
         ("isRolling: true", "isRolling: false", "its calendar window of 4w is kept as a rolling one of 28 days"),
         ("duration: 4w", "duration: 1Q", "its period of 1Q is kept as 90 days"),
+        ("duration: 4w", "duration: Quarter", "its period of 1Q is kept as 90 days"),
+        ("target: 0.95", "target: 0.95, compositeWeight: 3", "the weights of its objectives are not kept"),
         ("duration: 4w, isRolling: true", "duration: 1m, isRolling: false", "which is minutes, and is read as 1M"),
-        ("  objectives:", "  alertPolicies: [burn]\n  objectives:", "its alert policies are not kept"),
+        ("  objectives:", "  alertPolicies: [burn]\n  objectives:", "its alert policy burn is in none of the files"),
         ("spec:", "spec:", "its indicator checkout-requests is in none of the files"),
     ],
 )
@@ -153,7 +160,11 @@ def test_what_is_not_kept_is_named_above_the_section(was: str, becomes: str, not
         ("lte", "above", "spec.objectives[1].op: got 'above'; give lt, lte, gt or gte"),
         ("value: 0.3", "value: -1", "spec.objectives[1]: value: got -1.0; give a number above 0."),
         ("service: checkout", "service: ''", "spec.service: got ''; give the service's name, which becomes its job."),
-        ("kind: SLO", "kind: Service", "spec.timeWindow: got ''; give at least one document of kind SLO."),
+        (
+            "kind: SLO",
+            "kind: Service",
+            "the files contain no document of kind SLO, but Service; give at least one.",
+        ),
     ],
 )
 def test_what_cannot_be_converted_is_reported_in_one_sentence(
@@ -219,27 +230,28 @@ spec:
   budgetingMethod: Occurrences
   objectives: [{op: lte, value: 100, target: 0.99}]
 """
+GOOD, ALL = 'sum(increase(http_requests{code!~"5.."}[5m]))', "sum(increase(http_requests[5m]))"
+SHARE = f"({GOOD} or 0 * {ALL}) / ({ALL} > 0)"
+COUNTED = ('sum_over_time((sum(http_requests{code!~"5.."}))[5m:1m])', "sum_over_time((sum(http_requests))[5m:1m])")
 WRITTEN = {
-    RATIO: '1 - ((sum(increase(http_requests{code!~"5.."}[5m]))) / (sum(increase(http_requests[5m])) > 0))',
-    RATIO.replace("counter: true", "counter: false"): (
-        '1 - ((sum_over_time((sum(http_requests{code!~"5.."}))[5m:1m])) / (sum_over_time((sum(http_requests))[5m:1m]) > 0))'
-    ),
+    RATIO: f"1 - ({SHARE})",
+    RATIO.replace("counter: true", "counter: false"): f"1 - (({COUNTED[0]} or 0 * {COUNTED[1]}) / ({COUNTED[1]} > 0))",
     RATIO.replace("sum(http_requests)", "'sum(rate(http_requests[{{.window}}]))'"): (
-        '1 - ((sum(increase(http_requests{code!~"5.."}[5m]))) / (sum(rate(http_requests[5m])) > 0))'
+        f"1 - ({SHARE})".replace(ALL, "sum(rate(http_requests[5m]))")
     ),
-    RATIO.replace("Occurrences", "RatioTimeslices"): (
-        "1 - avg_over_time(("
-        '(sum(increase(http_requests{code!~"5.."}[5m]))) / (sum(increase(http_requests[5m])) > 0))[5m:5m])'
-    ),
-    RATIO.replace("Occurrences", "Timeslices"): (
-        '1 - avg_over_time((((sum(increase(http_requests{code!~"5.."}[5m]))) '
-        "/ (sum(increase(http_requests[5m])) > 0)) >= bool 0.95)[5m:5m])"
-    ),
+    RATIO.replace("sum(http_requests", "(http_requests"): f"1 - ({SHARE})".replace(
+        "increase(http_requests", "(increase(http_requests"
+    ).replace("[5m]))", "[5m])))"),
+    RATIO.replace("good: ", "bad: "): f"1 - (1 - {SHARE})",
+    RATIO.replace("Occurrences", "RatioTimeslices"): f"1 - avg_over_time(({SHARE})[5m:5m])",
+    RATIO.replace("Occurrences", "Timeslices"): f"1 - avg_over_time((({SHARE}) >= bool 0.95)[5m:5m])",
     THRESHOLD: "1 - avg_over_time((((max(lag)) <= bool 100))[5m:1m])",
 }
 
 
-@pytest.mark.parametrize("text", WRITTEN, ids=["ratio", "gauges", "window", "mean of slices", "slices", "threshold"])
+@pytest.mark.parametrize(
+    "text", WRITTEN, ids=["ratio", "gauges", "window", "labels", "bad", "mean of slices", "slices", "threshold"]
+)
 def test_queries_of_prometheus_become_rules_of_their_own(text: str, tmp_path: Path) -> None:
     paths = written(tmp_path, text)
     assert "has PromQL queries of its own; `sidelight slo rules` writes rules for it" in imported(paths)
@@ -261,6 +273,97 @@ def test_the_rules_of_an_objective_fire_at_the_burn_rates_of_the_workbook(tmp_pa
 def test_a_query_that_is_not_promql_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OpenSloError, match=r"query: got 'sum\(http_requests'; give PromQL \(unexpected end of input"):
         rule_file(written(tmp_path, RATIO.replace("query: sum(http_requests)", "query: 'sum(http_requests'")))
+
+
+POLICY = """\
+---
+- apiVersion: openslo/v1
+  kind: AlertPolicy
+  metadata: {name: page-us}
+  spec:
+    conditions: [{conditionRef: fast-burn}, {conditionRef: elsewhere}]
+    notificationTargets: [{targetRef: mail}]
+- apiVersion: openslo/v1
+  kind: AlertCondition
+  metadata: {name: fast-burn}
+  spec: {severity: page, condition: {kind: burnrate, op: gte, threshold: 7, lookbackWindow: 3h, alertAfter: 5m}}
+"""
+
+
+def test_alert_policies_become_alerts_beside_those_of_the_workbook(tmp_path: Path) -> None:
+    text = rule_file(
+        written(tmp_path, RATIO.replace("objectives:", "alertPolicies: [page-us, unknown]\n  objectives:") + POLICY)
+    )
+    (group,) = yaml.safe_load(text)["groups"]
+    (agreed,) = (rule for rule in group["rules"] if rule.get("alert") == "ObjectiveBurnAsAgreed")
+    assert agreed["expr"] == 'slo:bad_events:ratio_3h{slo="web-answers"} > 7 * 0.001'
+    assert (agreed["for"], agreed["labels"]["severity"]) == ("5m", "page")
+    assert "slo:bad_events:ratio_3h" in [rule.get("record") for rule in group["rules"]]
+    assert "its alert policy unknown is in none of the files" in text
+    assert "the condition elsewhere of its alert policy page-us is in none of the files" in text
+    assert "the targets of its alert policy page-us are not kept: Alertmanager decides who is notified" in text
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "note"),
+    [
+        ("op: gte", "op: lte", "op lte of its condition fast-burn is not kept: the alert fires above the threshold"),
+        (
+            "kind: burnrate",
+            "kind: magic",
+            "fast-burn of its alert policy page-us is not kept: {file}: web-answers: kind: got 'magic'",
+        ),
+        (
+            "3h",
+            "soon",
+            "fast-burn of its alert policy page-us is not kept: {file}: web-answers: lookbackWindow: got 'soon'",
+        ),
+    ],
+)
+def test_what_of_a_condition_is_not_kept_is_named(was: str, becomes: str, note: str, tmp_path: Path) -> None:
+    assert was in POLICY
+    document = RATIO.replace("objectives:", "alertPolicies: [page-us]\n  objectives:") + POLICY.replace(was, becomes)
+    paths = written(tmp_path, document)
+    assert note.format(file=paths[0]) in rule_file(paths)
+
+
+def test_a_data_source_in_the_files_says_whether_a_query_is_promql(tmp_path: Path) -> None:
+    query = RATIO.replace("type: Prometheus", "metricSourceRef: ours").replace("my-prometheus", "ours")
+    source = "---\napiVersion: openslo/v1\nkind: DataSource\nmetadata: {name: ours}\nspec: {type: Prometheus}\n"
+    assert yaml.safe_load(rule_file(written(tmp_path, query)))["groups"] == []
+    (group,) = yaml.safe_load(rule_file(written(tmp_path, query + source)))["groups"]
+    assert group["rules"][0]["expr"] == WRITTEN[RATIO]
+
+
+def test_a_burn_rate_is_not_measured_over_more_than_the_period(tmp_path: Path) -> None:
+    text = rule_file(written(tmp_path, RATIO.replace("duration: 30d", "duration: Day")))
+    records = [rule["record"] for rule in yaml.safe_load(text)["groups"][0]["rules"] if "record" in rule]
+    assert records == [f"slo:bad_events:ratio_{window}" for window in ("5m", "30m", "1h", "2h", "6h", "1d")]
+
+
+def test_a_name_cannot_leave_its_comment_or_its_selector(tmp_path: Path) -> None:
+    name = 'a"} or vector(1) # \ngroups: 7'
+    path = tmp_path / "a.json"
+    documents = [
+        {**each, "metadata": {"name": name}} if each["kind"] == "SLO" else each for each in yaml.safe_load_all(RATIO)
+    ]
+    path.write_text(json.dumps(documents))
+    (group,) = yaml.safe_load(rule_file([path]))["groups"]
+    (tmp_path / "rules.yaml").write_text(rule_file([path]))
+    assert [each.check.name for each in find([tmp_path / "rules.yaml"], Settings()).findings] == []
+    assert group["name"] == f"slo-{name}"
+    assert yaml.safe_load(imported([path])) == {"slo": {}}
+
+
+def test_a_document_with_a_fault_is_left_out_and_named(tmp_path: Path) -> None:
+    wrong = CHECKOUT.replace("checkout", "search").replace("target: 0.95", "target: 95")
+    paths = written(tmp_path, CHECKOUT, wrong, "a: [")
+    done = CliRunner().invoke(app, ["slo", "import", "--unit", "s", *map(str, paths)])
+    assert done.exit_code == 1
+    assert [each["match"]["job"] for each in yaml.safe_load(done.stdout)["slo"]["overrides"]] == ["checkout"]
+    for text in (done.stdout, done.stderr):
+        assert f"left out: {paths[1]}: search-works: spec.objectives[1].target: got 95" in text
+        assert f"left out: {paths[2]}:" in text
 
 
 # --- Export ----------------------------------------------------------------------------------------------------------
@@ -292,11 +395,11 @@ def test_what_is_exported_is_imported_again(section: dict[str, Any], tmp_path: P
     assert (again.slo.availability, again.slo.latency) == (settings.slo.availability, settings.slo.latency)
 
 
-def test_the_command_prints_the_section_and_nothing_for_a_missing_file(tmp_path: Path) -> None:
+def test_the_command_prints_the_section_and_names_a_missing_file(tmp_path: Path) -> None:
     (path,) = written(tmp_path, CHECKOUT)
     assert CliRunner().invoke(app, ["slo", "import", "--unit", "s", str(path)]).stdout == imported([path], "s")
     missing = CliRunner().invoke(app, ["slo", "import", str(path), str(tmp_path / "missing.yaml")])
-    assert isinstance(missing.exception, OpenSloError)
-    assert missing.stdout == ""
+    assert missing.exit_code == 1
+    assert "missing.yaml: the file: got 'No such file or directory'" in missing.stderr
     assert CliRunner().invoke(app, ["slo", "import", "--unit", "min", str(path)]).exit_code == 2
     assert "kind: SLO" in CliRunner().invoke(app, ["slo", "export"]).stdout

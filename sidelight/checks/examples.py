@@ -193,7 +193,7 @@ EXAMPLES = {
         record(SUM, "requests"), record(SUM, "job:requests:rate5m"), "is not named level:metric:operations"
     ),
     "rule/duplicate": Example(
-        record("sum(foo)") + "      - {record: 'job:things:sum', expr: sum  (foo)}\n",
+        record("sum(foo)") + "      - {record: 'job:things:sum', expr: sum(foo)}\n",
         record("sum(foo)") + "      - {record: 'job:things:sum', expr: sum(bar)}\n",
         "is the same as the rule on line 4",
     ),
@@ -213,8 +213,8 @@ EXAMPLES = {
     "alert/comparison": Example(alert(f"{SUM} > 7 or {SUM} < bool 3"), alert(f"{SUM} > 7 or {SUM} < 3"), "< bool 3"),
     "alert/for": Example(alert("foo > 7", "for: 2m", "for: 0s"), alert("foo > 7"), "after a single evaluation"),
     "alert/absent": Example(
-        "# sidelight file/disable alert/for\n" + alert("absent(up{job='shop'})", "for: 2m", "for: 0m"),
-        alert("absent(up{job='shop'})"),
+        "# sidelight file/disable alert/for\n" + alert('absent(up{job="shop"})', "for: 2m", "for: 0m"),
+        alert('absent(up{job="shop"})'),
         "uses absent() without for",
     ),
     "alert/template": Example(
@@ -291,6 +291,9 @@ EXAMPLES = {
         "use an edge, such as 0.75 or 0.5",
     ),
     "promql/features": Example(record("sum(info(foo))"), record("sum(foo)"), "info() needs --enable-feature"),
+    "promql/format": Example(
+        record("sum(foo)by(job)>3"), record("sum by (job) (foo) > 3"), "write sum by (job) (foo) > 3"
+    ),
     "promql/performance": Example(
         record("max by (job) (foo)", "job:foo:max")
         + "      - {record: 'job:foo:double', expr: max by (job) (foo) * 2}\n",
