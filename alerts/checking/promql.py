@@ -63,7 +63,7 @@ class AllBut:
 
 Labels = frozenset[str] | AllBut
 
-# Series that Prometheus adds for every target, ALERTS of every rule, and the collectors' own metrics.
+# Series that Prometheus adds for every target, ALERTS of every rule, and metrics of collectors and of kube-state-metrics.
 _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
     "up": (),
     "scrape_duration_seconds": (),
@@ -84,6 +84,8 @@ _FROM_PROMETHEUS: Mapping[str, tuple[str, ...]] = {
     "otelcol_receiver_accepted_spans": ("receiver", "transport"),
     "otelcol_receiver_refused_spans": ("receiver", "transport"),
     "otelcol_receiver_refused_metric_points": ("receiver", "transport"),
+    "kube_deployment_spec_replicas": ("namespace", "deployment"),
+    "kube_statefulset_replicas": ("namespace", "statefulset"),
     "ALERTS": ("alertname", "alertstate", "severity", "service_version", "kind"),
     "ALERTS_FOR_STATE": ("alertname", "severity", "service_version", "kind"),
 }

@@ -1,15 +1,19 @@
-"""ServiceAbsent: a service has no series although it had some within the last day, and has no target that is down."""
+"""ServiceAbsent: a service has no series although it had some within the last day, and has no target that is down.
+
+A service of which Kubernetes wants no replicas is not absent but asleep; kube-state-metrics tells.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
 from alerts.links import urls
 from alerts.model import AlertRule
 from alerts.recording.services import MEMORY, recorded
-from alerts.rule_tests.promtool import At, Clock, RuleTest, Series, clock
-from alerts.rule_tests.threshold_tests import Story, story_test
+from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, clock
+from alerts.rule_tests.threshold_tests import Story, service_labels, story_test
 from alerts.thresholds import Level
 from instrumentation import catalog
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 NAME = "ServiceAbsent"
+_REPLICAS = {"deployment": "kube_deployment_spec_replicas", "statefulset": "kube_statefulset_replicas"}  # wanted ones
 
 
 def service_absent(settings: Settings) -> list[AlertRule]:
@@ -32,7 +37,7 @@ def service_absent(settings: Settings) -> list[AlertRule]:
             expr=(
                 f"max by ({of.by}) (max_over_time({of.versions}[{MEMORY}])) > 0\n"
                 f"unless on ({of.by}) {of.versions}\n"
-                f"unless on ({of.by}) sum by ({of.by}) (up) == 0"
+                f"unless on ({of.by}) sum by ({of.by}) (up) == 0{_asleep(settings)}"
             ),
             for_=settings.alerting.for_.warning,
             keep_firing_for=settings.alerting.keep_firing_for,
@@ -45,6 +50,35 @@ def service_absent(settings: Settings) -> list[AlertRule]:
             urls=urls(settings, NAME),
         )
     ]
+
+
+def _asleep(settings: Settings) -> str:
+    """Leaves out the services whose Deployments and StatefulSets want no replicas; without kube-state-metrics it leaves out none."""
+    pattern, by = settings.alerting.workload_job, recorded(settings).by
+    if pattern is None:
+        return ""
+    series = "\n  or\n  ".join(_with_job(metric, kind, pattern) for kind, metric in _REPLICAS.items())
+    return f"\nunless on ({by}) sum by ({by}) (\n  {series}\n) == 0"
+
+
+def _with_job(metric: str, kind: str, pattern: str) -> str:
+    """The series of workloads with the label ``job`` that the pattern gives them.
+
+    >>> _with_job("a", "deployment", "{workload}")
+    'label_replace(a, "job", "${1}", "deployment", "(.+)")'
+    >>> _with_job("a", "deployment", "{namespace}/{workload}")
+    'label_replace(label_join(a, "job", "/", "namespace", "deployment"), "job", "${1}/${2}", "job", "(.+)/(.+)")'
+    """
+    labels = [kind if place == "workload" else place for place in re.findall(r"\{(\w+)\}", pattern)]
+    numbers = iter(range(1, len(labels) + 1))
+    text = pattern.replace("$", "$$").replace("\\", "\\\\").replace('"', '\\"')
+    text = re.sub(r"\{\w+\}", lambda _: f"${{{next(numbers)}}}", text)
+    if len(labels) == 1:
+        return f'label_replace({metric}, "job", "{text}", "{labels[0]}", "(.+)")'
+    # Names in Kubernetes contain no slash.
+    sources = ", ".join(f'"{label}"' for label in labels)
+    joined = f'label_join({metric}, "job", "/", {sources})'
+    return f'label_replace({joined}, "job", "{text}", "job", "(.+)/(.+)")'
 
 
 def service_absent_tests(settings: Settings) -> list[RuleTest]:
@@ -64,7 +98,46 @@ def service_absent_tests(settings: Settings) -> list[RuleTest]:
             ),
             alerts=(At(seconds=moments.resolved, alert=NAME),),
         ),
+        *_replicas_tests(settings, rule, moments),
     ]
+
+
+def _replicas_tests(settings: Settings, rule: AlertRule, moments: Clock) -> Iterator[RuleTest]:
+    """Services that are scaled to zero, and one of which there should be replicas."""
+    pattern, own = settings.alerting.workload_job, service_labels(settings)
+    if pattern is None:
+        return
+    workload, namespace = own["job"], own.get("namespace", "some_namespace")
+    own["job"] = pattern.replace("{workload}", workload).replace("{namespace}", namespace)
+    end, change = moments.fires // moments.step, moments.range_ // moments.step
+    firing = (Firing(rule=rule, labels=own, value=1),)
+    series = Series(
+        name=catalog.TARGET_INFO.name,
+        labels={**own, "instance": "a", "service_version": "1.7.3"},
+        values=f"1x{change} stale",
+    )
+    for kind, metric in _REPLICAS.items():
+        labels = {**own, "job": "kube-state-metrics", "instance": "b", "namespace": namespace, kind: workload}
+        yield RuleTest(
+            name=f"{NAME} leaves out a service whose {kind} is scaled to zero, and fires if it is scaled up and does not come back",
+            series=(series, Series(name=metric, labels=labels, values=f"3x{change} 0x{end - change} 3x{end}")),
+            alerts=(
+                At(seconds=moments.fires, alert=NAME),
+                At(seconds=moments.fires + moments.fires, alert=NAME, firing=firing),
+            ),
+        )
+    labels = {
+        **own,
+        "job": "kube-state-metrics",
+        "instance": "b",
+        "namespace": namespace,
+        "deployment": f"{workload}-worker",
+    }
+    yield RuleTest(
+        name=f"{NAME} fires although another deployment is scaled to zero",
+        series=(series, Series(name=_REPLICAS["deployment"], labels=labels, values=f"0x{end}")),
+        alerts=(At(seconds=moments.fires, alert=NAME, firing=firing),),
+    )
 
 
 def _after(moments: Clock) -> int:

@@ -63,7 +63,7 @@ def troubled(groups: Mapping[str, Group]) -> Table:
         name="troubles",
         title="Few requests, young instances, flapping and neighbours",
         note="Minutes from the start of the trouble until the alert fires, and how often it starts to fire if more than once. "
-        "The service that sleeps is left out of ServiceAbsent with `alerting.left_out`.",
+        "kube-state-metrics says that no replicas of the service that sleeps are wanted.",
         columns=(
             Column(key="trouble", title="trouble"),
             Column(key="right", title="wanted"),

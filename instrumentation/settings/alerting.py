@@ -18,6 +18,7 @@ from instrumentation.settings.types import (
     Seconds,
     Section,
     Text,
+    WorkloadPattern,
 )
 
 
@@ -127,6 +128,9 @@ class Alerting(Section):
     left_out: Annotated[
         tuple[LeftOut, ...], Field(strict=False), Allowed(text="give a list of alerts and matches")
     ] = ()
+    workload_job: WorkloadPattern | None = (
+        "{workload}"  # whose replicas say that a service is scaled to zero; null: none
+    )
     runbook_url: RunbookPattern | None = None  # without it alerts have no link to a runbook
     labels: Annotated[dict[LabelName, Text], Allowed(text="give labels and their values, such as {team: shop}")] = (
         Field(default_factory=dict)

@@ -27,6 +27,10 @@ RUNBOOK_PATTERN = (
     "give an http:// or https:// address in which {alert} stands for the alert's name, and {labels} for its labels if they "
     "are wanted, such as https://wiki.example/runbooks/{alert}"
 )
+WORKLOAD_PATTERN = (
+    "give a job in which {workload} stands for the name of its Deployment or StatefulSet, and {namespace} for the namespace if it is "
+    "wanted, such as {namespace}/{workload}"
+)
 WEB_ADDRESS = "give an http:// or https:// address without user, password, ? or #"
 URL_PATH = "give a path that starts with /, such as /metrics"
 ABSOLUTE_PATH = "give an absolute path, such as /var/lib/shop"
@@ -65,6 +69,13 @@ def _runbook_pattern(value: str) -> str:
     named = set(re.findall(r"\{(\w*)\}", value))
     if not re.fullmatch(r"https?://[^\s/@]+/\S*", value) or not {"alert"} <= named <= {"alert", "labels"}:
         raise fault(RUNBOOK_PATTERN)
+    return value
+
+
+def _workload_pattern(value: str) -> str:
+    named = re.findall(r"\{(\w*)\}", value)
+    if len(set(named)) < len(named) or not {"workload"} <= set(named) <= {"workload", "namespace"}:
+        raise fault(WORKLOAD_PATTERN)
     return value
 
 
@@ -196,6 +207,7 @@ Location = Annotated[
 ]
 WebAddress = Annotated[Text, AfterValidator(_web_address), Allowed(text=WEB_ADDRESS)]
 RunbookPattern = Annotated[Text, AfterValidator(_runbook_pattern), Allowed(text=RUNBOOK_PATTERN)]
+WorkloadPattern = Annotated[Text, AfterValidator(_workload_pattern), Allowed(text=WORKLOAD_PATTERN)]
 UrlPath = Annotated[Text, AfterValidator(_url_path), Allowed(text=URL_PATH)]
 Folder = Annotated[Text, AfterValidator(_absolute), Allowed(text=ABSOLUTE_PATH)]
 FilePath = Annotated[Text, Allowed(text="give the path of a file")]

@@ -11,13 +11,13 @@ from instrumentation import catalog
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from instrumentation.settings.alerting import Alerting
     from sidelight.view.prometheus import Prometheus
     from sidelight.view.request import DataRequest
 
 MOST_INSTANCES = 200  # of one alert: a rule may fire for thousands
 
 _STATES = ("firing", "pending", "inactive", "unknown")
-_IDENTITY = ("cluster", "namespace", "environment", "job")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Service:
     """A service that Prometheus scrapes.
 
     Attributes:
-        identity: Its cluster, namespace, environment and job, as far as its series have them.
+        identity: The labels of ``alerting.group_by``, as far as its series have them.
         observed: Whether it exports ``target_info``, as every service with Sidelight or OpenTelemetry does.
         versions: Its versions, with the number of instances.
         up: The number of instances that Prometheus can scrape.
@@ -94,20 +94,28 @@ class Service:
     alerts: dict[str, int] = field(default_factory=dict)
 
 
-async def services(request: DataRequest, prometheus: Prometheus) -> list[Service]:
+async def services(request: DataRequest, prometheus: Prometheus, alerting: Alerting) -> list[Service]:
     """Everything that Prometheus scrapes, by service: observed ones first, then by name.
+
+    Args:
+        request: The time.
+        prometheus: Where their data is.
+        alerting: What identifies a service, and how severities are called.
 
     Raises:
         PrometheusError: Prometheus does not answer.
     """
-    queries = ("up", catalog.TARGET_INFO.name, 'ALERTS{alertstate="firing",kind!="event",severity!="none"}')
+    firing = f'ALERTS{{alertstate="firing",kind!="event",severity!="{alerting.severities.none}"}}'
+    queries = ("up", catalog.TARGET_INFO.name, firing)
     answers = await asyncio.gather(*(prometheus.instant(query, request.window.end) for query in queries))
-    up, info, firing = ([(row["metric"], row["value"][1]) for row in answer["result"]] for answer in answers)
+    up, info, alerts_of = ([(row["metric"], row["value"][1]) for row in answer["result"]] for answer in answers)
     found: dict[tuple[str, ...], Service] = {}
 
     def of(labels: Mapping[str, str]) -> Service:
-        key = tuple(labels.get(name, "") for name in _IDENTITY)
-        return found.setdefault(key, Service(identity={name: labels[name] for name in _IDENTITY if labels.get(name)}))
+        key = tuple(labels.get(name, "") for name in alerting.group_by)
+        return found.setdefault(
+            key, Service(identity={name: labels[name] for name in alerting.group_by if labels.get(name)})
+        )
 
     for labels, value in up:
         service = of(labels)
@@ -118,7 +126,7 @@ async def services(request: DataRequest, prometheus: Prometheus) -> list[Service
         service.observed = True
         version = labels.get("service_version", "")
         service.versions[version] = service.versions.get(version, 0) + 1
-    for labels, _ in firing:
+    for labels, _ in alerts_of:
         if labels.get("job"):
             service, severity = of(labels), labels.get("severity", "")
             service.alerts[severity] = service.alerts.get(severity, 0) + 1

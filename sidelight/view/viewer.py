@@ -72,7 +72,8 @@ class Viewer:
             case ["alerts"]:
                 return await overview.alerts(self._prometheus)
             case ["services"]:
-                return await overview.services(parse_request(parameters, self._clock, _DAY), self._prometheus)
+                given = parse_request(parameters, self._clock, _DAY)
+                return await overview.services(given, self._prometheus, self._boards.settings.alerting)
             case ["dashboards", uid]:
                 return self._boards.board(uid).document
             case ["dashboards", uid, part] if match := _PART.fullmatch(part):
@@ -95,7 +96,12 @@ class Viewer:
             {"uid": board.uid, "title": board.title, "description": board.document.get("description", "")}
             for board in self._boards
         ]
-        return {"dashboards": listed, "prometheus": self._prometheus.source.shown, "version": __version__}
+        return {
+            "dashboards": listed,
+            "prometheus": self._prometheus.source.shown,
+            "version": __version__,
+            "severities": {name: meaning for meaning, name in self._boards.settings.alerting.severities},
+        }
 
 
 def _parts(board: Board) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
+from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION, PROCESS_START_TIME, TARGET_INFO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 DAY = 86_400  # seconds
+PROCESSES = (TARGET_INFO.name, PROCESS_START_TIME.name)
 REQUESTS = 30  # per series and interval; the cost does not depend on it
 
 
@@ -51,6 +52,19 @@ def scraped(settings: Settings, fleet: Fleet, start: int, end: int) -> Iterator[
             yield from (f"{series} {step * more} {second}\n" for series, more in zip(starts, each, strict=True))
 
 
+def processes(settings: Settings, fleet: Fleet, start: int, end: int) -> Iterator[str]:
+    """What the pods say about themselves, as lines of OpenMetrics: their version, and when they started."""
+    seconds = range(start, end + 1, settings.metrics.scrape_interval.seconds)
+    for job in fleet.jobs:
+        for pod in range(fleet.pods):
+            labels = f'job="{job}",instance="{job}-{pod}:8000"'
+            for series, value in (
+                (f'{TARGET_INFO.name}{{{labels},service_version="1.7.3"}}', 1),
+                (f"{PROCESS_START_TIME.name}{{{labels}}}", start - DAY),
+            ):
+                yield from (f"{series} {value} {second}\n" for second in seconds)
+
+
 def edges_of(settings: Settings) -> tuple[str, ...]:
     """The values of ``le``."""
     return (*map(str, settings.duration_edges), "+Inf")
@@ -60,10 +74,9 @@ def totals(fleet: Fleet, name: str, edges: Sequence[str], seconds: Sequence[int]
     """The recorded series of each pod, or with edges of each of its buckets, as lines of OpenMetrics."""
     for job in fleet.jobs:
         for pod in range(fleet.pods):
-            for edge in [f',le="{edge}"' for edge in edges] or [""]:
-                yield from (
-                    f'{name}{{job="{job}",instance="{job}-{pod}:8000"{edge}}} 1 {second}\n' for second in seconds
-                )
+            for number, edge in enumerate([f',le="{edge}"' for edge in edges] or [""], 1):
+                start = f'{name}{{job="{job}",instance="{job}-{pod}:8000"{edge}}}'
+                yield from (f"{start} {step * number} {second}\n" for step, second in enumerate(seconds, 1))
 
 
 def series(settings: Settings, fleet: Fleet) -> int:
@@ -71,16 +84,17 @@ def series(settings: Settings, fleet: Fleet) -> int:
     return fleet.services * fleet.pods * fleet.routes * 2 * (len(settings.duration_edges) + 2)
 
 
-def recorded(fleet: Fleet, names: Sequence[str], seconds: Sequence[int]) -> Iterator[str]:
-    """The recorded samples: a rate per service, and per objective for series with a label ``slo``."""
-    starts = [
-        f'{name}{{job="{job}"{slo}}}'
-        for name in names
-        for job in fleet.jobs
-        for slo in ((',slo="availability"', ',slo="latency"') if "_slo:" in name else ("",))
-    ]
-    for each in starts:
-        yield from (f"{each} {1 + second % 7} {second}\n" for second in seconds)
+def recorded(fleet: Fleet, names: Sequence[str], seconds: Sequence[int], edges: Sequence[str] = ()) -> Iterator[str]:
+    """The recorded samples: one series per service, and per objective or edge for series with a label ``slo`` or ``le``."""
+    for name in names:
+        parts = (
+            [("slo", slo) for slo in ("availability", "latency")] if "_slo:" in name else [("le", le) for le in edges]
+        )
+        texts = [f',{label}="{value}"' for label, value in parts] or [""]
+        for job in fleet.jobs:
+            for number, text in enumerate(texts, 1):
+                start = f'{name}{{job="{job}"{text}}}'
+                yield from (f"{start} {number * (1 + second % 7)} {second}\n" for second in seconds)
 
 
 def _labels(fleet: Fleet) -> Iterator[str]:

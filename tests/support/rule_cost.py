@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from alerts.recording.counting import remembered
 from alerts.recording.services import recorded as names_for
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
-from tests.support.fleet import DAY, Fleet, edges_of, recorded, scraped, series, totals
+from tests.support.errors import MeasurementError
+from tests.support.fleet import DAY, PROCESSES, Fleet, edges_of, processes, recorded, scraped, series, totals
 from tests.support.prometheus_history import Cost, Prometheus, cost_of, layers
 from tests.support.rule_sets import ours, workbook
 from tests.support.tables import Column, Table
@@ -36,6 +37,9 @@ def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> d
         settings: The settings.
         fleet: The monitored services.
         version: ``prometheus`` or ``prometheus-oldest``.
+
+    Raises:
+        MeasurementError: ``nothing_read``: a rule found no series, so its cost would be that of nothing.
     """
     period, every = settings.slo.period.seconds, settings.alerting.evaluation_interval.seconds
     of = names_for(settings)
@@ -43,6 +47,7 @@ def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> d
     with tempfile.TemporaryDirectory() as folder:
         prometheus = Prometheus(Path(folder), version)
         prometheus.take(scraped(settings, fleet, END - _MINUTES, END), HTTP_SERVER_REQUEST_DURATION.name)
+        prometheus.take(processes(settings, fleet, END - _MINUTES, END), *PROCESSES)
         new, quarters = [of.new_bad, of.new_requests], [of.bad_by_quarter, of.requests_by_quarter]
         for start in range(END - period, END, DAY):  # a day at a time: promtool reads the whole file for every block
             seconds = range(start, min(start + DAY, END), every)
@@ -50,15 +55,24 @@ def measured(settings: Settings, fleet: Fleet, version: str = "prometheus") -> d
             prometheus.take(
                 recorded(fleet, quarters, [second for second in seconds if second % _QUARTER < every]), *quarters
             )
+        minutes, edges = range(END - _MINUTES, END, every), edges_of(settings)
+        prometheus.take(recorded(fleet, [of.new_errors], minutes), of.new_errors)
+        prometheus.take(recorded(fleet, [of.new_in_buckets], minutes, edges), of.new_in_buckets)
         before = range(END - remembered(settings).seconds, END, every)
-        for name, edges in ((of.request_totals, ()), (of.error_totals, ()), (of.bucket_totals, edges_of(settings))):
-            prometheus.take(totals(fleet, name, edges, before), name)
+        for name, parts in ((of.request_totals, ()), (of.error_totals, ()), (of.bucket_totals, edges)):
+            prometheus.take(totals(fleet, name, parts, before), name)
         for group in groups.values():
             recording = [rule for rule in group["rules"] if "record" in rule]
             for layer in layers(recording):
-                prometheus.record(layer, every, END, END + 1)
+                prometheus.record(
+                    layer, every, END - every + 1, END
+                )  # one evaluation, at a second that promtool chooses
         with prometheus.running() as client:
-            return {owner: [_cost(client, rule) for rule in group["rules"]] for owner, group in groups.items()}
+            costs = {owner: [_cost(client, rule) for rule in group["rules"]] for owner, group in groups.items()}
+    nothing = [name for rules in costs.values() for name, cost in rules if not cost.samples]
+    if nothing:
+        raise MeasurementError(f"These rules read no samples: {', '.join(nothing)}.", code="nothing_read")
+    return costs
 
 
 def table(settings: Settings, fleet: Fleet, results: Mapping[str, list[tuple[str, Cost]]]) -> Table:
@@ -92,7 +106,7 @@ def _row(owner: str, name: str, cost: Cost) -> Row:
 
 def _cost(client: httpx.Client, rule: Mapping[str, str]) -> tuple[str, Cost]:
     name = rule.get("record") or f"{rule['alert']} ({rule['labels']['severity']})"  # type: ignore[index]
-    return name, min(cost_of(client, rule["expr"], END + 1) for _ in range(_REPEATS))
+    return name, min(cost_of(client, rule["expr"], END) for _ in range(_REPEATS))
 
 
 def _within_minutes(group: Group) -> Group:

@@ -8,9 +8,7 @@ from alerts import groups
 from alerts.conditions.error_budget import ERROR_BUDGET_BURN
 from alerts.conditions.error_rate import HIGH_ERROR_RATE
 from instrumentation.catalog import HTTP_SERVER_REQUEST_DURATION
-from instrumentation.settings.alerting import LeftOut
 from tests.support.prometheus_history import rules_of
-from tests.support.troubles import SLEEPING
 
 if TYPE_CHECKING:
     from instrumentation.settings import Settings
@@ -29,13 +27,7 @@ def ours(settings: Settings) -> Group:
 
 
 def every_rule_of_ours(settings: Settings) -> Group:
-    """The rules about requests, instances and services, in the order in which they read each other, as one group.
-
-    The service that sleeps is left out of ServiceAbsent, as its team would do.
-    """
-    asleep = LeftOut(alerts=("ServiceAbsent",), match={"job": SLEEPING})
-    alerting = settings.alerting.model_copy(update={"left_out": (asleep,)})
-    settings = settings.model_copy(update={"alerting": alerting})
+    """The rules about requests, instances and services, in the order in which they read each other, as one group."""
     names = ("deployment", "http", "slo", "availability", "hanging")
     made = {group.name.removeprefix("sidelight."): group for group in groups(settings)}
     rules = [rule.document() for name in names for rule in made[name].rules]

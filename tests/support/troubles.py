@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     Rows = dict[str, Sequence[float | None]]
 
-SLEEPING = "one failure of a sleeping service"
 _COUNT = f"{HTTP_SERVER_REQUEST_DURATION.name}_count"
 
 
@@ -91,7 +90,7 @@ def _one_failure_of_a_young_service() -> Trouble:
 
 def _one_failure_of_a_sleeping_service() -> Trouble:
     """Two hours of every twelve, one instance after another; one request fails on the second day."""
-    seconds, start = 26 * HOUR, 25 * HOUR
+    seconds, start, job = 26 * HOUR, 25 * HOUR, "one failure of a sleeping service"
     rows: Rows = {}
     for day in range(3):
         begin = day * 12 * HOUR
@@ -101,7 +100,10 @@ def _one_failure_of_a_sleeping_service() -> Trouble:
         rows[_counted("200", place)] = [(second - begin) // 300 if is_here else None for second, is_here in times]
         rows[_counted("500", place)] = [(second >= start) if is_here else None for second, is_here in times]
         rows[_present(TARGET_INFO.name, place)] = [1 if is_here else None for is_here in here]
-    return Trouble(job=SLEEPING, right="never", start=start, seconds=seconds, rows=rows)
+    rows[f'kube_deployment_spec_replicas{{instance="b", deployment="{job}"}}'] = [
+        second % (12 * HOUR) < 2 * HOUR for second in _times(seconds)
+    ]
+    return Trouble(job=job, right="never", start=start, seconds=seconds, rows=rows)
 
 
 def _rare_failures() -> Trouble:

@@ -47,7 +47,7 @@ function header(about: About): void {
 async function made(path: string, about: About): Promise<Page> {
   const [, kind, uid] = path.split('/');
   if (kind === 'd' && uid) return board(decodeURIComponent(uid));
-  if (kind === 'alerts' || kind === 'alerting') return alerts();
+  if (kind === 'alerts' || kind === 'alerting') return alerts(about);
   if (kind === 'services') return services(about);
   throw new Error(`There is no page ${path}.`);
 }

@@ -27,6 +27,9 @@ function live(title: string, draw: () => Promise<Node[]>): Page {
   return { element, title, end: () => clearInterval(timer), redraw: () => {} };
 }
 
+// What a severity means: critical, warning, info or none. The settings name the severities of Sidelight's rules; other rules may have others.
+const meaning = ({ severities }: About, severity: string): string => severities[severity] ?? severity;
+
 const badge = (text: string, kind: string): HTMLElement => h('span', { class: `badge ${kind}` }, text);
 
 // The dashboard of an alert is in the Grafana of its annotation, and here.
@@ -47,13 +50,13 @@ function instances({ instances: found, left_out: left, name }: Alert): HTMLEleme
     h('tbody', {}, ...found.map(line))), left ? h('p', {}, `${count(left, 'more instance is', 'more instances are')} not listed.`) : null);
 }
 
-function card(alert: Alert): HTMLElement {
+function card(about: About, alert: Alert): HTMLElement {
   const { name, state, severity, group, expression, annotations, error } = alert;
   const rendered = alert.instances[0]?.annotations ?? annotations;
   const runbook = rendered.runbook_url ? link(rendered.runbook_url) : null;
   const dashboard = rendered.dashboard_url && alert.instances.length ? local(rendered.dashboard_url) : null;
-  return h('article', { class: `alert ${state}`, 'data-alert': name, 'data-severity': severity },
-    h('h3', {}, name, ' ', state === 'inactive' ? null : badge(state, state), severity ? badge(severity, `severity-${severity}`) : null),
+  return h('article', { class: `alert ${state}`, 'data-alert': name, 'data-severity': meaning(about, severity) },
+    h('h3', {}, name, ' ', state === 'inactive' ? null : badge(state, state), severity ? badge(severity, `severity-${meaning(about, severity)}`) : null),
     alert.instances.length > 0 && rendered.summary && h('p', {}, rendered.summary),
     error && h('p', { class: 'error' }, `The last evaluation failed: ${error}`),
     h('p', { class: 'links' }, runbook && h('a', { href: runbook.href, target: '_blank', rel: 'noopener noreferrer' }, `Runbook of ${name}`), dashboard && h('a', { href: dashboard }, 'Dashboard')),
@@ -61,11 +64,11 @@ function card(alert: Alert): HTMLElement {
     h('details', { 'data-key': `${group} ${name} ${severity}` }, h('summary', {}, 'Expression'), h('pre', { tabindex: 0 }, expression)));
 }
 
-export const alerts = (): Page => live('Alerts', async () => {
+export const alerts = (about: About): Page => live('Alerts', async () => {
   const found = await read<Alert[]>('alerts');
   if (!found.length) return [h('p', {}, 'This Prometheus has no alert rules. Load alerts/generated/rules.yaml, which `sidelight build` writes.')];
   const of = (...states: string[]): Alert[] => found.filter(({ state }) => states.includes(state));
-  const part = (title: string, those: Alert[]): HTMLElement | null => (those.length ? h('section', {}, h('h2', {}, title), ...those.map(card)) : null);
+  const part = (title: string, those: Alert[]): HTMLElement | null => (those.length ? h('section', {}, h('h2', {}, title), ...those.map((each) => card(about, each))) : null);
   const [firing, pending, rest] = [of('firing'), of('pending'), of('inactive', 'unknown')];
   return [
     h('p', { class: 'sum', role: 'status' }, `${count(firing.length, 'rule fires', 'rules fire')}, ${count(pending.length, 'is pending', 'are pending')}, ${count(rest.length, 'is inactive', 'are inactive')}.`),
@@ -83,7 +86,7 @@ export const services = (about: About): Page => live('Services', async () => {
     return h('span', {}, anchor, others && h('small', {}, ` ${others}`));
   };
   const line = ({ identity, versions, up, targets, alerts: firing }: Service): HTMLElement => {
-    const severities = Object.entries(firing).map(([severity, number]) => badge(`${number} ${severity}`, `severity-${severity}`));
+    const severities = Object.entries(firing).map(([severity, number]) => badge(`${number} ${severity}`, `severity-${meaning(about, severity)}`));
     return h('tr', { 'data-job': identity.job }, h('th', { scope: 'row' }, name(identity)), h('td', {}, badge(`${up} of ${targets} up`, up === targets ? 'inactive' : 'firing')),
       h('td', {}, Object.entries(versions).map(([version, number]) => `${version || 'unknown'} (${number})`).join(', ') || '–'), h('td', {}, ...(severities.length ? severities : ['none'])));
   };

@@ -33,7 +33,7 @@ export interface Answer { expression: string; kind: string; result: any; step: n
 export interface Window { start: number; end: number }
 export interface Data { window: Window; answers: Record<string, Answer> }
 export interface Options { name: string; label: string; values: string[]; chosen: string[]; several: boolean; everything: boolean; shown: boolean; note: string }
-export interface About { dashboards: { uid: string; title: string; description: string }[]; prometheus: string; version: string }
+export interface About { dashboards: { uid: string; title: string; description: string }[]; prometheus: string; version: string; severities: Labels }
 export interface AlertInstance { labels: Labels; annotations: Labels; state: string; activeAt: string; value: string }
 export interface Alert {
   name: string; state: string; severity: string; group: string; expression: string; annotations: Labels; error: string;

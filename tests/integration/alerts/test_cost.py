@@ -18,6 +18,6 @@ def test_every_rule_is_measured_and_the_buckets_are_read_once() -> None:
     assert raw["job_instance_le:http_server_request_duration_seconds_bucket:sum"] == buckets  # a sample of each
     reading = [rule["expr"].count("(http_server_request_duration_seconds_") for rule in ours(settings)["rules"]]
     assert sum(reading) == 1 + 2  # the buckets, and the count of all and of the failed
-    assert all(cost.seconds > 0 for _, cost in results["ours"])
+    assert all(cost.seconds > 0 and cost.samples > 0 for _, cost in results["ours"])
     rows = table(settings, fleet, results).rows
     assert [row["rule"] for row in rows].count("**all**") == 2

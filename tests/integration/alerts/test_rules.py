@@ -66,7 +66,7 @@ SETTINGS: dict[str, object] = {
                 },
             ]
         },
-        "alerting": {"group_by": ["job", "namespace"]},
+        "alerting": {"group_by": ["job", "namespace"], "workload_job": "{namespace}/{workload}"},
         "slo": {
             "availability": 0.97,
             "latency": {"ratio": 0.95, "seconds": 1.0},
@@ -450,6 +450,12 @@ MUTATIONS = {
             "unless on (job) job_service_version:target_info:count",
             "unless on (job) up",
         ),
+        "what sleeps is gone": (
+            "or\n        label_replace(kube_statefulset_replicas",
+            "unless\n        (kube_statefulset_replicas",
+        ),
+        "what should run sleeps": ('(.+)")\n      ) == 0', '(.+)")\n      ) >= 0'),
+        "whatever sleeps stands for all": ('"deployment", "(.+)")', '"deployment", "(shop).*")'),
     },
     ("availability", "InstanceRestarting"): {
         "one restart more is needed": (

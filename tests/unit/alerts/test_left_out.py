@@ -8,7 +8,7 @@ import pytest
 
 from alerts import AlertRule, groups
 from alerts.checking.series import faults
-from instrumentation.errors import InstrumentationError
+from instrumentation.errors import InstrumentationError, SettingsError
 from instrumentation.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
@@ -56,3 +56,25 @@ def test_what_would_leave_out_nothing_is_refused(alert: str, match: dict[str, st
     with pytest.raises(InstrumentationError) as refusal:
         groups(left_out(alert, match))
     assert sentence in str(refusal.value)
+
+
+# --- Services that are scaled to zero --------------------------------------------------------------------------------
+
+
+def test_the_job_of_a_workload_can_be_written_in_another_way_or_not_at_all() -> None:
+    def asleep(pattern: str | None) -> str:
+        settings = parse_settings({"alerting": {"workload_job": pattern}})
+        assert faults(groups(settings), settings.alerting.group_by) == []
+        return expressions(settings)["ServiceAbsent", "warning"]
+
+    assert 'label_replace(kube_statefulset_replicas, "job", "x-${1}", "statefulset", "(.+)")' in asleep("x-{workload}")
+    assert '"/", "deployment", "namespace"), "job", "${1}$$\\"@${2}", "job", "(.+)/(.+)")' in asleep(
+        '{workload}$"@{namespace}'
+    )
+    assert "kube_" not in asleep(None)
+
+
+@pytest.mark.parametrize("given", ["shop", "{workload}/{workload}", "{pod}", "{namespace}", "{workload}-{cluster}"])
+def test_a_job_without_the_workload_or_with_something_else_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"alerting\.workload_job: got .* in which \{workload\} stands for"):
+        parse_settings({"alerting": {"workload_job": given}})

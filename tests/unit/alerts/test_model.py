@@ -401,6 +401,7 @@ def test_every_number_is_used(path: str, value: object) -> None:
 def test_no_number_is_left_out() -> None:
     others = {
         "group_by",
+        "workload_job",
         "runbook_url",
         "severities",
         "labels",

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from instrumentation.settings import parse_settings
 from sidelight.view import overview, variables
+from sidelight.view.boards import Boards
+from tests.unit.sidelight.view.conftest import Page
 
 if TYPE_CHECKING:
     import httpx
 
-    from sidelight.view.boards import Boards
-    from tests.unit.sidelight.view.conftest import Page, StandIn
+    from tests.unit.sidelight.view.conftest import StandIn
 
 
 def get(page: Page, path: str, **parameters: Any) -> Any:
@@ -83,6 +85,23 @@ def test_services_are_told_apart_by_cluster_and_namespace(
     }  # fmt: skip
     assert [service["identity"] for service in others] == [{"job": "node"}, {"job": "shop", "namespace": "b"}]
     assert prometheus.asked == []
+
+
+def test_severities_and_the_identity_of_a_service_are_those_of_the_settings(prometheus: StandIn) -> None:
+    alerting = {"severities": {"critical": "page", "none": "heartbeat"}, "group_by": ["region", "job"]}
+    page = Page(Boards(parse_settings({"alerting": alerting})), prometheus)
+    regions = [{"job": "shop", "region": region, "cluster": "c"} for region in ("eu", "us")]
+    prometheus.answers["query"] = vector(*regions)
+    assert [service["identity"] for service in get(page, "services")] == [
+        {"region": region, "job": "shop"} for region in ("eu", "us")
+    ]
+    assert 'ALERTS{alertstate="firing",kind!="event",severity!="heartbeat"}' in prometheus.queries
+    assert get(page, "dashboards")["severities"] == {
+        "page": "critical",
+        "warning": "warning",
+        "info": "info",
+        "heartbeat": "none",
+    }
 
 
 def test_the_values_of_a_variable_depend_on_those_before_it(page: Page, prometheus: StandIn) -> None:
