@@ -48,7 +48,7 @@ def _by_signature(app: Any) -> Interface:
     if _is_async(app) and _ASGI in takes:
         return "asgi"
     is_app = not _is_async(app) and not {_ASGI, _WSGI}.isdisjoint(takes)
-    if not is_app and 0 in takes:
+    if not is_app and 0 in takes and inspect.isroutine(app):
         _refuse(f"the function {called}; give the app that it returns.")
     if not is_app:
         _refuse(f"{called}; an ASGI app takes (scope, receive, send), a WSGI app (environ, start_response).")

@@ -123,7 +123,7 @@ class _Response:
 
 
 class Exchange:
-    """One request of a WSGI server, and the iterable that the server gets as its body.
+    """One request of a WSGI server.
 
     Args:
         environ: The environ of the request.
@@ -161,14 +161,10 @@ class Exchange:
         if self._first is _FILE:
             self._file.close = self.close
             return self._file  # type: ignore[no-any-return]
-        if self.is_whole:
-            self.__class__ = _WholeExchange
-        return self
+        return _WholeBody(self) if self.is_whole else _Body(self)
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
+    def next_chunk(self) -> bytes:
+        """The next chunk; the server has sent those before it."""
         chunk, self._first = self._first, None
         chunk = chunk or self._advanced()
         if chunk is None:
@@ -181,7 +177,8 @@ class Exchange:
         """End the request. If the server has not taken all chunks, it needed only these, or the client has left."""
         if self._running is None:
             return
-        is_complete = self._first is _FILE or (self._remaining is not None and self._remaining <= 0)
+        is_taken = self.is_whole and self._first is None
+        is_complete = is_taken or self._first is _FILE or (self._remaining is not None and self._remaining <= 0)
         if is_complete and sys.exception() is None:
             self.has_enough = True
             while self._advanced() is not None:
@@ -253,7 +250,35 @@ class Exchange:
                 self._server_write(chunk)
 
 
-class _WholeExchange(Exchange):
+class _Body:
+    """The body that the server gets. Nothing else refers to it, so a response that is dropped without `close()` ends at once.
+
+    Args:
+        exchange: The exchange with the server.
+    """
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._exchange.next_chunk()
+
+    def close(self) -> None:
+        """End the request."""
+        self._exchange.close()
+
+    def __del__(self) -> None:
+        self._exchange.close()
+
+
+class _WholeBody(_Body):
+    __slots__ = ()
+
     def __len__(self) -> int:
         return 1
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 NOTHING = Context()
 _W3C = frozenset((TraceContextTextMapPropagator, W3CBaggagePropagator))
 _TRACEPARENT = b"traceparent"
-_FURTHER = frozenset((b"tracestate", b"baggage"))
+_BAGGAGE = b"baggage"
+_FURTHER = frozenset((b"tracestate", _BAGGAGE))
 _USUAL = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
@@ -31,9 +32,10 @@ class _Headers(Getter["Scope"]):
     """Reads the headers of a scope, for propagators."""
 
     def get(self, carrier: Scope, key: str) -> list[str] | None:
-        """All values of a header."""
+        """All values of a header; those of ``baggage`` as one, because OpenTelemetry's propagator reads only the first."""
         wanted = key.lower().encode("latin-1", "replace")
-        return [value.decode("latin-1") for name, value in carrier.get("headers") or () if name == wanted] or None
+        found = [value.decode("latin-1") for name, value in carrier.get("headers") or () if name == wanted]
+        return ([",".join(found)] if wanted == _BAGGAGE else found) if found else None
 
     def keys(self, carrier: Scope) -> list[str]:
         """The names of all headers."""

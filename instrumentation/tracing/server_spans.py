@@ -16,7 +16,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
-from opentelemetry.context import attach, detach, get_current, set_value
+from opentelemetry.context import Context, attach, detach, get_current, set_value
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, set_span_in_context
@@ -36,7 +36,6 @@ from instrumentation.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
@@ -119,14 +118,16 @@ class ServerSpans:
 
     def _begun(self, scope: Scope) -> tuple[Context, Span]:
         """The context in which a request is answered, and its span."""
-        context = get_current()
-        if context:  # usually it is empty
-            current = trace.get_current_span(context)
+        outer = get_current()
+        if outer:  # usually it is empty
+            current = trace.get_current_span(outer)
             if not _is_enabled():
-                return context, trace.INVALID_SPAN
+                return outer, trace.INVALID_SPAN
             if current is not trace.INVALID_SPAN:  # the request is made within another
-                return self._started(scope, context, SpanKind.INTERNAL)
+                return self._started(scope, outer, SpanKind.INTERNAL)
         context, parent = self._incoming(scope)
+        if outer:  # FastAPI's own telemetry keeps its data of the request there
+            context = Context({**outer, **context})
         bounds = self._bounds
         if bounds is not None:
             if parent is None:

@@ -82,7 +82,7 @@ class Traces:
         said = telemetry_fault(app, uses_contrib=self.uses_contrib)
         if said:
             self._log_once(said)
-        wanted = os.environ[_SEMANTICS]
+        wanted = os.environ.get(_SEMANTICS, "http")  # the service may have removed it since
         if not self.uses_contrib and "http" not in {each.strip() for each in wanted.split(",")}:
             self._log_once(_OLD_NAMES, _SEMANTICS, wanted)
 

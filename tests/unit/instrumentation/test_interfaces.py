@@ -50,6 +50,10 @@ async def create_app_of(name: str = "shop") -> FastAPI: ...
 def asgi_2(scope: Any) -> Any: ...
 
 
+class AppOfAiohttp:
+    def __call__(self) -> AppOfAiohttp: ...
+
+
 async def view(request: Any) -> Any: ...
 
 
@@ -111,6 +115,10 @@ def test_an_app_of_wsgi(app: Any) -> None:
         (APIRouter(), "an APIRouter; give the app that includes it, "),
         (create_app, "the function create_app(); give the app that it returns."),
         (create_app_of, "the function create_app_of(name='shop'); give the app that it returns."),
+        (
+            AppOfAiohttp(),
+            "AppOfAiohttp(); an ASGI app takes (scope, receive, send), a WSGI app (environ, start_response).",
+        ),
         (asgi_2, "asgi_2(scope); an ASGI app takes (scope, receive, send), a WSGI app "),
         (view, "view(request); an ASGI app takes "),
         (required_option, "required_option(environ, start_response, *, option); an ASGI app takes "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, WebSocket
 from fastapi.responses import Response, StreamingResponse
+from fastapi.telemetry import get_telemetry_data
 from fastapi.testclient import TestClient
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -19,6 +21,7 @@ from opentelemetry.instrumentation.propagators import TraceResponsePropagator, s
 from opentelemetry.instrumentation.utils import suppress_http_instrumentation
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -311,6 +314,16 @@ def test_other_names_than_the_stable_ones_are_refused_aloud(
     ]
 
 
+def test_a_service_may_remove_the_variable_that_sidelight_has_set(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with traced() as each:
+        monkeypatch.delenv("OTEL_SEMCONV_STABILITY_OPT_IN")
+        with each.client:
+            assert [span.name for span in each.spans("GET", "/moved")] == ["GET /moved"]
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 SAMPLERS = {
     "none": ParentBased(ALWAYS_OFF),
     "hardly any": ParentBased(TraceIdRatioBased(1e-12)),
@@ -373,6 +386,45 @@ def test_baggage_and_trace_state_of_a_caller_are_passed_on(headers: dict[str, st
     assert sent["traceparent"].startswith(f"00-{TRACE}-")
     assert sent["traceparent"].endswith(headers["traceparent"][-3:])
     assert (sent["tracestate"], sent["baggage"]) == ("vendor=7", "tenant=acme")
+
+
+@pytest.mark.parametrize("propagator", [None, W3CBaggagePropagator()], ids=["by default", "only baggage"])
+def test_baggage_in_several_headers_is_read_whole(propagator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, Any] = {}
+
+    def build() -> FastAPI:
+        app = service()
+        app.get("/look")(lambda: found.update(baggage.get_all()))
+        return app
+
+    if propagator:
+        monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", propagator)
+    with traced(build=build) as each:
+        each.client.get("/look", headers=[*CALLER.items(), ("baggage", "tenant=acme"), ("baggage", "shop=7")])
+    assert found == {"tenant": "acme", "shop": "7"}
+
+
+@pytest.mark.parametrize("sampler", [ParentBased(ALWAYS_ON), ParentBased(ALWAYS_OFF)], ids=["sampled", "not sampled"])
+def test_data_of_fastapi_s_own_telemetry_is_still_there(sampler: Sampler) -> None:
+    meter = MeterProvider(shutdown_on_exit=False)
+    found: list[str] = []
+
+    def build() -> FastAPI:
+        app = FastAPI(telemetry={"meter_provider": meter})
+
+        @app.get("/look")
+        def look() -> None:
+            data = get_telemetry_data()
+            assert data is not None
+            assert data.request is not None
+            found.append(data.request.url.path)
+
+        return app
+
+    with traced(sampler, build) as each:
+        each.spans("GET", "/look")
+        each.spans("GET", "/look", **CALLER)
+    assert found == ["/look", "/look"]
 
 
 def test_a_trace_that_begins_here_has_the_id_that_was_sampled_and_each_trace_its_own() -> None:

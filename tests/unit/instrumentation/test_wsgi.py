@@ -6,6 +6,7 @@ docs/reference/behaviours.md is made from these names.
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import sys
@@ -313,6 +314,32 @@ def test_a_wsgi_server_that_asks_for_no_more_than_it_needs(
         assert next(body) == b"part"
     body.close()
     assert observed.counted() == {(method, "", status[:3], ""): 1}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [([("Content-Length", "4")], [b"part", b""], "200"), ([], [b"part"], "200"), ([], [b"part", b"two"], "499")],
+    ids=["of known length", "of one part", "that has more parts"],
+)
+def test_a_wsgi_response_that_is_dropped_without_close(
+    headers: list[tuple[str, str]], body: list[bytes], status: str
+) -> None:
+    """the status that was sent if the body was taken, else 499; at once, as with Werkzeug's test client"""
+
+    def app(_: Any, start_response: Any) -> Any:
+        start_response("200 OK", headers)
+        return body
+
+    observed = ObservedWSGI(app)
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    gc.disable()
+    try:
+        assert next(iter(observed.app(environ, lambda *_: None))) == b"part"
+        assert observed.counted() == {("GET", "", status, ""): 1}
+    finally:
+        gc.enable()
+    assert observed.active() == {"GET": 0.0}
 
 
 # --- Requests that are not counted ------------------------------------------------------------------------------------
