@@ -25,12 +25,13 @@ from alerts.promql import (
 from alerts.promql.functions import COMPARISONS, EXPERIMENTAL, REMOVED, SETS
 from alerts.promql.parser import regexp_fault
 from sidelight.checks.finding import Check, Severity
-from sidelight.checks.known_series import SERIES, OpenWorld
+from sidelight.checks.known_series import SERIES, SHORTEST_WORD, OpenWorld, frames_of
 from sidelight.checks.trees import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from alerts.checking.promql import Checked
     from sidelight.checks.known_series import World
 
 SYNTAX = Check(
@@ -158,7 +159,6 @@ _KEEP_THE_NAME = {
 _BLENDING = {"sum", "avg", "stddev", "stdvar"}
 _CLAMPS = {"clamp", "clamp_min", "clamp_max"}
 _SCRAPES = 4
-_SHORTEST_WORD = 3  # letters; short words such as rss and vms are alike by chance
 _HISTOGRAMS = {name.removesuffix("_bucket") for name in SERIES if name.endswith("_bucket")}
 _ALIKE = 0.8  # from 0 to 1; below this similarity, words are different, and not misspelt
 _GROUPS = re.compile(r"\$(?:(\d+)|\{(\d+)\})")
@@ -190,14 +190,15 @@ def _problem(check: Check, node: Node, message: str, cure: str) -> Problem:
     return Problem(check, message, cure, node.start, node.end)
 
 
-def problems(tree: Node, world: World) -> Iterator[Problem]:
+def problems(tree: Node, world: World, checked: Checked | None = None) -> Iterator[Problem]:
     """All faults in an expression.
 
     Args:
         tree: The syntax tree, as from ``parsed``.
         world: The known series and the settings.
+        checked: What is impossible in it, if that is known already.
     """
-    for fault in check_tree(tree, OpenWorld()).found:
+    for fault in (checked or check_tree(tree, OpenWorld())).found:
         yield Problem(IMPOSSIBLE, fault.message, "use labels that both sides have", fault.start, fault.end)
     walked = list(nodes(tree))
     compared = {id(side) for node, _ in walked for side in _difference(node, world)}
@@ -276,41 +277,27 @@ def _series_name(node: VectorSelector, around: tuple[Node, ...], world: World) -
                 f"reads {name}, which no rule in these files records",
                 "check its rule file in the same call, or correct the name",
             )
-    elif alike := _misspelt(name, world):
+    elif alike := _meant(name, world):
         yield _problem(
             SERIES_NAME, node, f"reads {name}, which is not a known series", f"use {alike} if you meant that"
         )
+
+
+def _meant(name: str, world: World) -> str:
+    if name not in world.meant:
+        world.meant[name] = _misspelt(name, world)
+    return world.meant[name]
 
 
 def _misspelt(name: str, world: World) -> str:
     """The known series whose name differs in the spelling of one word; empty if there is none."""
     if name in _HISTOGRAMS:
         return ""  # a native histogram has the name without a suffix
-    for frame, word in _frames(name):
-        declared = {own: series for series in world.kinds for around, own in _frames(series) if around == frame}
-        known = {**_KNOWN_FRAMES.get(frame, {}), **declared}
-        if len(word) > _SHORTEST_WORD and (alike := get_close_matches(word, known, 1, _ALIKE)):
+    for frame, word in frames_of(name):
+        known = world.frames.get(frame)
+        if known and len(word) > SHORTEST_WORD and (alike := get_close_matches(word, known, 1, _ALIKE)):
             return known[alike[0]]
     return ""
-
-
-def _frames(name: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each word of a name, and what is around it."""
-    words = name.split("_")
-    for index, word in enumerate(words):
-        yield (*words[:index], "", *words[index + 1 :]), word
-
-
-def _known_frames() -> dict[tuple[str, ...], dict[str, str]]:
-    found: dict[tuple[str, ...], dict[str, str]] = {}
-    for name in sorted(SERIES):
-        for frame, word in _frames(name):
-            if len(word) > _SHORTEST_WORD:
-                found.setdefault(frame, {})[word] = name
-    return found
-
-
-_KNOWN_FRAMES = _known_frames()
 
 
 def _regexps(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
