@@ -37,6 +37,10 @@ PINT = MappingProxyType(
         "promql/performance": _SAME,
         "query/cost": "its limits are configured; ours are 1 s and 1,000,000 samples",
         "alerts/count": _SAME,
+        "promql/range_query": _SAME,
+        "promql/offset": "ours adds the offset to the range",
+        "alerts/external_labels": _SAME,
+        "labels/conflict": _SAME,
     }
 )
 DASHBOARD_LINTER = MappingProxyType(
