@@ -18,6 +18,7 @@ from alerts.promql import (
     StringLiteral,
     Subquery,
     Type,
+    Variable,
     VectorSelector,
     bare,
     nodes,
@@ -325,6 +326,8 @@ def _regexps(node: VectorSelector, around: tuple[Node, ...], world: World) -> It
 def _counters(node: VectorSelector, around: tuple[Node, ...], world: World) -> Iterator[Problem]:
     if not world.is_counter(node.name):
         return
+    if any(isinstance(parent, Variable) for parent in around):
+        return  # Grafana's variable may be rate
     inner = next((function_of(parent) for parent in reversed(around) if function_of(parent)), "")
     counted = any(isinstance(parent, Aggregation) and parent.op in _COUNTING for parent in around)
     still = any(isinstance(parent, Aggregation) and _is_each_instance(parent) for parent in around)
