@@ -28,7 +28,7 @@ def _pattern(name_start: str, variable: str) -> re.Pattern[str]:
 _PLAIN = _pattern("a-zA-Z_:", "")
 _GRAFANA = _pattern("a-zA-Z_:", f"{_VARIABLE}|{_BRACKETED}")
 _IN_BRACKETS = re.compile(
-    rf"(?P<name>[a-zA-Z_]+|(?:{_VARIABLE})\w*)|(?P<mixed>\d+(?:{_VARIABLE})\w*)|(?P<colon>:)|{_COMMON}",
+    rf"(?P<name>[a-zA-Z_]+|(?:{_VARIABLE}|{_BRACKETED})\w*)|(?P<mixed>\d+(?:{_VARIABLE})\w*)|(?P<colon>:)|{_COMMON}",
     re.VERBOSE | re.ASCII | re.DOTALL,
 )
 

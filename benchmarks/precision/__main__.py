@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from benchmarks.precision import peers, refusals
 from instrumentation.settings import Settings
 from sidelight.checks import CHECKS, Report, Severity, find
 from sidelight.checks.documents import Kind, gather
@@ -82,10 +83,6 @@ def page(folder: Path) -> str:
         f"There are also {_count(report, Severity.NOTE)} notes, which are matters of style and are not judged. "
         "Checks without a row found nothing in these files."
     )
-    others = (
-        "Neither can be installed from the package registries that this project uses, so they were not run on these files. "
-        "[Checks](checks.md) lists what each of them documents, which check here finds the same, and what is left out."
-    )
     parts = [
         "# Precision of the checks",
         "<!-- Written by `python -m benchmarks.precision FOLDER`; change the code or the verdicts, not this page. -->",
@@ -96,8 +93,14 @@ def page(folder: Path) -> str:
         notes,
         "## Beside promtool",
         _beside_promtool(folder, report),
+        _beside_promtool_on_cases(),
         "## Beside pint and dashboard-linter",
-        others,
+        (
+            "Neither can be installed from the package registries that this project uses, so they were not run on these files. The "
+            "differences are those of their documentation, and the numbers are findings of `sidelight check` on these files. "
+            "[Checks](checks.md#checks-of-other-linters-that-are-not-included) lists what is left out."
+        ),
+        _beside_linters(report),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -154,6 +157,45 @@ def _beside_promtool(folder: Path, report: Report) -> str:
         f"`sidelight check` refuses {verdicts[False, True]}. Labels in templates that the expression does not return are not "
         "counted, because promtool does not check them."
     )
+
+
+def _beside_promtool_on_cases() -> str:
+    """What promtool and ``sidelight check`` refuse of small files, one table by check and one of the differences."""
+    with tempfile.TemporaryDirectory() as scratch:
+        judged_files = refusals.judged(Path(scratch))
+    lines = [
+        (
+            "promtool was also run on small files, each of which has one expression, one template or one key that is right, wrong or odd "
+            "(`benchmarks/precision/refusals.py`):"
+        ),
+        "",
+        "| check | files | both refuse | both accept | only promtool refuses | only `sidelight check` refuses |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in dict.fromkeys(case.check for case, *_ in judged_files):
+        found = Counter((theirs, ours) for case, theirs, ours in judged_files if case.check == name)
+        numbers = [found[each] for each in ((True, True), (False, False), (True, False), (False, True))]
+        lines.append(f"| `{name}` | {found.total()} | {' | '.join(map(str, numbers))} |")
+    lines += ["", "| differs | only refused by | why |", "| --- | --- | --- |"]
+    lines += [
+        f"| `{case.shown}` | {'promtool' if theirs else '`sidelight check`'} | {refusals.DIFFERENCES[case.shown]} |"
+        for case, theirs, ours in judged_files
+        if theirs != ours
+    ]
+    return "\n".join(lines)
+
+
+def _beside_linters(report: Report) -> str:
+    found = Counter(finding.check.name for finding in report.findings)
+    lines = ["| rule | linter | check here | findings | difference |", "| --- | --- | --- | --- | --- |"]
+    for linter, texts in (("pint", peers.PINT), ("dashboard-linter", peers.DASHBOARD_LINTER)):
+        for rule, difference in texts.items():
+            here = [check for check in CHECKS if rule in getattr(check, linter.replace("-", "_")).split(", ")]
+            names = ", ".join(f"`{check.name}`" for check in here)
+            asks = all(check.name.startswith("online/") for check in here)
+            number = "asks a Prometheus" if asks else sum(found[check.name] for check in here)
+            lines.append(f"| `{rule}` | {linter} | {names} | {number} | {difference} |")
+    return "\n".join(lines)
 
 
 def main() -> None:

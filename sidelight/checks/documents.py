@@ -223,6 +223,10 @@ def _add(found: Gathered, path: Path, *, is_named: bool) -> None:
         else:
             found.left.append(Left(path=path, reason=reason))
         return
+    except Exception as error:  # noqa: BLE001 - one file must not end the run
+        reason = f"cannot be read, because of a fault in sidelight check: {type(error).__name__}: {error}"
+        found.findings.append(_fault(path, 1, reason, "report it with the file"))
+        return
     found.documents += documents
     if not documents:
         reason = [*reasons, _NOTHING][0]

@@ -18,6 +18,7 @@ from alerts.promql import (
     StringLiteral,
     Subquery,
     Type,
+    Variable,
     VectorSelector,
     bare,
     nodes,
@@ -25,12 +26,13 @@ from alerts.promql import (
 from alerts.promql.functions import COMPARISONS, EXPERIMENTAL, REMOVED, SETS
 from alerts.promql.parser import regexp_fault
 from sidelight.checks.finding import Check, Severity
-from sidelight.checks.known_series import SERIES, AnyLabels
+from sidelight.checks.known_series import SERIES, SHORTEST_WORD, AnyLabels, frames_of
 from sidelight.checks.trees import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from alerts.checking.promql import Checked
     from sidelight.checks.known_series import KnownSeries
 
 SYNTAX = Check(
@@ -158,7 +160,6 @@ _KEEP_THE_NAME = {
 _BLENDING = {"sum", "avg", "stddev", "stdvar"}
 _CLAMPS = {"clamp", "clamp_min", "clamp_max"}
 _SCRAPES = 4
-_SHORTEST_WORD = 3  # letters; short words such as rss and vms are alike by chance
 _HISTOGRAMS = {name.removesuffix("_bucket") for name in SERIES if name.endswith("_bucket")}
 _ALIKE = 0.8  # from 0 to 1; below this similarity, words are different, and not misspelt
 _GROUPS = re.compile(r"\$(?:(\d+)|\{(\d+)\})")
@@ -190,14 +191,15 @@ def _problem(check: Check, node: Node, message: str, cure: str) -> Problem:
     return Problem(check, message, cure, node.start, node.end)
 
 
-def problems(tree: Node, known: KnownSeries) -> Iterator[Problem]:
+def problems(tree: Node, known: KnownSeries, checked: Checked | None = None) -> Iterator[Problem]:
     """All faults in an expression.
 
     Args:
         tree: The syntax tree, as from ``parsed``.
         known: The known series and the settings.
+        checked: What is impossible in it, if that is known already.
     """
-    for fault in check_tree(tree, AnyLabels()).found:
+    for fault in (checked or check_tree(tree, AnyLabels())).found:
         yield Problem(IMPOSSIBLE, fault.message, "use labels that both sides have", fault.start, fault.end)
     walked = list(nodes(tree))
     compared = {id(side) for node, _ in walked for side in _difference(node, known)}
@@ -276,41 +278,27 @@ def _series_name(node: VectorSelector, around: tuple[Node, ...], known: KnownSer
                 f"reads {name}, which no rule in these files records",
                 "check its rule file in the same call, or correct the name",
             )
-    elif alike := _misspelt(name, known):
+    elif alike := _meant(name, known):
         yield _problem(
             SERIES_NAME, node, f"reads {name}, which is not a known series", f"use {alike} if you meant that"
         )
+
+
+def _meant(name: str, known: KnownSeries) -> str:
+    if name not in known.meant:
+        known.meant[name] = _misspelt(name, known)
+    return known.meant[name]
 
 
 def _misspelt(name: str, known: KnownSeries) -> str:
     """The known series whose name differs in the spelling of one word; empty if there is none."""
     if name in _HISTOGRAMS:
         return ""  # a native histogram has the name without a suffix
-    for frame, word in _frames(name):
-        declared = {own: series for series in known.kinds for around, own in _frames(series) if around == frame}
-        words = {**_KNOWN_FRAMES.get(frame, {}), **declared}
-        if len(word) > _SHORTEST_WORD and (alike := get_close_matches(word, words, 1, _ALIKE)):
+    for frame, word in frames_of(name):
+        words = known.frames.get(frame)
+        if words and len(word) > SHORTEST_WORD and (alike := get_close_matches(word, words, 1, _ALIKE)):
             return words[alike[0]]
     return ""
-
-
-def _frames(name: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each word of a name, and what is around it."""
-    words = name.split("_")
-    for index, word in enumerate(words):
-        yield (*words[:index], "", *words[index + 1 :]), word
-
-
-def _known_frames() -> dict[tuple[str, ...], dict[str, str]]:
-    found: dict[tuple[str, ...], dict[str, str]] = {}
-    for name in sorted(SERIES):
-        for frame, word in _frames(name):
-            if len(word) > _SHORTEST_WORD:
-                found.setdefault(frame, {})[word] = name
-    return found
-
-
-_KNOWN_FRAMES = _known_frames()
 
 
 def _regexps(node: VectorSelector, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
@@ -338,6 +326,8 @@ def _regexps(node: VectorSelector, around: tuple[Node, ...], known: KnownSeries)
 def _counters(node: VectorSelector, around: tuple[Node, ...], known: KnownSeries) -> Iterator[Problem]:
     if not known.is_counter(node.name):
         return
+    if any(isinstance(parent, Variable) for parent in around):
+        return  # Grafana's variable may be rate
     inner = next((function_of(parent) for parent in reversed(around) if function_of(parent)), "")
     counted = any(isinstance(parent, Aggregation) and parent.op in _COUNTING for parent in around)
     still = any(isinstance(parent, Aggregation) and _is_each_instance(parent) for parent in around)

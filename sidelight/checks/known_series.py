@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from alerts import groups as our_groups
 from alerts.checking.promql import AllBut, Labels, catalog_series
 from alerts.model import RecordingRule
-from alerts.promql import PromqlError, VectorSelector, formatted, nodes
+from alerts.promql import Aggregation, PromqlError, VectorSelector, formatted, nodes
 from alerts.promql.tree import TooDeepError
 from instrumentation import catalog
 from instrumentation.catalog import METRICS, Kind
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _COUNTER_SUFFIXES = ("_total", "_bucket")
 _GAUGES_LIKE_COUNTERS = {"django_migrations_applied_total", "django_migrations_unapplied_total"}  # of django-prometheus
+Frame = tuple[str, ...]
+SHORTEST_WORD = 3  # letters; short words such as rss and vms are alike by chance
 _OF_HISTOGRAMS = ("_count", "_sum")
 
 
@@ -41,6 +44,7 @@ class KnownSeries:
         kinds: Series name to its kind, of the catalog and of the signals that a team has declared.
         histograms: Names of histograms and summaries, without suffixes, as far as the files show that they are some.
         has_rules: Whether the files contain recording rules.
+        meant: The known series that is meant by each name that has been looked up.
         recorded_as: Expression to the series that records it.
     """
 
@@ -51,7 +55,24 @@ class KnownSeries:
     kinds: dict[str, Kind]
     histograms: frozenset[str] = frozenset()
     has_rules: bool = False
+    meant: dict[str, str] = field(default_factory=dict)
     recorded_as: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def aggregations(self) -> set[tuple[str, tuple[str, ...] | None]]:
+        """Operator and labels of the aggregations that are recorded."""
+        trees = filter(None, map(tree_of, self.recorded_as))
+        return {(tree.op, tree.labels) for tree in trees if isinstance(tree, Aggregation)}
+
+    @cached_property
+    def frames(self) -> dict[Frame, dict[str, str]]:
+        """For what is around a word of a known series: the words that may be there, with the series."""
+        found: dict[Frame, dict[str, str]] = {}
+        for name in sorted(SERIES | set(self.kinds)):
+            for frame, word in frames_of(name):
+                if len(word) > SHORTEST_WORD:
+                    found.setdefault(frame, {})[word] = name
+        return found
 
     def is_known(self, name: str) -> bool:
         """Whether a series is in the catalog, declared, recorded or made by Prometheus."""
@@ -69,6 +90,13 @@ class KnownSeries:
     def is_gauge(self, name: str) -> bool:
         """Whether a series is known to be a gauge."""
         return self.kinds.get(name) is Kind.GAUGE
+
+
+def frames_of(name: str) -> Iterator[tuple[Frame, str]]:
+    """What is around each word of a name, and the word."""
+    words = name.split("_")
+    for index, word in enumerate(words):
+        yield (*words[:index], "", *words[index + 1 :]), word
 
 
 class AnyLabels(dict[str, Labels]):
@@ -134,13 +162,22 @@ def rules_of(document: Document) -> Iterator[tuple[Place, dict[str, Any], Place,
 
 def normal(expression: object) -> str | None:
     """An expression on one line in one format; None if it is invalid."""
+    return _normal(str(expression)) if _is_expression(expression) else None
+
+
+@lru_cache(20_000)
+def _normal(expression: str) -> str | None:
     tree = tree_of(expression)
     return None if tree is None else formatted(tree, width=sys.maxsize)
 
 
+def _is_expression(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
 def tree_of(expression: object) -> Node | None:
     """The tree of an expression; None if it is invalid."""
-    if isinstance(expression, bool) or not isinstance(expression, str | int | float):
+    if not _is_expression(expression):
         return None
     try:
         return parsed(str(expression))

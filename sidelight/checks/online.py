@@ -6,16 +6,22 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/.
 from __future__ import annotations
 
 import math
+import re
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
 
 from alerts.promql import (
     Aggregation,
     BinaryOperation,
     Call,
+    MatrixSelector,
     Node,
     NumberLiteral,
     PromqlError,
+    Subquery,
     VectorSelector,
     bare,
     formatted,
@@ -53,12 +59,23 @@ FAILS = _check("fails", "an expression that this Prometheus refuses or cannot ev
 HISTORY = _check(
     "history", "how often an alert would have fired; needs --history too", "alerts/count", severity=Severity.NOTE
 )
-CHECKS = (METRIC, LABEL, EMPTY, EDGE, COST, FAILS, HISTORY)
+RETENTION = _check(
+    "retention",
+    "a range or offset that is longer than this Prometheus keeps samples",
+    "promql/range_query, promql/offset",
+)
+EXTERNAL_LABEL = _check(
+    "external-label",
+    "a template that reads an external label which this Prometheus does not have, or a rule that sets one",
+    "alerts/external_labels, labels/conflict",
+)
+CHECKS = (METRIC, LABEL, EMPTY, EDGE, COST, FAILS, HISTORY, RETENTION, EXTERNAL_LABEL)
 
 _LOOKBACK = 7 * 86_400  # seconds in which a series must have existed
 _SLOW_SECONDS, _MANY_SAMPLES = 1.0, 1_000_000
 _MOST_POINTS = 10_000  # Prometheus refuses ranges of more than 11,000 points
 _EVERY_LABEL = {"le", "quantile"}
+_EXTERNAL_LABEL = re.compile(r"(?:\$externalLabels|\.ExternalLabels)\.(\w+)")
 
 
 class Prometheus:
@@ -117,6 +134,31 @@ class Prometheus:
             code="prometheus_unreachable",
         )
 
+    @cached_property
+    def retention(self) -> tuple[str, float]:
+        """For how long it keeps samples, as it writes that and in seconds; no time if it does not say."""
+        text = str(self._of_status("runtimeinfo").get("storageRetention", "")).partition(" ")[0]
+        seconds = rule_files.seconds_of(text)
+        return (text, seconds) if seconds else ("", math.inf)
+
+    @cached_property
+    def external_labels(self) -> frozenset[str] | None:
+        """The names of its external labels; None if it does not show its configuration."""
+        written = self._of_status("config").get("yaml")
+        try:
+            of = yaml.safe_load(written).get("global") if isinstance(written, str) else None
+        except (yaml.YAMLError, AttributeError):
+            return None
+        return frozenset((of or {}).get("external_labels") or ()) if isinstance(written, str) else None
+
+    def _of_status(self, path: str) -> dict[str, Any]:
+        """A part of its status; empty if it has none, like other servers with the same API."""
+        try:
+            found = self.get(f"status/{path}")
+        except (QueryError, SidelightError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def exists(self, selector: str) -> bool:
         """Whether a selector has matched a series within the last week."""
         start = f"{self.now() - _LOOKBACK:.0f}"
@@ -171,6 +213,10 @@ def find(document: Document, known: KnownSeries, prometheus: Prometheus, history
     """
     for asked in _expressions(document):
         yield from filter(document.suppressions.allow, _findings(asked, known, prometheus))
+    for rule in rule_files.rules(document) if document.kind is Kind.RULES else ():
+        for finding in _of_external_labels(rule, prometheus):
+            if document.suppressions.allow(finding, *rule.span):
+                yield finding
     if document.kind is Kind.RULES and history:
         for rule in rule_files.rules(document):
             if rule.is_alert and rule.tree is not None:
@@ -210,6 +256,7 @@ def _findings(asked: Asked, known: KnownSeries, prometheus: Prometheus) -> Itera
                 yield finding
         elif isinstance(node, BinaryOperation):
             yield from _of_comparison(asked, node, prometheus)
+        yield from _of_range(asked, node, prometheus)
     if asked.text and not missing:
         yield from _cost(asked, prometheus)
 
@@ -238,6 +285,33 @@ def _of_selector(
         written = formatted(only)
         if not prometheus.exists(written):
             yield asked.finding(EMPTY, part, f"{written} matches no series", "correct a value")
+
+
+def _of_range(asked: Asked, node: Node, prometheus: Prometheus) -> Iterator[Finding]:
+    of_node = node.selector if isinstance(node, MatrixSelector) else node
+    given = [node.range] if isinstance(node, MatrixSelector | Subquery) else []
+    if isinstance(of_node, VectorSelector | Subquery) and of_node.offset is not None:
+        given.append(of_node.offset)
+    text, kept = prometheus.retention if given else ("", math.inf)
+    seconds = sum(each.seconds or 0 for each in given)
+    if seconds > kept:
+        message = f"reads samples of the last {seconds / 86_400:g} days, and this Prometheus keeps them for {text}"
+        yield asked.finding(RETENTION, (node.start, node.end), message, "record what is needed for longer")
+
+
+def _of_external_labels(rule: Rule, prometheus: Prometheus) -> Iterator[Finding]:
+    known = prometheus.external_labels
+    if known is None:
+        return
+    for label in sorted(known & set(rule.texts("labels"))):
+        message = f"sets the label {label}, which is an external label of this Prometheus"
+        yield rule.finding(EXTERNAL_LABEL, ("labels", label), message, "rename it")
+    for section in ("labels", "annotations") if rule.is_alert else ():
+        for key, text in rule.texts(section).items():
+            for label in dict.fromkeys(_EXTERNAL_LABEL.findall(text)):
+                if label not in known:
+                    message = f"{key} reads the external label {label}, which this Prometheus does not have"
+                    yield rule.finding(EXTERNAL_LABEL, (section, key), message, "add it, or correct the name")
 
 
 def _of_comparison(asked: Asked, node: BinaryOperation, prometheus: Prometheus) -> Iterator[Finding]:

@@ -7,16 +7,11 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-_ASKS = "asks a running Prometheus about its configuration; `online/...` ask only about series, cost and history"
 _POLICY = "a site-specific rule without a default; configure it in pint"
 _LOGS = "Loki queries are not checked; `promql/unread` names them"
 LEFT = MappingProxyType(
     {
         "pint": {
-            "alerts/external_labels": _ASKS,
-            "labels/conflict": _ASKS,
-            "promql/offset": _ASKS,
-            "promql/range_query": _ASKS,
             "promql/aggregate": _POLICY,
             "promql/selector": _POLICY,
             "rule/link": "requests the page over the network; `alert/annotation` checks that there is one",

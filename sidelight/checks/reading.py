@@ -32,6 +32,7 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(?:0|[1-9]\d*)")
 _FLOAT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_LONGEST_NUMBER = 1_000  # digits; Python refuses to read 4,300
 _CHECKED_EVERY = 1_000  # events between two looks at the clock
 
 
@@ -263,7 +264,7 @@ class _Json:
 
     _TOKEN = re.compile(
         r'[ \t\r\n]*(?:(?P<string>"(?:[^"\\\x00-\x1f]|\\.)*")|(?P<punctuation>[{}\[\],:])'
-        r"|(?P<word>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null)|(?P<end>$)|(?P<bad>.))",
+        r"|(?P<word>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null)|(?P<end>$)|(?P<bad>.))",
         re.DOTALL,
     )
 
@@ -309,6 +310,8 @@ class _Json:
             self.source.spots[place] = Spot(line, self.start - self.starts[line - 1], '"')
             return self.string(text)
         if kind == "word":
+            if len(text) > _LONGEST_NUMBER:
+                self.fail("a number has too many digits")
             return json.loads(text)
         self.values.check_depth(line, place)
         if text == "{":

@@ -96,6 +96,9 @@ REASONS = MappingProxyType(
         "online/edge": "A histogram only knows how many values are below each edge. Between two edges, a percentile is a guess.",
         "online/cost": "A rule is evaluated every minute, or more often. Slow ones delay their group, and may use all memory.",
         "online/fails": "The rule fails at each evaluation, and its alert is silent.",
+        "online/retention": "The result is that of the samples that are left, and looks like one of the whole time.",
+        "online/external-label": "A label that does not exist is empty in the message. Prometheus adds external labels to what it sends, "
+        "and a rule that sets one hides which Prometheus it was.",
         "online/history": "An alert that would have fired ten times in a quiet week will be ignored. One that would not have fired in a week "
         "with incidents misses them.",
     }

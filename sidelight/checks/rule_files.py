@@ -6,9 +6,10 @@ import math
 import re
 import sys
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from alerts.checking.promql import check_tree
+from alerts.checking.promql import Checked, check_tree
 from alerts.promql import (
     Aggregation,
     BinaryOperation,
@@ -177,6 +178,7 @@ _DURATION = re.compile(r"(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(
 _LEVELLED = re.compile(r"\w*:\w+:\w+")
 _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _KEPT_AS_WRITTEN = re.compile(r"[\n#@]|__name__|\{\s*[\"'`]")  # comments, line breaks, and names that are strings
+_LONGEST_LINE = 100  # characters; promtool breaks longer ones
 _LONGEST_QUOTE = 100  # characters
 _ALWAYS = {"vector", "time"}  # a dead man's switch is meant to fire always
 _NEVER_NEGATIVE = {"count_over_time", "rate", "irate", "increase", "changes", "resets", "abs", "histogram_count"}
@@ -203,6 +205,16 @@ class Rule:
     data: dict[str, Any]
     tree: Node | None
     span: tuple[int, int]
+
+    @cached_property
+    def nodes(self) -> list[tuple[Node, tuple[Node, ...]]]:
+        """The nodes of its tree, each with those around it."""
+        return [] if self.tree is None else list(nodes(self.tree))
+
+    @cached_property
+    def checked(self) -> Checked:
+        """The labels that its expression returns, and what is impossible in it."""
+        return Checked() if self.tree is None else check_tree(self.tree, AnyLabels())
 
     @property
     def is_alert(self) -> bool:
@@ -422,7 +434,7 @@ def _dependencies(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
     if rule.is_alert or rule.tree is None:
         return
     own = str(rule.group.get("name"))
-    for node, _ in nodes(rule.tree):
+    for node, _ in rule.nodes:
         others = known.groups.get(node.name, set()) if isinstance(node, VectorSelector) else set()
         if others and own not in others and isinstance(node, VectorSelector):
             yield rule.finding_in(
@@ -446,7 +458,7 @@ def _expression(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
         if isinstance(text, str) and text:
             yield from _unparsed(rule, text)
         return
-    for problem in dict.fromkeys(problems(rule.tree, known)):
+    for problem in dict.fromkeys(problems(rule.tree, known, rule.checked)):
         found = rule.finding_in(problem.check, ("expr",), (problem.start, problem.end), problem.message, problem.cure)
         yield replace(found, fix=problem.fix)
 
@@ -462,8 +474,8 @@ def _format(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
         or _KEPT_AS_WRITTEN.search(text.strip())
     ):
         return
-    written, start = formatted(rule.tree), len(text) - len(text.lstrip())
-    if "\n" not in written and written != text.strip():
+    written, start = normal(text) or "", len(text) - len(text.lstrip())
+    if len(written) <= _LONGEST_LINE and written != text.strip():
         part = start, len(text.rstrip())
         found = rule.finding_in(FORMAT, ("expr",), part, "is not formatted like other expressions", f"write {written}")
         yield replace(found, fix=written)
@@ -490,8 +502,8 @@ def _recorded_already(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
     if rule.tree is None:
         return
     own = known.recorded.get(rule.name, [])
-    for node, _ in nodes(rule.tree):
-        if isinstance(node, Aggregation):
+    for node, _ in rule.nodes:
+        if isinstance(node, Aggregation) and (node.op, node.labels) in known.aggregations:
             text = formatted(node, width=sys.maxsize)
             if text in known.recorded_as and text not in own:
                 message = f"computes what {known.recorded_as[text]} records"
@@ -565,19 +577,19 @@ def _waits(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
     del known
     if not rule.is_alert:
         return
-    if seconds_of(str(rule.data.get("for") or "0")) == 0 and rule.tree is not None and _is_momentary(rule.tree):
+    if seconds_of(str(rule.data.get("for") or "0")) == 0 and rule.tree is not None and _is_momentary(rule):
         yield rule.finding(FOR, ("for",), "fires after a single evaluation", "set for to a duration, such as 2m")
-        if any(function_of(node) == "absent" for node, _ in nodes(rule.tree)):
+        if any(function_of(node) == "absent" for node, _ in rule.nodes):
             yield rule.finding(
                 ABSENT, ("expr",), "uses absent() without for", "set for to at least two scrape intervals"
             )
 
 
-def _is_momentary(tree: Node) -> bool:
+def _is_momentary(rule: Rule) -> bool:
     """Whether a single sample can fulfil a condition: it is not read over a range, nor recorded by a rule."""
-    if any(function_of(node) == "time" for node, _ in nodes(tree)):
+    if any(function_of(node) == "time" for node, _ in rule.nodes):
         return False  # it compares the age of something, which grows slowly
-    for node, around in nodes(tree):
+    for node, around in rule.nodes:
         over_range = any(isinstance(each, MatrixSelector | Subquery) for each in around)
         if isinstance(node, VectorSelector) and not over_range and ":" not in node.name and node.name != "ALERTS":
             return True
@@ -590,7 +602,7 @@ def _templates(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
         return
     computed = rule.tree is not None and any(
         function_of(node) in _COMPUTING or (isinstance(node, BinaryOperation) and node.op == "/")
-        for node, _ in nodes(rule.tree)
+        for node, _ in rule.nodes
     )
     for section in ("labels", "annotations"):
         for key, text in rule.texts(section).items():
@@ -608,7 +620,7 @@ def _templates(rule: Rule, known: KnownSeries) -> Iterator[Finding]:
 def _missing_labels(rule: Rule, place: Place, key: str, template: templates.Template) -> Iterator[Finding]:
     if rule.tree is None or not template.labels:
         return
-    returned, own = check_tree(rule.tree, AnyLabels()).labels, {"alertname", *rule.texts("labels")}
+    returned, own = rule.checked.labels, {"alertname", *rule.texts("labels")}
     for label, start in dict(template.labels).items():
         if label not in returned and label not in own:
             message = f"{key} reads the label {label}, which the expression does not return"

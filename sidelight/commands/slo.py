@@ -11,7 +11,7 @@ from instrumentation.settings import load_settings
 from sidelight.commands.options import Config
 
 if TYPE_CHECKING:
-    from sidelight.openslo import OpenSloError
+    from sidelight.objectives.openslo import OpenSloError
 
 app = typer.Typer(no_args_is_help=True, help="Service level objectives.")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
+import yaml
 from prometheus_client import CollectorRegistry
 
 from alerts.promql import PromqlError, formatted, parse
@@ -35,6 +36,7 @@ from instrumentation.settings import Settings, load_settings
 from instrumentation.store import LocalStore, add
 from instrumentation.tracing.decodable import decodable, restore
 from sidelight.checks import find
+from sidelight.objectives.openslo import OpenSloError, imported, rule_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -318,6 +320,62 @@ def checked_file(data: bytes) -> None:
         _hold(that="because of a fault in sidelight check" not in finding.message, otherwise=finding.message)
 
 
+def objectives(data: bytes) -> None:
+    """OpenSLO documents."""
+    file = _folder() / f"slo.{'json' if data[:1] in b'[{' else 'yaml'}"
+    file.write_bytes(data)
+    for read in (imported, rule_file):
+        faults: list[OpenSloError] = []
+        try:
+            text = read([file], faults=faults)
+        except (OpenSloError, SettingsError) as error:
+            _hold(that=bool(str(error)), otherwise="an error without a sentence")
+        else:
+            _hold(
+                that=set(yaml.safe_load(text)) <= {"slo", "groups"}, otherwise=f"other keys than slo and groups: {text}"
+            )
+
+
+OBJECTIVES = b"""apiVersion: openslo/v1
+kind: SLO
+metadata: {name: web}
+spec:
+  service: web
+  indicator:
+    spec:
+      ratioMetric:
+        counter: true
+        good: {metricSource: {type: Prometheus, spec: {query: 'a_total{code!~"5.."}'}}}
+        total: {metricSource: {metricSourceRef: ours, spec: {query: 'sum(rate(a_total[{{.window}}]))'}}}
+  timeWindow: [{duration: 1w, isRolling: false, calendar: {startTime: 2022-01-01 12:00:00, timeZone: UTC}}]
+  budgetingMethod: Timeslices
+  objectives: [{op: gt, target: 0.995, timeSliceTarget: 0.95, timeSliceWindow: 1m}]
+  alertPolicies: [p]
+---
+- {apiVersion: openslo/v1, kind: DataSource, metadata: {name: ours}, spec: {type: Prometheus}}
+- apiVersion: openslo/v1
+  kind: AlertPolicy
+  metadata: {name: p}
+  spec: {conditions: [{metadata: {name: c}, spec: {condition: {kind: burnrate, op: gt, threshold: 2, lookbackWindow: 1h}}}]}
+"""
+OBJECTIVES_ALPHA = b"""{"kind": "List", "items": [{"apiVersion": "openslo/v1alpha", "kind": "SLO", "metadata": {"name": "fast"}, "spec":
+{"service": "web", "indicator": {"thresholdMetric": {"source": "datadog", "query": "request_ms"}},
+"timeWindows": [{"count": 1, "unit": "Month"}], "objectives": [{"op": "lte", "value": 500, "target": 0.98}]}}]}"""
+RESOURCES = b"""apiVersion: v1
+kind: List
+items:
+- apiVersion: monitoring.coreos.com/v1
+  kind: PrometheusRule
+  metadata: {name: x}
+  spec:
+    groups:
+    - name: g
+      rules:
+      - &a {alert: A, expr: 'label_replace(up, "a", "$1", "b", "(.*)") == 0 or vector(0)', for: 5 minutes}
+      - {<<: *a, alert: B, annotations: {x: '{{ range $i, $e := query "up" }}{{ $e.Labels.x }}{{ else }}{{ .Value }}{{ end }}'}}
+- kind: ConfigMap
+  data: {x.yaml: "groups: []", y.json: '{"panels": [{"fieldConfig": {"defaults": {"unit": "seconds"}}}]}'}
+"""
 RULES = b"""groups:
   - name: shop
     rules:
@@ -419,7 +477,10 @@ TARGETS: dict[str, Target] = {
         "an expression is read or refused with a PromqlError, and its written form is stable",
     ),
     "checked_file": Target(
-        checked_file, (RULES, DASHBOARD, COLLECTOR), "a file is checked or has a finding, and no check fails"
+        checked_file, (RULES, DASHBOARD, COLLECTOR, RESOURCES), "a file is checked or has a finding, and no check fails"
+    ),
+    "objectives": Target(
+        objectives, (OBJECTIVES, OBJECTIVES_ALPHA), "a document becomes settings or rules, or an error says why not"
     ),
 }
 """Every target by its name."""

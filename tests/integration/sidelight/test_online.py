@@ -30,7 +30,9 @@ FAILS = range(NOW - 5 * HOUR, NOW - 4 * HOUR)
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Six hours in which ``up`` was 0 for one."""
-    history = History(tmp_path_factory.mktemp("history"))
+    folder = tmp_path_factory.mktemp("history")
+    history = History(folder)
+    (folder / "prometheus.yml").write_text("global: {external_labels: {cluster: eu}}\n")
     times = range(NOW - 6 * HOUR, NOW + 1, 60)
     history.take(
         [
@@ -51,6 +53,52 @@ def rule(expr: str, wait: str = "5m") -> str:
         "annotations": {"summary": "s", "description": "d", "runbook_url": "r"},
     }  # fmt: skip
     return json.dumps({"groups": [{"name": "g", "rules": [rule]}]})
+
+
+@pytest.mark.parametrize(
+    ("expr", "says"),
+    [
+        (
+            "sum(rate(wait_seconds_bucket[90y] offset 11y)) > 0",
+            "the last 36865 days, and this Prometheus keeps them for 100y",
+        ),
+        ("max_over_time(up[101y:1y]) == 0", "the last 36865 days, and this Prometheus keeps them for 100y"),
+        ("max_over_time(up[1h]) == 0", ""),
+    ],
+)
+def test_a_range_is_not_longer_than_samples_are_kept(
+    expr: str, says: str, prometheus: Prometheus, tmp_path: Path
+) -> None:
+    of_retention = [each for each in found(prometheus, tmp_path, expr) if "retention" in each]
+    assert [each for each in of_retention if each.endswith(says)] == of_retention
+    assert bool(of_retention) == bool(says)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "says"),
+    [
+        (
+            '"s"',
+            '"{{ $externalLabels.region }}"',
+            "summary reads the external label region, which this Prometheus does not have",
+        ),
+        ('"s"', '"{{ .ExternalLabels.cluster }}"', ""),
+        ('"severity"', '"cluster"', "sets the label cluster, which is an external label of this Prometheus"),
+    ],
+)
+def test_external_labels_are_those_of_the_prometheus(
+    was: str, becomes: str, says: str, prometheus: Prometheus, tmp_path: Path
+) -> None:
+    (tmp_path / "rules.yaml").write_text(rule('up{job="shop"} == 0').replace(was, becomes))
+    report = find([tmp_path / "rules.yaml"], Settings(), ["rule/label"], partial(ask, prometheus=prometheus))
+    assert [each.message for each in report.findings] == ([says] if says else [])
+
+
+def test_a_server_without_a_status_is_asked_for_the_rest() -> None:
+    page = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(404, text="not found")))
+    other = Prometheus("http://localhost", client=page)
+    assert other.retention == ("", float("inf"))
+    assert other.external_labels is None
 
 
 def found(prometheus: Prometheus, folder: Path, expr: str, history: float = 0, wait: str = "5m") -> list[str]:

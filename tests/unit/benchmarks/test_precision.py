@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.precision.__main__ import PAGE, Judged, judged, page
+from benchmarks.precision.peers import DASHBOARD_LINTER, PINT
 from instrumentation.settings import Settings
 from sidelight.checks import CHECKS, Finding, Severity, find
 
@@ -32,6 +33,12 @@ def test_findings_are_counted_by_their_verdicts() -> None:
 def test_a_finding_without_a_verdict_is_refused() -> None:
     with pytest.raises(LookupError, match=r"no verdict for a\.yaml:1: error: A: has moved"):
         judged([finding("rule/schema", "has moved")])
+
+
+def test_every_rule_of_another_linter_that_has_a_check_here_has_its_difference() -> None:
+    for linter, texts in (("pint", PINT), ("dashboard_linter", DASHBOARD_LINTER)):
+        named = {rule for check in CHECKS for rule in getattr(check, linter).split(", ") if rule}
+        assert named == set(texts)
 
 
 @needs_corpus

@@ -136,6 +136,8 @@ VARIABLES = {
     "max_over_time(x[$__range:${step}s])": Type.VECTOR,
     '{$filter, job="a"}': Type.VECTOR,
     'x{[[label]]="y"}': Type.VECTOR,
+    "rate(x_total[[[interval]]])": Type.VECTOR,
+    "sum(x)[[[range]]:[[step]]]": Type.MATRIX,
     "x $op y": Type.VECTOR,
     "$query": Type.ANY,
     "x offset $off": Type.VECTOR,

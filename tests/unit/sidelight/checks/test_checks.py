@@ -380,6 +380,13 @@ def test_queries_of_other_data_sources_are_not_judged_as_promql(
     assert [each.check.name for each in found if each.check.name.startswith("promql/")] == names
 
 
+@pytest.mark.parametrize(("expr", "is_found"), [("$fn(x_total[5m])", False), ("${metric}_total", True)])
+def test_a_variable_may_be_the_rate_of_a_counter(expr: str, is_found: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    board = {"title": "Shop", "panels": [{"type": "stat", "title": "a", "targets": [{"expr": expr}]}]}
+    found = find([put(tmp_path, json.dumps(board), "board.json")], Settings()).findings
+    assert ("promql/counter" in {each.check.name for each in found}) == is_found
+
+
 FIXABLE = """\
 groups:
   - name: g
