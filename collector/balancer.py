@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from instrumentation.settings import Settings
 
 
-def balancer_config(settings: Settings) -> dict[str, object] | None:
+def balancer_config(settings: Settings, gateways: str | None = None) -> dict[str, object] | None:
     """The configuration as data; None if there is only one gateway.
 
     The balancer stores nothing: a span that a gateway refuses waits in the sidecar's queue.
+
+    Args:
+        settings: The settings.
+        gateways: The name that resolves to every gateway; by default ``collector.gateways``.
     """
-    gateways = settings.collector.gateways
+    gateways = gateways or settings.collector.gateways
     if gateways is None:
         return None
     http, grpc = "${env:SIDELIGHT_OTLP_HTTP_PORT:-4318}", "${env:SIDELIGHT_OTLP_GRPC_PORT:-4317}"
@@ -43,9 +47,9 @@ def balancer_config(settings: Settings) -> dict[str, object] | None:
     }
 
 
-def to_balancer_config(settings: Settings) -> str | None:
+def to_balancer_config(settings: Settings, gateways: str | None = None) -> str | None:
     """The text of the balancer's configuration file; None if there is no balancer."""
-    config = balancer_config(settings)
+    config = balancer_config(settings, gateways)
     return common.to_config(config) if config else None
 
 

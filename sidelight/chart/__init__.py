@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from alerts import groups
 from alerts.model import to_yaml
+from collector.balancer import to_balancer_config
 from collector.gateway import to_gateway_config
 from sidelight.chart.alertmanager import alertmanager_parts, alertmanager_values, targets_schema
 from sidelight.chart.gateway import gateway_values
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CONFIGMAP_BYTES", "ChartError", "chart_files", "chart_values", "dashboard_files"]
 
 DASHBOARDS = "files/dashboards"
+_GATEWAYS = "${env:SIDELIGHT_GATEWAYS}"  # the chart knows the Service's name
 CONFIGMAP_BYTES = 1 << 20  # Kubernetes refuses a larger ConfigMap
 
 
@@ -44,6 +46,7 @@ def chart_files(settings: Settings, made: Sequence[RuleGroup] | None = None) -> 
             chart_rules(settings, made), "sidelight file/ignore: the chart replaces the placeholders"
         ),
         "files/gateway.yaml": to_gateway_config(settings),
+        "files/balancer.yaml": to_balancer_config(settings, _GATEWAYS) or "",
         "files/alertmanager.yaml": to_yaml(alertmanager_parts(settings, made)),
         "templates/_quantity.tpl": quantity_templates("sidelight"),
         "README.md": to_readme(values),

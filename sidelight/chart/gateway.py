@@ -63,8 +63,7 @@ def gateway_values(settings: Settings) -> Block:
                 key="replicas",
                 default=1,
                 schema=may_be("count"),
-                note="Where autoscaling is off. Tail sampling needs "
-                "whole traces: with more than one put a load-balancing tier before them.",
+                note="Where autoscaling is off.",
             ),
             Block(
                 key="autoscaling",
@@ -74,6 +73,22 @@ def gateway_values(settings: Settings) -> Block:
                     Value(key="maxReplicas", default=10, schema=may_be("count")),
                     Value(
                         key="cpuUtilization", default=70, schema=may_be("percent"), note="Percent of the requested CPU."
+                    ),
+                ),
+            ),
+            Block(
+                key="balancer",
+                note="With autoscaling or several replicas, balancers in front of the gateways send all spans of a trace to the same one, "
+                "because gateways sample whole traces. The image, labels and scheduling are those of the gateway.",
+                members=(
+                    flag("enabled"),
+                    Value(key="replicas", default=2, schema=may_be("count")),
+                    Block(
+                        key="resources",
+                        members=(
+                            Value(key="cpuRequest", default="50m", schema=may_be("quantity")),
+                            Value(key="memory", default="128Mi", schema=may_be("quantity")),
+                        ),
                     ),
                 ),
             ),

@@ -24,7 +24,7 @@ Installs what `sidelight build` generates from `sidelight.yaml` into a cluster:
 | PodMonitor or VMPodScrape (off by default) | scrapes the collectors' own metrics | `collectorMonitor` |
 | AlertmanagerConfig (off by default) | routes and receivers of alerts | `alertmanagerConfig` |
 | Deployment, Service, ConfigMap, ServiceAccount, HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy (off by default) | \
-the gateway for traces and pushed metrics | `gateway` |
+the gateway for traces and pushed metrics, with balancers before several of them | `gateway` |
 | Pod of `helm test` (off by default) | checks that rules are loaded, pods scraped and alerts routed | `test` |
 
 ```sh

@@ -59,7 +59,8 @@ FULL: dict[str, Any] = {
     "test": {"enabled": True},
 }
 CONFIG_MAPS = {**FULL, "rules": {"kind": "ConfigMap"}}
-PLAIN_GATEWAY = {"gateway": {"enabled": True, "replicas": 3}}
+PLAIN_GATEWAY = {"gateway": {"enabled": True}}
+BALANCED = {"gateway": {"enabled": True, "replicas": 3}}
 BY_OPERATOR: dict[str, Any] = {
     "gateway": {
         "enabled": True,
@@ -115,6 +116,7 @@ VALUES = {
     "full": FULL,
     "config maps": CONFIG_MAPS,
     "plain gateway": PLAIN_GATEWAY,
+    "balanced gateway": BALANCED,
     "operator": BY_OPERATOR,
 }
 TEAMS = parse_settings(
