@@ -92,7 +92,7 @@ def collector_missing(settings: Settings) -> list[AlertRule]:
             settings,
             MISSING,
             expr=(
-                f"(count by ({of.by}) (up == 0) or ({gone}))\n"
+                f"(count by ({of.by}) (max by ({of.by}, instance) (up) == 0) or ({gone}))\n"
                 f"and on ({of.by}) max_over_time({seen}[{MEMORY}])\n"
                 f'unless on ({of.by}) label_replace({service}, "job", "$1-collector", "job", "(.+)")'
             ),

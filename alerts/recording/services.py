@@ -169,7 +169,7 @@ class Recorded:
 
     @property
     def service_cpu_used(self) -> str:
-        """The same of the median instance of each service, which outlives each of them."""
+        """The same of the median instance of each service that is older than the window; the median outlives each of them."""
         return f"{self.level}:cpu_used_per_available:p50_rate{self.window}"
 
     @property
@@ -362,7 +362,11 @@ def resource_rules(settings: Settings) -> list[RecordingRule]:
     cpu = f"({rate(catalog.CONTAINER_CPU_USAGE)} or {rate(catalog.PROCESS_CPU)})"
     return [
         RecordingRule(record=of.cpu_used, expr=f"{cpu}\n/ (sum by ({by}) ({catalog.CPU_AVAILABLE.name}) > 0)"),
-        RecordingRule(record=of.service_cpu_used, expr=f"quantile by ({of.by}) (0.5, {of.cpu_used})"),
+        # rate() reads too little of an instance that is younger than its range.
+        RecordingRule(
+            record=of.service_cpu_used,
+            expr=f"quantile by ({of.by}) (0.5, {of.cpu_used} and {of.cpu_used} offset {of.window})",
+        ),
         RecordingRule(
             record=of.memory_used,
             expr=share(catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT, by),
