@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from instrumentation.settings import Settings
-from tests.support.histories import HOUR, MINUTE
+from tests.support.histories import HOUR, MINUTE, SCRAPE
+from tests.support.prometheus_history import rules_of
 from tests.support.replay import fired
 from tests.support.rule_sets import PAGE, TICKET, every_rule_of_ours
-from tests.support.troubles import troubles
+from tests.support.troubles import Trouble, troubles
 
 RULES = every_rule_of_ours(Settings())
-WITHIN = {"an instance that flaps": 20 * MINUTE}
+WITHIN = {"an instance that flaps": 20 * MINUTE, "every request to one instance hangs": 12 * MINUTE}
 
 
 SHORT = [one for one in troubles() if one.seconds <= 6 * HOUR]  # the generated tests have shorter forms of the others
@@ -29,3 +30,15 @@ def test_what_fires_is_what_is_wanted(trouble: object) -> None:
     assert start < page.first <= start + WITHIN.get(job, 10 * MINUTE)
     assert page.times == 1
     assert right == PAGE or (job, PAGE) not in found
+
+
+def test_instances_that_live_for_ten_minutes_do_not_hide_that_all_are_busy() -> None:
+    seconds, life = 2 * HOUR, 10 * MINUTE
+    rows: dict[str, list[float | None]] = {}
+    for number, born in enumerate(range(0, seconds, life)):
+        ages = [second - born if born <= second < born + life else None for second in range(0, seconds, SCRAPE)]
+        rows[f'process_cpu_seconds_total{{instance="{number}"}}'] = [age if age is None else 2 * age for age in ages]
+        rows[f'cpu_available_cores{{instance="{number}"}}'] = [age if age is None else 2 for age in ages]
+    busy = Trouble(job="busy", right=PAGE, start=0, seconds=seconds, rows=rows)
+    group = {"name": "resources", "interval": "30s", "rules": rules_of(Settings(), "resources")}
+    assert 40 * MINUTE < fired(group, [busy])["busy", PAGE].first < 60 * MINUTE
