@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerts.errors import errors
 from alerts.model import RecordingRule
-from alerts.recording.counting import added, totals, within
+from alerts.recording.counting import added, once_a_quarter, totals, within
 from alerts.thresholds import matchers
 from instrumentation import catalog
 from instrumentation.settings import Duration
@@ -208,6 +208,16 @@ class Recorded:
         return f"{self.level}_workflow:workflow_failures:increase"
 
     @property
+    def executions_by_quarter(self) -> str:
+        """Executions of each workflow in each quarter of an hour, recorded once per quarter, so that days have few samples."""
+        return f"{self.level}_workflow:workflow_executions:sum15m"
+
+    @property
+    def failures_by_quarter(self) -> str:
+        """Failed executions of each workflow in each quarter of an hour, recorded once per quarter."""
+        return f"{self.level}_workflow:workflow_failures:sum15m"
+
+    @property
     def workflow_failures(self) -> str:
         """Failed executions of each workflow within its window; 0, not absent, if none failed."""
         return f"{self.level}_workflow:workflow_failures:increase{self.workflow_window}"
@@ -397,6 +407,8 @@ def workflow_rules(settings: Settings) -> list[RecordingRule]:
             record=of.new_executions, expr=added(settings, of.workflow_totals, part, seen=of.execution_totals)
         ),
         RecordingRule(record=of.new_failures, expr=added(settings, of.failure_totals, part, seen=of.execution_totals)),
+        RecordingRule(record=of.executions_by_quarter, expr=once_a_quarter(settings, of.new_executions)),
+        RecordingRule(record=of.failures_by_quarter, expr=once_a_quarter(settings, of.new_failures)),
         RecordingRule(record=of.workflow_failures, expr=within(of.new_failures, of.workflow_window)),
         RecordingRule(record=of.workflow_failure_ratio, expr=ratio(of.workflow_window)),
         RecordingRule(record=of.workflow_failure_ratio_recent, expr=ratio(of.workflow_recent)),
