@@ -528,8 +528,8 @@ MUTATIONS = {
     ("watchers", "series are folded|series is folded"): {
         "one instance counts": ("sum by (job) (increase(sidelight", "max by (job) (increase(sidelight"),
         "it always fires": (
-            "(increase(sidelight_series_folded_total[5m])) > 0",
-            "(increase(sidelight_series_folded_total[5m])) >= 0",
+            "(increase(sidelight_series_folded_total[10m])) > 0",
+            "(increase(sidelight_series_folded_total[10m])) >= 0",
         ),
     },
     ("watchers", "ScrapeSlow|is slow"): {
@@ -562,15 +562,15 @@ MUTATIONS = {
     },
     ("collector", "CollectorDroppingData|spans grows"): {
         "spans that do not fit are not a loss": (
-            "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 0",
-            "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 1e9",
+            "(increase(otelcol_exporter_enqueue_failed_spans[10m])) > 0",
+            "(increase(otelcol_exporter_enqueue_failed_spans[10m])) > 1e9",
         ),
         "refused spans are not a loss": (
-            "(increase(otelcol_receiver_refused_spans[5m])) > 0",
-            "(increase(otelcol_receiver_refused_spans[5m])) > 1e9",
+            "(increase(otelcol_receiver_refused_spans[10m])) > 0",
+            "(increase(otelcol_receiver_refused_spans[10m])) > 1e9",
         ),
         "what was ever lost counts": (
-            "(increase(otelcol_exporter_send_failed_spans[5m])) > 0",
+            "(increase(otelcol_exporter_send_failed_spans[10m])) > 0",
             "(otelcol_exporter_send_failed_spans) > 0",
         ),
     },
