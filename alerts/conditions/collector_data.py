@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
-from alerts.conditions.self_monitoring import watcher_rule
+from alerts.conditions.self_monitoring import watcher_rule, window_of_single_events
 from alerts.model import Parameter, RecordingRule
 from alerts.recording.services import MEMORY, recorded
 from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, clock
@@ -36,7 +36,7 @@ QUEUE, CAPACITY = "otelcol_exporter_queue_size", "otelcol_exporter_queue_capacit
 
 def collector_dropping_data(settings: Settings) -> list[AlertRule]:
     """One rule: spans or metric points were refused, did not fit into the queue, or could not be sent."""
-    of, window = recorded(settings), settings.alerting.window
+    of, window = recorded(settings), window_of_single_events(settings)
     each = [f"sum by ({of.by}) (increase({name}[{window}])) > 0" for name in LOST]
     return [
         watcher_rule(
@@ -92,7 +92,7 @@ def collector_missing(settings: Settings) -> list[AlertRule]:
             settings,
             MISSING,
             expr=(
-                f"(count by ({of.by}) (up == 0) or ({gone}))\n"
+                f"(count by ({of.by}) (max by ({of.by}, instance) (up) == 0) or ({gone}))\n"
                 f"and on ({of.by}) max_over_time({seen}[{MEMORY}])\n"
                 f'unless on ({of.by}) label_replace({service}, "job", "$1-collector", "job", "(.+)")'
             ),
@@ -152,8 +152,9 @@ def _missing_stories(moments: Clock) -> Iterator[Story]:
 def collector_dropping_data_tests(settings: Settings) -> list[RuleTest]:
     """Each kind of loss fires and resolves; old losses do not fire."""
     (rule,) = rules = collector_dropping_data(settings)
-    moments, labels = clock(settings, rules), service_labels(settings)
-    grown = 7 * settings.alerting.window.seconds // moments.step
+    window = window_of_single_events(settings).seconds
+    moments, labels = clock(settings, rules, range_=window, memory=window), service_labels(settings)
+    grown = 7 * window // moments.step
     return [
         *(
             RuleTest(

@@ -37,13 +37,14 @@ def cpu_saturated(settings: Settings) -> list[AlertRule]:
 
 
 def _rule(settings: Settings, limit: Limit) -> AlertRule:
-    of, window = recorded(settings), settings.alerting.trend.window
+    of, alerting, window = recorded(settings), settings.alerting, settings.alerting.trend.window
     recent, earlier = halves(of.cpu_used, window)
     used, than = limit.of(of.cpu_used), limit.than()
     # A young instance has no past of its own, and rate() reads too little at its start. If instances are replaced again and again, none
     # ever has a past. Then the median instance of the service tells whether this lasts, if the service is older.
-    reach = Duration.of(window.seconds + settings.alerting.window.seconds)
-    is_young = f"and on ({of.by}) {of.service_cpu_used} offset {reach} unless {of.cpu_used} offset {reach}"
+    reach = Duration.of(window.seconds + alerting.window.seconds)
+    was_there = f"max_over_time({of.service_cpu_used}[{alerting.window}] offset {reach})"
+    is_young = f"and on ({of.by}) {was_there} unless {of.cpu_used} offset {reach}"
     service = (
         f"0 * {of.cpu_used} + on ({of.by}) group_left () quantile_over_time(0.5, {half}) > {than}"
         for half in halves(of.service_cpu_used, window)

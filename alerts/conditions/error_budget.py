@@ -14,7 +14,7 @@ from alerts.conditions.error_rate import NAME as HIGH_ERROR_RATE
 from alerts.conditions.latency import NAME as HIGH_LATENCY_P95
 from alerts.links import urls
 from alerts.model import AlertRule, Parameter, RecordingRule, event_count, number
-from alerts.recording.counting import within
+from alerts.recording.counting import QUARTER, once_a_quarter
 from alerts.recording.override_thresholds import by_match, constants
 from alerts.recording.services import recorded, slower
 from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, Value
@@ -34,8 +34,6 @@ AVAILABILITY, LATENCY = "availability", "latency"
 
 THRESHOLD_ALERTS = {AVAILABILITY: HIGH_ERROR_RATE, LATENCY: HIGH_LATENCY_P95}
 """For each objective, the alert that compares the same requests with a threshold and fires earlier if many are bad."""
-
-_QUARTER = Duration("15m")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +78,8 @@ def bad_request_rules(settings: Settings) -> list[RecordingRule]:
     of = recorded(settings)
     return [
         RecordingRule(record=of.new_bad, expr=_by_slo([(AVAILABILITY, of.new_errors), (LATENCY, _slow(settings))])),
-        RecordingRule(record=of.bad_by_quarter, expr=_once_a_quarter(settings, of.new_bad)),
-        RecordingRule(record=of.requests_by_quarter, expr=_once_a_quarter(settings, of.new_requests)),
+        RecordingRule(record=of.bad_by_quarter, expr=once_a_quarter(settings, of.new_bad)),
+        RecordingRule(record=of.requests_by_quarter, expr=once_a_quarter(settings, of.new_requests)),
     ]
 
 
@@ -109,16 +107,6 @@ def _burn_rule(settings: Settings, window: Duration) -> RecordingRule:
     )
 
 
-def _once_a_quarter(settings: Settings, series: str) -> str:
-    """The sum of a quarter of an hour, recorded by one evaluation per quarter, so that a month has few samples to read.
-
-    If a quarter is not a multiple of the evaluation interval, it is shortened to one, so that no evaluation counts twice.
-    """
-    every = settings.alerting.evaluation_interval.seconds
-    quarter = Duration.of(max(_QUARTER.seconds // every, 1) * every)
-    return f"{within(series, quarter)}\nand on () vector(time() % {quarter.seconds}) < {every}"
-
-
 def _count(series: str, quarters: str, window: Duration) -> str:
     """The number of events within a window. Windows of a day and more read quarters, because all samples would be too many.
 
@@ -127,7 +115,7 @@ def _count(series: str, quarters: str, window: Duration) -> str:
     """
     is_long = window.seconds >= Duration("1d").seconds
     return (
-        f"(sum_over_time({quarters}[{window}]) or sum_over_time({series}[{_QUARTER}]))"
+        f"(sum_over_time({quarters}[{window}]) or sum_over_time({series}[{QUARTER}]))"
         if is_long
         else f"sum_over_time({series}[{window}])"
     )

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
-from alerts.conditions.self_monitoring import watcher_rule
+from alerts.conditions.self_monitoring import watcher_rule, window_of_single_events
 from alerts.model import RecordingRule, event_count
 from alerts.recording.counting import added, totals, within
 from alerts.recording.services import recorded
 from alerts.rule_tests.promtool import At, Firing, RuleTest, Series, clock
 from alerts.rule_tests.threshold_tests import service_labels
 from instrumentation import catalog
-from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,13 +108,8 @@ def _recording(settings: Settings, loss: Loss) -> list[RecordingRule]:
     return [whole, by_label, new] if loss.label else [whole, new]
 
 
-def _window(settings: Settings) -> Duration:
-    """A window so long that a single loss is still within it when the alert's ``for`` is over."""
-    return Duration.of(settings.alerting.window.seconds + settings.alerting.for_.warning.seconds)
-
-
 def _rules(settings: Settings, loss: Loss) -> list[AlertRule]:
-    window = _window(settings)
+    window = window_of_single_events(settings)
     return [
         watcher_rule(
             settings,
@@ -131,7 +125,7 @@ def _rules(settings: Settings, loss: Loss) -> list[AlertRule]:
 def _tests(settings: Settings, loss: Loss) -> list[RuleTest]:
     """Enough losses fire and resolve, on a counter that was 0 and on a new one; one fewer does not fire, nor do old losses."""
     (rule,) = rules = _rules(settings, loss)
-    moments, least = clock(settings, rules, memory=_window(settings).seconds), loss.least(settings)
+    moments, least = clock(settings, rules, memory=window_of_single_events(settings).seconds), loss.least(settings)
     labels = {**service_labels(settings), **dict.fromkeys(loss.labels, "emails")}
     change = moments.grace // moments.step + 2
     fires = change * moments.step + rule.for_.seconds + moments.grace

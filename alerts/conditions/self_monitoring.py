@@ -8,11 +8,12 @@ from alerts.alert import Alert
 from alerts.links import urls
 from alerts.model import AlertRule, Parameter
 from alerts.recording.services import recorded
-from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, clock
+from alerts.rule_tests.promtool import At, Clock, Firing, RuleTest, Series, Value, clock
 from alerts.rule_tests.threshold_tests import Measured, threshold_tests
 from alerts.thresholds import Level
 from instrumentation import catalog
 from instrumentation.catalog import Unit
+from instrumentation.settings import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ _SCRAPE = "scrape_duration_seconds"  # Prometheus' own metric
 def series_limit_reached(settings: Settings) -> list[AlertRule]:
     """One rule: a series was folded within the window because the limit was reached."""
     of = recorded(settings)
-    folded, window = catalog.SIDELIGHT_SERIES_FOLDED.name, settings.alerting.window
+    folded, window = catalog.SIDELIGHT_SERIES_FOLDED.name, window_of_single_events(settings)
     return [
         watcher_rule(
             settings,
@@ -107,13 +108,20 @@ def watcher_rule(  # noqa: PLR0913 - a rule has that many parts
     )
 
 
+def window_of_single_events(settings: Settings) -> Duration:
+    """A window so long that a single event is still within it when the alert's ``for`` is over."""
+    return Duration.of(settings.alerting.window.seconds + settings.alerting.for_.warning.seconds)
+
+
 def series_limit_reached_tests(settings: Settings) -> list[RuleTest]:
     """Both instances fold series, then neither does; and a service that never does."""
     (rule,) = rules = series_limit_reached(settings)
-    moments = clock(settings, rules)
+    window = window_of_single_events(settings).seconds
+    moments = clock(settings, rules, range_=window, memory=window)
     labels = {label: "shop" if label == "job" else f"some_{label}" for label in settings.alerting.group_by}
-    steps = settings.alerting.window.seconds // moments.step
-    firing = Firing(rule=rule, labels=labels, value=2 * 3 * steps)
+    firing = Firing(rule=rule, labels=labels, value=2 * 3 * (window // moments.step))
+    all_at_once = f"0x{moments.range_ // moments.step} 7x{moments.fires // moments.step}"
+    late = moments.range_ + moments.longest_for + moments.grace
 
     def folded(busy: int) -> tuple[Series, ...]:
         name = catalog.SIDELIGHT_SERIES_FOLDED.name
@@ -128,6 +136,22 @@ def series_limit_reached_tests(settings: Settings) -> list[RuleTest]:
             alerts=(
                 At(seconds=moments.fires, alert=SERIES_LIMIT, firing=(firing,)),
                 At(seconds=moments.resolved, alert=SERIES_LIMIT),
+            ),
+        ),
+        RuleTest(
+            name="series are folded all at once: fires",
+            series=(
+                Series(
+                    name=catalog.SIDELIGHT_SERIES_FOLDED.name, labels={**labels, "instance": "a"}, values=all_at_once
+                ),
+            ),
+            values=(
+                Value(
+                    seconds=late,
+                    expr=f'count(ALERTS{{alertname="{SERIES_LIMIT}", alertstate="firing"}})',
+                    labels={},
+                    value=1,
+                ),
             ),
         ),
         RuleTest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerts.alert import Alert
+from alerts.checking.promql import REPLICAS
 from alerts.links import urls
 from alerts.model import AlertRule
 from alerts.recording.services import MEMORY, recorded
@@ -34,7 +35,7 @@ def service_down(settings: Settings) -> list[AlertRule]:
         _rule(
             settings,
             "warning",
-            f"count by ({by}) (up == 0) > 0",
+            f"count by ({by}) (max by ({by}, instance) (up) == 0) > 0",
             "Some instances cannot be scraped.",
             "{{ $value | humanize }} instances of {{ $labels.job }} cannot be scraped.",
         ),
@@ -77,6 +78,13 @@ def service_down_tests(settings: Settings) -> list[RuleTest]:
             for place, value in enumerate(busy)
         ]
 
+    def pair(*busy: int) -> Sequence[Series]:
+        return [
+            Series(name=one.name, labels={**one.labels, REPLICAS[0]: replica}, values=one.values)
+            for one in up(*busy)
+            for replica in ("a", "b")
+        ]
+
     seen = Series(
         name=catalog.TARGET_INFO.name,
         labels={**labels, "instance": "0", "service_version": "1.0.0"},
@@ -89,6 +97,11 @@ def service_down_tests(settings: Settings) -> list[RuleTest]:
             name="no instance is up: both severities fire, and resolve", series=(seen, *up(0, 0)), alerts=check(*both)
         ),
         RuleTest(name="one of two is down: warning fires, and resolves", series=(seen, *up(1, 0)), alerts=check(one)),
+        RuleTest(
+            name="one of two is down, says each Prometheus of a pair: counts it once",
+            series=(seen, *pair(1, 0)),
+            alerts=check(one),
+        ),
         RuleTest(name="all instances are up: is silent", series=(seen, *up(1, 1)), alerts=check()),
         RuleTest(name="a job that is not instrumented is down: is silent", series=tuple(up(0, 0)), alerts=check()),
     ]

@@ -141,20 +141,27 @@ def _ended(labels: Mapping[str, str], outcome: str, values: str) -> Series:
 KEEPS_FAILING = "WorkflowKeepsFailing"
 _TIMES = 3  # at most, in the tests
 _WINDOWS = (2, 6, 24)  # times workflow_window: for workflows that run twice an hour, or every few hours
+_NIGHTS = (
+    72  # the same for workflows that run once a day; read by quarters of an hour, because all samples would be too many
+)
 
 
 def workflow_keeps_failing(settings: Settings) -> list[AlertRule]:
     """One rule: within a window all executions of a workflow failed, and there were enough of them."""
     of, every = recorded(settings), settings.alerting.workflow_window.seconds
     windows = [Duration.of(times * every) for times in _WINDOWS]
+    nights = Duration.of(_NIGHTS * every)
+    read = [
+        *((within(of.new_failures, window), within(of.new_executions, window)) for window in windows),
+        (f"sum_over_time({of.failures_by_quarter}[{nights}])", f"sum_over_time({of.executions_by_quarter}[{nights}])"),
+    ]
     return [
         AlertRule(
             alert=KEEPS_FAILING,
             key="warning",
             severity=settings.alerting.severities.warning,
             expr="\nor\n".join(
-                f"({within(of.new_failures, window)} == {within(of.new_executions, window)}) >= [[minimum_bad_events]]"
-                for window in windows
+                f"({failures} == {executions}) >= [[minimum_bad_events]]" for failures, executions in read
             ),
             parameters={"minimum_bad_events": event_count(settings.alerting.minimum_bad_events)},
             for_=settings.alerting.for_.warning,
@@ -204,7 +211,7 @@ def workflow_keeps_failing_tests(settings: Settings) -> list[RuleTest]:
 WORKFLOW_KEEPS_FAILING = Alert(
     name=KEEPS_FAILING,
     group="workflows",
-    meaning="every execution of a workflow fails, however rarely it runs",
+    meaning="every execution of a workflow fails, even if it runs only once a day",
     rules=workflow_keeps_failing,
     tests=workflow_keeps_failing_tests,
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from instrumentation.settings import Settings
 
+QUARTER = Duration("15m")
 _MEMORY = Duration("5m")  # how long Prometheus returns a series that gets no new samples
 
 
@@ -64,6 +65,16 @@ def within(series: str, window: Duration) -> str:
     'sum_over_time(a[299999ms])'
     """
     return f"sum_over_time({series}[{1000 * window.seconds - 1}ms])"
+
+
+def once_a_quarter(settings: Settings, series: str) -> str:
+    """The sum of a quarter of an hour, recorded by one evaluation per quarter, so that a month has few samples to read.
+
+    If a quarter is not a multiple of the evaluation interval, it is shortened to one, so that no evaluation counts twice.
+    """
+    every = settings.alerting.evaluation_interval.seconds
+    quarter = Duration.of(max(QUARTER.seconds // every, 1) * every)
+    return f"{within(series, quarter)}\nand on () vector(time() % {quarter.seconds}) < {every}"
 
 
 def remembered(settings: Settings) -> Duration:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerts.errors import errors
 from alerts.model import RecordingRule
-from alerts.recording.counting import added, totals, within
+from alerts.recording.counting import added, once_a_quarter, totals, within
 from alerts.thresholds import matchers
 from instrumentation import catalog
 from instrumentation.settings import Duration
@@ -169,7 +169,7 @@ class Recorded:
 
     @property
     def service_cpu_used(self) -> str:
-        """The same of the median instance of each service, which outlives each of them."""
+        """The same of the median instance of each service that is older than the window; the median outlives each of them."""
         return f"{self.level}:cpu_used_per_available:p50_rate{self.window}"
 
     @property
@@ -206,6 +206,16 @@ class Recorded:
     def new_failures(self) -> str:
         """Failed executions of each workflow since the previous evaluation."""
         return f"{self.level}_workflow:workflow_failures:increase"
+
+    @property
+    def executions_by_quarter(self) -> str:
+        """Executions of each workflow in each quarter of an hour, recorded once per quarter, so that days have few samples."""
+        return f"{self.level}_workflow:workflow_executions:sum15m"
+
+    @property
+    def failures_by_quarter(self) -> str:
+        """Failed executions of each workflow in each quarter of an hour, recorded once per quarter."""
+        return f"{self.level}_workflow:workflow_failures:sum15m"
 
     @property
     def workflow_failures(self) -> str:
@@ -362,7 +372,11 @@ def resource_rules(settings: Settings) -> list[RecordingRule]:
     cpu = f"({rate(catalog.CONTAINER_CPU_USAGE)} or {rate(catalog.PROCESS_CPU)})"
     return [
         RecordingRule(record=of.cpu_used, expr=f"{cpu}\n/ (sum by ({by}) ({catalog.CPU_AVAILABLE.name}) > 0)"),
-        RecordingRule(record=of.service_cpu_used, expr=f"quantile by ({of.by}) (0.5, {of.cpu_used})"),
+        # rate() reads too little of an instance that is younger than its range.
+        RecordingRule(
+            record=of.service_cpu_used,
+            expr=f"quantile by ({of.by}) (0.5, {of.cpu_used} and {of.cpu_used} offset {of.window})",
+        ),
         RecordingRule(
             record=of.memory_used,
             expr=share(catalog.CONTAINER_MEMORY_WORKING_SET, catalog.CONTAINER_MEMORY_LIMIT, by),
@@ -393,6 +407,8 @@ def workflow_rules(settings: Settings) -> list[RecordingRule]:
             record=of.new_executions, expr=added(settings, of.workflow_totals, part, seen=of.execution_totals)
         ),
         RecordingRule(record=of.new_failures, expr=added(settings, of.failure_totals, part, seen=of.execution_totals)),
+        RecordingRule(record=of.executions_by_quarter, expr=once_a_quarter(settings, of.new_executions)),
+        RecordingRule(record=of.failures_by_quarter, expr=once_a_quarter(settings, of.new_failures)),
         RecordingRule(record=of.workflow_failures, expr=within(of.new_failures, of.workflow_window)),
         RecordingRule(record=of.workflow_failure_ratio, expr=ratio(of.workflow_window)),
         RecordingRule(record=of.workflow_failure_ratio_recent, expr=ratio(of.workflow_recent)),

@@ -59,6 +59,7 @@ def troubles() -> list[Trouble]:
         _burst_of_a_young_instance(),
         _flapping(),
         _hanging(),
+        _hanging_instance(),
         _small_cluster(),
         _slow_start(),
     ]
@@ -152,6 +153,15 @@ def _hanging() -> Trouble:
         _present(HTTP_SERVER_ACTIVE_REQUESTS.name): [40 if second >= start else 0 for second in _times(seconds)],
     }
     return Trouble(job="every request hangs", right="critical", start=start, seconds=seconds, rows=rows)
+
+
+def _hanging_instance() -> Trouble:
+    """From some hour on, requests to one of two instances begin and none ends."""
+    one = _hanging()
+    rows: Rows = {**one.rows, _counted("200").replace('instance="a"', 'instance="b"'): [*_times(one.seconds)]}
+    return Trouble(
+        job="every request to one instance hangs", right="warning", start=one.start, seconds=one.seconds, rows=rows
+    )
 
 
 def _small_cluster() -> Trouble:

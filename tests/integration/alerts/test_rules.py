@@ -358,6 +358,10 @@ MUTATIONS = {
     ("availability", "instance is up|of two is down|that is not instrumented"): {
         "jobs that are not ours are watched": ("and on (job) max_over_time", "unless on (job) max_over_time"),
         "one instance up of two counts as none": ("sum by (job) (up) == 0", "min by (job) (up) == 0"),
+        "a pair counts twice": (
+            "count by (job) (max by (job, instance) (up) == 0) > 0",
+            "count by (job) (up == 0) > 0",
+        ),
     },
     ("queues", "QueueBacklogGrowing"): {
         "the critical threshold moves up": ("depth:max > 1000\n", "depth:max > 1002\n"),
@@ -473,8 +477,19 @@ MUTATIONS = {
     ("http hanging", "RequestsHanging"): {
         "requests that end hang": ("\n      and job:http_server_requests:increase5m == 0", ""),
         "new requests hang": ("\n      and job:http_server_active_requests:sum offset 5m >= 3", ""),
-        "streams hang": ("\n      - (sum by", "\n      - 0 * (sum by"),
-        "one more must hang": ("sum[5m]) >= 3", "sum[5m]) >= 4"),
+        "streams hang": ("\n      - (max by", "\n      - 0 * (max by"),
+        "one more must hang": (
+            "job:http_server_active_requests:sum[5m]) >= 3",
+            "job:http_server_active_requests:sum[5m]) >= 4",
+        ),
+        "one more must hang on an instance": (
+            "instance:http_server_active_requests:sum[5m]) >= 3",
+            "instance:http_server_active_requests:sum[5m]) >= 4",
+        ),
+        "requests that end hang on an instance": (
+            "changes(job_instance:http_server_requests:sum[5m]) == 0",
+            "job_instance:http_server_requests:sum",
+        ),
     },
     ("workflows", "WorkflowKeepsFailing"): {
         "a success between does not count": (
@@ -513,8 +528,8 @@ MUTATIONS = {
     ("watchers", "series are folded|series is folded"): {
         "one instance counts": ("sum by (job) (increase(sidelight", "max by (job) (increase(sidelight"),
         "it always fires": (
-            "(increase(sidelight_series_folded_total[5m])) > 0",
-            "(increase(sidelight_series_folded_total[5m])) >= 0",
+            "(increase(sidelight_series_folded_total[10m])) > 0",
+            "(increase(sidelight_series_folded_total[10m])) >= 0",
         ),
     },
     ("watchers", "ScrapeSlow|is slow"): {
@@ -547,15 +562,15 @@ MUTATIONS = {
     },
     ("collector", "CollectorDroppingData|spans grows"): {
         "spans that do not fit are not a loss": (
-            "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 0",
-            "(increase(otelcol_exporter_enqueue_failed_spans[5m])) > 1e9",
+            "(increase(otelcol_exporter_enqueue_failed_spans[10m])) > 0",
+            "(increase(otelcol_exporter_enqueue_failed_spans[10m])) > 1e9",
         ),
         "refused spans are not a loss": (
-            "(increase(otelcol_receiver_refused_spans[5m])) > 0",
-            "(increase(otelcol_receiver_refused_spans[5m])) > 1e9",
+            "(increase(otelcol_receiver_refused_spans[10m])) > 0",
+            "(increase(otelcol_receiver_refused_spans[10m])) > 1e9",
         ),
         "what was ever lost counts": (
-            "(increase(otelcol_exporter_send_failed_spans[5m])) > 0",
+            "(increase(otelcol_exporter_send_failed_spans[10m])) > 0",
             "(otelcol_exporter_send_failed_spans) > 0",
         ),
     },
@@ -569,7 +584,10 @@ MUTATIONS = {
             " or (max by (job) (max_over_time(job:otelcol_exporter_queue_size:count[1d]))",
             " or (max by (job) (max_over_time(job:otelcol_exporter_queue_size:count[1s]))",
         ),
-        "what is down is well": ("(count by (job) (up == 0) or", "(count by (job) (up == 2) or"),
+        "what is down is well": (
+            "(count by (job) (max by (job, instance) (up) == 0) or",
+            "(count by (job) (max by (job, instance) (up) == 2) or",
+        ),
     },
     ("collector", "CollectorQueueFilling"): {
         "the threshold moves up": ("queue_capacity) > 0.5", "queue_capacity) > 0.501"),

@@ -36,6 +36,7 @@ def test_every_alert_with_two_severities_compares_the_labels_of_what_it_is_about
         "HighErrorRate": service,
         "HighLatencyP95": service,
         "ServiceDown": service,
+        "RequestsHanging": service,
         "DailyCostOverBudget": service,
         "ErrorBudgetBurn": [*service, "slo"],
         "QueueBacklogGrowing": [*service, "queue"],
