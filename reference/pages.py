@@ -347,7 +347,8 @@ def _compatibility_page(tried: Compatibility) -> str:
             tried.suites,
         ),
         "A difference is a test that passes plain and fails with Sidelight, in the whole run and when the tests that differ run "
-        "again. *Flaky* tests passed in one plain run and failed in another, so they are not compared.",
+        "again. *Flaky* tests passed in one plain run and failed in another, so they are not compared. Most reasons that name a "
+        "setting are checked: the tests run again without it, and pass.",
         _table(("project", "tests", "reason"), tried.differences),
         "## Applications\n\n`make compat` serves each application from PyPI with Sidelight, sends it requests, and compares its "
         "metrics page with the responses. A path that no route matched, or of an application without templates, has the "

@@ -74,10 +74,11 @@ def _of_suite(suite: Suite) -> Verdict:
         record("suites", suite.name, row_of(suite, {}, []))
         return Verdict(is_right=True, lines=[f"{title}: its source distribution has no tests"])
     try:
-        runs = Workshop(suite).compare()
+        workshop = Workshop(suite)
+        runs = workshop.compare()
+        found = workshop.checked(differences(suite, runs))
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return Verdict(is_right=False, lines=[f"{title}: COULD NOT BE RUN: {error}"])
-    found = differences(suite, runs)
     lines = [title]
     for layer, run in runs.items():
         lines.append(f"  {layer:9} " + ", ".join(f"{count} {outcome}" for outcome, count in run.counts().items()))

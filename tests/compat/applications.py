@@ -31,6 +31,7 @@ BODIES = {
     "initialize": {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": _CLIENT},
     "invalid": {"jsonrpc": "2.0"},
     "experiments": {"max_results": 7},
+    "filter": {},
     **{
         name: {"model": model, "messages": [{"role": "user", "content": "7340033"}], "stream": name == "stream"}
         for name, model in (("chat", "seven"), ("stream", "seven"), ("unknown", "eight"))

@@ -41,7 +41,7 @@ def row_of(suite: Suite, runs: Mapping[str, Outcomes], found: list[Difference]) 
     """What the page says of a suite."""
     by_reason: dict[str, list[str]] = {}
     for each in found:
-        by_reason.setdefault(each.reason or "", []).append(each.test)
+        by_reason.setdefault(each.reason, []).append(each.test)
     return {
         "version": suite.version,
         "runs": {layer: runs[layer].counts() for layer in (PLAIN, *LAYERS) if layer in runs},

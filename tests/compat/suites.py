@@ -11,14 +11,14 @@ import tarfile
 import tempfile
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.compat.environments import CACHE, environment, link_ours, locked, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 HERE = Path(__file__).parent
 PLAIN, LAYERS = "plain", ("python", "compiled")
@@ -32,10 +32,13 @@ class Expected:
     Attributes:
         tests: A regular expression that is found in their ids.
         reason: A sentence.
+        without: Sections of the settings that replace those of the run. With them the tests run again, and the reason holds only
+            for those that pass then.
     """
 
     tests: str
     reason: str
+    without: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +70,9 @@ class Suite:
         """The package as pip expects it."""
         return f"{self.package}{f'[{self.extra}]' if self.extra else ''}=={self.version}"
 
-    def reason(self, test: str) -> str | None:
+    def reason(self, test: str) -> Expected | None:
         """Why a test differs; None if nobody knows."""
-        return next((each.reason for each in self.expected if re.search(each.tests, test)), None)
+        return next((each for each in self.expected if re.search(each.tests, test)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +100,18 @@ class Difference:
         test: Its id.
         layers: The layers with which it differs.
         failure: The first line of the error.
-        reason: Why; None if nobody knows.
+        expected: Why; None if nobody knows.
     """
 
     test: str
     layers: tuple[str, ...]
     failure: str
-    reason: str | None
+    expected: Expected | None
+
+    @property
+    def reason(self) -> str:
+        """The sentence; empty if nobody knows."""
+        return "" if self.expected is None else self.expected.reason
 
 
 def suites() -> list[Suite]:
@@ -130,7 +138,7 @@ def differences(suite: Suite, runs: dict[str, Outcomes]) -> list[Difference]:
         layers = tuple(layer for layer in runs if layer != PLAIN and runs[layer].outcomes.get(test) != "passed")
         if layers:
             failure = runs[layers[0]].failures.get(test) or f"is {runs[layers[0]].outcomes.get(test, 'not run')}"
-            found.append(Difference(test=test, layers=layers, failure=failure, reason=suite.reason(test)))
+            found.append(Difference(test=test, layers=layers, failure=failure, expected=suite.reason(test)))
     return found
 
 
@@ -144,12 +152,13 @@ class Workshop:
     def __init__(self, suite: Suite) -> None:
         self.suite = suite
 
-    def run(self, layer: str, tests: Sequence[str] = ()) -> Outcomes:
+    def run(self, layer: str, tests: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> Outcomes:
         """Run tests.
 
         Args:
             layer: ``plain``, ``python`` or ``compiled``.
             tests: Files, or ids of tests; by default all of the suite.
+            settings: Sections of the settings that replace those of the plugin.
         """
         source = self._source()
         programs = environment(self.suite.package, (self.suite.requirement, *self.suite.needs))
@@ -163,6 +172,7 @@ class Workshop:
                 "PYTHONPATH": os.pathsep.join((str(HERE / "plugin"), folder)),
                 "SIDELIGHT_COMPAT_OUTCOMES": str(outcomes),
                 "SIDELIGHT_COMPAT_SUITE": self.suite.package,
+                "SIDELIGHT_COMPAT_SETTINGS": json.dumps(settings or {}),
                 **({} if layer == PLAIN else {"SIDELIGHT_COMPAT_LAYER": layer}),
             }
             argv = [
@@ -187,6 +197,15 @@ class Workshop:
             else:
                 first.outcomes.update(second.outcomes)
         return runs
+
+    def checked(self, found: Sequence[Difference]) -> list[Difference]:
+        """The differences, without the reasons that do not hold: the test fails also without what they name."""
+        refuted = set()
+        for expected in self.suite.expected:
+            tests = [each.test for each in found if each.expected is expected and expected.without is not None]
+            outcomes = self.run(LAYERS[0], tests, expected.without).outcomes if tests else {}
+            refuted |= {test for test in tests if outcomes.get(test) != "passed"}
+        return [replace(each, expected=None) if each.test in refuted else each for each in found]
 
     def _source(self) -> Path:
         package, version = self.suite.package, self.suite.version

@@ -1,7 +1,8 @@
 """A plugin of pytest that instruments every app of another project's tests, and writes the outcome of each test.
 
-``SIDELIGHT_COMPAT_LAYER`` is ``python`` or ``compiled``; without it nothing is instrumented. ``SIDELIGHT_COMPAT_OUTCOMES`` is the
-file that gets the outcomes, and those of failed tests with the last line of the failure.
+``SIDELIGHT_COMPAT_LAYER`` is ``python`` or ``compiled``; without it nothing is instrumented. ``SIDELIGHT_COMPAT_SETTINGS`` has
+sections, as JSON, that replace those of the settings. ``SIDELIGHT_COMPAT_OUTCOMES`` is the file that gets the outcomes, and those of failed tests with the last line of the
+failure.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def pytest_configure() -> None:
             "logging": {"enabled": True, "access": True, "correlation_id": True},
             "http": {"body_sizes": True},
             "tracing": {"endpoint": f"http://127.0.0.1:{collector()}"},
+            **json.loads(os.environ["SIDELIGHT_COMPAT_SETTINGS"]),
         }
     )
 
