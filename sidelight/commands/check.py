@@ -44,13 +44,17 @@ def check(  # noqa: PLR0913 - one for each option
         str, typer.Option(help="Lowest severity that makes the command exit 1: error, warning or note.")
     ] = "note",
     prometheus: Annotated[
-        str, typer.Option(metavar="URL", help="A Prometheus to ask: which series exist, and what expressions cost.")
+        str,
+        typer.Option(
+            metavar="URL", help="A Prometheus to query for the series that exist and the cost of expressions."
+        ),
     ] = "",
     history: Annotated[
         str, typer.Option(metavar="DURATION", help="How far back to count firings, such as 7d; needs --prometheus.")
     ] = "",
     fix: Annotated[
-        bool, typer.Option("--fix", help="Fix what has one right answer in YAML files, then report the rest.")
+        bool,
+        typer.Option("--fix", help="Fix findings that have exactly one fix in YAML files, then report the others."),
     ] = False,
     style: Annotated[
         Format, typer.Option("--format", help="Text; SARIF, or GitHub annotations, to show findings beside the code.")

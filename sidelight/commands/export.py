@@ -16,7 +16,7 @@ def export(
     config: Config = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")] = Path("grafana"),
 ) -> None:
-    """Write the dashboards as files, for a Grafana that is not published to with `sidelight publish`."""
+    """Write the dashboards as files, as an alternative to `sidelight publish`."""
     from dashboards.export import exported, left_out
     from sidelight.build import write
 
