@@ -43,7 +43,7 @@ AREAS = (
     Area(
         name="recorder",
         sources=("instrumentation/http/recorder.py",),
-        tests=(f"{_UNIT}/test_recorder.py", f"{_UNIT}/test_http.py", f"{_UNIT}/test_bounded.py"),
+        tests=(f"{_UNIT}/test_recorder.py", f"{_UNIT}/test_http.py"),
     ),
     Area(
         name="rules",
