@@ -26,9 +26,9 @@ from instrumentation.settings.faults import allowed_text, is_mapping, section_of
 from instrumentation.settings.opentelemetry import VARIABLES
 from instrumentation.settings.signal_alerts import Example, SignalAlert, SignalOverride
 from reference.behaviours import GROUPS, behaviours
-from reference.check_examples import EXAMPLES
 from reference.compatibility import compatibility
 from sidelight.checks import CHECKS
+from sidelight.checks.examples import EXAMPLES
 from sidelight.checks.other_linters import LEFT
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from instrumentation.settings import Settings
-from reference.check_examples import EXAMPLES
 from sidelight.checks import CHECKS, find
+from sidelight.checks.examples import EXAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path
