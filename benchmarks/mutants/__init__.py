@@ -48,7 +48,7 @@ AREAS = (
     Area(
         name="rules",
         sources=("alerts/thresholds.py", "alerts/model.py", "alerts/recording/*.py"),
-        tests=("tests/unit/alerts/test_approved_rules.py", "tests/unit/alerts/test_model.py"),
+        tests=tuple(f"tests/unit/alerts/test_{name}.py" for name in ("approved_rules", "thresholds", "model")),
     ),
     Area(name="redaction", sources=("instrumentation/redaction/*.py",), tests=(f"{_UNIT}/test_redaction.py",)),
     Area(name="audit", sources=("instrumentation/auditing/*.py",), tests=(f"{_UNIT}/auditing",)),
