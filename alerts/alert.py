@@ -1,4 +1,4 @@
-"""What an alert is: one row with its rules and the promtool tests that prove them."""
+"""An alert: one row with its rules and the promtool tests that prove them."""
 
 from __future__ import annotations
 

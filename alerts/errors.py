@@ -1,4 +1,4 @@
-"""What an error is, for rules and dashboards alike."""
+"""The definition of an error, which rules and dashboards share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule and a rule group are, and how groups become a Prometheus rule file."""
+"""Rules and rule groups as data, and the Prometheus rule file made from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a form of alert is."""
+"""The parts that each form of alert has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the module of a library provides: where a database is, each of its queries, and the state of its pool."""
+"""The interface of a library's module: the address of a database, each of its queries, and the state of its pool."""
 
 from __future__ import annotations
 

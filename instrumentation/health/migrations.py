@@ -1,4 +1,4 @@
-"""Whether a database has every migration of the code, by Alembic."""
+"""Checks with Alembic whether a database has every migration of the code."""
 
 from __future__ import annotations
 

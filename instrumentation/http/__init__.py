@@ -61,26 +61,26 @@ def instrument(  # noqa: PLR0913 - each is an option of its own
     labels: Mapping[str, FindLabel] | None = None,
     interface: Interface | None = None,
 ) -> _App:
-    """Measure every request of an app; answer ``/metrics``, ``/health`` and ``/ready`` if the app does not.
+    """Measure every request of an app, and serve ``/metrics``, ``/health`` and ``/ready`` if the app does not.
 
-    The app is changed in place and returned; a function, or another object that cannot be changed, is returned wrapped.
-    Doing it twice counts once. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false`` the only change is
-    that the app responds to ``AppError``.
+    The app is changed in place and returned. A function, or another object that cannot be changed, is returned in a wrapper.
+    A second call has no effect. With ``OTEL_SDK_DISABLED=true`` or ``enabled: false``, the only change is that the app
+    responds to ``AppError``.
 
     Args:
-        app: The app, of ASGI or of WSGI.
-        settings: What ``load_settings()`` gives, by default.
-        store: Where to count; the process's own store by default.
+        app: The ASGI or WSGI app.
+        settings: The settings; by default those of ``load_settings()``.
+        store: The store that counts; by default the store of the process.
         registry: The prometheus_client registry whose metrics the page shows.
-        user_id: Gives the id of the user from the ASGI scope of a request that was answered, None for nobody; see
-            ``saw_user``. For a WSGI app the scope holds the environ as ``wsgi.environ``.
-        on_request: Called with a ``FinishedRequest`` for each request that was counted. What it raises is logged once.
-        labels: Additional labels of request durations: name to a function of the scope that returns the value, as for
+        user_id: Returns the id of a request's user from its ASGI scope, or None without a user; see ``saw_user``. It is
+            called after the response. For a WSGI app, the scope has the environ as ``wsgi.environ``.
+        on_request: Called with a ``FinishedRequest`` for each request that was counted. An exception in it is logged once.
+        labels: Additional labels of request durations: name to a function that returns the value from the scope, like
             ``user_id``; see ``http.labels``.
-        interface: ``"asgi"`` or ``"wsgi"``, where the app does not tell by how it is called.
+        interface: ``"asgi"`` or ``"wsgi"``; needed if the signature of the app fits both.
 
     Raises:
-        SettingsError: The settings cannot be used; every fault is named.
+        SettingsError: The settings are invalid; the message names every fault.
         InstrumentationError: ``app_invalid``, ``interface_unclear``, ``interface_invalid``, ``bucket_edges_differ``,
             ``user_id_finder_invalid``, ``request_hook_invalid``, ``label_invalid``, ``labels_differ``.
     """

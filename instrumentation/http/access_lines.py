@@ -1,4 +1,4 @@
-"""The access line: one for each request, made of what is known and clean, so that it needs no pipeline."""
+"""Writes one access line for each request. Its own fields contain no secrets, so it does not pass through the processors."""
 
 from __future__ import annotations
 

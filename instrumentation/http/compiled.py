@@ -1,4 +1,4 @@
-"""Which of the two request paths is used."""
+"""Decides which of the two request paths is used: Python or C."""
 
 from __future__ import annotations
 

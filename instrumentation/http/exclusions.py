@@ -1,4 +1,4 @@
-"""Which requests are not counted: by route, by method, and those that no route matches."""
+"""Decides which requests are not counted: by route, by method, and unmatched ones."""
 
 from __future__ import annotations
 

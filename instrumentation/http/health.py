@@ -1,4 +1,4 @@
-"""The pages that probes ask: whether the process is alive, and whether it should get requests."""
+"""The health pages: whether the process is alive, and whether it should get requests."""
 
 from __future__ import annotations
 

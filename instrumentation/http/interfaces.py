@@ -1,4 +1,4 @@
-"""Whether an app uses ASGI or WSGI; anything else is refused with one sentence."""
+"""Finds out whether an app uses ASGI or WSGI, and refuses anything else."""
 
 from __future__ import annotations
 

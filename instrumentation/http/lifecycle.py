@@ -1,4 +1,4 @@
-"""What starts and stops with the process that serves an app: in order, each on its own, each failure named."""
+"""Starts and stops the features of an app with its process: in order, each on its own, and each failure logged by name."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Part(NamedTuple):
     """One thing that starts and stops.
 
     Attributes:
-        name: What it is called in the log, such as ``audit trail``.
+        name: Its name in the log, such as ``audit trail``.
         check: Called once, in a thread, before anything starts; it may read files.
         serve: Called once the server runs and has set up its logging: a while after the start, or with the first request.
         start: Called in the process that serves, before its first request and again with each event loop.
         flush: Called in a thread when the app has shut down, and waits until everything is written.
-        stop: Called on the event loop after that; some servers then end the process without another word.
+        stop: Called on the event loop after that; some servers then end the process immediately.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Lifecycle:
         self._faults: list[SettingsError] = []
 
     def add(self, *parts: Part) -> None:
-        """Add parts behind the others."""
+        """Append parts."""
         self._parts += parts
 
     def start(self) -> None:
-        """Start every part. One that fails is logged by its name, and the others start all the same.
+        """Start every part. A failure is logged with the name of the part, and the others still start.
 
-        Without a lifespan this is the first request, so the server runs already.
+        Without a lifespan protocol this is called with the first request, when the server already runs.
 
         Raises:
             SettingsError: A setting cannot be used, such as a port that is taken; raised once the others have started.
@@ -73,7 +73,7 @@ class Lifecycle:
             raise faults[0]
 
     async def check(self) -> None:
-        """Check every part in a thread as a lifespan begins; ``start`` raises what was found."""
+        """Check every part in a thread when the lifespan begins; ``start`` raises the faults."""
         self._has_lifespan = True
         if not self._is_checked:
             self._is_checked = True
@@ -81,14 +81,14 @@ class Lifecycle:
             self._faults = await in_thread(lambda: _faults(checks), "sidelight-check")
 
     def serve_soon(self) -> None:
-        """Call ``serve`` a moment after the app has started up: only then does hypercorn set up its logging."""
+        """Call ``serve`` shortly after the app has started, because hypercorn sets up its logging only then."""
         try:
             asyncio.get_running_loop().call_later(SERVES_AFTER_SECONDS, self.serve)
         except RuntimeError:  # not asyncio's event loop
             self.serve()
 
     def serve(self) -> None:
-        """Tell every part that the server runs; only the first call does something."""
+        """Notify every part that the server runs; further calls have no effect."""
         if not self._is_served:
             self._is_served = True
             _faults((part.name, part.serve) for part in self._parts)
@@ -97,7 +97,7 @@ class Lifecycle:
         return [(part.name, part.check) for part in self._parts if part.check is not None]
 
     def _check_aside(self) -> None:
-        """Check without ``check`` before: the server has no lifespan protocol, and a request must not wait."""
+        """Check without delaying a request, if ``check`` was not called because the server has no lifespan protocol."""
         if self._is_checked:
             return
         self._is_checked = True
@@ -113,7 +113,7 @@ class Lifecycle:
         threading.Thread(target=check, name="sidelight-check", daemon=True).start()
 
     def stop(self) -> None:
-        """Flush and stop every part. One that fails is logged by its name, and the others stop all the same."""
+        """Flush and stop every part. A failure is logged with the name of the part, and the others still stop."""
         self.serve()
         for part in self._parts:
             for step in (part.flush, part.stop):

@@ -29,14 +29,14 @@ SERVER_ERROR = 500
 
 
 class Shard:
-    """The series that one thread alone writes, so that writing needs no lock.
+    """The series of one thread. Only this thread writes them, so writing needs no lock.
 
     Attributes:
         number: Which shard of the store.
         buffer: The store's buffer.
-        active: Method to the place of the active requests.
-        active_by_route: Template to the place of its active requests.
-        durations: (method, template, status, error_type) and additional labels to the place of the histogram.
+        active: Method to the slot of its active requests.
+        active_by_route: Template to the slot of its active requests.
+        durations: (method, template, status, error_type) and additional labels to the first slot of the histogram.
     """
 
     __slots__ = ("active", "active_by_route", "buffer", "durations", "number")
@@ -65,10 +65,10 @@ def _check_labels(store: Store, metric: Metric) -> None:
 
 
 class HttpRecorder:
-    """Knows the places of the series that requests count in.
+    """Knows the slots of the series in which requests are counted.
 
     Args:
-        store: Where to count.
+        store: The store that counts.
         edges: Bucket edges of the duration in seconds.
         labels: Names of additional labels of the duration.
         expected: Returns every (method, template) that requests can have.
@@ -106,12 +106,12 @@ class HttpRecorder:
         store.follow(self)
 
     def prime(self) -> None:
-        """Begin: make the series of a 500 for everything expected, at 0, while half of the series limit is free.
+        """Start the features, and create the series of a 500 at 0 for every expected route, up to half of the series limit.
 
-        A burst of errors that arrives with a brand-new series is invisible to rate().
+        rate() does not see a burst of errors that comes with a new series.
 
         Raises:
-            SettingsError: What begins here cannot, such as a port that may not be opened.
+            SettingsError: A feature cannot start, for example because a port cannot be opened.
         """
         if self._is_primed:
             return
@@ -126,7 +126,7 @@ class HttpRecorder:
             _log.exception("sidelight could not read the app's routes; they are counted once they are called")
 
     def reset(self) -> None:
-        """Forget every place: the store has become another."""
+        """Forget every slot, because the store has been replaced."""
         self._lock = threading.Lock()
         self._is_primed = False
         self.shards.clear()
@@ -135,7 +135,7 @@ class HttpRecorder:
         """The shard of a thread; the shard of an ended thread is reused with its counts."""
         try:
             self.prime()
-        except Exception:  # noqa: BLE001 - at the start it stops the start; within a request it must not
+        except Exception:  # noqa: BLE001 - it must not fail a request
             _log.exception("sidelight could not start everything; requests are counted all the same")
         with self._lock:
             shard = self.shards.get(thread)
@@ -167,7 +167,7 @@ class HttpRecorder:
             return None
         place = shard.active_by_route.get(template)
         if place is None:
-            if len(shard.active_by_route) > 2 * self._store.series_limit:  # a router that makes up templates
+            if len(shard.active_by_route) > 2 * self._store.series_limit:  # a router that invents templates
                 shard.active_by_route.clear()
             place = self._store.place(catalog.HTTP_SERVER_ACTIVE_REQUESTS_BY_ROUTE, (template,), shard.number)
             shard.active_by_route[template] = place
@@ -175,7 +175,7 @@ class HttpRecorder:
 
     def duration(self, shard: Shard, key: tuple[Any, ...]) -> int:
         """The place of a duration's histogram, for (method, template, status, error_type) and additional labels."""
-        if len(shard.durations) > 2 * self._store.series_limit:  # a router that makes up templates
+        if len(shard.durations) > 2 * self._store.series_limit:  # a router that invents templates
             shard.durations.clear()
         method, template, status, error_type, *more = key
         labels = (method, template, str(int(status)), error_type, *more)

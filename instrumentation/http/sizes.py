@@ -1,4 +1,4 @@
-"""How many bytes the bodies of requests and responses really are: counted as they move, never read from a header."""
+"""Counts the bytes of request and response bodies as they are received and sent; it never trusts a header."""
 
 from __future__ import annotations
 

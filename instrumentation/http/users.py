@@ -1,4 +1,4 @@
-"""Who asks: finds the user of each request and counts them as active."""
+"""Finds the user of each request, and counts them as active."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a text says behind its disguise: percent-encoding, escapes, wide letters, letters that are not seen."""
+"""Decodes percent-encoding, escape sequences, full-width letters and zero-width characters before texts are searched for secrets."""
 
 from __future__ import annotations
 

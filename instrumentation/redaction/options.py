@@ -1,4 +1,4 @@
-"""What may be given to a Redactor, by its arguments or by the settings."""
+"""The options of a Redactor, for its arguments and for the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is masked, as plain data: read by the code that masks, by the reference page and by the collector.
+"""The secrets that are masked, as plain data for the code that masks, the reference page and the collector.
 
 Every regular expression keeps to what RE2 and Python have in common (no looking around, no backreferences), so that the
 OpenTelemetry Collector masks by the same text. What its groups hold stays, the rest of a match is masked. None repeats

@@ -1,4 +1,4 @@
-"""Which keys name a secret: ``dbPassword`` and ``X-Api-Key`` do, ``token_count`` and ``shipping`` do not."""
+"""Finds keys that name a secret: ``dbPassword`` and ``X-Api-Key`` do, ``token_count`` and ``shipping`` do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a regular expression cannot tell: whether what it found is a secret, and where it ends."""
+"""Decides what a regular expression cannot: whether its match is a secret, and where the secret ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is notified: receivers, teams and mute times of the section ``alerting``."""
+"""Notifications in the section ``alerting``: receivers, teams and mute times."""
 
 from typing import Annotated, Literal, Self, TypeVar
 

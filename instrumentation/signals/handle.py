@@ -1,4 +1,4 @@
-"""What the handles of all kinds have in common: the declaration, and the places of series in the store."""
+"""The common part of all handles: the declaration, and the slots of series in the store."""
 
 from __future__ import annotations
 

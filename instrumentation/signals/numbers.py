@@ -1,4 +1,4 @@
-"""What a handle is given as a number."""
+"""Validates the numbers that are given to a handle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that this worker writes: values, keys and its archive of dead workers."""
+"""The files of this worker: values, keys, and the archive of dead workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all adapters of task queues share: what travels with a task, and what is recorded of it."""
+"""The common part of all task queues: the headers that a task carries, and the metrics of its execution."""
 
 from __future__ import annotations
 

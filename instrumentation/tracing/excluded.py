@@ -1,4 +1,4 @@
-"""Which requests get no spans: excluded routes, and the URLs in OpenTelemetry's variables."""
+"""Decides which requests have no spans: excluded routes, and the URLs in OpenTelemetry's variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Sidelight's spans change in FastAPI: its own telemetry gives way, and background tasks have spans."""
+"""Changes to FastAPI apps: FastAPI's own telemetry creates no spans, and background tasks have spans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request brings from its caller: the span context, trace state and baggage in its headers.
+"""Reads the context that a caller sends in the headers of a request: span context, trace state and baggage.
 
 Most requests bring nothing, or only a ``traceparent`` of version 00. Both are read here; everything else is left to
 OpenTelemetry's propagators.

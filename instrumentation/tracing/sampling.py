@@ -1,4 +1,4 @@
-"""Whether a trace is sampled, decided by its id, so that most requests need no sampler and no attributes."""
+"""Decides by its id whether a trace is sampled, so that most requests need no sampler and no attributes."""
 
 from __future__ import annotations
 

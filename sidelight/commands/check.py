@@ -45,12 +45,17 @@ def check(  # noqa: PLR0913 - one for each option
         str, typer.Option(help="Lowest severity that makes the command exit 1: error, warning or note.")
     ] = "note",
     prometheus: Annotated[
-        str, typer.Option(metavar="URL", help="A Prometheus to ask: which series exist, and what expressions cost.")
+        str,
+        typer.Option(
+            metavar="URL", help="A Prometheus to query for the series that exist and the cost of expressions."
+        ),
     ] = "",
     history: Annotated[
         str, typer.Option(metavar="DURATION", help="How far back to count firings, such as 7d; needs --prometheus.")
     ] = "",
-    fix: Annotated[bool, typer.Option("--fix", help="Fix what has one right answer, then report the rest.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Fix findings that have exactly one fix, then report the others.")
+    ] = False,
     explain: Annotated[
         str,
         typer.Option(

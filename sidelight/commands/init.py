@@ -15,7 +15,7 @@ def init(
         list[str] | None,
         typer.Option("--from", help="What pip installs for make and CI: a version, a path or a URL. Can be repeated."),
     ] = None,
-    index: Annotated[str | None, typer.Option(help="The package index that has it.")] = None,
+    index: Annotated[str | None, typer.Option(help="The package index to install from.")] = None,
 ) -> None:
     """Write a starter sidelight.yaml, a Makefile fragment, a CI step and chart values. Never overwrites a file."""
     from sidelight.project_files import EXAMPLE, SOURCES, found

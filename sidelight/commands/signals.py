@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Signals of a team's own.")
+app = typer.Typer(no_args_is_help=True, help="Your own signals.")
 
 
 @app.callback()

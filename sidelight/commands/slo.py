@@ -24,7 +24,7 @@ def import_(
     *,
     unit: Annotated[str, typer.Option(help="The unit of values whose query does not name it: s or ms.")] = "",
 ) -> None:
-    """Print OpenSLO documents as the section slo of sidelight.yaml, and what of them is not kept."""
+    """Convert OpenSLO documents to the section slo of sidelight.yaml, and name what is not supported."""
     from sidelight.objectives.openslo import imported
 
     if unit not in {"", "s", "ms"}:
@@ -36,7 +36,7 @@ def import_(
 
 @app.command()
 def rules(paths: Files) -> None:
-    """Print a rule file for the objectives that have PromQL queries of their own."""
+    """Print a rule file for the objectives with their own PromQL queries."""
     from sidelight.objectives.openslo import rule_file
 
     faults: list[OpenSloError] = []

@@ -11,7 +11,7 @@ def tools(
     *,
     clean: Annotated[bool, typer.Option("--clean", help="Empty the cache of tools instead.")] = False,
 ) -> None:
-    """Get the tools that the tests need, and print their paths; then list the cache with sources and sizes."""
+    """Download the tools that the tests need, print their paths, and list the cache with sources and sizes."""
     from sidelight.toolchain import Toolbox
 
     toolbox = Toolbox()

@@ -1,4 +1,4 @@
-"""The runbooks as web pages: numbers from the settings, and queries that ask about the service in the page's address."""
+"""The runbooks as web pages: numbers from the settings, and queries for the service in the page's address."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is built from a team's own signals: pages, typed handles, and a first declaration."""
+"""Files made from a team's signals: pages, typed handles, and a first declaration."""

@@ -1,4 +1,4 @@
-"""Who may read the page: GET only, known hosts or a token, and headers that let a browser run nothing but this page."""
+"""Access to the page: GET only, known hosts or a token, and headers that let a browser run only this page."""
 
 from __future__ import annotations
 

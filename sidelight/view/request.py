@@ -1,4 +1,4 @@
-"""What a request asks for: a time range, the width of a graph, and values of variables."""
+"""The parameters of a request: a time range, the width of a graph, and values of variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a framework's module provides: the routes of an app, and the route that answered a request."""
+"""The interface of a framework's module: the routes of an app, and the route that answered a request."""
 
 from __future__ import annotations
 

@@ -163,8 +163,8 @@ def test_a_closed_port_is_free_at_once_and_can_be_had_again(opened: list[Metrics
 
 
 def test_a_taken_port_is_taken_over_once_it_is_free(opened: list[MetricsPort]) -> None:
-    with socket.create_server((LOOPBACK, 0)) as sibling:
-        port = int(sibling.getsockname()[1])
+    with socket.create_server((LOOPBACK, 0)) as peer:
+        port = int(peer.getsockname()[1])
         waiting = metrics_port(opened, port=port)
         time.sleep(0.2)
         assert not waiting.is_serving
@@ -174,8 +174,8 @@ def test_a_taken_port_is_taken_over_once_it_is_free(opened: list[MetricsPort]) -
 
 
 def test_one_who_waits_for_a_port_can_be_closed(opened: list[MetricsPort]) -> None:
-    with socket.create_server((LOOPBACK, 0)) as sibling:
-        waiting = metrics_port(opened, port=int(sibling.getsockname()[1]))
+    with socket.create_server((LOOPBACK, 0)) as peer:
+        waiting = metrics_port(opened, port=int(peer.getsockname()[1]))
         waiting.close()
         assert not waiting._thread.is_alive()
 
@@ -339,7 +339,7 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate(timeout=SECONDS)
 
 
-def test_a_killed_worker_is_followed_by_its_sibling() -> None:
+def test_a_killed_worker_is_followed_by_its_peer() -> None:
     port = free_port()
     siblings = {process.pid: process for process in (worker(port), worker(port), worker(port))}
     try:
