@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from benchmarks.precision import peers, refusals
+from benchmarks.precision import peers
 from instrumentation.settings import Settings
 from sidelight.checks import CHECKS, Report, Severity, find
 from sidelight.checks.documents import Kind, gather
 from sidelight.toolchain import tool
+from tests.support import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,7 +167,7 @@ def _beside_promtool_on_cases() -> str:
     lines = [
         (
             "promtool was also run on small files, each of which has one expression, one template or one key that is right, wrong or odd "
-            "(`benchmarks/precision/refusals.py`):"
+            "(`tests/support/refusals.py`):"
         ),
         "",
         "| check | files | both refuse | both accept | only promtool refuses | only `sidelight check` refuses |",

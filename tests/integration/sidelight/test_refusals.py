@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.precision.refusals import DIFFERENCES, judged
 from instrumentation.settings import Settings
 from sidelight.checks import find
 from sidelight.toolchain import tool
+from tests.support.refusals import DIFFERENCES, judged
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.pictures.browser import browse
 from sidelight.view.snapshot import page
+from tests.support.pictures.browser import browse
 
 if TYPE_CHECKING:
     from pathlib import Path
