@@ -97,8 +97,8 @@ def page(folder: Path) -> str:
         _beside_promtool_on_cases(),
         "## Beside pint and dashboard-linter",
         (
-            "Neither can be installed from the package registries that this project uses, so they were not run on these files. The "
-            "differences are those of their documentation, and the numbers are findings of `sidelight check` on these files. "
+            "Neither can be installed from the package registries that this project uses, so they were not run on these files. What "
+            "they check is from their documentation, in part from memory of it, and the numbers are findings of `sidelight check` on these files. "
             "[Checks](checks.md#checks-of-other-linters-that-are-not-included) lists what is left out."
         ),
         _beside_linters(report),
