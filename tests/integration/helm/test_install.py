@@ -61,10 +61,11 @@ def test_every_release_name_that_helm_accepts_gives_names_valid_in_kubernetes(
         name = one["metadata"]["name"]
         assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name), name
         assert all(len(value) <= 63 for value in labels_of(one)), name
-    (service,) = by_kind(objects, "Service")
-    assert re.fullmatch(LABEL, service["metadata"]["name"])
-    # Behind a StatefulSet's name stands a hash of ten characters in a label of its pods.
-    assert len(service["metadata"]["name"]) <= 52
+    names = [service["metadata"]["name"] for service in by_kind(objects, "Service")]
+    assert names
+    assert all(re.fullmatch(LABEL, name) for name in names)
+    # A StatefulSet's name is followed by a hash of ten characters in a label of its pods.
+    assert all(len(one["metadata"]["name"]) <= 52 for one in by_kind(objects, "StatefulSet"))
 
 
 def test_two_long_releases_that_differ_at_their_end_share_no_name(chart: Chart) -> None:

@@ -82,7 +82,10 @@ WRONG = {
         "'/alerts/HighErrorRate/labels': additional properties 'my-team' not allowed",
     ),
     "a number as label": ({"commonLabels": {"release": 7}}, "'/commonLabels/release': got number, want string"),
-    "an unknown kind": ({"rules": {"kind": "Rules"}}, "'/rules/kind': value must be one of 'PrometheusRule', 'Config"),
+    "an unknown kind": (
+        {"rules": {"kind": "Rules"}},
+        "'/rules/kind': value must be one of 'PrometheusRule', 'VMRule', 'Config",
+    ),
     "an unknown group": ({"rules": {"groups": {"htp": True}}}, "'/rules/groups': additional properties 'htp' not"),
     "a text as switch": ({"rules": {"enabled": "no"}}, "'/rules/enabled': got string, want boolean"),
     "a warning above critical": (
