@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ from instrumentation.signals.handle import Handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Python 3.11 raises SystemError if two threads make syntax trees at once."""
 
 _METHODS = frozenset({"add", "observe", "read", "set", "time"})
 
@@ -37,8 +41,9 @@ def _faults(module: ModuleType) -> Iterator[Fault]:
     if not names or not file or not file.endswith(".py"):
         return
     try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):  # the source is not there, or not what was loaded
+        with _ONE_AT_A_TIME:
+            tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError, SystemError):  # the source is not there, or not what was loaded
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
