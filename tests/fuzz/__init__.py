@@ -17,6 +17,6 @@ PARTS = {
     "audit_head": _AUDIT,
     "promql": ("alerts.promql",),
     "checked_file": ("sidelight.checks", "alerts.promql"),
-    "objectives": ("sidelight.openslo", "sidelight.objectives", "sidelight.checks.reading"),
+    "objectives": ("sidelight.objectives", "sidelight.checks.reading"),
 }
 """The modules of each target in which the fuzzer looks for new paths."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sidelight.openslo import rule_file
+from sidelight.objectives.openslo import rule_file
 from sidelight.toolchain import tool
 
 if TYPE_CHECKING:
