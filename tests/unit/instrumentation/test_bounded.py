@@ -249,10 +249,16 @@ def test_apps_that_are_deleted() -> None:
             if thread.name == "sidelight-check":  # it looks through every module, if a test has made handles of signals
                 thread.join(30)
 
+    def growth() -> int:
+        was = blocks()
+        come_and_go(FEW_BLOCKS)
+        return blocks() - was
+
     come_and_go(50)
-    before, was = held(first), blocks()
-    come_and_go(FEW_BLOCKS)
-    assert blocks() - was < FEW_BLOCKS
+    before = held(first)
+    assert (
+        min(growth(), growth()) < FEW_BLOCKS
+    )  # a leak of one block for each app shows in both; caches fill in the first
     assert held(first) == before
 
 
