@@ -175,7 +175,7 @@ class _Reader:
             raise _RefusedError("has a second {{ else }}", start)
         self.blocks[-1] = block._replace(has_own_dot=False, is_closed=len(tokens) == 1)
         if len(tokens) > 1:
-            if tokens[1].text not in {"if", "with"}:
+            if tokens[1].text != block.word or block.word == "range":  # text/template: else if in if, else with in with
                 raise _RefusedError(f"has an unexpected {tokens[1].text!r} after else", tokens[1].start)
             self.pipeline(tokens[2:], is_printed=False)
             self.blocks[-1] = self.blocks[-1]._replace(has_own_dot=tokens[1].text == "with")

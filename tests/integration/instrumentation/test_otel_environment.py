@@ -135,7 +135,7 @@ def test_endpoint_headers_compression_attributes_and_excluded_urls(tmp_path: Pat
     )
     (access, *_) = [line for line in lines(output) if line["logger"] == "instrumentation.access"]
     assert (access["team"], access["service_namespace"], "k8s_pod_name" in access) == ("pay", "north", False)
-    assert any("not supported: OTEL_METRICS_EXPORTER" in line["event"] for line in lines(output))
+    assert any("not supported and have no effect: OTEL_METRICS_EXPORTER" in line["event"] for line in lines(output))
 
 
 def test_the_variable_for_traces_takes_precedence_and_is_used_unchanged(tmp_path: Path) -> None:

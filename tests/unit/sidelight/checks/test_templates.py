@@ -15,6 +15,8 @@ REFUSED = {
     '{{ range query "up" }}{{ end }}{{ end }}': "has an {{ end }} without a beginning",
     '{{ range $i, $x := query "up" }}{{ end }}{{ $x }}': "reads the variable $x, which is not defined",
     "{{ else }}": "has {{ else }} outside if, range and with",
+    "{{ if true }}a{{ else with $value }}b{{ end }}": "has an unexpected 'with' after else",
+    '{{ range query "up" }}a{{ else if true }}b{{ end }}': "has an unexpected 'if' after else",
     "{{ break }}": "has {{ break }} outside range",
     "{{ }}": "has an empty {{ }}",
     "{{ $value ": "has an unclosed {{",
@@ -57,7 +59,7 @@ ACCEPTED = [
     '{{ define "x" }}{{ .Foo }}{{ end }}{{ template "x" . }}',
     "{{ $value | humanizePercentage }}",
     "{{ 0x1F }}{{ 1e5 }}{{ 1_000 }}{{ .5 }}{{ 0b11 }}{{ 0o7 }}{{ 'a' }}{{ '\\n' }}",
-    "{{ if true }}a{{ else with $value }}b{{ else }}c{{ end }}",
+    "{{ with $labels.a }}a{{ else with $value }}b{{ else }}c{{ end }}",
     '{{ reReplaceAll "a.*" "b" $labels.job | toUpper }}',
     "{{ if and (gt $value 1.0) (not (eq $labels.job `a`)) }}b{{ end }}",
 ]
