@@ -122,7 +122,8 @@ def _configured(folder: Path, target: str) -> Path:
         {"alert": "DeploymentCompleted", "labels": {"severity": "info", "kind": "event", "service_version": "1.7.3"}},
         {"alert": "HighErrorRate", "labels": {"severity": "critical"}},
     ]
-    rules = [{**rule, "expr": 'up{job="shop"} == 1'} for rule in firing]
+    # Not up itself: on a loaded machine a single scrape fails, and the alerts would be gone.
+    rules = [{**rule, "expr": 'max_over_time(up{job="shop"}[1m]) == 1'} for rule in firing]
     recorded = [
         rule.document() for group in groups(SETTINGS) for rule in group.rules if isinstance(rule, RecordingRule)
     ]
