@@ -32,6 +32,28 @@ class WebApiError(SidelightError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mode:
+    """How to send.
+
+    Attributes:
+        dry_run: Print what would change, and send nothing.
+        check: Like ``dry_run``, but differences are a failure.
+        diff: Print how each item differs from the one on the server.
+        prune: Delete what was sent earlier and is no longer generated.
+    """
+
+    dry_run: bool = False
+    check: bool = False
+    diff: bool = False
+    prune: bool = False
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything is sent."""
+        return not (self.dry_run or self.check)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Server:
     """A server and how to connect to it. A subclass says what kind of server it is.
 

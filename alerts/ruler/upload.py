@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
-from alerts import groups
+from alerts import groups, web_api
 from alerts.model import to_yaml
+from alerts.promql.durations import seconds_of
 from alerts.ruler.client import Ruler, RulerError, Session
-from instrumentation.settings.duration import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,27 +27,14 @@ _DURATIONS = ("interval", "for", "keep_firing_for")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mode:
+class Mode(web_api.Mode):
     """How to upload.
 
     Attributes:
         namespace: The namespace of the groups, which nobody else should use; by default ``sidelight`` and the owner, if any.
-        dry_run: Print what would change, and send nothing.
-        check: Like ``dry_run``, but differences are a failure.
-        diff: Print how each group differs.
-        prune: Delete groups of the namespace that are no longer generated.
     """
 
     namespace: str = ""
-    dry_run: bool = False
-    check: bool = False
-    diff: bool = False
-    prune: bool = False
-
-    @property
-    def sends(self) -> bool:
-        """Whether anything is sent."""
-        return not (self.dry_run or self.check)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +77,9 @@ def _comparable(value: Any) -> Any:
 
 
 def _seconds(text: Any) -> Any:
-    """A duration without weeks, which Prometheus writes and ``Duration`` does not read."""
-    weeks, _, rest = str(text).rpartition("w")
-    return f"{int(weeks or 0) * 604_800 + Duration(rest).seconds}s" if weeks.isdecimal() or not weeks else text
+    """A duration in seconds, because ``7d`` and ``1w`` are the same; what is not a duration stays as it is."""
+    seconds = seconds_of(str(text))
+    return text if seconds is None else f"{seconds:g}s"
 
 
 def upload(made: Iterable[RuleGroup], ruler: Ruler, namespace: str, echo: Echo, mode: Mode | None = None) -> int:

@@ -42,7 +42,7 @@ def exported(settings: Settings, form: str) -> Files:
         PublishError: ``dashboard_unreadable``.
     """
     if form not in FORMS:
-        raise SidelightError(f"export: got {form!r}; give one of {', '.join(FORMS)}.", code="form_unknown")
+        raise SidelightError(f"export: got {form!r}; give one of {', '.join(FORMS)}, or alerts.", code="form_unknown")
     publication = publication_of(settings)
     names: dict[str, str] = {}
     for name in publication.dashboards:

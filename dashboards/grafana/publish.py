@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from alerts import web_api
 from dashboards.grafana.additional import own_dashboards
 from dashboards.grafana.client import Grafana, PublishError, Session
 from dashboards.grafana.plan import Publication, planned
@@ -29,27 +30,14 @@ _UID = r"[a-zA-Z0-9_-]{1,40}"  # Grafana's own rule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mode:
-    """How to publish.
+class Mode(web_api.Mode):
+    """How to publish; ``prune`` only deletes dashboards of the same owner.
 
     Attributes:
-        dry_run: Print what would change, and send nothing.
-        check: Like ``dry_run``, but differences are a failure.
-        diff: Print how each dashboard differs.
-        prune: Delete dashboards of the same owner that are no longer published.
         take_over: Replace dashboards of other owners, and those that Sidelight did not publish.
     """
 
-    dry_run: bool = False
-    check: bool = False
-    diff: bool = False
-    prune: bool = False
     take_over: bool = False
-
-    @property
-    def sends(self) -> bool:
-        """Whether anything is sent."""
-        return not (self.dry_run or self.check)
 
 
 @dataclass(frozen=True, kw_only=True)

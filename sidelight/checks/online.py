@@ -27,6 +27,7 @@ from alerts.promql import (
     formatted,
     nodes,
 )
+from alerts.promql.durations import seconds_of
 from alerts.promql.functions import COMPARISONS
 from alerts.promql.tree import TooDeepError
 from instrumentation.errors import SidelightError
@@ -138,7 +139,7 @@ class Prometheus:
     def retention(self) -> tuple[str, float]:
         """For how long it keeps samples, as it writes that and in seconds; no time if it does not say."""
         text = str(self._of_status("runtimeinfo").get("storageRetention", "")).partition(" ")[0]
-        seconds = rule_files.seconds_of(text)
+        seconds = seconds_of(text)
         return (text, seconds) if seconds else ("", math.inf)
 
     @cached_property
@@ -359,7 +360,7 @@ def _history(rule: Rule, prometheus: Prometheus, seconds: float) -> Iterator[Fin
     except QueryError as error:
         yield rule.finding(FAILS, ("expr",), f"cannot be evaluated over the past: {error}", "correct the expression")
         return
-    wait = rule_files.seconds_of(str(rule.data.get("for") or "0")) or 0
+    wait = seconds_of(str(rule.data.get("for") or "0")) or 0
     fired = [
         each for series in data.get("result") or () for each in firings(list(series.get("values") or ()), wait, step)
     ]

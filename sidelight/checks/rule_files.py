@@ -25,6 +25,7 @@ from alerts.promql import (
     formatted,
     nodes,
 )
+from alerts.promql.durations import LONGEST, UNIT_SECONDS, seconds_of
 from alerts.promql.functions import COMPARISONS
 from alerts.promql.tree import TooDeepError
 from sidelight.checks import expressions, templates
@@ -159,8 +160,6 @@ _DURATION_KEYS = {"interval", "query_offset", "for", "keep_firing_for"}
 _TYPES = {str: "a string", int: "a number", dict: "a mapping", list: "a list"}
 _ANNOTATIONS = ("summary", "description", "runbook_url")
 _LONGEST_INTERVAL = 300  # seconds; Prometheus' lookback for samples
-_LONGEST_DURATION = (2**63 - 1) / 1e9  # seconds; Prometheus counts nanoseconds in 64 bits
-_UNIT_SECONDS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
 _UNIT_WORDS = {
     word: unit
     for unit, words in {
@@ -174,7 +173,6 @@ _UNIT_WORDS = {
     }.items()
     for word in words.split()
 }
-_DURATION = re.compile(r"(?:\d+y)?(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?", re.ASCII)
 _LEVELLED = re.compile(r"\w*:\w+:\w+")
 _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _KEPT_AS_WRITTEN = re.compile(r"[\n#@]|__name__|\{\s*[\"'`]")  # comments, line breaks, and names that are strings
@@ -351,29 +349,15 @@ def meant_duration(text: str) -> str:
     rest = re.sub(r"\d+(?:\.\d+)?\s*[A-Za-z]+|[\s,]|\band\b", "", text)
     if rest or not parts or not all(units) or len(set(units)) < len(units):
         return ""
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for (number, _), unit in zip(parts, units, strict=True))
+    seconds = sum(float(number) * UNIT_SECONDS[unit] for (number, _), unit in zip(parts, units, strict=True))
     milliseconds = float(seconds * 1000)
-    if not milliseconds.is_integer() or milliseconds > _LONGEST_DURATION * 1000:
+    if not milliseconds.is_integer() or milliseconds > LONGEST * 1000:
         return ""
     written, left = "", int(milliseconds)
     for unit in ("d", "h", "m", "s", "ms"):
-        number, left = divmod(left, int(_UNIT_SECONDS[unit] * 1000))
+        number, left = divmod(left, int(UNIT_SECONDS[unit] * 1000))
         written += f"{number}{unit}" if number else ""
     return written or "0s"
-
-
-def seconds_of(text: str) -> float | None:
-    """A duration in seconds; None if Prometheus refuses it.
-
-    >>> seconds_of("1h30m"), seconds_of("0"), seconds_of("30m1h")
-    (5400.0, 0.0, None)
-    """
-    if text == "0":
-        return 0.0
-    if not text or not _DURATION.fullmatch(text):
-        return None
-    seconds = float(sum(int(number) * _UNIT_SECONDS[unit] for number, unit in re.findall(r"(\d+)(ms|[a-z])", text)))
-    return seconds if seconds <= _LONGEST_DURATION else None
 
 
 def _schema(rule: Rule, known: KnownSeries) -> Iterator[Finding]:

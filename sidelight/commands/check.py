@@ -152,8 +152,8 @@ def _check_routes(settings: Settings, source: str) -> None:
 
 def _asking(url: str, history: str) -> Callable[[Document, KnownSeries], Iterable[Finding]] | None:
     """What asks the Prometheus at an address about a document; None without an address."""
+    from alerts.promql.durations import seconds_of
     from sidelight.checks.online import Prometheus, find
-    from sidelight.checks.rule_files import seconds_of
 
     seconds = seconds_of(history) if history else 0
     if seconds is None or (history and not url):

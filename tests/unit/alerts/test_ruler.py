@@ -95,6 +95,13 @@ def test_a_check_finds_the_group_that_somebody_changed_and_an_upload_mends_it(ru
     assert uploaded(ruler, mode=Mode(check=True))[0] == 0
 
 
+@pytest.mark.parametrize("wait", ["500ms", "1y", "soon"])
+def test_a_changed_duration_is_a_difference(ruler: StandIn, wait: str) -> None:
+    uploaded(ruler)
+    stored(ruler)["sidelight.meta"]["rules"][0]["for"] = wait
+    assert uploaded(ruler, mode=Mode(check=True))[0] == 1
+
+
 def test_a_dry_run_sends_nothing(ruler: StandIn) -> None:
     code, lines = uploaded(ruler, mode=Mode(dry_run=True))
     assert (code, lines[0], stored(ruler)) == (0, f"would create {NAMES[0]}", {})

@@ -124,4 +124,4 @@ def test_the_command_writes_the_files_once(tmp_path: Path, monkeypatch: pytest.M
 def test_an_unknown_form_is_refused() -> None:
     with pytest.raises(SidelightError) as caught:
         exported(SETTINGS, "jsonnet")
-    assert str(caught.value) == f"export: got 'jsonnet'; give one of {', '.join(FORMS)}."
+    assert str(caught.value) == f"export: got 'jsonnet'; give one of {', '.join(FORMS)}, or alerts."
